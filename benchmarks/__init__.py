@@ -1,0 +1,1 @@
+"""Commands that measure, side by side with a peer."""

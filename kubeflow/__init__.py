@@ -1,0 +1,1 @@
+"""The pipeline on a cluster: Kubeflow Pipelines packages, the image, serving manifests."""

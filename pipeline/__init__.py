@@ -1,0 +1,6 @@
+"""The command line, the typed configuration, and the chaining of the components."""
+
+import os
+
+# TFT, TFMA and TFX run on Keras 2; which Keras `tf.keras` is must not depend on the import order.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

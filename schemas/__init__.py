@@ -1,0 +1,1 @@
+"""Declarations of the data sets, one YAML file and one TFMD schema (.pbtxt) each."""
