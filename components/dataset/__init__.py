@@ -1,0 +1,42 @@
+"""Dataset declarations: what the files are, who is who in them, what may be a feature. No TensorFlow, no Beam."""
+
+from components.dataset.declaration import (
+    BEHAVIOUR_PREFIX,
+    DAY_MS,
+    LOCAL_TIME,
+    ROLES,
+    Declaration,
+)
+from components.dataset.loader import dataset_names, load_declaration
+from components.dataset.sections import (
+    Behaviour,
+    ColumnType,
+    Evaluation,
+    Feature,
+    Impressions,
+    Lookup,
+    MovingAverageSettings,
+    Split,
+    Threshold,
+    Timestamp,
+)
+
+__all__ = [
+    "BEHAVIOUR_PREFIX",
+    "DAY_MS",
+    "LOCAL_TIME",
+    "ROLES",
+    "Behaviour",
+    "ColumnType",
+    "Declaration",
+    "Evaluation",
+    "Feature",
+    "Impressions",
+    "Lookup",
+    "MovingAverageSettings",
+    "Split",
+    "Threshold",
+    "Timestamp",
+    "dataset_names",
+    "load_declaration",
+]

@@ -1,0 +1,260 @@
+"""The dataset declaration: what a run knows about its data, as one validated, immutable document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator, model_validator
+
+import schemas
+from components.dataset.sections import (
+    Behaviour,
+    ColumnType,
+    Evaluation,
+    Feature,
+    Impressions,
+    Lookup,
+    MovingAverageSettings,
+    Section,
+    Split,
+    Timestamp,
+)
+from components.errors import InputError
+from models.settings import ModelSettings, TrainingSettings
+
+LOCAL_TIME = "local_time_ms"
+BEHAVIOUR_PREFIX = "behaviour."
+DAY_MS = 86_400_000
+ROLES: tuple[str, ...] = ("domain", "user", "item")
+SCHEMAS_DIR = Path(schemas.__file__).parent
+
+
+class DeclarationProblem(ValueError):
+    """A contradiction between sections. `path` is the place in the document that should change."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class Declaration(Section):
+    """A dataset: its files, roles, behaviours, features, split, and the settings of the run.
+
+    Raw columns are those of the files; the examples carry every feature under its name, the label, the roles'
+    columns, each behaviour `b` as `behaviour.<b>`, and `local_time_ms` (wall-clock milliseconds in `time_zone`).
+
+    Raises (as a pydantic ValidationError, which `load_declaration` turns into an InputError with file and line):
+      DeclarationProblem: a post-exposure column is declared a feature; a name is reserved; a role's type is not
+        declared; a moving average's key is unknown.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: str = ""
+    licence: str = ""
+    time_zone: str = Field(
+        default="UTC", description="IANA name; days and time buckets are wall-clock there."
+    )
+    impressions: Impressions
+    lookups: list[Lookup] = Field(default_factory=list)
+    label: str = Field(description="A column of 0 and 1.")
+    domain: str
+    user: str | None = None
+    item: str | None = None
+    author: str | None = Field(default=None, description="The item's maker; PEPNet personalises by it.")
+    timestamp: Timestamp
+    columns: dict[str, ColumnType] = Field(
+        default_factory=dict, description="Types of raw columns that are not features."
+    )
+    behaviours: dict[str, Behaviour] = Field(default_factory=dict)
+    post_exposure: list[str] = Field(
+        default_factory=list,
+        description="Further columns that are only known after the exposure: never features.",
+    )
+    features: dict[str, Feature] = Field(min_length=1)
+    moving_average: MovingAverageSettings = Field(default_factory=MovingAverageSettings)
+    split: Split = Field(default_factory=Split)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    max_rejected_share: float = Field(default=0.001, ge=0, le=1)
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    source: str = Field(default="", description="Set by the loader: the YAML file.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not an IANA time zone such as UTC or Asia/Shanghai") from None
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Declaration:
+        for problem in self._problems():
+            raise problem
+        return self
+
+    def _problems(self) -> Iterator[DeclarationProblem]:
+        forbidden = self._forbidden_features()
+        if self.label in self.features:
+            yield DeclarationProblem(("label",), f"{self.label} is a feature: it cannot be the label as well")
+        for name in self.features:
+            if name in forbidden:
+                yield DeclarationProblem(
+                    ("features", name), f"{name} is {forbidden[name]}: it may not be a feature; remove it"
+                )
+        for section in ("features", "columns"):
+            for name in getattr(self, section):
+                if name == LOCAL_TIME or name.startswith(BEHAVIOUR_PREFIX):
+                    yield DeclarationProblem(
+                        (section, name),
+                        f"{name} is reserved ({LOCAL_TIME}, {BEHAVIOUR_PREFIX}*): rename the column",
+                    )
+        for role in (*ROLES, "author"):
+            column = getattr(self, role)
+            if column is None:
+                continue
+            if column in forbidden:
+                yield DeclarationProblem(
+                    (role,), f"{column} is {forbidden[column]}: it cannot be the {role} as well"
+                )
+            elif column not in self.features and column not in self.columns:
+                yield DeclarationProblem(
+                    (role,),
+                    f"the type of {column} is not declared: make it a feature, or add `columns: {{{column}: int}}`",
+                )
+            elif self.column_type(column) == "float" or self._is_list(column):
+                yield DeclarationProblem(
+                    (role,), f"{column} must be a single int or string, not a float or a list"
+                )
+        if self.author is not None and self.author not in self.features:
+            yield DeclarationProblem(("author",), f"{self.author} must be a feature")
+        if self.column_type(self.label) != "int":
+            yield DeclarationProblem(("label",), f"the label {self.label} must be of type int (0 or 1)")
+        for name, behaviour in self.behaviours.items():
+            for column in behaviour.columns:
+                if self.column_type(column) == "string" or self._is_list(column):
+                    yield DeclarationProblem(("behaviours", name), f"{column} must be a number")
+        for lookup_index, lookup in enumerate(self.lookups):
+            if lookup.left_key in forbidden:
+                yield DeclarationProblem(
+                    ("lookups", lookup_index, "key"), f"{lookup.left_key} is only known after the exposure"
+                )
+        yield from self._moving_average_problems()
+
+    def _moving_average_problems(self) -> Iterator[DeclarationProblem]:
+        known = {*ROLES, *self.features, *(c for c in (self.domain, self.user, self.item) if c)}
+        for index, key in enumerate(self.moving_average.keys):
+            where = ("moving_average", "keys", index)
+            for name in key:
+                if name in ROLES and name not in self.features and getattr(self, name) is None:
+                    yield DeclarationProblem(where, f"the declaration has no role `{name}`")
+                elif name not in known:
+                    yield DeclarationProblem(
+                        where, f"{name!r} is neither a feature nor a role.{suggest(name, known)}"
+                    )
+                elif self.column_type(self.resolve_role(name)) == "float":
+                    yield DeclarationProblem(where, f"{name} is a float: a key needs an int or a string")
+        if self.moving_average.history and self.user is None:
+            yield DeclarationProblem(("moving_average", "history"), "history needs the role `user`")
+
+    def _forbidden_features(self) -> dict[str, str]:
+        forbidden = dict.fromkeys(self.post_exposure, "listed under post_exposure")
+        for name, behaviour in self.behaviours.items():
+            forbidden[behaviour.source] = f"the source of the behaviour {name}"
+        forbidden[self.label] = "the label"
+        forbidden[self.timestamp.column] = "the timestamp, which serving does not know"
+        return forbidden
+
+    def _is_list(self, column: str) -> bool:
+        return column in self.features and self.features[column].is_list
+
+    def resolve_role(self, name: str) -> str:
+        """The column of a role name (`domain`, `user`, `item`); any other name is returned as it is."""
+        if name in ROLES and name not in self.features:
+            return getattr(self, name) or name
+        return name
+
+    def column_type(self, column: str) -> ColumnType:
+        """The type of a raw column: as a feature, else as under `columns`, else what its use implies."""
+        if column in self.features:
+            return self.features[column].type
+        if column in self.columns:
+            return self.columns[column]
+        if column == self.label:
+            return "int"
+        if column == self.timestamp.column:
+            return "string" if self.timestamp.unit == "iso" else "int"
+        return "float"
+
+    def raw_columns(self) -> dict[str, ColumnType]:
+        """Every column that is read from the files (impressions or lookups), with its type."""
+        names = [self.domain, self.user, self.item, self.label, self.timestamp.column, *self.features]
+        names += [column for behaviour in self.behaviours.values() for column in behaviour.columns]
+        return {name: self.column_type(name) for name in names if name is not None}
+
+    def example_columns(self) -> dict[str, ColumnType]:
+        """Every column of the examples that ExampleGen writes, with its type (behaviours are float)."""
+        names = [self.domain, self.user, self.item, *self.features, self.label]
+        columns: dict[str, ColumnType] = {name: self.column_type(name) for name in names if name is not None}
+        columns.update({BEHAVIOUR_PREFIX + name: "float" for name in self.behaviours})
+        columns[LOCAL_TIME] = "int"
+        return columns
+
+    def serving_columns(self) -> dict[str, ColumnType]:
+        """The raw columns that a request carries: the features and the columns of domain, user and item."""
+        names = [*self.features, self.domain, self.user, self.item]
+        return {name: self.column_type(name) for name in names if name is not None}
+
+    def post_exposure_columns(self) -> tuple[str, ...]:
+        """Raw columns that may never reach a model input: label, behaviours' sources, `post_exposure`."""
+        names = [self.label, *(b.source for b in self.behaviours.values()), *self.post_exposure]
+        return tuple(dict.fromkeys(names))
+
+    def categorical_features(self) -> dict[str, Feature]:
+        """Features packed into `categorical`, in their order."""
+        return {name: f for name, f in self.features.items() if f.is_categorical}
+
+    def numeric_features(self) -> dict[str, Feature]:
+        """Features packed into `numeric`, in their order."""
+        return {name: f for name, f in self.features.items() if not f.is_categorical}
+
+    def behaviour_columns(self) -> tuple[str, ...]:
+        """The behaviours' column names in the examples, in declared order."""
+        return tuple(BEHAVIOUR_PREFIX + name for name in self.behaviours)
+
+    def schema_path(self) -> Path:
+        """The TFMD schema (`.pbtxt`) beside the YAML file.
+
+        Raises:
+          InputError: there is none.
+        """
+        path = Path(self.source)
+        path = (path if path.is_absolute() else SCHEMAS_DIR / path).with_suffix(".pbtxt")
+        if not self.source or not path.is_file():
+            raise InputError(
+                f"{path}: the schema of the dataset {self.name} is missing; it lies beside the YAML file"
+            )
+        return path
+
+    def to_json(self) -> str:
+        """The whole document, defaults included; the same declaration always gives the same text."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Declaration:
+        """The declaration that `to_json` wrote."""
+        return cls.model_validate_json(text)
+
+
+def suggest(name: object, known: Iterable[object]) -> str:
+    """' Did you mean x?' when some known name is close, ' Known: …' when they are few, else nothing."""
+    names = sorted({str(candidate) for candidate in known})
+    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    if close:
+        return f" Did you mean {' or '.join(close)}?"
+    return f" Known: {', '.join(names)}." if 0 < len(names) <= 12 else ""

@@ -1,0 +1,223 @@
+"""The sections of a dataset declaration: each class is one block of the YAML document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+ColumnType = Literal["int", "float", "string"]
+Treatment = Literal["vocabulary", "buckets", "normalise", "log_normalise", "as_is"]
+TimeUnit = Literal["s", "ms", "us", "iso"]
+MetricName = Literal["average_auc", "overall_auc", "gauc", "log_loss", "calibration"]
+
+CATEGORICAL_TREATMENTS: tuple[str, ...] = ("vocabulary", "buckets")
+
+
+class Section(BaseModel):
+    """Base of every block: an unknown key is an error, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+FileList = Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]
+
+
+class Impressions(Section):
+    """The impression log: one row per item shown to a user in a domain."""
+
+    files: FileList = Field(
+        description="File names or globs, looked up in the data folder, then in its `data` folder. "
+        "The suffix tells the format: .csv, .csv.gz, .parquet."
+    )
+
+
+class Lookup(Section):
+    """A table joined to each impression by key (left join; a key without a match leaves its columns missing)."""
+
+    files: FileList = Field(description="File names or globs, as for the impressions.")
+    key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
+        description="The column that both have, or {column of the impressions: column of the lookup}."
+    )
+    prefix: str = Field(
+        default="", description="Put before the lookup's column names, when two tables use the same name."
+    )
+
+    @property
+    def left_key(self) -> str:
+        """The key's column on the impressions' side."""
+        return self.key if isinstance(self.key, str) else next(iter(self.key))
+
+    @property
+    def right_key(self) -> str:
+        """The key's column in the lookup's own files."""
+        return self.key if isinstance(self.key, str) else next(iter(self.key.values()))
+
+
+class Timestamp(Section):
+    """When the impression was shown. ISO text without an offset is wall-clock time in the declared zone."""
+
+    column: str
+    unit: TimeUnit = Field(description="s, ms or us since 1970-01-01 UTC, or iso (text).")
+
+
+class Behaviour(Section):
+    """What the user did after the exposure: a column, or a ratio of two columns clipped to a range.
+
+    A ratio whose denominator is 0 or missing is missing. The denominator may be known before the exposure (a
+    video's length), so it may be a feature; the column and the numerator may not.
+    """
+
+    column: str | None = None
+    numerator: str | None = None
+    denominator: str | None = None
+    clip: tuple[float, float] | None = Field(default=None, description="Lowest and highest value kept.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Behaviour:
+        ratio = self.numerator is not None and self.denominator is not None
+        partial = (self.numerator is None) != (self.denominator is None)
+        if partial or ratio == (self.column is not None):
+            raise ValueError("give either `column`, or both `numerator` and `denominator`")
+        if self.clip is not None and self.clip[0] >= self.clip[1]:
+            raise ValueError(f"clip must be [low, high] with low < high, not {list(self.clip)}")
+        return self
+
+    @property
+    def source(self) -> str:
+        """The post-exposure column: the value itself, or the ratio's numerator."""
+        source = self.column or self.numerator
+        assert source is not None
+        return source
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every raw column that the behaviour is computed from."""
+        return tuple(name for name in (self.column, self.numerator, self.denominator) if name is not None)
+
+
+class Feature(Section):
+    """A column that the model may use, and how it is treated.
+
+    vocabulary: id in the column's vocabulary (values seen at least `min_count` times, the `max_size` most frequent),
+    others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score; log_normalise: log1p, then
+    z-score; as_is: the number itself. With `separator` a text holds several values, of which `max_length` are used.
+    """
+
+    type: ColumnType
+    treatment: Treatment
+    max_size: int = Field(default=100_000, ge=1, description="vocabulary: most entries kept.")
+    min_count: int = Field(default=1, ge=1, description="vocabulary: rows a value needs to be kept.")
+    oov_buckets: int = Field(default=1, ge=1, description="vocabulary: hash buckets of unknown values.")
+    buckets: int = Field(default=10, ge=2, le=1000, description="buckets: number of quantile buckets.")
+    separator: str | None = Field(
+        default=None, min_length=1, description="Splits a text into several values."
+    )
+    max_length: int = Field(default=1, ge=1, le=100, description="Most values used of a list.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Feature:
+        if self.treatment == "vocabulary" and self.type == "float":
+            raise ValueError("a vocabulary needs type int or string, not float")
+        if self.treatment != "vocabulary" and self.type == "string":
+            raise ValueError(f"treatment {self.treatment} needs a number (int or float), not string")
+        if self.separator is not None and self.treatment != "vocabulary":
+            raise ValueError(f"a list (separator) needs treatment vocabulary, not {self.treatment}")
+        if self.separator is None and self.max_length != 1:
+            raise ValueError("max_length is for lists: it needs a separator")
+        return self
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether Transform packs it among the `categorical` ids (else among the `numeric` values)."""
+        return self.treatment in CATEGORICAL_TREATMENTS
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a row may carry several values."""
+        return self.separator is not None
+
+
+def _key_columns(value: Any) -> Any:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict) and set(value) == {"columns"}:
+        return _key_columns(value["columns"])
+    return value
+
+
+AverageKey = Annotated[list[str], BeforeValidator(_key_columns), Field(min_length=1)]
+
+
+class MovingAverageSettings(Section):
+    """The averages of the behaviours over past time buckets, per domain and per further keys.
+
+    `m_t = decay * m_{t-1} + (1 - decay) * mean_t`; a row in bucket `t` sees the state as of `t - 1`.
+    """
+
+    decay: float = Field(default=0.9, gt=0, lt=1)
+    bucket_hours: float = Field(default=24.0, gt=0)
+    keys: list[AverageKey] = Field(
+        default_factory=list,
+        description="Keys beyond the domain: columns, or the role names `domain`, `user`, `item`; "
+        "[user, domain] is one key made of two columns.",
+    )
+    prior_strength: float | Literal["learned"] = Field(
+        default="learned", description="Impressions that the prior counts for when a key has few of its own."
+    )
+    max_keys: int = Field(default=200_000, ge=1, description="Most values of a key that are kept.")
+    history: bool = Field(default=False, description="Also the user's averages in every domain.")
+    eval_state: Literal["frozen", "daily"] = Field(
+        default="frozen",
+        description="frozen: rows to evaluate see the state at the end of training; daily: of the bucket before.",
+    )
+
+    @model_validator(mode="after")
+    def _prior(self) -> MovingAverageSettings:
+        if not isinstance(self.prior_strength, str) and self.prior_strength < 0:
+            raise ValueError(f"prior_strength must be `learned` or a number >= 0, not {self.prior_strength}")
+        return self
+
+
+class Split(Section):
+    """The time-forward split by calendar days (in the declared zone) that have data."""
+
+    eval_days: int = Field(default=2, ge=1, description="The last days: split `eval`.")
+    validation_days: int = Field(default=1, ge=1, description="The last days of `train`, for early stopping.")
+
+
+class Threshold(Section):
+    """What blesses a model: bounds of a metric, and how much worse than the last blessed model it may be."""
+
+    min: float | None = None
+    max: float | None = None
+    max_drop: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Threshold:
+        if self.min is None and self.max is None and self.max_drop is None:
+            raise ValueError("give at least one of min, max, max_drop")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class Evaluation(Section):
+    """The gates. Domains with fewer evaluation rows than `min_rows`, or with one class, never decide."""
+
+    min_rows: int = Field(default=500, ge=1)
+    thresholds: dict[MetricName, Threshold] = Field(default_factory=dict)
+    domains: dict[str, Threshold] = Field(
+        default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _domain_names_are_text(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("domains"), dict):
+            return {**data, "domains": {str(k): v for k, v in data["domains"].items()}}
+        return data
