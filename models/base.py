@@ -1,0 +1,71 @@
+"""What every model is: logits for groups of rows, each group of one domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.features import FeatureLayout
+from models.settings import ModelSettings
+
+Rows = Mapping[str, tf.Tensor]
+GroupedBatch = tuple[Rows, tf.Tensor, tf.Tensor]
+
+SPECIFIC = r"(^|/)specific_"
+SHARED = r"^(?!(.*/)?specific_)"
+
+
+class DomainModel(keras.Model):
+    """Base of all models: a grouped forward pass, and which variables learn at which rate.
+
+    A batch is `(rows, domains, weights)`: rows are tensors `(G, B, ...)` as `models.features` names them,
+    `domains` int32 `(G,)` gives each group's one domain, `weights` float32 `(G, B)` is 1 for a row and 0 for
+    padding. The same domain may occur in several groups. Padding rows get logits too; nobody reads them.
+    This is the only forward path: training, evaluation and serving (`models.dispatch`) share it.
+
+    A subclass creates its layers in `__init__` and writes `call`. Layers that hold a domain's own parameters,
+    stacked over domains, have names that begin with `specific_`; all others are shared. A model for which
+    that is not so overrides `learning_rate_roles`.
+
+    Args:
+        layout: what a row has.
+        settings: sizes and switches.
+        name: of the Keras model; its settings' name if absent.
+    """
+
+    def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
+        super().__init__(name=name or settings.name)
+        self.layout = layout
+        self.settings = settings
+
+    @property
+    def domain_count(self) -> int:
+        """D, the number of domains."""
+        return self.layout.domain_count
+
+    def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
+        """Logits `(G, B)` of a click."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward pass")
+
+    def learning_rate_roles(self) -> list[tuple[str, str]]:
+        """`(regex, role)` pairs, role "shared" or "specific"; every trainable variable's name matches one."""
+        return [(SPECIFIC, "specific"), (SHARED, "shared")]
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` gives weights over domains."""
+        return type(self).explain is not DomainModel.explain
+
+    def explain(self, inputs: GroupedBatch) -> tf.Tensor:
+        """Weights `(G, B, D)` that a prediction gives to every domain, where the model has such a thing."""
+        raise NotImplementedError(f"model {self.name!r} has no weights over domains to explain with")
+
+    def ensure_built(self) -> None:
+        """Creates all variables, by one pass over a single row of zeros."""
+        rows = {
+            key: tf.zeros((1, 1, *shape), tf.int64 if key == "categorical" else tf.float32)
+            for key, shape in self.layout.row_shapes().items()
+        }
+        self((rows, tf.zeros((1,), tf.int32), tf.ones((1, 1), tf.float32)), training=False)

@@ -1,0 +1,106 @@
+"""Rows of many domains in one request, through a model that wants groups of one domain.
+
+The rows are sorted by domain and cut into tiles of `t` rows; a domain's last tile is padded. With `t` the
+mean number of rows per occurring domain there are at most twice as many tiles as domains that occur, and at
+most twice as many slots as rows plus one per domain: the cost per row depends neither on the number of
+domains of the model nor, beyond this factor, on how the request is mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from models.base import DomainModel, GroupedBatch
+
+TILES_AT_ONCE = 128
+
+
+class Tiles(NamedTuple):
+    """Where rows go. `T` tiles of `t` slots.
+
+    Attributes:
+        rows: `(T, t)` int32, the row in each slot; 0 where padded.
+        weights: `(T, t)` float32, 1 for a row, 0 for padding.
+        domains: `(T,)` int32.
+        slot: `(N,)` int32, the flat slot of each row.
+    """
+
+    rows: tf.Tensor
+    weights: tf.Tensor
+    domains: tf.Tensor
+    slot: tf.Tensor
+
+
+def tile_rows(domain: tf.Tensor) -> Tiles:
+    """Plans tiles for rows `(N,)` of these domains; `N` may be 0."""
+    domain = tf.cast(domain, tf.int32)
+    count = tf.size(domain)
+    order = tf.argsort(domain, stable=True)
+    occurring, run, run_rows = tf.unique_with_counts(tf.gather(domain, order))
+    size = tf.maximum(tf.math.floordiv(count + tf.size(occurring) - 1, tf.maximum(tf.size(occurring), 1)), 1)
+    run_tiles = tf.math.floordiv(run_rows + size - 1, size)
+    place = tf.range(count) - tf.gather(tf.cumsum(run_rows, exclusive=True), run)
+    slot = tf.gather(tf.cumsum(run_tiles, exclusive=True), run) * size + place
+    tiles = tf.reduce_sum(run_tiles)
+    shape = tf.stack([tiles, size])
+    return Tiles(
+        rows=tf.reshape(tf.scatter_nd(slot[:, None], order, (tiles * size)[None]), shape),
+        weights=tf.reshape(tf.scatter_nd(slot[:, None], tf.ones([count]), (tiles * size)[None]), shape),
+        domains=tf.repeat(occurring, run_tiles),
+        slot=tf.scatter_nd(order[:, None], slot, count[None]),
+    )
+
+
+def map_mixed(
+    function: Callable[[GroupedBatch], tf.Tensor], rows: Mapping[str, tf.Tensor], domain: tf.Tensor
+) -> tf.Tensor:
+    """Applies a function of groups, `(G, B, ...) -> (G, B) or (G, B, M)`, to mixed rows.
+
+    Tiles go through it at most `TILES_AT_ONCE` at a time, which bounds the memory that gathered kernels take.
+
+    Args:
+        function: of a `(rows, domains, weights)` batch.
+        rows: tensors `(N, ...)` by key.
+        domain: `(N,)` domain indices.
+
+    Returns:
+        `(N,)` or `(N, M)`, in the order of the rows.
+    """
+    plan = tile_rows(domain)
+
+    def score(start: tf.Tensor) -> tf.Tensor:
+        part = plan.rows[start : start + TILES_AT_ONCE]
+        batch = (
+            {key: tf.gather(value, part) for key, value in rows.items()},
+            plan.domains[start : start + TILES_AT_ONCE],
+            plan.weights[start : start + TILES_AT_ONCE],
+        )
+        outputs = function(batch)
+        return tf.reshape(outputs, tf.concat([tf.size(part)[None], tf.shape(outputs)[2:]], 0))
+
+    first = score(tf.constant(0))
+    tiles = tf.shape(plan.rows)[0]
+
+    def body(start: tf.Tensor, scored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return start + TILES_AT_ONCE, tf.concat([scored, score(start)], 0)
+
+    _, scored = tf.while_loop(
+        lambda start, _: start < tiles,
+        body,
+        (tf.constant(TILES_AT_ONCE), first),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *first.shape[1:]])),
+    )
+    return tf.gather(scored, plan.slot)
+
+
+def predict_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
+    """Logits `(N,)` of rows `(N, ...)`, row `i` of domain `domain[i]`, in the order of the rows."""
+    return map_mixed(lambda batch: model(batch, training=False), rows, domain)
+
+
+def explain_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
+    """The model's weights over domains `(N, D)`, in the order of the rows."""
+    return map_mixed(model.explain, rows, domain)

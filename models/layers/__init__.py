@@ -1,0 +1,27 @@
+"""The parts that models are built from; each can be used alone. All work on groups of rows, `(G, B, ...)`."""
+
+from models.layers.dropout import ResumableDropout
+from models.layers.embedding import DOMAIN, FeatureEmbedding
+from models.layers.experts import ExpertBank
+from models.layers.gate import DomainGate, mix
+from models.layers.head import StackedHead
+from models.layers.initializers import StackedGlorotUniform
+from models.layers.stacked_dense import StackedDense
+from models.layers.stacked_experts import StackedExpertBank
+from models.layers.stacked_tower import StackedTower
+from models.layers.tower import SharedTower
+
+__all__ = [
+    "DOMAIN",
+    "DomainGate",
+    "ExpertBank",
+    "FeatureEmbedding",
+    "ResumableDropout",
+    "SharedTower",
+    "StackedDense",
+    "StackedExpertBank",
+    "StackedGlorotUniform",
+    "StackedHead",
+    "StackedTower",
+    "mix",
+]

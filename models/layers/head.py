@@ -1,0 +1,29 @@
+"""The output head of each domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.layers.stacked_dense import StackedDense
+
+
+class StackedHead(keras.layers.Layer):
+    """`O_d`: one hidden ReLU layer and one unit for each domain; gives the logit of a click.
+
+    Args:
+        stacks: D.
+        hidden: units of the hidden layer; 0 for a linear head.
+    """
+
+    def __init__(self, stacks: int, hidden: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hidden = StackedDense(stacks, hidden, "relu", name="hidden") if hidden else None
+        self.unit = StackedDense(stacks, 1, name="unit")
+
+    def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """Logits `(G, B)` of inputs `(G, B, in)`, group `g` through head `index[g]`."""
+        hidden = inputs if self.hidden is None else self.hidden(inputs, index)
+        return tf.squeeze(self.unit(hidden, index), axis=-1)

@@ -1,0 +1,68 @@
+"""A bank of experts for each domain, stored as stacks."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.layers.dropout import ResumableDropout
+from models.layers.initializers import StackedGlorotUniform
+
+
+class StackedExpertBank(keras.layers.Layer):
+    """`E` experts for each of `D` domains; each group of rows goes through the experts of its domain alone.
+
+        h_e = E_(d,e)(x),   e = 1 ... E
+
+    Args:
+        stacks: D.
+        experts: E, of each domain.
+        layers: units of each hidden layer of an expert.
+        dropout: share of units dropped after each layer in training.
+    """
+
+    def __init__(
+        self, stacks: int, experts: int, layers: Sequence[int], dropout: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if stacks < 1 or experts < 1:
+            raise ValueError(f"stacks and experts must be at least 1, got {stacks} and {experts}")
+        self.stacks = stacks
+        self.experts = experts
+        self.units = list(layers)
+        salt = zlib.crc32(self.name.encode())
+        self.dropouts = [
+            ResumableDropout(dropout, seed=salt + i, name=f"dropout_{i}") for i in range(len(layers))
+        ]
+
+    def build(self, input_shape: Any) -> None:
+        width = int(input_shape[-1])
+        self.kernels = []
+        self.biases = []
+        for i, units in enumerate(self.units):
+            self.kernels.append(
+                self.add_weight(
+                    name=f"layer_{i}/kernel",
+                    shape=(self.stacks, self.experts, width, units),
+                    initializer=StackedGlorotUniform(),
+                )
+            )
+            self.biases.append(
+                self.add_weight(
+                    name=f"layer_{i}/bias", shape=(self.stacks, self.experts, units), initializer="zeros"
+                )
+            )
+            width = units
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, index: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Outputs `(G, B, E, layers[-1])` of inputs `(G, B, in)`, group `g` through bank `index[g]`."""
+        hidden = inputs[:, None]
+        for kernel, bias, dropout in zip(self.kernels, self.biases, self.dropouts, strict=True):
+            hidden = tf.matmul(hidden, tf.gather(kernel, index)) + tf.gather(bias, index)[:, :, None, :]
+            hidden = dropout(tf.nn.relu(hidden), training=training)
+        return tf.transpose(hidden, [0, 2, 1, 3])

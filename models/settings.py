@@ -1,0 +1,151 @@
+"""Every setting of a model and of its training, typed and described. Imports no TensorFlow.
+
+Each field is reached from the command line by its dotted name, for example `--set model.decay=0.95`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+
+
+class ModelSettings(_Settings):
+    """What is built. Fields that a model has no use for are ignored by it."""
+
+    name: str = Field("dfei", description="Model to build: a name of models/registry.py.")
+    layers: list[int] = Field([128, 64, 32], description="Units of each hidden layer of a tower or expert.")
+    embedding_size: int = Field(16, ge=1, description="Length k of every embedding vector.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of tower units dropped in training.")
+    embedding_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the inputs of the towers (embeddings, numbers) dropped in training.",
+    )
+    embedding_l2: float = Field(
+        0.0,
+        ge=0,
+        description="Penalty on the squared length of the embeddings that a row uses, mean over rows.",
+    )
+    id_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of training rows in which user, item and author are each replaced by 'missing'.",
+    )
+    use_ids: bool = Field(True, description="Whether user, item and author ids are inputs.")
+    domain_feature: bool | None = Field(
+        None,
+        description="Whether the domain's id is an input like any feature; null is the model's own default.",
+    )
+    averages: Literal["transform", "learned", "both", "none"] = Field(
+        "both",
+        description="Which moving averages feed the model: Transform's averages of behaviour, the learned "
+        "domain state v_d of DFE, both, or none.",
+    )
+    history: Literal["none", "flat"] = Field(
+        "flat", description="What is done with the user's averages in every domain, where rows have them."
+    )
+    head_hidden: int = Field(
+        32, ge=0, description="Units of the hidden layer of each output head; 0 for none."
+    )
+    decay: float = Field(0.9, ge=0, lt=1, description="DFE: decay a in v_d <- a v_d + (1 - a) mean(u_d).")
+    domain_extraction: bool = Field(True, description="DFE: whether DFEI has the domain state v_d at all.")
+    domain_integration: bool = Field(
+        True, description="DFI: whether DFEI attends over all domains' features."
+    )
+    attention_size: int | None = Field(
+        None,
+        ge=1,
+        description="DFI: length of queries, keys and values; null is the width of the last tower layer.",
+    )
+    domain_state: Literal["moving_average", "frozen_random"] = Field(
+        "moving_average",
+        description="DFE: the moving average, or (the defect of the released code, to measure it) a random "
+        "state that nothing is ever accumulated in.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Settings that one model alone has, by name; its class documents them.",
+    )
+
+    @field_validator("layers")
+    @classmethod
+    def _positive_layers(cls, value: list[int]) -> list[int]:
+        if not value or min(value) < 1:
+            raise ValueError(f"layers must name at least one layer, each of at least one unit, got {value}")
+        return value
+
+    @property
+    def uses_transform_averages(self) -> bool:
+        """Whether the row's `averages` are inputs."""
+        return self.averages in ("transform", "both")
+
+    @property
+    def uses_domain_state(self) -> bool:
+        """Whether DFEI keeps and reads v_d."""
+        return self.domain_extraction and self.averages in ("learned", "both")
+
+    def option(self, name: str, default: Any) -> Any:
+        """An entry of `options`, or the default, whose type it must have.
+
+        Raises:
+            ValueError: if the entry is of another type than the default.
+        """
+        value = self.options.get(name, default)
+        if default is not None and not isinstance(value, type(default)):
+            if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+                return float(value)
+            raise ValueError(f"model.options.{name}: expected {type(default).__name__}, got {value!r}")
+        return value
+
+
+class TrainingSettings(_Settings):
+    """How it is trained."""
+
+    epochs: int = Field(5, ge=1, description="Most passes over the training rows.")
+    batch_size: int = Field(128, ge=1, description="Rows B of one domain in one mini-batch.")
+    domains_per_step: int = Field(8, ge=1, description="Mini-batches G in one fused or mixed step.")
+    schedule: Literal["cyclic", "interleaved", "fused", "mixed"] = Field(
+        "fused",
+        description="Order of the mini-batches. cyclic: the paper's, domains in turn until each runs out; "
+        "interleaved: each domain's batches spread evenly over the epoch; fused: G of those in one step; "
+        "mixed: random rows of all domains, G * B a step.",
+    )
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam", description="Update rule; adam is lazy on gathered slices."
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Rate of the domain-specific part.")
+    shared_lr_scale: float | Literal["1/D"] = Field(
+        1.0, description="Rate of the shared part as a multiple of learning_rate; '1/D' is the paper's rule."
+    )
+    patience: int = Field(1, ge=0, description="Epochs without improvement before training stops.")
+    min_delta: float = Field(0.0, ge=0, description="Least gain in validation average AUC that counts.")
+    validation_min_rows: int = Field(
+        100, ge=1, description="Rows that a domain needs in the validation day to count in the average AUC."
+    )
+    refit: bool = Field(
+        False,
+        description="Whether, once the number of epochs is chosen, the model is trained anew for that long "
+        "on training and validation rows together.",
+    )
+    checkpoint_steps: int = Field(
+        500, ge=1, description="Steps between checkpoints; one more after every epoch."
+    )
+    steps_per_call: int = Field(8, ge=1, description="Optimiser steps that one call into TensorFlow makes.")
+    seed: int = Field(1, ge=0, description="Seed of initial weights, order of rows and dropout.")
+
+    @model_validator(mode="after")
+    def _positive_scale(self) -> TrainingSettings:
+        if self.shared_lr_scale != "1/D" and float(self.shared_lr_scale) <= 0:
+            raise ValueError(f"shared_lr_scale must be above 0 or '1/D', got {self.shared_lr_scale}")
+        return self
+
+    def shared_multiplier(self, domains: int) -> float:
+        """The number that `shared_lr_scale` stands for with so many domains."""
+        return 1.0 / domains if self.shared_lr_scale == "1/D" else float(self.shared_lr_scale)

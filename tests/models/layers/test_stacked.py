@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.layers import (
+    DomainGate,
+    ExpertBank,
+    ResumableDropout,
+    SharedTower,
+    StackedDense,
+    StackedExpertBank,
+    StackedGlorotUniform,
+    StackedHead,
+    StackedTower,
+    mix,
+)
+
+X = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+INDEX = np.array([6, 2, 6], np.int32)
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def test_stacked_dense_by_hand():
+    layer = StackedDense(2, 1)
+    layer.build((None, None, 2))
+    layer.set_weights([np.array([[[1.0], [2.0]], [[10.0], [20.0]]]), np.array([[0.5], [-0.5]])])
+    x = tf.constant([[[1.0, 1.0], [2.0, 0.0]], [[1.0, 1.0], [0.0, 3.0]]])
+    np.testing.assert_allclose(layer(x, tf.constant([1, 0]))[..., 0], [[29.5, 19.5], [3.5, 6.5]])
+
+
+def test_stacked_tower_is_a_tower_per_domain():
+    layer = StackedTower(7, [6, 3])
+    result = layer(X, INDEX)
+    for g, d in enumerate(INDEX):
+        hidden = X[g]
+        for dense in layer.dense:
+            hidden = relu(hidden @ dense.kernel.numpy()[d] + dense.bias.numpy()[d])
+        np.testing.assert_allclose(result[g], hidden, rtol=1e-5, atol=1e-6)
+
+
+def test_only_the_gathered_slices_have_a_gradient():
+    layer = StackedTower(7, [6, 3])
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(X, INDEX))
+    for gradient in tape.gradient(total, layer.trainable_variables):
+        assert isinstance(gradient, tf.IndexedSlices)
+        np.testing.assert_array_equal(gradient.indices, INDEX)
+
+
+def test_each_slice_of_a_stack_starts_like_a_dense_layer():
+    values = StackedGlorotUniform()((200, 30, 20)).numpy()
+    limit = (6 / 50) ** 0.5
+    assert np.abs(values).max() <= limit
+    assert values.std() == pytest.approx(limit / 3**0.5, rel=0.02)
+
+
+def test_shared_tower_keeps_the_leading_shape():
+    layer = SharedTower([6, 3])
+    result = layer(X)
+    hidden = X
+    for dense in layer.dense:
+        hidden = relu(hidden @ dense.kernel.numpy() + dense.bias.numpy())
+    assert result.shape == (3, 4, 3)
+    np.testing.assert_allclose(result, hidden, rtol=1e-5, atol=1e-6)
+
+
+def test_expert_bank_evaluates_every_expert():
+    layer = ExpertBank(4, [6, 3])
+    result = layer(X).numpy()
+    assert result.shape == (3, 4, 4, 3)
+    for e in range(4):
+        hidden = X
+        for kernel, bias in zip(layer.kernels, layer.biases, strict=True):
+            hidden = relu(hidden @ kernel.numpy()[e] + bias.numpy()[e])
+        np.testing.assert_allclose(result[:, :, e], hidden, rtol=1e-5, atol=1e-6)
+
+
+def test_stacked_expert_bank_evaluates_the_domains_own_experts():
+    layer = StackedExpertBank(7, 2, [6, 3])
+    result = layer(X, INDEX).numpy()
+    for g, d in enumerate(INDEX):
+        for e in range(2):
+            hidden = X[g]
+            for kernel, bias in zip(layer.kernels, layer.biases, strict=True):
+                hidden = relu(hidden @ kernel.numpy()[d, e] + bias.numpy()[d, e])
+            np.testing.assert_allclose(result[g, :, e], hidden, rtol=1e-5, atol=1e-6)
+
+
+def test_gate_and_mixture():
+    gate = DomainGate(7, 2)
+    weights = gate(X, INDEX).numpy()
+    scores = np.stack([X[g] @ gate.scores.kernel.numpy()[d] for g, d in enumerate(INDEX)])
+    shares = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    np.testing.assert_allclose(weights, shares, rtol=1e-5)
+    experts = np.random.default_rng(1).normal(size=(3, 4, 2, 5)).astype(np.float32)
+    expected = (shares[..., None] * experts).sum(2)
+    np.testing.assert_allclose(mix(weights, experts), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+def test_head_gives_one_logit_per_row(hidden):
+    head = StackedHead(7, hidden)
+    result = head(X, INDEX).numpy()
+    for g, d in enumerate(INDEX):
+        h = X[g]
+        if hidden:
+            h = relu(h @ head.hidden.kernel.numpy()[d] + head.hidden.bias.numpy()[d])
+        expected = (h @ head.unit.kernel.numpy()[d] + head.unit.bias.numpy()[d])[:, 0]
+        np.testing.assert_allclose(result[g], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_drops_its_share_in_training_alone_and_resumes_where_it_was():
+    layer = ResumableDropout(0.3, seed=5)
+    x = tf.ones([100, 200])
+    np.testing.assert_array_equal(layer(x), x)
+    first = layer(x, training=True).numpy()
+    assert (first == 0).mean() == pytest.approx(0.3, abs=0.02)
+    np.testing.assert_allclose(first[first > 0], 1 / 0.7, rtol=1e-6)
+    state = layer.get_weights()
+    second = layer(x, training=True).numpy()
+    assert (first != second).any()
+    restored = ResumableDropout(0.3, seed=5)
+    restored(x)
+    restored.set_weights(state)
+    np.testing.assert_array_equal(restored(x, training=True), second)
+
+
+def test_wrong_sizes_are_refused_with_the_value():
+    with pytest.raises(ValueError, match="got 0 and 3"):
+        StackedDense(0, 3)
+    with pytest.raises(ValueError, match="got 0"):
+        ExpertBank(0, [3])
+    with pytest.raises(ValueError, match="got 3 and 0"):
+        StackedExpertBank(3, 0, [3])
+    with pytest.raises(ValueError, match=r"got 1\.0"):
+        ResumableDropout(1.0)
