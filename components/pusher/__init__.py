@@ -1,0 +1,1 @@
+"""The Pusher: atomic, versioned pushes into the directory that TF Serving watches."""

@@ -1,0 +1,120 @@
+"""Calls every signature of a SavedModel in a process that has nothing but TensorFlow.
+
+Run as a script: `python fresh_process.py MODEL_DIR REQUESTS.npz REPORT.json`. It imports nothing of this project,
+so that a model which needs the project's code to load does not pass.
+"""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+OUTPUT = "click_probability"
+TOLERANCE = 1e-5
+
+
+class Checks:
+    """Collects what was checked and how it came out."""
+
+    def __init__(self):
+        self.results = []
+
+    def expect(self, name, passed, detail):
+        self.results.append({"check": name, "passed": bool(passed), "detail": detail})
+
+    def probabilities(self, name, scores, rows):
+        sound = (
+            scores.shape == (rows,)
+            and np.isfinite(scores).all()
+            and (scores >= 0).all()
+            and (scores <= 1).all()
+        )
+        self.expect(name, sound, f"shape {scores.shape}, expected ({rows},), all finite and in [0, 1]")
+
+    def equal(self, name, scores, expected):
+        difference = (
+            float(np.max(np.abs(scores - expected))) if scores.shape == expected.shape else float("inf")
+        )
+        self.expect(
+            name, difference <= TOLERANCE, f"largest difference {difference:.2e}, allowed {TOLERANCE:.0e}"
+        )
+
+
+def named_tensors(columns, specs):
+    return {name: tf.constant(columns[name].tolist(), specs[name].dtype) for name in specs}
+
+
+def missing(spec, rows):
+    value = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}[spec.dtype]
+    return tf.fill([rows], tf.constant(value, spec.dtype))
+
+
+def unknown(spec, rows):
+    value = {tf.int64: 2**62, tf.float32: 1e30, tf.string: "never seen before"}[spec.dtype]
+    return tf.fill([rows], tf.constant(value, spec.dtype))
+
+
+def check(model_dir, requests):
+    """Runs every check; returns the list of results."""
+    checks = Checks()
+    model = tf.saved_model.load(model_dir)
+    for signature in ("serving_default", "examples"):
+        checks.expect(f"signature {signature}", signature in model.signatures, sorted(model.signatures))
+    serialized = tf.constant(requests["serialized"].tolist())
+    rows = int(serialized.shape[0])
+    columns = {key.removeprefix("named."): requests[key] for key in requests if key.startswith("named.")}
+    specs = model.signatures["serving_default"].structured_input_signature[1]
+    named = named_tensors(columns, specs)
+
+    served = model.signatures["serving_default"](**named)[OUTPUT].numpy()
+    checks.probabilities("serving_default answers real rows", served, rows)
+    examples = model.signatures["examples"](examples=serialized)[OUTPUT].numpy()
+    checks.equal("examples answers as serving_default", examples, served)
+
+    transformed = {
+        key.removeprefix("transformed."): tf.constant(requests[key])
+        for key in requests
+        if key.startswith("transformed.")
+    }
+    domain = transformed.pop("domain")
+    direct = model.predict_transformed(transformed, domain).numpy()
+    checks.equal("Transform, then the model, gives the served answer", direct, served)
+
+    alone = np.concatenate(
+        [
+            model.signatures["serving_default"](
+                **{name: value[row : row + 1] for name, value in named.items()}
+            )[OUTPUT].numpy()
+            for row in range(min(rows, 16))
+        ]
+    )
+    checks.equal("a row's answer does not depend on its neighbours", alone, served[: len(alone)])
+
+    few = min(rows, 8)
+    for what, make in (("no value", missing), ("an unknown value", unknown)):
+        for column in [*specs, None]:
+            request = {
+                name: make(spec, few) if column in (name, None) else named[name][:few]
+                for name, spec in specs.items()
+            }
+            scores = model.signatures["serving_default"](**request)[OUTPUT].numpy()
+            checks.probabilities(f"{what} in {column or 'every feature'}", scores, few)
+
+    if "explain" in model.signatures:
+        weights = model.signatures["explain"](**named)["weights"].numpy()
+        sums = weights.sum(axis=1)
+        checks.expect(
+            "explain gives weights over domains",
+            weights.shape[0] == rows and np.allclose(sums, 1, atol=1e-4) and (weights >= 0).all(),
+            f"shape {weights.shape}, sums between {sums.min():.4f} and {sums.max():.4f}",
+        )
+    return checks.results
+
+
+if __name__ == "__main__":
+    model_path, requests_path, report_path = sys.argv[1:]
+    with np.load(requests_path, allow_pickle=True) as archive:
+        report = check(model_path, dict(archive))
+    with open(report_path, "w") as handle:  # noqa: PTH123
+        json.dump(report, handle, indent=1, default=str)

@@ -1,0 +1,79 @@
+"""Real rows as every door of the exported model takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.dataset.declaration import Declaration
+from components.trainer.export import unpack
+from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value, request_features
+from models.features import FeatureLayout
+
+
+def read_serialized(files: Sequence[str], rows: int) -> list[bytes]:
+    """The first `rows` serialized `tf.Example`s of gzip-compressed TFRecords."""
+    dataset = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").take(rows)
+    return list(dataset.as_numpy_iterator())
+
+
+def named_rows(serialized: Sequence[bytes], features: Sequence[RequestFeature]) -> dict[str, np.ndarray]:
+    """The named-feature request of the same rows: one array (rows,) per feature."""
+    examples = [tf.train.Example.FromString(record).features.feature for record in serialized]
+    return {
+        feature.name: np.array(
+            [_value(example.get(feature.name), feature) for example in examples],
+            object if feature.dtype == tf.string else feature.dtype.as_numpy_dtype,
+        )
+        for feature in features
+    }
+
+
+def _value(value: tf.train.Feature | None, feature: RequestFeature) -> float | int | bytes | str:
+    values: Sequence[float | int | bytes] = (
+        [] if value is None else getattr(value, value.WhichOneof("kind") or "int64_list").value
+    )
+    if feature.separator is not None:
+        texts = [item if isinstance(item, bytes) else str(item).encode() for item in values]
+        return feature.separator.encode().join(texts)
+    return values[0] if values else missing_value(feature.dtype)
+
+
+def write_requests(
+    files: Sequence[str],
+    rows: int,
+    declaration: Declaration,
+    transform_graph: str,
+    layout: FeatureLayout,
+    path: Path,
+) -> int:
+    """Writes the same rows in every form, for a process that knows nothing of this project.
+
+    Args:
+      files: gzip-compressed TFRecords of raw `tf.Example`s.
+      rows: how many rows to take.
+      declaration: the data set.
+      transform_graph: the Transform graph's directory.
+      layout: what the packed columns hold.
+      path: the `.npz` to write: `serialized`, `named.<feature>`, `transformed.<column>`.
+
+    Returns:
+      The number of rows written.
+    """
+    serialized = read_serialized(files, rows)
+    transform_output = tft.TFTransformOutput(transform_graph)
+    inputs = RawInputs(declaration, transform_output.raw_feature_spec())
+    packed = transform_output.transform_features_layer()(inputs.from_examples(tf.constant(serialized)))
+    transformed = {**unpack(packed, layout), "domain": tf.cast(tf.reshape(packed["domain"], [-1]), tf.int32)}
+    named = named_rows(serialized, request_features(declaration))
+    np.savez(
+        path,
+        serialized=np.array(serialized, object),
+        **{f"named.{name}": column for name, column in named.items()},
+        **{f"transformed.{name}": column.numpy() for name, column in transformed.items()},
+    )
+    return len(serialized)

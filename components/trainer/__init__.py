@@ -1,0 +1,1 @@
+"""The Trainer component: transformed rows on disk, training, the exported signatures."""

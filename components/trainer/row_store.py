@@ -1,0 +1,151 @@
+"""Transformed rows as memory-mapped columns, so that any schedule can address any row.
+
+The training schedules need rows by index: one domain's rows, a permutation of all rows. Compressed TFRecords
+give no such access, so they are decoded once, in batches, into one flat file per column, which the operating
+system pages in and out: resident memory does not grow with the number of rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.errors import InputError
+from models.features import FeatureLayout
+
+_DECODE_BATCH = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """One column of the store: its shape per row and how it lies on disk."""
+
+    shape: tuple[int, ...]
+    parsed: tf.DType
+    stored: type[np.generic]
+
+
+def _columns(layout: FeatureLayout) -> dict[str, _Column]:
+    columns = {
+        "domain": _Column((), tf.int64, np.int32),
+        "day": _Column((), tf.int64, np.int32),
+        "label": _Column((), tf.float32, np.float32),
+    }
+    for name, shape in layout.row_shapes().items():
+        width = (math.prod(shape),)
+        if name == "categorical":
+            columns[name] = _Column(width, tf.int64, np.int32)
+        else:
+            columns[name] = _Column(width, tf.float32, np.float32)
+    return columns
+
+
+class RowStore:
+    """Rows of one split, addressable by index.
+
+    Args:
+      columns: memory-mapped arrays of equal length, by name.
+      layout: what the packed columns hold.
+      rows: the rows of the store that this view shows; `None` for all.
+    """
+
+    def __init__(
+        self, columns: dict[str, np.ndarray], layout: FeatureLayout, rows: np.ndarray | None = None
+    ) -> None:
+        self._columns = columns
+        self._layout = layout
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._columns["domain"]) if self._rows is None else len(self._rows)
+
+    def _column(self, name: str) -> np.ndarray:
+        column = self._columns[name]
+        return np.asarray(column) if self._rows is None else np.asarray(column[self._rows])
+
+    @property
+    def domain(self) -> np.ndarray:
+        """Domain index of each row, int32 (rows,)."""
+        return self._column("domain")
+
+    @property
+    def label(self) -> np.ndarray:
+        """Label of each row, float32 (rows,)."""
+        return self._column("label")
+
+    @property
+    def day(self) -> np.ndarray:
+        """Local day number of each row, int32 (rows,)."""
+        return self._column("day")
+
+    def where(self, mask: np.ndarray) -> RowStore:
+        """The rows of this view for which `mask`, bool (rows,), holds."""
+        chosen = np.flatnonzero(mask)
+        return RowStore(self._columns, self._layout, chosen if self._rows is None else self._rows[chosen])
+
+    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Model inputs of the rows at `indices`, int (...,): arrays (..., shape of a row) by name."""
+        at = indices if self._rows is None else self._rows[indices]
+        return {
+            name: np.asarray(self._columns[name][at]).reshape((*np.shape(indices), *shape))
+            for name, shape in self._layout.row_shapes().items()
+        }
+
+
+def decode(
+    files: Sequence[str],
+    layout: FeatureLayout,
+    directory: Path,
+    progress: Callable[[int], None] | None = None,
+) -> RowStore:
+    """Decodes transformed TFRecords into a `RowStore` in `directory`.
+
+    Args:
+      files: gzip-compressed TFRecords of packed `tf.Example` as Transform writes them.
+      layout: what the packed columns hold.
+      directory: where the columns go; made, and emptied first.
+      progress: called with the number of rows decoded so far.
+
+    Raises:
+      InputError: the files hold no row.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    columns = _columns(layout)
+    total = 0
+    files_by_name = {name: (directory / name).open("wb") for name in columns}
+    try:
+        for batch in _batches(files, columns):
+            for name, column in columns.items():
+                batch[name].astype(column.stored).tofile(files_by_name[name])
+            total += len(batch["domain"])
+            if progress is not None:
+                progress(total)
+    finally:
+        for handle in files_by_name.values():
+            handle.close()
+    if total == 0:
+        raise InputError("Transform wrote no training row: check the split and the impression files")
+    return RowStore(
+        {
+            name: np.memmap(directory / name, dtype=column.stored, mode="r", shape=(total, *column.shape))
+            for name, column in columns.items()
+        },
+        layout,
+    )
+
+
+def _batches(files: Sequence[str], columns: dict[str, _Column]) -> Iterator[dict[str, Any]]:
+    spec = {name: tf.io.FixedLenFeature(column.shape, column.parsed) for name, column in columns.items()}
+    dataset = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP", num_parallel_reads=None)
+    dataset = dataset.batch(_DECODE_BATCH).map(
+        lambda serialized: tf.io.parse_example(serialized, spec), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return iter(dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator())

@@ -1,0 +1,137 @@
+"""The Trainer's entry point: transformed rows in, an exported model out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from models.training import TrainingProgress, TrainingResult, train
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components import progress
+from components.dataset.declaration import Declaration
+from components.errors import InputError
+from components.trainer import export, row_store
+from components.trainer.integration import integration_weights
+from components.transform.layout import read_layout
+from models.registry import build_model
+
+TRAINING_FACTS = "training.json"
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains the declared model and exports it.
+
+    `fn_args.custom_config` holds `declaration` (JSON), `code` (a hash; only there for the cache) and `work_dir`:
+    a folder that outlives a kill, in which a restarted Trainer finds its checkpoints; `None` for a temporary one.
+
+    Raises:
+      InputError: there is nothing to train on, or nothing to validate with.
+    """
+    config = fn_args.custom_config
+    declaration = Declaration.from_json(config["declaration"])
+    with _work_dir(config.get("work_dir"), fn_args) as work:
+        transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+        layout = read_layout(fn_args.transform_graph_path, declaration)
+        files = [file for pattern in fn_args.train_files for file in tf.io.gfile.glob(pattern)]
+        rows = row_store.decode(
+            files,
+            layout,
+            work / "rows",
+            lambda done: progress.report(progress.Progress("reading rows", done)),
+        )
+        train_rows, validation_rows = split_validation(rows, declaration.split.validation_days)
+        tf.keras.utils.set_random_seed(declaration.seed)
+        model = build_model(layout, declaration.model)
+        result = train(
+            model,
+            train_rows,
+            validation_rows,
+            declaration.training,
+            seed=declaration.seed,
+            checkpoint_dir=work / "checkpoints",
+            log_dir=Path(fn_args.model_run_dir),
+            progress=_report,
+        )
+        served = export.ServedModel(model, transform_output, layout, declaration)
+        export.save(served, Path(fn_args.serving_model_dir))
+        facts = _facts(declaration, model, result, train_rows, validation_rows)
+        facts["integration"] = integration_weights(model, validation_rows, layout)
+        (Path(fn_args.model_run_dir) / TRAINING_FACTS).write_text(json.dumps(facts, indent=1))
+
+
+def split_validation(
+    rows: row_store.RowStore, validation_days: int
+) -> tuple[row_store.RowStore, row_store.RowStore]:
+    """Cuts the last days of the training rows off for validation.
+
+    Args:
+      rows: the training split.
+      validation_days: how many of its last calendar days validate.
+
+    Raises:
+      InputError: one of the two would be empty.
+    """
+    day = rows.day
+    first = int(day.max()) - validation_days + 1
+    validates = day >= first
+    if validates.all() or not validates.any():
+        raise InputError(
+            f"split.validation_days is {validation_days}, but the training rows cover {len(np.unique(day))} day(s): "
+            "at least one earlier day must be left to train on. Lower split.validation_days or split.eval_days, "
+            "or give more days of logs"
+        )
+    return rows.where(~validates), rows.where(validates)
+
+
+def _report(training: TrainingProgress) -> None:
+    progress.report(progress.Progress("training", training.done, training.total, "rows", training.note))
+
+
+def _facts(
+    declaration: Declaration,
+    model: Any,
+    result: TrainingResult,
+    train_rows: row_store.RowStore,
+    validation_rows: row_store.RowStore,
+) -> dict[str, Any]:
+    return {
+        "model": declaration.model.name,
+        "parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
+        "train_rows": len(train_rows),
+        "validation_rows": len(validation_rows),
+        "result": dataclasses.asdict(result),
+    }
+
+
+class _work_dir:  # noqa: N801 - a context manager, used as a function
+    """A folder for rows and checkpoints; removed once training has succeeded, kept when it was killed."""
+
+    def __init__(self, base: str | None, fn_args: FnArgs) -> None:
+        self._path = Path(tempfile.mkdtemp()) if base is None else Path(base) / _key(fn_args)
+
+    def __enter__(self) -> Path:
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            shutil.rmtree(self._path, ignore_errors=True)
+
+
+def _key(fn_args: FnArgs) -> str:
+    """Names a training by all that decides its outcome, so that only the same training is resumed."""
+    parts = [
+        fn_args.custom_config["declaration"],
+        fn_args.custom_config["code"],
+        fn_args.transform_graph_path,
+    ]
+    return "trainer-" + hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()

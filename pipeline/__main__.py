@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `dfei`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,123 @@
+"""The local runner: the components one after another in this process, on Beam's direct runner.
+
+TFX's LocalDagRunner says nothing while it runs and nothing afterwards of what it ran, what it took from the cache
+and what came out; this one tells a listener and returns it. What it does to the metadata store is the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.mlmd import execution_lib
+from tfx.proto.orchestration import pipeline_pb2
+from tfx.types import Artifact
+
+from components.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeRun:
+    """How one component ran.
+
+    Attributes:
+      node: the component's id.
+      cached: whether its outputs came from an earlier run.
+      seconds: wall-clock seconds it took.
+      outputs: its output artifacts by key.
+    """
+
+    node: str
+    cached: bool
+    seconds: float
+    outputs: dict[str, list[Artifact]]
+
+    def uri(self, key: str) -> Path:
+        """The folder of the single output artifact `key`."""
+        [artifact] = self.outputs[key]
+        return Path(artifact.uri)
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeStarted:
+    """A component begins. `position` counts from 1 to `total`."""
+
+    node: str
+    position: int
+    total: int
+
+
+Listener = Callable[[NodeStarted | NodeRun], None]
+
+
+class LocalRunner(tfx_runner.IrBasedRunner):
+    """Runs a pipeline and keeps what happened in `runs`, by component id.
+
+    Args:
+      listener: called when a component begins and when it has ended.
+    """
+
+    def __init__(self, listener: Listener = lambda event: None) -> None:
+        self._listener = listener
+        self.runs: dict[str, NodeRun] = {}
+
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None, **_: Any) -> None:
+        """Runs the compiled pipeline.
+
+        Raises:
+          InputError: an artifact that the cache refers to has been deleted.
+          RuntimeError: a component could not be given its inputs.
+          Exception: whatever a component raises; what ended before it is kept and cached.
+        """
+        runtime_parameter_utils.substitute_runtime_parameter(
+            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
+        )
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        connection = getattr(
+            deployment.metadata_connection_config,
+            deployment.metadata_connection_config.WhichOneof("connection_config"),
+        )
+        nodes = [node.pipeline_node for node in pipeline.nodes]
+        for position, node in enumerate(nodes, 1):
+            node_id = node.node_info.id
+            self._listener(NodeStarted(node_id, position, len(nodes)))
+            begun = time.monotonic()
+            info = launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=metadata.Metadata(connection),
+                pipeline_info=pipeline.pipeline_info,
+                pipeline_runtime_spec=pipeline.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+            ).launch()
+            cached, outputs = _outcome(connection, node_id, info)
+            self.runs[node_id] = NodeRun(node_id, cached, time.monotonic() - begun, outputs)
+            self._listener(self.runs[node_id])
+
+
+def _outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, list[Artifact]]]:
+    """Whether the execution was cached, and its outputs, as the metadata store has them."""
+    if info is None or info.execution_id is None:
+        return False, {}
+    with metadata.Metadata(connection) as store:
+        [execution] = store.store.get_executions_by_id([info.execution_id])
+        if not execution_lib.is_execution_successful(execution):
+            raise RuntimeError(f"{node_id} did not run: its inputs could not be resolved")
+        outputs = execution_lib.get_output_artifacts(store, info.execution_id)
+    cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
+    for artifact in (artifact for artifacts in outputs.values() for artifact in artifacts):
+        if cached and "://" not in artifact.uri and not Path(artifact.uri).exists():
+            raise InputError(
+                f"{artifact.uri} is gone, but the metadata store still names it as a result of {node_id}: "
+                "give another --root, or delete this one as a whole"
+            )
+    return cached, {key: list(artifacts) for key, artifacts in outputs.items()}

@@ -1,0 +1,129 @@
+"""`dfei run`: from a declaration and a data folder to a judged and pushed model, on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.dataset.declaration import Declaration
+from components.dataset.loader import load_declaration
+from components.errors import InputError
+from models.registry import MODELS
+from pipeline.layout import RunLayout
+from pipeline.root_lock import root_lock
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.report.summary import RunSummary
+
+SIMULATED = "simulated"
+DIRECT_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRequest:
+    """What the user asked for.
+
+    Attributes:
+      dataset: a name in `schemas/` or a declaration file.
+      data: the folder with the impression files; `None` only for the simulated feed, which is then made.
+      root: where everything goes.
+      overrides: `key=value` settings by dotted name.
+      model: the model's name, or `None` for the declared one.
+      serving: the directory that TF Serving watches, or `None` for `<root>/serving`.
+      command: how to run it again, for the report.
+    """
+
+    dataset: str
+    data: Path | None
+    root: Path
+    overrides: tuple[str, ...] = ()
+    model: str | None = None
+    serving: Path | None = None
+    command: str = ""
+
+
+def declared(dataset: str, overrides: Sequence[str], model: str | None) -> Declaration:
+    """The declaration with the settings of the command line.
+
+    Raises:
+      InputError: naming the file and line, or the setting, that is wrong.
+    """
+    named = (f"model.name={model}",) if model is not None else ()
+    declaration = load_declaration(dataset, [*overrides, *named])
+    if declaration.model.name not in MODELS:
+        raise InputError(
+            f"there is no model {declaration.model.name!r}; the models are {', '.join(sorted(MODELS))}"
+        )
+    return declaration
+
+
+def run(request: RunRequest, console: Console) -> RunSummary:
+    """Runs the pipeline and writes `metrics.json`, `run.json` and `report.html`.
+
+    Args:
+      request: what to run.
+      console: where progress and the result are shown.
+
+    Returns:
+      The summary; `blessed` and `pushed_to` say how it ended.
+
+    Raises:
+      InputError: the data, the declaration or a setting is wrong.
+      GateError: the data does not fit its schema.
+    """
+    declaration = declared(request.dataset, request.overrides, request.model)
+    layout = RunLayout(request.root.resolve())
+    _make_writable(layout.root)
+    with root_lock(layout.lock):
+        data = _data_dir(request, declaration, layout)
+        from pipeline.execute import execute
+
+        return execute(request, declaration, data, layout, console)
+
+
+def _make_writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"--root {root} is a file: give a folder") from None
+    if not os.access(root, os.W_OK):
+        raise InputError(f"--root {root} is not writable: give another folder")
+
+
+def _data_dir(request: RunRequest, declaration: Declaration, layout: RunLayout) -> Path:
+    if request.data is not None:
+        data = request.data.resolve()
+        if not data.is_dir():
+            raise InputError(
+                f"--data {request.data}: no such folder; give the folder that holds the impression files"
+            )
+        return data
+    if declaration.name != SIMULATED:
+        raise InputError(
+            f"--data is missing: the folder that holds the impression files of {declaration.name}"
+        )
+    from pipeline.simulate.feed import simulate
+
+    directory = layout.root / "data"
+    simulate(directory)
+    return directory
+
+
+def copy_schema(declaration: Declaration, layout: RunLayout) -> Path:
+    """A copy of the schema named by its content: the cache compares the path, and must see an edit."""
+    source = declaration.schema_path()
+    digest = hashlib.blake2b(source.read_bytes(), digest_size=8).hexdigest()
+    copy = layout.schemas / f"{source.stem}-{digest}.pbtxt"
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_suffix(".partial")
+        shutil.copyfile(source, partial)
+        partial.rename(copy)
+    return copy

@@ -1,0 +1,126 @@
+"""What a run shows: progress on a terminal, plain lines when piped, and the libraries' chatter in a log file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from components import progress
+from pipeline.local import NodeRun, NodeStarted
+
+_PLAIN_INTERVAL_SECONDS = 10.0
+
+_TITLES = {
+    "DeclaredExampleGen": "ExampleGen",
+    "ImportSchemaGen": "Schema",
+    "StrictExampleValidator": "ExampleValidator",
+    "AtomicPusher": "Pusher",
+    "baseline": "Baseline",
+}
+
+
+def title(node: str) -> str:
+    """A component's name as users know it."""
+    return _TITLES.get(node, node)
+
+
+@contextmanager
+def libraries_to(log: Path, quiet: bool = False) -> Iterator[Console]:
+    """Sends everything this process prints, C++ libraries included, to `log`.
+
+    Args:
+      log: the log file; made with its folder.
+      quiet: the console shows nothing.
+
+    Yields:
+      A console on what was standard output.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    with log.open("ab") as sink:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+    terminal = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8")
+    try:
+        yield Console(file=terminal, quiet=quiet, soft_wrap=not terminal.isatty())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        terminal.close()
+        for descriptor, original in enumerate(saved, 1):
+            os.dup2(original, descriptor)
+            os.close(original)
+
+
+class RunDisplay:
+    """Shows which component runs, how far it is, and how long each took.
+
+    Args:
+      console: where to show it; a live bar on a terminal, else a line per component and one every ten seconds.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal and not console.quiet
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bars.add_task("starting", total=None, detail="")
+        self._last_line = 0.0
+        self._place = ""
+
+    def __enter__(self) -> RunDisplay:
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def node(self, event: NodeStarted | NodeRun) -> None:
+        """A component began or ended."""
+        if isinstance(event, NodeStarted):
+            self._place = f"{event.position}/{event.total} {title(event.node)}"
+            self._bars.reset(self._task, description=self._place, total=None, detail="")
+            self._last_line = time.monotonic()
+            return
+        if event.node == "baseline":
+            return
+        took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
+        mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
+        self._console.print(f"{mark} {title(event.node):<18} {took}", highlight=False)
+
+    def progress(self, event: progress.Progress) -> None:
+        """A component says how far it is."""
+        total = "" if event.total is None else f" of {event.total:,}"
+        detail = f"{event.step}: {event.done:,}{total} {event.unit} {event.note}".rstrip()
+        if self._live:
+            self._bars.update(self._task, completed=event.done, total=event.total, detail=escape(detail))
+        elif time.monotonic() - self._last_line > _PLAIN_INTERVAL_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"  {self._place}: {escape(detail)}", highlight=False)

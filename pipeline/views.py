@@ -1,0 +1,52 @@
+"""What each component needs to know of a declaration, so that a change reruns only what it touches.
+
+A component's parameters are part of its cache key. ExampleGen that is handed the whole declaration would run
+again because a learning rate changed; so every component gets the declaration with the sections that do not
+concern it at their defaults.
+"""
+
+from __future__ import annotations
+
+from components.dataset.declaration import Declaration
+from components.dataset.sections import Feature
+
+_INGESTION_IGNORES = ("model", "training", "evaluation", "moving_average", "seed")
+_TRANSFORM_IGNORES = ("model", "training", "evaluation", "split", "seed", "max_rejected_share")
+_TRAINER_IGNORES = ("evaluation", "max_rejected_share")
+
+
+def _without(declaration: Declaration, sections: tuple[str, ...]) -> str:
+    defaults = {
+        section: Declaration.model_fields[section].get_default(call_default_factory=True)
+        for section in (*sections, "description", "licence", "source")
+    }
+    return declaration.model_copy(update=defaults).to_json()
+
+
+def for_ingestion(declaration: Declaration) -> str:
+    """Files, columns with their types, and the split: treatments and settings do not matter."""
+    features = {
+        name: Feature(
+            type=feature.type,
+            treatment="as_is" if feature.type == "float" else "vocabulary",
+            separator=feature.separator,
+            max_length=feature.max_length,
+        )
+        for name, feature in declaration.features.items()
+    }
+    return _without(declaration.model_copy(update={"features": features}), _INGESTION_IGNORES)
+
+
+def for_transform(declaration: Declaration) -> str:
+    """Features, behaviours and moving averages."""
+    return _without(declaration, _TRANSFORM_IGNORES)
+
+
+def for_trainer(declaration: Declaration) -> str:
+    """All but the evaluation."""
+    return _without(declaration, _TRAINER_IGNORES)
+
+
+def for_signatures(declaration: Declaration) -> str:
+    """The request's features."""
+    return _without(declaration, _TRANSFORM_IGNORES)
