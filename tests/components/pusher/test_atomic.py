@@ -1,0 +1,76 @@
+"""Pushes are whole versions or nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.pusher import atomic
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    source = tmp_path / "model"
+    (source / "variables").mkdir(parents=True)
+    (source / "saved_model.pb").write_bytes(b"graph")
+    (source / "variables" / "variables.index").write_bytes(b"index")
+    return source
+
+
+def test_a_push_is_a_numbered_copy_with_its_facts(model: Path, tmp_path: Path) -> None:
+    version = atomic.push(model, tmp_path / "serving" / "dfei", "artifacts/Trainer/model/7")
+    assert version.name.isdigit()
+    assert (version / "saved_model.pb").read_bytes() == b"graph"
+    assert (version / "variables" / "variables.index").read_bytes() == b"index"
+    assert json.loads((version / atomic.PUSHED_FACTS).read_text()) == {
+        "model": "artifacts/Trainer/model/7",
+        "version": int(version.name),
+    }
+
+
+def test_the_newest_version_is_not_pushed_twice_but_an_older_one_comes_back_as_a_new_version(
+    model: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "serving"
+    first = atomic.push(model, base, "a")
+    assert atomic.push(model, base, "a") == first
+    second = atomic.push(model, base, "b")
+    third = atomic.push(model, base, "a")
+    assert int(first.name) < int(second.name) < int(third.name)
+    assert atomic.versions(base) == [int(first.name), int(second.name), int(third.name)]
+
+
+def test_a_copy_that_breaks_leaves_nothing_behind(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "serving"
+
+    def breaks(path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(atomic, "_flush", breaks)
+    with pytest.raises(OSError, match="No space left"):
+        atomic.push(model, base, "a")
+    assert list(base.iterdir()) == []
+
+
+def test_what_a_killed_push_left_is_no_version_and_is_cleared_by_the_next(
+    model: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "serving"
+    (base / ".unfinished-123").mkdir(parents=True)
+    (base / ".unfinished-123" / "saved_model.pb").write_bytes(b"half")
+    assert atomic.versions(base) == []
+    version = atomic.push(model, base, "a")
+    assert [entry.name for entry in base.iterdir()] == [version.name]
+
+
+def test_folders_that_are_no_complete_version_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "12").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "13").mkdir()
+    (tmp_path / "13" / "saved_model.pb").write_bytes(b"graph")
+    assert atomic.versions(tmp_path) == [13]
+    assert atomic.versions(tmp_path / "missing") == []

@@ -1,0 +1,116 @@
+"""Requests become what the Transform graph takes, whichever door they come through."""
+
+from __future__ import annotations
+
+import pytest
+import tensorflow as tf
+
+from components.dataset.declaration import Declaration
+from components.trainer.raw_inputs import RawInputs
+
+DECLARATION = {
+    "name": "small",
+    "impressions": {"files": ["log.csv"]},
+    "label": "click",
+    "domain": "tab",
+    "user": "user_id",
+    "item": "item_id",
+    "timestamp": {"column": "ts", "unit": "s"},
+    "columns": {"item_id": "string", "click": "int"},
+    "behaviours": {"click": {"column": "click"}},
+    "features": {
+        "tab": {"type": "int", "treatment": "vocabulary"},
+        "user_id": {"type": "int", "treatment": "vocabulary"},
+        "city": {"type": "string", "treatment": "vocabulary"},
+        "age": {"type": "float", "treatment": "normalise"},
+        "tags": {"type": "string", "treatment": "vocabulary", "separator": ",", "max_length": 3},
+    },
+}
+
+
+@pytest.fixture
+def inputs() -> RawInputs:
+    declaration = Declaration.model_validate(DECLARATION)
+    spec = {
+        name: tf.io.VarLenFeature(dtype)
+        for name, dtype in {
+            "city": tf.string,
+            "age": tf.float32,
+            "tags": tf.string,
+            "user_id": tf.int64,
+            "item_id": tf.string,
+        }.items()
+    }
+    spec["tab"] = tf.io.FixedLenFeature([1], tf.int64)
+    spec["local_time_ms"] = tf.io.FixedLenFeature([1], tf.int64)
+    return RawInputs(declaration, spec)
+
+
+NAMED = {
+    "tab": tf.constant([4, 1, 1], tf.int64),
+    "user_id": tf.constant([7, -1, 9], tf.int64),
+    "city": tf.constant(["Ulm", "", "Bonn"]),
+    "age": tf.constant([31.0, float("nan"), 0.0]),
+    "tags": tf.constant(["a, b", "", "c"]),
+    "item_id": tf.constant(["x", "y", ""]),
+}
+
+
+def _example(**columns: object) -> bytes:
+    features = {}
+    for name, values in columns.items():
+        if isinstance(values[0], int):
+            features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        elif isinstance(values[0], float):
+            features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        else:
+            features[name] = tf.train.Feature(
+                bytes_list=tf.train.BytesList(value=[v.encode() for v in values])
+            )
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _dense(value: tf.Tensor | tf.SparseTensor) -> list[object]:
+    if isinstance(value, tf.SparseTensor):
+        default = "-" if value.dtype == tf.string else -7
+        return tf.sparse.to_dense(value, default_value=tf.constant(default, value.dtype)).numpy().tolist()
+    return value.numpy().tolist()
+
+
+def test_missing_values_are_absent_and_lists_are_split(inputs: RawInputs) -> None:
+    raw = inputs.from_named(NAMED)
+    assert _dense(raw["tab"]) == [[4], [1], [1]]
+    assert _dense(raw["user_id"]) == [[7], [-7], [9]]
+    assert _dense(raw["city"]) == [[b"Ulm"], [b"-"], [b"Bonn"]]
+    assert _dense(raw["age"]) == [[31.0], [-7.0], [0.0]]
+    assert _dense(raw["tags"]) == [[b"a", b"b"], [b"-", b"-"], [b"c", b"-"]]
+    assert _dense(raw["local_time_ms"]) == [[-1], [-1], [-1]]
+
+
+def test_examples_give_the_same_inputs_as_named_features(inputs: RawInputs) -> None:
+    serialized = tf.constant(
+        [
+            _example(tab=[4], user_id=[7], city=["Ulm"], age=[31.0], tags=["a", "b"], item_id=["x"]),
+            _example(tab=[1], item_id=["y"]),
+            _example(tab=[1], user_id=[9], city=["Bonn"], age=[0.0], tags=["c"]),
+        ]
+    )
+    named, examples = inputs.from_named(NAMED), inputs.from_examples(serialized)
+    assert named.keys() == examples.keys()
+    for name in named:
+        assert _dense(named[name]) == _dense(examples[name]), name
+
+
+def test_a_required_feature_that_an_example_lacks_is_missing_not_an_error(inputs: RawInputs) -> None:
+    assert _dense(inputs.from_examples(tf.constant([_example(user_id=[1])]))["tab"]) == [[-1]]
+
+
+def test_one_value_holds_for_every_row(inputs: RawInputs) -> None:
+    raw = inputs.from_named({**NAMED, "user_id": tf.constant([5], tf.int64)})
+    assert _dense(raw["user_id"]) == [[5], [5], [5]]
+
+
+def test_no_rows_are_no_rows(inputs: RawInputs) -> None:
+    raw = inputs.from_named({name: value[:0] for name, value in NAMED.items()})
+    assert raw["tab"].shape == (0, 1)
+    assert raw["city"].dense_shape.numpy().tolist() == [0, 1]

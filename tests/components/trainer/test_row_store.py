@@ -1,0 +1,89 @@
+"""Rows come back from the store as they were written, by any index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.errors import InputError
+from components.trainer.row_store import decode
+from components.trainer.run_fn import split_validation
+from models.features import CategoricalFeature, FeatureLayout
+
+LAYOUT = FeatureLayout(
+    categorical=(CategoricalFeature("user", 10), CategoricalFeature("tags", 8, width=2)),
+    numeric=("age",),
+    averages=("tab.click", "tab.count"),
+    history=("click",),
+    domains=("1", "0"),
+    domain_rows=(3, 2),
+)
+
+
+def _write(path: Path, rows: int) -> list[dict[str, list[float]]]:
+    generator = np.random.default_rng(3)
+    written = []
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for row in range(rows):
+            columns = {
+                "categorical": generator.integers(0, 8, 3).tolist(),
+                "domain": [row % 2],
+                "day": [100 + row // 4],
+                "numeric": [float(row)],
+                "averages": [row / 2, row / 4],
+                "history": [row / 8, row / 16],
+                "label": [float(row % 3 == 0)],
+            }
+            written.append(columns)
+            feature = {
+                name: tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+                if name in ("categorical", "domain", "day")
+                else tf.train.Feature(float_list=tf.train.FloatList(value=values))
+                for name, values in columns.items()
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    return written
+
+
+def test_rows_are_gathered_by_any_index_in_any_shape(tmp_path: Path) -> None:
+    written = _write(tmp_path / "a.gz", 11)
+    store = decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows")
+    assert len(store) == 11
+    assert store.domain.tolist() == [row["domain"][0] for row in written]
+    at = np.array([[7, 0], [10, 7]])
+    rows = store.gather(at)
+    assert rows["categorical"].shape == (2, 2, 3)
+    assert rows["history"].shape == (2, 2, 2, 1)
+    for position in np.ndindex(2, 2):
+        expected = written[at[position]]
+        assert rows["categorical"][position].tolist() == expected["categorical"]
+        assert rows["numeric"][position].tolist() == expected["numeric"]
+        assert rows["averages"][position].tolist() == expected["averages"]
+        assert rows["history"][position].ravel().tolist() == expected["history"]
+
+
+def test_views_address_their_own_rows(tmp_path: Path) -> None:
+    _write(tmp_path / "a.gz", 11)
+    store = decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows")
+    odd = store.where(store.domain == 1)
+    late = odd.where(odd.day >= 101)
+    assert late.gather(np.arange(len(late)))["numeric"].ravel().tolist() == [5.0, 7.0, 9.0]
+
+
+def test_validation_is_the_last_day_of_the_training_rows(tmp_path: Path) -> None:
+    _write(tmp_path / "a.gz", 11)
+    store = decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows")
+    train, validation = split_validation(store, 1)
+    assert (len(train), len(validation)) == (8, 3)
+    assert set(validation.day) == {102}
+    with pytest.raises(InputError, match="cover 3 day"):
+        split_validation(store, 3)
+
+
+def test_no_row_is_an_error_that_says_so(tmp_path: Path) -> None:
+    _write(tmp_path / "a.gz", 0)
+    with pytest.raises(InputError, match="no training row"):
+        decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows")
