@@ -1,5 +1,7 @@
 """The parts that models are built from; each can be used alone. All work on groups of rows, `(G, B, ...)`."""
 
+from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatures
+from models.layers.domain_integration import DomainFeatureIntegration, attend
 from models.layers.dropout import ResumableDropout
 from models.layers.embedding import DOMAIN, FeatureEmbedding
 from models.layers.experts import ExpertBank
@@ -13,6 +15,9 @@ from models.layers.tower import SharedTower
 
 __all__ = [
     "DOMAIN",
+    "DomainFeatureExtraction",
+    "DomainFeatureIntegration",
+    "DomainFeatures",
     "DomainGate",
     "ExpertBank",
     "FeatureEmbedding",
@@ -23,5 +28,6 @@ __all__ = [
     "StackedGlorotUniform",
     "StackedHead",
     "StackedTower",
+    "attend",
     "mix",
 ]

@@ -1,0 +1,105 @@
+"""DFEI, the model that this project exists for."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.base import DomainModel, GroupedBatch
+from models.features import FeatureLayout
+from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatures
+from models.layers.domain_integration import DomainFeatureIntegration
+from models.layers.embedding import FeatureEmbedding
+from models.layers.head import StackedHead
+from models.layers.stacked_tower import StackedTower
+from models.layers.tower import SharedTower
+from models.settings import ModelSettings
+
+
+class DFEI(DomainModel):
+    """Domain feature extraction and personalised integration (Xi et al., arXiv 2404.08361).
+
+        x   = embeddings of the row                                   shared
+        s   = S(x)                                                    shared tower
+        u_d = U_d(x)                                                  the domain's own tower
+        v_d <- a v_d + (1 - a) mean_batch(u_d)                        DFE, a state
+        z   = sum_j softmax_j(<h2(x), h3(v_j)> / sqrt(k)) h1(v_j)     DFI, shared
+        y_d = sigmoid(O_d([s; u_d; v_d; z]))                          the domain's own head
+
+    Ablations are settings. `domain_extraction: false` (or `averages` without the learned ones) has no `v_d`;
+    if `domain_integration` stays, it attends over a trained vector per domain instead of extracted features.
+    `domain_integration: false` leaves `z` out. `domain_state: frozen_random` is the released code's defect.
+
+    Args:
+        layout: what a row has.
+        settings: `layers`, `head_hidden`, `decay`, `attention_size` and the switches named above.
+    """
+
+    def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
+        super().__init__(layout, settings, name)
+        domains = layout.domain_count
+        self.embedding = FeatureEmbedding(layout, settings, name="embedding")
+        self.shared_tower = SharedTower(settings.layers, settings.dropout, name="shared_tower")
+        self.specific_tower = StackedTower(domains, settings.layers, settings.dropout, name="specific_tower")
+        self.extraction: DomainFeatureExtraction | None = None
+        self.integration: DomainFeatureIntegration | None = None
+        if settings.uses_domain_state:
+            self.extraction = DomainFeatureExtraction(
+                domains, settings.decay, settings.domain_state == "frozen_random", name="domain_extraction"
+            )
+        if settings.domain_integration:
+            self.integration = DomainFeatureIntegration(
+                settings.attention_size or settings.layers[-1], name="domain_integration"
+            )
+        if self.integration is not None and self.extraction is None:
+            self.trained_features = self.add_weight(
+                name="trained_domain_features",
+                shape=(domains, settings.layers[-1]),
+                initializer=keras.initializers.RandomNormal(stddev=0.05),
+            )
+        self.head = StackedHead(domains, settings.head_hidden, name="specific_head")
+
+    def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
+        rows, domains, weights = inputs
+        x = self.embedding(rows, domains, weights, training=training)
+        shared = self.shared_tower(x, training=training)
+        specific = self.specific_tower(x, domains, training=training)
+        parts = [shared, specific]
+        features = self._domain_features(specific, domains, weights, training)
+        if self.extraction is not None:
+            parts.append(tf.repeat(features.own[:, None, :], tf.shape(x)[1], axis=1))
+        if self.integration is not None:
+            parts.append(self.integration(x, features.table, features.seen))
+        return self.head(tf.concat(parts, axis=-1), domains)
+
+    def _domain_features(
+        self, specific: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor, training: bool
+    ) -> DomainFeatures:
+        if self.extraction is not None:
+            return self.extraction(specific, domains, weights, training=training)
+        if self.integration is None:
+            return DomainFeatures(tf.zeros([0]), tf.zeros([0]), tf.zeros([0]))
+        table = tf.convert_to_tensor(self.trained_features)
+        return DomainFeatures(tf.gather(table, domains), table, tf.ones([self.domain_count]))
+
+    @property
+    def explains(self) -> bool:
+        return self.integration is not None
+
+    def explain(self, inputs: GroupedBatch) -> tf.Tensor:
+        """DFI's weights `(G, B, D)`: how much each domain's feature counts in each row's prediction.
+
+        Raises:
+            ValueError: if the model was built without `domain_integration`.
+        """
+        if self.integration is None:
+            raise ValueError("this DFEI was built with domain_integration: false and has no weights to show")
+        rows, domains, weights = inputs
+        x = self.embedding(rows, domains, weights)
+        specific = self.specific_tower(x, domains)
+        features = self._domain_features(specific, domains, weights, training=False)
+        return self.integration.weights_over_domains(x, features.table, features.seen)
+
+    def domain_features(self) -> tf.Tensor | None:
+        """v of all domains `(D, k)` as inference reads it; None without DFE."""
+        return None if self.extraction is None else self.extraction.table()

@@ -1,0 +1,122 @@
+"""DFE: what characterises a domain, extracted while training as a moving average of its representations."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tf_keras as keras
+
+
+class DomainFeatures(NamedTuple):
+    """What is known of the domains in one forward pass.
+
+    Attributes:
+        own: `(G, k)`, v of each group's domain.
+        table: `(D, k)`, v of all domains.
+        seen: `(D,)` float32, 1 for a domain that has had a batch, else 0.
+    """
+
+    own: tf.Tensor
+    table: tf.Tensor
+    seen: tf.Tensor
+
+
+class DomainFeatureExtraction(keras.layers.Layer):
+    """Automatic domain feature extraction (Xi et al., "DFEI", arXiv 2404.08361).
+
+        v_d <- a v_d + (1 - a) mean_batch(u_d)
+
+    over the rows of domain `d` in the step, padding left out; groups of the same domain are one batch. The
+    first batch that a domain ever has sets `v_d`, so no random start decays in it. Gradients reach the
+    towers through the batch mean, with weight `1 - a` (1 on the first batch); the accumulated part is a
+    constant.
+
+    At inference the state of the end of training is read and nothing moves. A domain that was never seen then
+    has the mean over the domains that were (zeros if none). State and flags are weights of the layer,
+    hence part of every checkpoint and SavedModel.
+
+    Example:
+        >>> dfe = DomainFeatureExtraction(2, decay=0.9)
+        >>> u, weights = tf.constant([[[1.0], [3.0]]]), tf.ones([1, 2])
+        >>> dfe(u, tf.constant([1]), weights, training=True).own.numpy()
+        array([[2.]], dtype=float32)
+        >>> dfe(u + 10, tf.constant([1]), weights, training=True).own.numpy()
+        array([[3.]], dtype=float32)
+
+    Args:
+        domains: D.
+        decay: a.
+        frozen_random: reproduces a defect of the authors' released code to measure it: `v_d` starts as
+            normal noise that is never assigned, so training sees `a * noise + (1 - a) * mean`, inference
+            noise.
+    """
+
+    def __init__(self, domains: int, decay: float = 0.9, frozen_random: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if domains < 1:
+            raise ValueError(f"domains must be at least 1, got {domains}")
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be in [0, 1), got {decay}")
+        self.domains = domains
+        self.decay = decay
+        self.frozen_random = frozen_random
+
+    def build(self, input_shape: Any) -> None:
+        self.state = self.add_weight(
+            name="state",
+            shape=(self.domains, int(input_shape[-1])),
+            initializer=keras.initializers.RandomNormal(stddev=1.0) if self.frozen_random else "zeros",
+            trainable=False,
+        )
+        self.seen = self.add_weight(
+            name="seen",
+            shape=(self.domains,),
+            initializer="ones" if self.frozen_random else "zeros",
+            trainable=False,
+        )
+        super().build(input_shape)
+
+    def call(
+        self, inputs: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor, training: bool = False
+    ) -> DomainFeatures:
+        """The domains' features, in training after they took in this step's rows.
+
+        Args:
+            inputs: `(G, B, k)`, u, the output of each group's own tower.
+            domains: `(G,)`; may repeat.
+            weights: `(G, B)` padding mask.
+            training: whether the state moves.
+        """
+        if training:
+            return self._accumulate(inputs, domains, weights)
+        table = self.table()
+        return DomainFeatures(tf.gather(table, domains), table, tf.convert_to_tensor(self.seen))
+
+    def table(self) -> tf.Tensor:
+        """v of all domains `(D, k)` as inference reads it."""
+        count = tf.reduce_sum(self.seen)
+        mean = tf.math.divide_no_nan(tf.linalg.matvec(self.state, self.seen, transpose_a=True), count)
+        return tf.where(self.seen[:, None] > 0, self.state, mean)
+
+    def _accumulate(self, inputs: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor) -> DomainFeatures:
+        occurring, place = tf.unique(domains)
+        group_sums = tf.squeeze(tf.matmul(weights[:, None, :], inputs), axis=1)
+        sums = tf.math.unsorted_segment_sum(group_sums, place, tf.size(occurring))
+        counts = tf.math.unsorted_segment_sum(tf.reduce_sum(weights, 1), place, tf.size(occurring))[:, None]
+        means = tf.math.divide_no_nan(sums, counts)
+        state = tf.gather(self.state, occurring)
+        seen = tf.gather(self.seen, occurring)[:, None]
+        moved = tf.where(seen > 0, self.decay * state + (1.0 - self.decay) * means, means)
+        moved = tf.where(counts > 0, moved, state)
+        now_seen = tf.maximum(seen, tf.cast(counts > 0, seen.dtype))[:, 0]
+        rows = occurring[:, None]
+        features = DomainFeatures(
+            own=tf.gather(moved, place),
+            table=tf.tensor_scatter_nd_update(self.state, rows, moved),
+            seen=tf.tensor_scatter_nd_update(self.seen, rows, now_seen),
+        )
+        if not self.frozen_random:
+            self.state.scatter_nd_update(rows, tf.stop_gradient(moved))
+            self.seen.scatter_nd_update(rows, now_seen)
+        return features
