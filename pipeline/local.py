@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,12 +34,14 @@ class NodeRun:
       node: the component's id.
       cached: whether its outputs came from an earlier run.
       seconds: wall-clock seconds it took.
+      cpu_seconds: processor seconds it took, processes it started included.
       outputs: its output artifacts by key.
     """
 
     node: str
     cached: bool
     seconds: float
+    cpu_seconds: float
     outputs: dict[str, list[Artifact]]
 
     def uri(self, key: str) -> Path:
@@ -90,7 +93,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         for position, node in enumerate(nodes, 1):
             node_id = node.node_info.id
             self._listener(NodeStarted(node_id, position, len(nodes)))
-            begun = time.monotonic()
+            begun, cpu_begun = time.monotonic(), _cpu_seconds()
             info = launcher.Launcher(
                 pipeline_node=node,
                 mlmd_connection=metadata.Metadata(connection),
@@ -100,8 +103,15 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
             ).launch()
             cached, outputs = _outcome(connection, node_id, info)
-            self.runs[node_id] = NodeRun(node_id, cached, time.monotonic() - begun, outputs)
+            self.runs[node_id] = NodeRun(
+                node_id, cached, time.monotonic() - begun, _cpu_seconds() - cpu_begun, outputs
+            )
             self._listener(self.runs[node_id])
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, list[Artifact]]]:

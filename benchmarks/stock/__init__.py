@@ -1,0 +1,1 @@
+"""The peer: a TFX pipeline as its tutorials write it."""
