@@ -80,7 +80,7 @@ def run(request: RunRequest, console: Console) -> RunSummary:
     """
     declaration = declared(request.dataset, request.overrides, request.model)
     layout = RunLayout(request.root.resolve())
-    _make_writable(layout.root)
+    make_writable(layout.root)
     with root_lock(layout.lock):
         data = _data_dir(request, declaration, layout)
         from pipeline.execute import execute
@@ -88,7 +88,12 @@ def run(request: RunRequest, console: Console) -> RunSummary:
         return execute(request, declaration, data, layout, console)
 
 
-def _make_writable(root: Path) -> None:
+def make_writable(root: Path) -> None:
+    """Makes the root folder.
+
+    Raises:
+      InputError: it is a file, or may not be written.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

@@ -1,0 +1,1 @@
+"""The subcommands of `dfei`, one file each."""

@@ -1,0 +1,84 @@
+"""`dfei run`."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.shared import AsJson, Data, Dataset, Quiet, Root, Settings, complain, failure, leave
+from pipeline.layout import RunLayout
+
+
+def run(
+    dataset: Dataset,
+    root: Root,
+    data: Data = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The model to train; default: the declared one.")
+    ] = None,
+    settings: Settings = None,
+    serving: Annotated[
+        Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, judge and push a model: logs in, a TF Serving version, `metrics.json` and `report.html` out.
+
+    What an earlier run with the same root has done, and nothing has changed since, is taken from the cache; a run
+    that was killed goes on from where it was.
+
+    Exit codes: 0 pushed; 1 a gate refused the data or the model; 2 the input is wrong.
+
+    Examples:
+
+        dfei run --dataset simulated --root out/simulated
+
+        dfei run --dataset kuairand-pure --data KuaiRand-Pure --root out/kuairand
+
+        dfei run --dataset kuairand-pure --data KuaiRand-Pure --root out/long --set label=long_view
+    """
+    from pipeline.run import RunRequest, make_writable
+    from pipeline.run import run as run_pipeline
+    from pipeline.terminal import libraries_to
+
+    layout = RunLayout(root.resolve())
+    request = RunRequest(
+        dataset=dataset,
+        data=data,
+        root=root,
+        overrides=tuple(settings or ()),
+        model=model,
+        serving=serving,
+        command=shlex.join(["dfei", *sys.argv[1:]]),
+    )
+    log = layout.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    try:
+        make_writable(layout.root)
+    except Exception as error:
+        code, message = failure(error)
+        complain(message)
+        leave(code)
+    message = ""
+    with libraries_to(log, quiet=quiet or as_json) as console:
+        try:
+            summary = run_pipeline(request, console)
+            code = 0 if summary.pushed_to else 1
+            if not summary.pushed_to:
+                message = "the model was not pushed: " + "; ".join(summary.reasons)
+        except KeyboardInterrupt:
+            code, message = 130, "stopped; the same command goes on from here"
+        except Exception as error:
+            traceback.print_exc()
+            code, message = failure(error, log)
+    if message:
+        complain(message)
+    if as_json and code in (0, 1) and layout.metrics.is_file():
+        sys.stdout.write(layout.metrics.read_text())
+    leave(code)

@@ -1,0 +1,143 @@
+"""Runs the pipeline of `dfei run` and gathers what came out. Imports TFX: only once the request is known to be good."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from absl import logging as absl_logging
+from components.evaluator.results import read_evaluation
+from components.example_gen.fingerprint import data_fingerprint
+from components.transform.history import read_domain_history
+from rich.console import Console
+from tfx.orchestration import metadata
+from tfx.utils import path_utils
+
+from components import progress
+from components.dataset.declaration import Declaration
+from components.example_validator.strict import read_anomalies
+from components.pusher import atomic
+from components.signature_check.component import REPORT as SIGNATURE_REPORT
+from components.trainer.run_fn import TRAINING_FACTS
+from pipeline.create import PipelineSettings, create_pipeline
+from pipeline.layout import RunLayout
+from pipeline.local import LocalRunner, NodeRun
+from pipeline.report.html import write_report
+from pipeline.report.metrics import write_metrics
+from pipeline.report.summary import RunSummary
+from pipeline.report.terminal import print_summary
+from pipeline.run import DIRECT_RUNNER, RunRequest, copy_schema
+from pipeline.terminal import RunDisplay, title
+
+PACKAGES = ("dfei", "tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis")
+
+
+def execute(
+    request: RunRequest, declaration: Declaration, data: Path, layout: RunLayout, console: Console
+) -> RunSummary:
+    """Runs every component and writes `metrics.json`, `run.json` and `report.html`.
+
+    Args:
+      request: what the user asked for.
+      declaration: validated, with the command line's settings.
+      data: the folder with the impression files.
+      layout: where the files go.
+      console: shows progress, then the result.
+    """
+    logging.getLogger().setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
+    serving = (request.serving.resolve() if request.serving else layout.serving) / declaration.model.name
+    console.print(
+        f"[bold]{declaration.name}[/]: {data} → {declaration.model.name} → {serving}", highlight=False
+    )
+    pipeline = create_pipeline(
+        PipelineSettings(
+            declaration=declaration,
+            data_dir=str(data),
+            data_fingerprint=data_fingerprint(declaration, data),
+            schema_file=str(copy_schema(declaration, layout)),
+            pipeline_root=str(layout.artifacts),
+            serving_dir=str(serving),
+            work_dir=str(layout.work),
+            beam_args=DIRECT_RUNNER,
+            metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata)),
+        )
+    )
+    with RunDisplay(console) as display, progress.listening(display.progress):
+        runner = LocalRunner(display.node)
+        runner.run(pipeline)
+    summary = summarise(request, declaration, data, serving, runner.runs)
+    layout.summary.write_text(summary.model_dump_json(indent=1))
+    write_metrics(summary, layout.metrics)
+    write_report(summary, layout.report)
+    print_summary(summary, console)
+    console.print(f"report: {layout.report}", highlight=False)
+    return summary
+
+
+def summarise(
+    request: RunRequest, declaration: Declaration, data: Path, serving: Path, runs: dict[str, NodeRun]
+) -> RunSummary:
+    """Everything a report says of a run, read from the artifacts of its components."""
+    ingest = json.loads((runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text())
+    training = json.loads((runs["Trainer"].uri("model_run") / TRAINING_FACTS).read_text())
+    evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
+    [anomalies] = runs["StrictExampleValidator"].outputs["anomalies"]
+    reasons, pushed_to = decision(runs, serving)
+    return RunSummary(
+        dataset=declaration.name,
+        description=declaration.description,
+        licence=declaration.licence,
+        label=declaration.label,
+        domain=declaration.domain,
+        model=declaration.model.name,
+        seed=declaration.seed,
+        command=request.command,
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        rows={"train": ingest["train"], "eval": ingest["eval"]},
+        ingest=ingest,
+        anomalies=[str(anomaly) for anomaly in read_anomalies(anomalies.uri, ["train", "eval"])],
+        evaluation=evaluation,
+        history=training["result"]["history"],
+        parameters=training["parameters"],
+        moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
+        integration=training["integration"],
+        seconds={title(run.node): round(run.seconds, 3) for run in runs.values()},
+        cached=[title(run.node) for run in runs.values() if run.cached],
+        blessed=not reasons,
+        reasons=reasons,
+        pushed_to=pushed_to,
+        best_possible_auc=_best_possible(data),
+    )
+
+
+def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:
+    """Why the model was refused (empty: it was not), and the version it was pushed to.
+
+    A blessed model whose version is missing from the serving directory, because somebody deleted it there, is
+    pushed again.
+    """
+    evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
+    reasons = list(evaluation.failures)
+    checks = json.loads((runs["SignatureCheck"].uri("blessing") / SIGNATURE_REPORT).read_text())
+    reasons += [f"signature check: {c['check']}: {c['detail']}" for c in checks if not c["passed"]]
+    if reasons:
+        return reasons, None
+    [pushed] = runs["AtomicPusher"].outputs["pushed_model"]
+    destination = Path(pushed.get_string_custom_property("pushed_destination"))
+    if not (destination / "saved_model.pb").is_file():
+        [model] = runs["Trainer"].outputs["model"]
+        destination = atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri)
+    return [], str(destination)
+
+
+def _best_possible(data: Path) -> dict[str, object] | None:
+    truth = data / "truth.json"
+    if not truth.is_file():
+        return None
+    from pipeline.simulate.truth import best_possible_auc
+
+    return best_possible_auc(data)
