@@ -11,7 +11,6 @@ from pathlib import Path
 from absl import logging as absl_logging
 from components.evaluator.results import read_evaluation
 from components.example_gen.fingerprint import data_fingerprint
-from components.transform.history import read_domain_history
 from rich.console import Console
 from tfx.orchestration import metadata
 from tfx.utils import path_utils
@@ -22,9 +21,11 @@ from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
 from components.trainer.run_fn import TRAINING_FACTS
+from components.transform.history import read_domain_history
 from pipeline.create import PipelineSettings, create_pipeline
+from pipeline.events import NodeRun
 from pipeline.layout import RunLayout
-from pipeline.local import LocalRunner, NodeRun
+from pipeline.local import LocalRunner
 from pipeline.report.html import write_report
 from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary

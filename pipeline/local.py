@@ -6,7 +6,6 @@ and what came out; this one tells a listener and returns it. What it does to the
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import os
 import time
@@ -24,40 +23,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import Artifact
 
 from components.errors import InputError
-
-
-@dataclasses.dataclass(frozen=True)
-class NodeRun:
-    """How one component ran.
-
-    Attributes:
-      node: the component's id.
-      cached: whether its outputs came from an earlier run.
-      seconds: wall-clock seconds it took.
-      cpu_seconds: processor seconds it took, processes it started included.
-      outputs: its output artifacts by key.
-    """
-
-    node: str
-    cached: bool
-    seconds: float
-    cpu_seconds: float
-    outputs: dict[str, list[Artifact]]
-
-    def uri(self, key: str) -> Path:
-        """The folder of the single output artifact `key`."""
-        [artifact] = self.outputs[key]
-        return Path(artifact.uri)
-
-
-@dataclasses.dataclass(frozen=True)
-class NodeStarted:
-    """A component begins. `position` counts from 1 to `total`."""
-
-    node: str
-    position: int
-    total: int
-
+from pipeline.events import NodeRun, NodeStarted
 
 Listener = Callable[[NodeStarted | NodeRun], None]
 

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from components import progress
-from pipeline.local import NodeRun, NodeStarted
+from pipeline.events import NodeRun, NodeStarted
 
 _PLAIN_INTERVAL_SECONDS = 10.0
 
