@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pipeline.commands.dataset import dataset
 from pipeline.commands.report import report
 from pipeline.commands.run import run
 from pipeline.commands.simulate import simulate
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(simulate)
 app.command()(report)
+app.add_typer(dataset, name="dataset")
 
 
 def main() -> None:

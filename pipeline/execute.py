@@ -10,13 +10,13 @@ from pathlib import Path
 
 from absl import logging as absl_logging
 from components.evaluator.results import read_evaluation
-from components.example_gen.fingerprint import data_fingerprint
 from rich.console import Console
 from tfx.orchestration import metadata
 from tfx.utils import path_utils
 
 from components import progress
 from components.dataset.declaration import Declaration
+from components.dataset.files import data_fingerprint
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
@@ -58,7 +58,7 @@ def execute(
         PipelineSettings(
             declaration=declaration,
             data_dir=str(data),
-            data_fingerprint=data_fingerprint(declaration, data),
+            data_fingerprint=data_fingerprint(declaration, str(data)),
             schema_file=str(copy_schema(declaration, layout)),
             pipeline_root=str(layout.artifacts),
             serving_dir=str(serving),
@@ -111,7 +111,7 @@ def summarise(
         blessed=not reasons,
         reasons=reasons,
         pushed_to=pushed_to,
-        best_possible_auc=_best_possible(data),
+        best_possible_auc=_best_possible(data, declaration),
     )
 
 
@@ -135,10 +135,13 @@ def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | 
     return [], str(destination)
 
 
-def _best_possible(data: Path) -> dict[str, object] | None:
-    truth = data / "truth.json"
-    if not truth.is_file():
+def _best_possible(data: Path, declaration: Declaration) -> dict[str, object] | None:
+    """What the true probabilities of a simulated feed reach on the evaluation days; `None` for real logs."""
+    if not (data / "truth.json").is_file():
         return None
-    from pipeline.simulate.truth import best_possible_auc
+    from pipeline.simulate import best_possible_auc
 
-    return best_possible_auc(data)
+    best = best_possible_auc(
+        data, eval_days=declaration.split.eval_days, min_rows=declaration.evaluation.min_rows
+    )
+    return best.to_dict()
