@@ -1,4 +1,7 @@
-"""Dataset declarations: what the files are, who is who in them, what may be a feature. No TensorFlow, no Beam."""
+"""Dataset declarations: what the files are, who is who in them, what may be a feature.
+
+Imports neither TensorFlow nor Beam, so that the command line validates in a moment.
+"""
 
 from components.dataset.declaration import (
     BEHAVIOUR_PREFIX,

@@ -32,7 +32,7 @@ ROLES: tuple[str, ...] = ("domain", "user", "item")
 SCHEMAS_DIR = Path(schemas.__file__).parent
 
 
-class DeclarationProblem(ValueError):
+class InconsistencyError(ValueError):
     """A contradiction between sections. `path` is the place in the document that should change."""
 
     def __init__(self, path: tuple[str | int, ...], message: str) -> None:
@@ -43,12 +43,14 @@ class DeclarationProblem(ValueError):
 class Declaration(Section):
     """A dataset: its files, roles, behaviours, features, split, and the settings of the run.
 
-    Raw columns are those of the files; the examples carry every feature under its name, the label, the roles'
-    columns, each behaviour `b` as `behaviour.<b>`, and `local_time_ms` (wall-clock milliseconds in `time_zone`).
+    Raw columns are those of the files. The examples carry every feature under its name, the label, the columns
+    of the roles, each behaviour `b` as `behaviour.<b>`, and `local_time_ms` (wall-clock milliseconds in
+    `time_zone`).
 
-    Raises (as a pydantic ValidationError, which `load_declaration` turns into an InputError with file and line):
-      DeclarationProblem: a post-exposure column is declared a feature; a name is reserved; a role's type is not
-        declared; a moving average's key is unknown.
+    Raises:
+      InconsistencyError: a post-exposure column is declared a feature; a name is reserved; the type of a role
+        is not declared; a key of the moving averages is unknown. It comes inside pydantic's ValidationError,
+        which `load_declaration` turns into an InputError with file and line.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -98,19 +100,19 @@ class Declaration(Section):
             raise problem
         return self
 
-    def _problems(self) -> Iterator[DeclarationProblem]:
+    def _problems(self) -> Iterator[InconsistencyError]:
         forbidden = self._forbidden_features()
         if self.label in self.features:
-            yield DeclarationProblem(("label",), f"{self.label} is a feature: it cannot be the label as well")
+            yield InconsistencyError(("label",), f"{self.label} is a feature: it cannot be the label as well")
         for name in self.features:
             if name in forbidden:
-                yield DeclarationProblem(
+                yield InconsistencyError(
                     ("features", name), f"{name} is {forbidden[name]}: it may not be a feature; remove it"
                 )
         for section in ("features", "columns"):
             for name in getattr(self, section):
                 if name == LOCAL_TIME or name.startswith(BEHAVIOUR_PREFIX):
-                    yield DeclarationProblem(
+                    yield InconsistencyError(
                         (section, name),
                         f"{name} is reserved ({LOCAL_TIME}, {BEHAVIOUR_PREFIX}*): rename the column",
                     )
@@ -119,48 +121,48 @@ class Declaration(Section):
             if column is None:
                 continue
             if column in forbidden:
-                yield DeclarationProblem(
+                yield InconsistencyError(
                     (role,), f"{column} is {forbidden[column]}: it cannot be the {role} as well"
                 )
             elif column not in self.features and column not in self.columns:
-                yield DeclarationProblem(
+                yield InconsistencyError(
                     (role,),
-                    f"the type of {column} is not declared: make it a feature, or add `columns: {{{column}: int}}`",
+                    f"{column} has no type: make it a feature, or add `columns: {{{column}: int}}`",
                 )
             elif self.column_type(column) == "float" or self._is_list(column):
-                yield DeclarationProblem(
+                yield InconsistencyError(
                     (role,), f"{column} must be a single int or string, not a float or a list"
                 )
         if self.author is not None and self.author not in self.features:
-            yield DeclarationProblem(("author",), f"{self.author} must be a feature")
+            yield InconsistencyError(("author",), f"{self.author} must be a feature")
         if self.column_type(self.label) != "int":
-            yield DeclarationProblem(("label",), f"the label {self.label} must be of type int (0 or 1)")
+            yield InconsistencyError(("label",), f"the label {self.label} must be of type int (0 or 1)")
         for name, behaviour in self.behaviours.items():
             for column in behaviour.columns:
                 if self.column_type(column) == "string" or self._is_list(column):
-                    yield DeclarationProblem(("behaviours", name), f"{column} must be a number")
+                    yield InconsistencyError(("behaviours", name), f"{column} must be a number")
         for lookup_index, lookup in enumerate(self.lookups):
             if lookup.left_key in forbidden:
-                yield DeclarationProblem(
+                yield InconsistencyError(
                     ("lookups", lookup_index, "key"), f"{lookup.left_key} is only known after the exposure"
                 )
         yield from self._moving_average_problems()
 
-    def _moving_average_problems(self) -> Iterator[DeclarationProblem]:
+    def _moving_average_problems(self) -> Iterator[InconsistencyError]:
         known = {*ROLES, *self.features, *(c for c in (self.domain, self.user, self.item) if c)}
         for index, key in enumerate(self.moving_average.keys):
             where = ("moving_average", "keys", index)
             for name in key:
                 if name in ROLES and name not in self.features and getattr(self, name) is None:
-                    yield DeclarationProblem(where, f"the declaration has no role `{name}`")
+                    yield InconsistencyError(where, f"the declaration has no role `{name}`")
                 elif name not in known:
-                    yield DeclarationProblem(
+                    yield InconsistencyError(
                         where, f"{name!r} is neither a feature nor a role.{suggest(name, known)}"
                     )
                 elif self.column_type(self.resolve_role(name)) == "float":
-                    yield DeclarationProblem(where, f"{name} is a float: a key needs an int or a string")
+                    yield InconsistencyError(where, f"{name} is a float: a key needs an int or a string")
         if self.moving_average.history and self.user is None:
-            yield DeclarationProblem(("moving_average", "history"), "history needs the role `user`")
+            yield InconsistencyError(("moving_average", "history"), "history needs the role `user`")
 
     def _forbidden_features(self) -> dict[str, str]:
         forbidden = dict.fromkeys(self.post_exposure, "listed under post_exposure")

@@ -12,11 +12,12 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from components.dataset.declaration import SCHEMAS_DIR, Declaration, DeclarationProblem, suggest
+from components.dataset.declaration import SCHEMAS_DIR, Declaration, InconsistencyError, suggest
 from components.dataset.overrides import apply_overrides
 from components.errors import InputError
 
 _SHOWN_ERRORS = 8
+_SCALARS = ("str", "float", "int", "bool")
 
 
 def dataset_names() -> list[str]:
@@ -57,7 +58,7 @@ def load_declaration(name_or_path: str, overrides: Sequence[str] = ()) -> Declar
       name_or_path: the name of a dataset that comes with the project, or a YAML file.
       overrides: `a.b=value` texts, applied to the document before validation (see `apply_overrides`).
     Raises:
-      InputError: the file cannot be read or is not valid; the message has one `FILE:LINE: path: what` per problem.
+      InputError: the file cannot be read or is not valid; one `FILE:LINE: path: what` per problem.
     """
     path = declaration_path(name_or_path)
     document = _read(path)
@@ -116,13 +117,11 @@ def _explain(
     for item in error.errors():
         where = tuple(item["loc"])
         cause = item.get("ctx", {}).get("error")
-        if isinstance(cause, DeclarationProblem):
+        if isinstance(cause, InconsistencyError):
             where += cause.path
         where = _in_document(where, document)
         what = _what(item, cause)
-        typed = next(
-            (text for p, text in applied.items() if where[: len(p)] == p or p[: len(where)] == where), None
-        )
+        typed = next((text for p, text in applied.items() if p[: len(where)] == where[: len(p)]), None)
         place = f"{path}:{_line(document, where)}" if typed is None else f"{path}: {typed}"
         line = f"{place}: {'.'.join(map(str, where))}: {what}" if where else f"{place}: {what}"
         if line not in lines:

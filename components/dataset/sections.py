@@ -27,19 +27,24 @@ def _one_or_many(value: Any) -> Any:
 FileList = Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]
 
 
+Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
+
+
 class Impressions(Section):
     """The impression log: one row per item shown to a user in a domain."""
 
     files: FileList = Field(
         description="File names or globs, looked up in the data folder, then in its `data` folder. "
-        "The suffix tells the format: .csv, .csv.gz, .parquet."
+        "The suffix tells the format: .csv, .tsv, either with .gz, .parquet."
     )
+    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
 
 
 class Lookup(Section):
-    """A table joined to each impression by key (left join; a key without a match leaves its columns missing)."""
+    """A table joined to each impression by key; a key without a match leaves its columns missing."""
 
     files: FileList = Field(description="File names or globs, as for the impressions.")
+    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
     key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
         description="The column that both have, or {column of the impressions: column of the lookup}."
     )
@@ -103,9 +108,10 @@ class Behaviour(Section):
 class Feature(Section):
     """A column that the model may use, and how it is treated.
 
-    vocabulary: id in the column's vocabulary (values seen at least `min_count` times, the `max_size` most frequent),
-    others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score; log_normalise: log1p, then
-    z-score; as_is: the number itself. With `separator` a text holds several values, of which `max_length` are used.
+    vocabulary: id in the column's vocabulary (values seen at least `min_count` times, the `max_size` most
+    frequent), others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score; log_normalise:
+    log1p, then z-score; as_is: the number itself. With `separator` a text holds several values, of which
+    `max_length` are used.
     """
 
     type: ColumnType
@@ -173,7 +179,8 @@ class MovingAverageSettings(Section):
     history: bool = Field(default=False, description="Also the user's averages in every domain.")
     eval_state: Literal["frozen", "daily"] = Field(
         default="frozen",
-        description="frozen: rows to evaluate see the state at the end of training; daily: of the bucket before.",
+        description="frozen: rows to evaluate see the state at the end of training; daily: that of the bucket "
+        "before.",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,61 @@
+"""Rows of any format as a stream of blocks: what a block costs in memory does not depend on the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
+from components.dataset.files import DataFile
+from components.errors import InputError
+
+BLOCK_BYTES = 4 << 20
+_PARQUET_ROWS = 32_768
+
+
+def read_blocks(file: DataFile, start: int, end: int, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
+    """Blocks of rows; csv values are text, Parquet's keep their types. Lines count from the block's first as 0.
+
+    Args:
+      file: the file.
+      start, end: bytes of a csv file (lines that begin there), or row groups of a Parquet file.
+      block_bytes: bytes of csv in a block.
+    Raises:
+      InputError: the file cannot be read.
+    """
+    if file.format == "parquet":
+        yield from _parquet_blocks(file, start, end)
+    else:
+        for block in line_blocks(file, start, end, block_bytes):
+            yield parse_lines(block, file.columns, file.separator)
+
+
+def read_all(file: DataFile) -> Iterator[TextBlock]:
+    """The whole file, in blocks."""
+    if file.format == "parquet":
+        return read_blocks(file, 0, pq.read_metadata(file.path).num_row_groups)
+    return read_blocks(file, file.data_start, file.size)
+
+
+def _parquet_blocks(file: DataFile, start: int, end: int) -> Iterator[TextBlock]:
+    try:
+        with pq.ParquetFile(file.path) as parquet:
+            groups = list(range(start, end))
+            for batch in parquet.iter_batches(batch_size=_PARQUET_ROWS, row_groups=groups, use_threads=False):
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                frame = frame.select(_plain(frame[name]) for name in frame.columns)
+                yield TextBlock(frame, np.arange(len(frame), dtype=np.int64), [], len(frame))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{file.path}: cannot be read as Parquet: {error}") from None
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """Dictionary-encoded and binary columns as text, decimals as floats."""
+    if isinstance(column.dtype, (pl.Categorical, pl.Enum)) or column.dtype == pl.Binary:
+        return column.cast(pl.String)
+    return column.cast(pl.Float64) if isinstance(column.dtype, pl.Decimal) else column

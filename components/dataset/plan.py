@@ -1,0 +1,193 @@
+"""Decides, before a row is read, which column comes from which file, and cuts the log into pieces of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import pyarrow.parquet as pq
+
+from components.dataset.declaration import Declaration
+from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.sections import ColumnType
+from components.errors import InputError
+
+_SMALLEST_PIECE = 4 << 20
+_LARGEST_PIECE = 32 << 20
+_PIECES = 16
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file that one worker reads: bytes of a csv file, or row groups of a Parquet file.
+
+    Attributes:
+      index: its place in the order of (file, line).
+      file: the file's place in `ReadPlan.files`.
+      start, end: first and past-the-end byte, or row group; a compressed csv file is one piece.
+    """
+
+    index: int
+    file: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class LookupPlan:
+    """A lookup table's part in the join.
+
+    Attributes:
+      files: its files.
+      left_key: column of the impressions (or of a lookup before it).
+      right_key: column of its own files.
+      key_type: type in which both are compared.
+      columns: name in the joined row -> name in the files; without the key.
+    """
+
+    files: tuple[DataFile, ...]
+    left_key: str
+    right_key: str
+    key_type: ColumnType
+    columns: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """How reports name it: its files."""
+        return ", ".join(file.name for file in self.files)
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """What is read from where.
+
+    Attributes:
+      declaration: the data set.
+      files: the impression files, in order.
+      log_columns: columns taken from the impressions, with their types.
+      lookups: the lookups, in the order of the join.
+    """
+
+    declaration: Declaration
+    files: tuple[DataFile, ...]
+    log_columns: dict[str, ColumnType]
+    lookups: tuple[LookupPlan, ...]
+
+    @property
+    def domain_is_joined(self) -> bool:
+        """Whether the domain comes from a lookup, so that it is only known after the join."""
+        return self.declaration.domain not in self.log_columns
+
+
+def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
+    """Finds the files and assigns every needed column to the impressions or to one lookup.
+
+    A column that the impressions have is taken from there, else from the one lookup that has it.
+
+    Raises:
+      InputError: a folder, file or column is missing (with close names); two lookups have a needed column; the
+        label or the timestamp is not in the impressions.
+    """
+    files = tuple(find_files(data_dir, declaration.impressions))
+    tables = [tuple(find_files(data_dir, lookup)) for lookup in declaration.lookups]
+    needed = declaration.raw_columns()
+    in_log = {name for file in files for name in file.columns}
+    for name, what in ((declaration.label, "the label"), (declaration.timestamp.column, "the timestamp")):
+        if name not in in_log:
+            require_column(name, what, files)
+    log_columns = {name: kind for name, kind in needed.items() if name in in_log}
+    joined: dict[str, dict[str, str]] = {}
+    available = set(in_log)
+    plans = []
+    for lookup, table in zip(declaration.lookups, tables, strict=True):
+        require_column(lookup.right_key, "the key of the lookup", table)
+        key_type: ColumnType = (
+            declaration.column_type(lookup.left_key)
+            if lookup.left_key in declaration.features or lookup.left_key in declaration.columns
+            else "string"
+        )
+        if lookup.left_key not in available:
+            require_column(lookup.left_key, f"the key of the lookup {table[0].name}", files)
+        if lookup.left_key in in_log:
+            log_columns[lookup.left_key] = key_type
+        columns = {
+            lookup.prefix + name: name
+            for name in dict.fromkeys(name for file in table for name in file.columns)
+            if lookup.prefix + name not in in_log
+        }
+        joined[table[0].name] = columns
+        available |= set(columns)
+        plans.append((lookup, table, key_type))
+    keys = {lookup.left_key for lookup in declaration.lookups}
+    _assign(needed, in_log, joined, files)
+    lookups = []
+    for lookup, table, key_type in plans:
+        columns = {
+            name: source for name, source in joined[table[0].name].items() if name in needed or name in keys
+        }
+        for source in columns.values():
+            require_column(source, "which another file of the lookup has", table)
+        lookups.append(LookupPlan(table, lookup.left_key, lookup.right_key, key_type, columns))
+    for name in log_columns:
+        require_column(name, "which another file of the impressions has", files)
+    return ReadPlan(declaration, files, log_columns, tuple(lookups))
+
+
+def _assign(
+    needed: dict[str, ColumnType],
+    in_log: set[str],
+    joined: dict[str, dict[str, str]],
+    files: Sequence[DataFile],
+) -> None:
+    """Checks that every needed column has exactly one origin."""
+    for name in needed:
+        if name in in_log:
+            continue
+        origins = [table for table, columns in joined.items() if name in columns]
+        if len(origins) > 1:
+            raise InputError(
+                f"the column {name} is in {' and in '.join(origins)}: give one of these lookups a `prefix`, "
+                "and declare the column under its prefixed name"
+            )
+        if not origins:
+            everything = sorted(in_log.union(*(set(columns) for columns in joined.values())))
+            close = get_close_matches(name, everything, n=3, cutoff=0.6)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            looked = ", ".join([files[0].name, *joined])
+            raise InputError(
+                f"the column {name} is declared, but is in none of the files ({looked}).{hint}"
+                " Correct the name in the declaration, or remove it."
+            )
+
+
+def cut(plan: ReadPlan, piece_bytes: int | None = None) -> list[Piece]:
+    """Cuts the impression files into pieces, in the order of (file, line).
+
+    Args:
+      plan: the files.
+      piece_bytes: size of a piece; by default a sixteenth of all, between 4 and 32 MB.
+    """
+    total = sum(file.size for file in plan.files)
+    size = piece_bytes or max(_SMALLEST_PIECE, min(_LARGEST_PIECE, total // _PIECES))
+    pieces: list[Piece] = []
+    for number, file in enumerate(plan.files):
+        for start, end in _ranges(file, size):
+            pieces.append(Piece(len(pieces), number, start, end))
+    return pieces
+
+
+def _ranges(file: DataFile, size: int) -> Iterator[tuple[int, int]]:
+    if file.format == "csv.gz":
+        yield 0, file.size
+    elif file.format == "csv":
+        for start in range(file.data_start, file.size, size):
+            yield start, min(start + size, file.size)
+    else:
+        metadata = pq.read_metadata(file.path)
+        start, held = 0, 0
+        for group in range(metadata.num_row_groups):
+            held += metadata.row_group(group).total_byte_size
+            if held >= size or group == metadata.num_row_groups - 1:
+                yield start, group + 1
+                start, held = group + 1, 0

@@ -1,0 +1,122 @@
+"""Reads a piece of the impressions: typed rows, and every row that must be rejected, by line, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from components.dataset.blocks import BLOCK_BYTES, read_blocks
+from components.dataset.csv_lines import TextBlock
+from components.dataset.declaration import LOCAL_TIME
+from components.dataset.lookups import LookupTable, join
+from components.dataset.plan import Piece, ReadPlan
+from components.dataset.values import to_local_ms, to_type
+
+_SHOWN = 60
+_KINDS = {"int": "a whole number", "float": "a number", "string": "a text"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A block of rows with the right number of values.
+
+    Attributes:
+      text: every column of the file as text, for finding duplicates.
+      typed: the needed columns in their types, and `local_time_ms`; one row for each of `text`.
+      accepted: bool (rows,): the row can be used.
+      lines: int64 (rows,): line (Parquet: row), counted from the piece's first as 0.
+      rejects: (line, reason) of each rejected line, those that are no rows at all included.
+      line_count: lines in the block.
+    """
+
+    text: pl.DataFrame
+    typed: pl.DataFrame
+    accepted: npt.NDArray[np.bool_]
+    lines: npt.NDArray[np.int64]
+    rejects: list[tuple[int, str]]
+    line_count: int
+
+
+def read_piece(
+    plan: ReadPlan, piece: Piece, tables: tuple[LookupTable, ...] = (), block_bytes: int = BLOCK_BYTES
+) -> Iterator[Rows]:
+    """The piece's rows, in order, a block at a time: memory does not depend on the piece's size.
+
+    A row is rejected if it has another number of values than the header, a value that does not fit its declared
+    type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain.
+
+    Args:
+      plan: where columns come from.
+      piece: what to read.
+      tables: the lookups; needed when the domain comes from one.
+      block_bytes: bytes of csv in one block.
+    Raises:
+      InputError: the file cannot be read.
+    """
+    file = plan.files[piece.file]
+    offset = 0
+    for block in read_blocks(file, piece.start, piece.end, block_bytes):
+        yield _typed(plan, block, offset, tables)
+        offset += block.count
+
+
+def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTable, ...]) -> Rows:
+    declaration = plan.declaration
+    frame, rows = block.frame, len(block.frame)
+    reasons = _Reasons(rows)
+    columns: dict[str, pl.Series] = {}
+    clock = declaration.timestamp
+    for name, kind in plan.log_columns.items():
+        if name == clock.column:
+            typed = to_local_ms(frame[name], clock.unit, declaration.time_zone)
+            columns[LOCAL_TIME] = typed.values
+            expected = f"a time ({clock.unit}) from 1971 to 2199"
+        else:
+            feature = declaration.features.get(name)
+            typed = to_type(frame[name], kind, feature.separator if feature else None)
+            columns[name] = typed.values
+            expected = "0 or 1" if name == declaration.label else _KINDS[kind]
+        reasons.add(typed.bad, f"column {name}: expected {expected}", frame[name])
+    label = columns[declaration.label]
+    reasons.add(~label.is_in([0, 1]).fill_null(True), f"label {declaration.label}: expected 0 or 1", label)
+    reasons.add(label.is_null(), f"label {declaration.label}: is missing")
+    reasons.add(columns[LOCAL_TIME].is_null(), f"timestamp {clock.column}: is missing")
+    result = pl.DataFrame(columns)
+    domain = join(result, plan, tables)[0] if plan.domain_is_joined else result
+    where = "has no match" if plan.domain_is_joined else "is missing"
+    reasons.add(domain[declaration.domain].is_null(), f"domain {declaration.domain}: {where}")
+    rejects = [(int(block.lines[row]) + offset, reason) for row, reason in reasons.first.items()]
+    rejects += [(line + offset, reason) for line, reason in block.bad]
+    return Rows(frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count)
+
+
+class _Reasons:
+    """The first reason against each row."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self.first: dict[int, str] = {}
+
+    def add(self, bad: pl.Series, reason: str, found: pl.Series | None = None) -> None:
+        """Notes the reason for the rows where `bad` holds."""
+        if not bad.any():
+            return
+        for row in bad.arg_true().to_list():
+            if row not in self.first:
+                value = "" if found is None else f", found {_clip(found[row])}"
+                self.first[row] = reason + value
+
+    def accepted(self) -> npt.NDArray[np.bool_]:
+        """Rows without a reason."""
+        keep = np.ones(self._rows, bool)
+        keep[list(self.first)] = False
+        return keep
+
+
+def _clip(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

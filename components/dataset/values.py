@@ -1,0 +1,191 @@
+"""Columns of text (or of Parquet's types) to declared types; what does not fit is marked, not guessed.
+
+Missing: an empty value, and in a number also nan, null, none, na, n/a, \\N in any case. An int may be written with a
+fraction of zero (`4.0`), as tables with missing values often do. Surrounding spaces do not count in a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from components.dataset.sections import ColumnType, TimeUnit
+
+MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
+_LARGEST_INT = 2.0**63
+_LARGEST_FLOAT = 3.4028234e38  # examples hold 32-bit floats
+# An instant outside is a timestamp read in the wrong unit.
+_FIRST_MS = 31_536_000_000  # 1971-01-01
+_LAST_MS = 7_258_118_400_000  # 2200-01-01
+_ISO = (
+    r"^\s*(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,9}))?)?"
+    r"\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*$"
+)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A column in its declared type, and where a value was there that did not fit."""
+
+    values: pl.Series
+    bad: pl.Series
+
+
+def to_type(column: pl.Series, kind: ColumnType, separator: str | None = None) -> Typed:
+    """Casts a column; `separator` splits texts into lists (Parquet's own lists are taken as they are)."""
+    if separator is not None or isinstance(column.dtype, pl.List):
+        return _to_list(column, kind, separator)
+    if kind == "string":
+        return _to_string(column)
+    if kind == "int":
+        return _to_int(column)
+    return _to_float(column)
+
+
+def to_local_ms(column: pl.Series, unit: TimeUnit, time_zone: str) -> Typed:
+    """Wall-clock milliseconds in `time_zone`, counted as if they were UTC: day = value // 86,400,000.
+
+    ISO text, and Parquet's own timestamps, are wall-clock already when they have no offset or zone.
+    """
+    if isinstance(column.dtype, (pl.Datetime, pl.Date)):
+        return _bounded(column, _datetime_to_local(column, time_zone))
+    if unit == "iso":
+        return _bounded(column, _iso_to_local(column, time_zone))
+    if unit == "s":
+        instant = (_to_float(column).values * 1000.0).round().cast(pl.Int64, strict=False)
+    elif unit == "us":
+        instant = (_to_int(column).values // 1000).cast(pl.Int64)
+    else:
+        instant = _to_int(column).values
+    in_range = instant.is_between(_FIRST_MS, _LAST_MS).fill_null(False)
+    instant = instant.zip_with(in_range, pl.Series([None], dtype=pl.Int64))
+    return _bounded(column, _instant_to_local(instant, time_zone))
+
+
+def _is_there(column: pl.Series) -> pl.Series:
+    present = column.is_not_null()
+    return present & (column != "").fill_null(False) if column.dtype == pl.String else present
+
+
+def _bounded(raw: pl.Series, local: pl.Series) -> Typed:
+    sane = local.is_between(_FIRST_MS, _LAST_MS).fill_null(False)
+    local = local.zip_with(sane, pl.Series([None], dtype=pl.Int64))
+    return Typed(local, _is_there(raw) & local.is_null())
+
+
+def _instant_to_local(instant: pl.Series, time_zone: str) -> pl.Series:
+    zoned = pl.from_epoch(instant, time_unit="ms").dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone)
+    return zoned.dt.replace_time_zone(None).dt.epoch("ms").cast(pl.Int64)
+
+
+def _datetime_to_local(column: pl.Series, time_zone: str) -> pl.Series:
+    moment = column.cast(pl.Datetime("ms", getattr(column.dtype, "time_zone", None)))
+    if getattr(moment.dtype, "time_zone", None) is None:
+        return moment.dt.epoch("ms").cast(pl.Int64)
+    return moment.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).dt.epoch("ms").cast(pl.Int64)
+
+
+def _iso_to_local(column: pl.Series, time_zone: str) -> pl.Series:
+    text = column.cast(pl.String)
+    parts = pl.DataFrame({"text": text}).select(
+        date=pl.col("text").str.extract(_ISO, 1),
+        minutes=pl.col("text").str.extract(_ISO, 2).fill_null("00:00"),
+        seconds=pl.col("text").str.extract(_ISO, 3).fill_null(":00"),
+        fraction=pl.col("text").str.extract(_ISO, 4).fill_null("0").str.pad_end(3, "0").str.slice(0, 3),
+        offset=pl.col("text").str.extract(_ISO, 5).str.to_uppercase(),
+    )
+    wall = (
+        (parts["date"] + " " + parts["minutes"] + parts["seconds"])
+        .str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms", strict=False)
+        .dt.epoch("ms")
+        + parts["fraction"].cast(pl.Int64)
+    ).cast(pl.Int64)
+    offset = parts["offset"]
+    digits = offset.str.replace_all(r"[^0-9]", "").str.pad_end(4, "0")
+    minutes = digits.str.slice(0, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(2, 2).cast(
+        pl.Int64, strict=False
+    )
+    sign = offset.str.starts_with("-").cast(pl.Int64) * -2 + 1
+    universal = offset.is_in(["Z", "UTC"])
+    shift = (minutes * sign * 60_000).zip_with(~universal.fill_null(False), pl.Series([0], dtype=pl.Int64))
+    local = _instant_to_local(wall - shift, time_zone)
+    return wall.zip_with(offset.is_null(), local)
+
+
+def _to_string(column: pl.Series) -> Typed:
+    text = column.cast(pl.String)
+    text = text.zip_with((text != "").fill_null(False), pl.Series([None], dtype=pl.String))
+    return Typed(text, pl.repeat(False, len(text), eager=True))
+
+
+def _to_int(column: pl.Series) -> Typed:
+    if column.dtype == pl.String:
+        values = column.cast(pl.Int64, strict=False)
+        doubtful = (values.is_null() & _is_there(column)).arg_true()
+        if len(doubtful) == 0:
+            return Typed(values, pl.repeat(False, len(values), eager=True))
+        again, bad = _numbers(column.gather(doubtful))
+        whole = (again == again.floor()).fill_null(False) & (again.abs() < _LARGEST_INT).fill_null(False)
+        repaired = again.zip_with(whole, pl.Series([None], dtype=pl.Float64)).cast(pl.Int64)
+        bad = bad | (again.is_not_null() & ~whole)
+        exact = column.gather(doubtful).str.strip_chars().cast(pl.Int64, strict=False)
+        return _scatter(values, doubtful, exact.zip_with(exact.is_not_null(), repaired), bad)
+    if column.dtype.is_float():
+        number = column.cast(pl.Float64).fill_nan(None)
+        whole = (number == number.floor()).fill_null(False) & (number.abs() < _LARGEST_INT).fill_null(False)
+        values = number.zip_with(whole, pl.Series([None], dtype=pl.Float64)).cast(pl.Int64)
+        return Typed(values, number.is_not_null() & ~whole)
+    values = column.cast(pl.Int64, strict=False)
+    return Typed(values, column.is_not_null() & values.is_null())
+
+
+def _to_float(column: pl.Series) -> Typed:
+    if column.dtype == pl.String:
+        values = column.cast(pl.Float64, strict=False)
+        finite = (values.abs() <= _LARGEST_FLOAT).fill_null(False)
+        doubtful = (~finite & _is_there(column)).arg_true()
+        if len(doubtful) == 0:
+            return Typed(values, pl.repeat(False, len(values), eager=True))
+        again, bad = _numbers(column.gather(doubtful))
+        return _scatter(values, doubtful, again, bad)
+    values = column.cast(pl.Float64, strict=False).fill_nan(None)
+    too_large = (values.abs() > _LARGEST_FLOAT).fill_null(False)
+    bad = (column.is_not_null() & values.is_null() & ~_is_nan(column)) | too_large
+    return Typed(values.zip_with(~too_large, pl.Series([None], dtype=pl.Float64)), bad)
+
+
+def _is_nan(column: pl.Series) -> pl.Series:
+    return column.is_nan().fill_null(False) if column.dtype.is_float() else column.is_null()
+
+
+def _numbers(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """(finite numbers, texts that are neither a number nor a mark for a missing one)."""
+    stripped = text.str.strip_chars()
+    missing = stripped.str.to_lowercase().is_in(MISSING_NUMBERS)
+    number = stripped.cast(pl.Float64, strict=False)
+    finite = (number.abs() <= _LARGEST_FLOAT).fill_null(False) & number.is_not_nan() & ~missing
+    return number.zip_with(finite, pl.Series([None], dtype=pl.Float64)), ~finite & ~missing
+
+
+def _scatter(values: pl.Series, where: pl.Series, repaired: pl.Series, bad: pl.Series) -> Typed:
+    flags = pl.repeat(False, len(values), eager=True).scatter(where, bad)
+    return Typed(values.clone().scatter(where, repaired), flags)
+
+
+def _to_list(column: pl.Series, kind: ColumnType, separator: str | None) -> Typed:
+    rows = len(column)
+    is_list = isinstance(column.dtype, pl.List)
+    lists = column if is_list else column.cast(pl.String).str.split(separator or ",")
+    flat = pl.DataFrame({"row": pl.int_range(rows, eager=True), "value": lists}).explode("value")
+    if flat["value"].dtype == pl.String:
+        flat = flat.with_columns(pl.col("value").str.strip_chars())
+    typed = to_type(flat["value"], kind)
+    items = pl.DataFrame({"row": flat["row"], "value": typed.values, "bad": typed.bad})
+    bad_rows = items.filter("bad")["row"].unique()
+    packed = items.filter(pl.col("value").is_not_null()).group_by("row", maintain_order=True).agg("value")
+    joined = pl.DataFrame({"row": pl.int_range(rows, eager=True)}).join(
+        packed, on="row", how="left", maintain_order="left"
+    )
+    bad = pl.repeat(False, rows, eager=True).scatter(bad_rows, True)
+    return Typed(joined["value"], bad)

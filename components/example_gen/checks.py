@@ -1,0 +1,120 @@
+"""What the first pass found, put together and judged: does this log make a training and an evaluation split?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from components.dataset.plan import Piece, ReadPlan
+from components.errors import InputError
+
+_SHOWN = 5
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The whole log, as the first pass saw it.
+
+    Attributes:
+      rows: lines that hold a row or something unreadable (the header and empty lines do not count).
+      rejected: rows that cannot be used.
+      rejects: (path, line, reason) of the first of them, in the order of files and lines.
+      positives: accepted rows with label 1.
+      days: local day, counted from 1970-01-01 -> accepted rows.
+      domains: values of the domain.
+      by_file: (rows, rejected) of each file.
+    """
+
+    rows: int
+    rejected: int
+    rejects: tuple[tuple[str, int, str], ...]
+    positives: int
+    days: dict[int, int]
+    domains: tuple[str, ...]
+    by_file: tuple[tuple[int, int], ...]
+
+    @property
+    def accepted(self) -> int:
+        """Rows that can be used, duplicates included."""
+        return self.rows - self.rejected
+
+
+def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str, Any]], shown: int) -> Scan:
+    """Adds up the pieces; line numbers within a piece become line numbers of the file."""
+    rejects: list[tuple[str, int, str]] = []
+    by_file = [[0, 0] for _ in plan.files]
+    first_line = {number: file.first_line for number, file in enumerate(plan.files)}
+    day_counts: Counter[int] = Counter()
+    domains: set[str] = set()
+    for piece, scan in zip(pieces, documents, strict=True):
+        path = plan.files[piece.file].path
+        rejects += [(path, first_line[piece.file] + line, reason) for line, reason in scan["rejects"]]
+        first_line[piece.file] += scan["lines"]
+        by_file[piece.file][0] += scan["rows"]
+        by_file[piece.file][1] += scan["rejected"]
+        day_counts.update({int(day): count for day, count in scan["days"].items()})
+        domains.update(scan["domains"])
+        del rejects[shown:]
+    return Scan(
+        rows=sum(rows for rows, _ in by_file),
+        rejected=sum(rejected for _, rejected in by_file),
+        rejects=tuple(rejects),
+        positives=sum(scan["positives"] for scan in documents),
+        days=dict(sorted(day_counts.items())),
+        domains=tuple(sorted(domains)),
+        by_file=tuple((rows, rejected) for rows, rejected in by_file),
+    )
+
+
+def first_eval_day(plan: ReadPlan, scan: Scan) -> int:
+    """Judges the log and returns the first day of `eval`: the last `split.eval_days` days that have rows.
+
+    Raises:
+      InputError: the log is empty; too many rows are rejected; the domain or the label has one value; there are too
+        few days to train, to validate and to evaluate on.
+    """
+    declaration = plan.declaration
+    names = ", ".join(file.path for file in plan.files[:_SHOWN])
+    if scan.rows == 0:
+        raise InputError(f"{names}: no impressions: there is nothing below the header")
+    if scan.rejected > declaration.max_rejected_share * scan.rows or scan.accepted == 0:
+        raise InputError(_too_many_rejects(plan, scan))
+    if len(scan.domains) < 2:
+        raise InputError(
+            f"{names}: the domain column {declaration.domain} has only the value {scan.domains[0]!r} in all "
+            f"{scan.accepted} rows; a data set needs two domains or more: declare another column as `domain`"
+        )
+    if scan.positives in (0, scan.accepted):
+        raise InputError(
+            f"{names}: the label {declaration.label} is {int(scan.positives > 0)} in all {scan.accepted} rows; "
+            "there is nothing to learn: declare another column as `label`"
+        )
+    split = declaration.split
+    needed = split.eval_days + split.validation_days + 1
+    found = sorted(scan.days)
+    if len(found) < needed:
+        raise InputError(
+            f"{names}: rows of {len(found)} days ({', '.join(day_name(day) for day in found[:_SHOWN])}, in "
+            f"{declaration.time_zone}), but {needed} are needed: split.eval_days = {split.eval_days} to evaluate, "
+            f"split.validation_days = {split.validation_days} to validate, and one or more to train. "
+            "Give more days, or lower these settings."
+        )
+    return found[-split.eval_days]
+
+
+def day_name(day: int) -> str:
+    """ISO date of a day counted from 1970-01-01."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def _too_many_rejects(plan: ReadPlan, scan: Scan) -> str:
+    shown = "\n".join(f"  {path}:{line}: {reason}" for path, line, reason in scan.rejects[:_SHOWN])
+    return (
+        f"{scan.rejected} of {scan.rows} rows cannot be used ({scan.rejected / scan.rows:.2%}, more than "
+        f"max_rejected_share = {plan.declaration.max_rejected_share:.2%} allows); the first:\n{shown}\n"
+        "Mend the files, or the types in the declaration; or allow more with --set max_rejected_share=SHARE."
+    )

@@ -1,0 +1,81 @@
+"""Joined rows to tf.Examples: behaviours derived, types narrowed to int64, float32 and bytes, missing left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from tfx_bsl.coders import example_coder
+
+from components.dataset.declaration import BEHAVIOUR_PREFIX, LOCAL_TIME, Declaration
+from components.dataset.sections import Behaviour
+
+# Rows encoded at a time: a tf.Example is many times as large as its row.
+_SLICE_ROWS = 8192
+
+
+def example_frame(rows: pl.DataFrame, declaration: Declaration) -> pl.DataFrame:
+    """The columns of the examples, in the order and types of `Declaration.example_columns`.
+
+    A behaviour that is a ratio is missing where its denominator is 0 or missing.
+
+    Args:
+      rows: joined rows with every raw column, and `local_time_ms`.
+    """
+    derived = {
+        BEHAVIOUR_PREFIX + name: _behaviour(rows, behaviour)
+        for name, behaviour in declaration.behaviours.items()
+    }
+    columns = {}
+    for name, kind in declaration.example_columns().items():
+        column = derived[name] if name in derived else rows[name]
+        columns[name] = (
+            column.cast(pl.Float32) if kind == "float" and not column.dtype.is_nested() else column
+        )
+    return pl.DataFrame(columns)
+
+
+def _behaviour(rows: pl.DataFrame, behaviour: Behaviour) -> pl.Series:
+    values = rows[behaviour.source].cast(pl.Float64)
+    if behaviour.denominator is not None:
+        denominator = rows[behaviour.denominator].cast(pl.Float64)
+        known = (denominator != 0).fill_null(False)
+        values = (values / denominator).zip_with(known, pl.Series([None], dtype=pl.Float64))
+    if behaviour.clip is not None:
+        values = values.clip(*behaviour.clip)
+    return values
+
+
+def days(frame: pl.DataFrame) -> pl.Series:
+    """The local day of each row, counted from 1970-01-01."""
+    return frame[LOCAL_TIME] // 86_400_000
+
+
+def encode(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[list[bytes]]:
+    """Serialised tf.Examples of the rows, in order, a slice at a time; a null is an absent feature."""
+    for start in range(0, len(frame), slice_rows):
+        part = frame.slice(start, slice_rows)
+        batch = pa.RecordBatch.from_arrays([_lists(part[name]) for name in part.columns], names=part.columns)
+        yield example_coder.RecordBatchToExamples(batch)
+
+
+def _lists(column: pl.Series) -> pa.Array:
+    """A column as lists of no or one value (or as its own lists), which is how examples hold values."""
+    array = column.rechunk().to_arrow()
+    if isinstance(column.dtype, pl.List):
+        return array.cast(pa.large_list(_narrow(array.type.value_type)))
+    if pa.types.is_large_string(array.type):
+        array = array.cast(pa.large_binary())
+    missing = np.asarray(column.is_null())
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(~missing)])
+    return pa.LargeListArray.from_arrays(
+        pa.array(offsets, pa.int64(), mask=np.append(missing, False)), array.drop_null()
+    )
+
+
+def _narrow(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(kind):
+        return pa.large_binary()
+    return pa.float32() if pa.types.is_floating(kind) else kind

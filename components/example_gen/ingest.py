@@ -1,0 +1,153 @@
+"""Ingestion from files to examples: plans, runs the passes on a Beam runner, judges between them, reports.
+
+Three short Beam jobs: look at every piece of the log and hash its rows; find duplicates, partition by partition; write
+the examples. The log is read twice, which costs less than keeping parsed rows. The driver judges after the first
+job, so that a user's mistake is found before anything is written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+from tfx.dsl.io import fileio
+
+from components.dataset.blocks import BLOCK_BYTES
+from components.dataset.declaration import Declaration
+from components.dataset.lookups import read_lookup
+from components.dataset.plan import Piece, ReadPlan, cut, plan_reading
+from components.errors import InputError
+from components.example_gen import checks
+from components.example_gen.duplicates import DROPS, HASHES, PARTITION_ROWS
+from components.example_gen.errors import in_driver
+from components.example_gen.passes import (
+    LOOKUPS,
+    SCANS,
+    SHOWN_REJECTS,
+    WRITTEN,
+    FindDuplicates,
+    ScanPiece,
+    WritePiece,
+)
+from components.example_gen.storage import piece_path, read_json, write_frame
+
+SPLITS = ("train", "eval")
+_BYTES_PER_ROW = {"csv": 40, "csv.gz": 8}
+
+
+def ingest(
+    declaration: Declaration,
+    data_dir: str,
+    split_uris: dict[str, str],
+    folder: str,
+    make_pipeline: Callable[[], beam.Pipeline],
+    *,
+    piece_bytes: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
+    partition_rows: int = PARTITION_ROWS,
+) -> dict[str, Any]:
+    """Writes the examples of `train` and `eval`.
+
+    Args:
+      declaration: the data set.
+      data_dir: the folder with its files, readable by every worker.
+      split_uris: split -> folder for its TFRecord files.
+      folder: a folder for intermediate files that all workers share; removed at the end.
+      make_pipeline: makes an empty Beam pipeline.
+      piece_bytes, block_bytes, partition_rows: sizes of what is worked on at a time.
+    Returns:
+      The ingest report.
+    Raises:
+      InputError: the files, their columns or their rows are not usable; the disk is full.
+    """
+    with in_driver(folder):
+        plan = plan_reading(declaration, data_dir)
+        pieces = cut(plan, piece_bytes)
+        partitions = max(1, math.ceil(_likely_rows(plan) / partition_rows))
+        for kind in (LOOKUPS, SCANS, HASHES, DROPS, WRITTEN):
+            fileio.makedirs(f"{folder}/{kind}")
+        tables = [read_lookup(lookup, declaration) for lookup in plan.lookups]
+        for number, table in enumerate(tables):
+            write_frame(piece_path(folder, LOOKUPS, number), table.frame)
+        rejected_lines = [(table.rows, table.rejected, table.rejects) for table in tables]
+        del tables
+        _run(make_pipeline, pieces, ScanPiece(plan, folder, partitions, block_bytes))
+        scan = checks.merge(plan, pieces, _documents(folder, SCANS, pieces), SHOWN_REJECTS)
+        first_eval_day = checks.first_eval_day(plan, scan)
+        _run(make_pipeline, range(partitions), FindDuplicates(folder, len(pieces), partitions))
+    with in_driver(split_uris["train"]):
+        _run(
+            make_pipeline,
+            pieces,
+            WritePiece(plan, folder, partitions, block_bytes, first_eval_day, split_uris),
+        )
+        written = _documents(folder, WRITTEN, pieces)
+    fileio.rmtree(folder)
+    return _report(plan, scan, written, rejected_lines)
+
+
+def _run(make_pipeline: Callable[[], beam.Pipeline], elements: Sequence[Any], work: beam.DoFn) -> None:
+    """One job: every element, on whatever worker is free."""
+    if not elements:
+        return
+    with make_pipeline() as pipeline:
+        _ = (
+            pipeline
+            | "Elements" >> beam.Create(list(elements), reshuffle=False)
+            | "Spread" >> beam.Reshuffle()
+            | type(work).__name__ >> beam.ParDo(work)
+        )
+
+
+def _documents(folder: str, kind: str, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+    return [read_json(piece_path(folder, kind, piece.index)) for piece in pieces]
+
+
+def _likely_rows(plan: ReadPlan) -> int:
+    """A number of rows that is rather too high than too low."""
+    return sum(
+        pq.read_metadata(file.path).num_rows
+        if file.format == "parquet"
+        else file.size // _BYTES_PER_ROW[file.format]
+        for file in plan.files
+    )
+
+
+def _report(
+    plan: ReadPlan,
+    scan: checks.Scan,
+    written: Sequence[dict[str, Any]],
+    lookups: Sequence[tuple[int, int, Sequence[tuple[str, int, str]]]],
+) -> dict[str, Any]:
+    totals = {key: sum(document[key] for document in written) for key in (*SPLITS, "duplicates")}
+    if totals["train"] + totals["eval"] + totals["duplicates"] != scan.accepted:
+        raise InputError(f"{plan.files[0].path}: the files changed while they were read; run again")
+    rejects = [*scan.rejects, *(reject for _, _, shown in lookups for reject in shown)]
+    return {
+        "rows_read": scan.rows,
+        "duplicates": totals["duplicates"],
+        "rejected": scan.rejected,
+        "rejected_share": scan.rejected / scan.rows,
+        "train": totals["train"],
+        "eval": totals["eval"],
+        "first_day": checks.day_name(min(scan.days)),
+        "last_day": checks.day_name(max(scan.days)),
+        "files": [
+            {"file": file.name, "rows": rows, "rejected": rejected}
+            for file, (rows, rejected) in zip(plan.files, scan.by_file, strict=True)
+        ],
+        "lookups": [
+            {"file": lookup.name, "rows": rows, "rejected": rejected}
+            for lookup, (rows, rejected, _) in zip(plan.lookups, lookups, strict=True)
+        ],
+        "rejects": [
+            {"file": path, "line": line, "reason": reason} for path, line, reason in rejects[:SHOWN_REJECTS]
+        ],
+        "unmatched": {
+            lookup.name: sum(document["unmatched"][number] for document in written)
+            for number, lookup in enumerate(plan.lookups)
+        },
+    }
