@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components.dataset.declaration import Declaration
-from components.example_gen.ingest import SPLITS, ingest
+from components.example_gen.ingest import SPLITS, beam_runner, ingest
 
 EXAMPLES = "examples"
 REPORT_FILE = "ingest_report.json"
@@ -47,7 +47,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             exec_properties["data_dir"],
             {split: artifact_utils.get_split_uri([examples], split) for split in SPLITS},
             f"{self._get_tmp_dir().rstrip('/')}/ingest",
-            self._make_beam_pipeline,
+            beam_runner(self._make_beam_pipeline),
         )
         with fileio.open(f"{examples.uri.rstrip('/')}/{REPORT_FILE}", "w") as stream:
             stream.write(json.dumps(report, indent=1))

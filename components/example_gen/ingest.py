@@ -35,6 +35,7 @@ from components.example_gen.passes import (
 from components.example_gen.storage import piece_path, read_json, write_frame
 
 SPLITS = ("train", "eval")
+Runner = Callable[[Sequence[Any], beam.DoFn], None]
 _BYTES_PER_ROW = {"csv": 40, "csv.gz": 8}
 
 
@@ -43,7 +44,7 @@ def ingest(
     data_dir: str,
     split_uris: dict[str, str],
     folder: str,
-    make_pipeline: Callable[[], beam.Pipeline],
+    run: Runner,
     *,
     piece_bytes: int | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -56,7 +57,7 @@ def ingest(
       data_dir: the folder with its files, readable by every worker.
       split_uris: split -> folder for its TFRecord files.
       folder: a folder for intermediate files that all workers share; removed at the end.
-      make_pipeline: makes an empty Beam pipeline.
+      run: does a job: hands every element to the DoFn, in any order, on any worker.
       piece_bytes, block_bytes, partition_rows: sizes of what is worked on at a time.
     Returns:
       The ingest report.
@@ -74,32 +75,36 @@ def ingest(
             write_frame(piece_path(folder, LOOKUPS, number), table.frame)
         rejected_lines = [(table.rows, table.rejected, table.rejects) for table in tables]
         del tables
-        _run(make_pipeline, pieces, ScanPiece(plan, folder, partitions, block_bytes))
+        run(pieces, ScanPiece(plan, folder, partitions, block_bytes))
         scan = checks.merge(plan, pieces, _documents(folder, SCANS, pieces), SHOWN_REJECTS)
         first_eval_day = checks.first_eval_day(plan, scan)
-        _run(make_pipeline, range(partitions), FindDuplicates(folder, len(pieces), partitions))
+        run(range(partitions), FindDuplicates(folder, len(pieces), partitions))
     with in_driver(split_uris["train"]):
-        _run(
-            make_pipeline,
-            pieces,
-            WritePiece(plan, folder, partitions, block_bytes, first_eval_day, split_uris),
-        )
+        run(pieces, WritePiece(plan, folder, partitions, block_bytes, first_eval_day, split_uris))
         written = _documents(folder, WRITTEN, pieces)
     fileio.rmtree(folder)
     return _report(plan, scan, written, rejected_lines)
 
 
-def _run(make_pipeline: Callable[[], beam.Pipeline], elements: Sequence[Any], work: beam.DoFn) -> None:
-    """One job: every element, on whatever worker is free."""
-    if not elements:
-        return
-    with make_pipeline() as pipeline:
-        _ = (
-            pipeline
-            | "Elements" >> beam.Create(list(elements), reshuffle=False)
-            | "Spread" >> beam.Reshuffle()
-            | type(work).__name__ >> beam.ParDo(work)
-        )
+def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
+    """Does each job as a Beam pipeline of its own.
+
+    Args:
+      make_pipeline: makes an empty Beam pipeline.
+    """
+
+    def run(elements: Sequence[Any], work: beam.DoFn) -> None:
+        if not elements:
+            return
+        with make_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "Elements" >> beam.Create(list(elements), reshuffle=False)
+                | "Spread" >> beam.Reshuffle()
+                | type(work).__name__ >> beam.ParDo(work)
+            )
+
+    return run
 
 
 def _documents(folder: str, kind: str, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
