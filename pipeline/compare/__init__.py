@@ -1,0 +1,1 @@
+"""`dfei compare`: every model on one Transform output, several seeds, and the evidence side by side."""

@@ -1,0 +1,86 @@
+"""Is one model better than another, or was it luck? Paired, over seeds and over users."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from pipeline.compare.scores import Scored
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedTest:
+    """Paired t-test over seeds of a champion against another model.
+
+    Attributes:
+      difference: mean of champion minus other.
+      p_value: two-sided; `None` with fewer than two seeds or without any variation.
+    """
+
+    difference: float
+    p_value: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class UserTest:
+    """Paired bootstrap over users.
+
+    Attributes:
+      difference: champion minus other, on the rows as they are.
+      low, high: the middle 95 % of the differences over the samples.
+      standard_error: their standard deviation.
+      wins: share of the samples in which the champion is ahead.
+    """
+
+    difference: float
+    low: float
+    high: float
+    standard_error: float
+    wins: float
+
+
+def seed_test(champion: Sequence[float], other: Sequence[float]) -> SeedTest:
+    """Compares two models seed by seed.
+
+    Args:
+      champion: its metric for each seed.
+      other: the other's for the same seeds, in the same order.
+    """
+    differences = np.asarray(champion) - np.asarray(other)
+    p_value = None
+    if len(differences) > 1 and np.ptp(differences) > 0:
+        p_value = float(stats.ttest_rel(champion, other).pvalue)
+    return SeedTest(float(differences.mean()), p_value)
+
+
+def mean_average_auc(runs: Sequence[Scored], weight: npt.NDArray[np.float64] | None = None) -> float:
+    """Mean over seeds of the average AUC: the expected metric of one model, not that of an ensemble."""
+    values = [run.average_auc(weight) for run in runs]
+    return float(np.mean([value for value in values if value is not None]))
+
+
+def user_test(
+    champion: Sequence[Scored], other: Sequence[Scored], weights: Sequence[npt.NDArray[np.float64]]
+) -> UserTest:
+    """Compares two models on the same resampled users.
+
+    Args:
+      champion: its scores for each seed.
+      other: the other's.
+      weights: row weights of each bootstrap sample (`scores.user_weights`).
+    """
+    differences = np.array(
+        [mean_average_auc(champion, weight) - mean_average_auc(other, weight) for weight in weights]
+    )
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return UserTest(
+        difference=mean_average_auc(champion) - mean_average_auc(other),
+        low=float(low),
+        high=float(high),
+        standard_error=float(differences.std(ddof=1)),
+        wins=float((differences > 0).mean()),
+    )

@@ -1,0 +1,104 @@
+"""Metrics and tests of a comparison against literal definitions."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.compare.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
+from pipeline.compare.significance import seed_test, user_test
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),
+    min_size=1,
+    max_size=30,
+)
+
+
+def _literal_auc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float | None:
+    won = total = 0.0
+    for i, j in itertools.product(range(len(label)), repeat=2):
+        if label[i] == 1 and label[j] == 0:
+            pair = weight[i] * weight[j]
+            total += pair
+            won += pair * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
+    return won / total if total else None
+
+
+@given(ROWS)
+def test_auc_with_ties_and_weights_is_the_share_of_pairs_in_order(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    label, score, weight, _ = (np.array(column, float) for column in zip(*rows, strict=True))
+    expected = _literal_auc(label, score, weight)
+    found = RankedScores(label, score).auc(weight)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+@given(ROWS)
+def test_gauc_is_the_users_auc_weighted_by_their_rows(rows: list[tuple[int, int, int, int]]) -> None:
+    label, score, _, user = (np.array(column, float) for column in zip(*rows, strict=True))
+    aucs, sizes = [], []
+    for one in np.unique(user):
+        here = user == one
+        auc = _literal_auc(label[here], score[here], np.ones(here.sum()))
+        if auc is not None:
+            aucs.append(auc)
+            sizes.append(here.sum())
+    expected = np.average(aucs, weights=sizes) if aucs else None
+    assert gauc(label, score, user) == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_average_leaves_out_small_and_one_class_domains() -> None:
+    rows = EvaluationRows(
+        label=np.array([1, 0, 1, 0, 1, 1, 1, 1, 0]),
+        domain=np.array([0, 0, 0, 0, 1, 1, 1, 1, 2]),
+        user=np.arange(9),
+        domains=("a", "b", "c"),
+        min_rows=2,
+    )
+    scored = Scored(rows, np.array([0.9, 0.1, 0.4, 0.6, 0.5, 0.5, 0.5, 0.5, 0.2]))
+    assert rows.counted() == [0]
+    assert scored.domain_auc(0) == 0.75
+    assert scored.domain_auc(1) is None
+    assert scored.average_auc() == 0.75
+
+
+def test_log_loss_by_hand() -> None:
+    assert log_loss(np.array([1, 0]), np.array([0.8, 0.4])) == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
+
+
+def test_a_bootstrap_draws_whole_users() -> None:
+    user = np.array(["u", "u", "v", "w", "w", "w"])
+    for weight in user_weights(user, 20, seed=1):
+        for one in "uvw":
+            assert len(set(weight[user == one])) == 1
+        assert sum(weight[np.searchsorted(user, one)] for one in "uvw") == 3
+
+
+def test_seeds_are_paired() -> None:
+    test = seed_test([0.70, 0.72, 0.74], [0.69, 0.71, 0.731])
+    assert test.difference == pytest.approx(0.0096667, abs=1e-6)
+    assert test.p_value is not None
+    assert test.p_value < 0.01
+    assert seed_test([0.7], [0.6]).p_value is None
+
+
+def test_a_better_model_wins_on_resampled_users_and_an_equal_one_does_not() -> None:
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 2, 4000)
+    rows = EvaluationRows(
+        label, generator.integers(0, 3, 4000), generator.integers(0, 500, 4000), ("a", "b", "c"), 10
+    )
+    good = Scored(rows, label + generator.normal(0, 1.0, 4000))
+    bad = Scored(rows, label + generator.normal(0, 2.0, 4000))
+    weights = user_weights(rows.user, 100, seed=2)
+    better = user_test([good], [bad], weights)
+    assert better.low > 0
+    assert better.wins == 1.0
+    same = user_test([good], [good], weights)
+    assert same.low == same.high == same.difference == 0.0
