@@ -1,0 +1,1 @@
+"""What runs inside TFX's Transform: feature treatments and moving averages of past behaviour."""

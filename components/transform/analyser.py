@@ -1,0 +1,83 @@
+"""The analysis as one TFT analyser: a Beam PTransform over batches of arrays, giving tables and assets."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import logging
+from collections.abc import Sequence
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform.beam as tft_beam
+
+from components.transform import collect
+from components.transform.collect import MergePartials, Partial, ReduceRows
+from components.transform.plan import Plan
+from components.transform.tables import Analysis, build_tables, summary_json
+
+SUMMARY = "transform_summary.json"
+DOMAIN_HISTORY = "domain_moving_average.npz"
+VOCABULARY = "vocabulary.csv"
+ASSETS = (SUMMARY, DOMAIN_HISTORY, VOCABULARY)
+
+
+class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
+    """Batches of rows (see `collect.ReduceRows`) to the tables, as an array of bytes (see `tables.Tables`).
+
+    The assets are written to the analyser's own folder; the tables carry their paths. TFT would take assets as
+    further outputs, but then every output has to be an asset, and the tables would be stored twice.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        return (
+            batches
+            | "Reduce" >> beam.ParDo(ReduceRows(self._plan))
+            | "Merge" >> beam.CombinePerKey(MergePartials())
+            | "Prune" >> beam.MapTuple(lambda _, partial: collect.prune(self._plan, partial))
+            | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            | "Build" >> beam.Map(_build, self._plan, self.base_temp_dir)
+        )
+
+
+def _build(partials: Sequence[Partial], plan: Plan, directory: str) -> np.ndarray:
+    analysis = build_tables(plan, partials)
+    log_dropped(analysis)
+    tf.io.gfile.makedirs(directory)
+    paths = [f"{directory}/{name}" for name in ASSETS]
+    for path, content in zip(paths, asset_contents(analysis), strict=True):
+        with tf.io.gfile.GFile(path, "wb") as file:
+            file.write(content)
+    tables = dataclasses.replace(analysis.tables, assets=np.array(paths))
+    return np.frombuffer(tables.to_bytes(), np.uint8)
+
+
+def asset_contents(analysis: Analysis) -> tuple[bytes, bytes, bytes]:
+    """The assets' contents, in the order of `ASSETS`."""
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, **analysis.domain_history)
+    vocabulary = io.StringIO()
+    writer = csv.writer(vocabulary, lineterminator="\n")
+    writer.writerow(["feature", "id", "count", "value"])
+    writer.writerows(analysis.vocabulary)
+    return summary_json(analysis.summary).encode(), arrays.getvalue(), vocabulary.getvalue().encode()
+
+
+def log_dropped(analysis: Analysis) -> None:
+    """Says which tables were too small for the log."""
+    for entry in analysis.summary["average_keys"]:
+        if entry["dropped_values"]:
+            logging.warning(
+                "moving averages of %s: %d values kept, %d with %d rows dropped (they fall back to the parent);"
+                " moving_average.max_keys sets the limit",
+                entry["key"],
+                entry["values"],
+                entry["dropped_values"],
+                entry["dropped_rows"],
+            )

@@ -1,0 +1,125 @@
+"""Columnar partial sums: what travels between Beam stages, and how two of them become one.
+
+A chunk is a dictionary of arrays of equal length, sorted by key. Merging is associative and commutative up to the
+rounding of float64 sums, so bundling and order do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+Chunk = dict[str, np.ndarray]
+
+PARTITIONS = 16
+SAMPLE_ROWS = 1 << 16
+
+
+def partition_of(keys: np.ndarray) -> np.ndarray:
+    """The partition of each key, 0 to PARTITIONS - 1: its four highest bits, so that sorted keys stay together."""
+    return (keys >> 60) + PARTITIONS // 2
+
+
+def split(chunk: Chunk, by: str = "key") -> Iterator[tuple[int, Chunk]]:
+    """A chunk sorted by key, cut into its partitions; empty ones are left out."""
+    parts = partition_of(chunk[by])
+    edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
+    for part in range(PARTITIONS):
+        if edges[part] < edges[part + 1]:
+            yield part, {name: values[edges[part] : edges[part + 1]] for name, values in chunk.items()}
+
+
+def sum_by_key(keys: np.ndarray, buckets: np.ndarray, rows: np.ndarray, values: np.ndarray) -> Chunk:
+    """Sums per (key, bucket), sorted by both.
+
+    Args:
+      keys, buckets: int64 (n,).
+      rows: impressions, float64 (n,).
+      values: what else is summed, float64 (n, v).
+    """
+    order = np.lexsort((buckets, keys))
+    keys, buckets = keys[order], buckets[order]
+    starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]) | (buckets[1:] != buckets[:-1])][: len(keys)])
+    if len(starts) == 0:
+        return {"key": keys, "bucket": buckets, "rows": rows[:0], "values": values[:0]}
+    return {
+        "key": keys[starts],
+        "bucket": buckets[starts],
+        "rows": np.add.reduceat(rows[order], starts),
+        "values": np.add.reduceat(values[order], starts, axis=0),
+    }
+
+
+def merge_sums(chunks: Sequence[Chunk]) -> Chunk:
+    """Sums of the same (key, bucket) added up."""
+    joined = _concatenate(chunks)
+    return sum_by_key(joined["key"], joined["bucket"], joined["rows"], joined["values"])
+
+
+def merge_counts(chunks: Sequence[Chunk]) -> Chunk:
+    """Vocabulary counts of the same key added up; `hash`, `column` and `text` belong to the key."""
+    joined = _concatenate(chunks)
+    keys, first, inverse = np.unique(joined["key"], return_index=True, return_inverse=True)
+    return {
+        "key": keys,
+        "count": np.bincount(inverse, joined["count"], len(keys)).astype(np.int64),
+        **{name: joined[name][first] for name in ("column", "hash", "text")},
+    }
+
+
+def merge_sample(chunks: Sequence[Chunk]) -> Chunk:
+    """The rows with the lowest hashes: a uniform sample that does not depend on order or bundling."""
+    joined = _concatenate(chunks)
+    chosen = np.argsort(joined["key"], kind="stable")[:SAMPLE_ROWS]
+    return {name: values[chosen] for name, values in joined.items()}
+
+
+def moments(values: np.ndarray) -> Chunk:
+    """Count, mean and squared deviations per column of float64 (n, v), NaN left out. One row."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=0).astype(np.float64)
+    filled = np.where(present, values, 0.0)
+    mean = filled.sum(axis=0) / np.maximum(count, 1.0)
+    deviation = np.where(present, values - mean, 0.0)
+    return {"count": count[None], "mean": mean[None], "m2": np.square(deviation).sum(axis=0)[None]}
+
+
+def merge_moments(chunks: Sequence[Chunk]) -> Chunk:
+    """Moments of the union (Chan, Golub, LeVeque, 1979)."""
+    joined = _concatenate(chunks)
+    count = joined["count"].sum(axis=0)
+    mean = (joined["count"] * joined["mean"]).sum(axis=0) / np.maximum(count, 1.0)
+    m2 = (joined["m2"] + joined["count"] * np.square(joined["mean"] - mean)).sum(axis=0)
+    return {"count": count[None], "mean": mean[None], "m2": m2[None]}
+
+
+MERGE: dict[str, Callable[[Sequence[Chunk]], Chunk]] = {
+    "sums": merge_sums,
+    "counts": merge_counts,
+    "sample": merge_sample,
+    "moments": merge_moments,
+}
+
+
+def slack(limit: int) -> int:
+    """Entries of one partition to keep, so that the `limit` largest of all partitions are among them.
+
+    Keys are spread over the partitions at random, so the share of one is binomial: eight standard deviations above
+    its mean are never needed.
+    """
+    share = limit / PARTITIONS
+    return int(share + 8 * share**0.5) + 64
+
+
+def largest(weights: np.ndarray, keys: np.ndarray, limit: int) -> np.ndarray:
+    """Sorted positions of the `limit` largest weights; equal weights by key, so that ties do not depend on order."""
+    if len(weights) <= limit:
+        return np.arange(len(weights))
+    return np.sort(np.lexsort((keys, -weights))[:limit])
+
+
+def _concatenate(chunks: Sequence[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}

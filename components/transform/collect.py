@@ -1,0 +1,213 @@
+"""One Beam pass over the log: vocabularies, moments, a row sample and the sums of every average at once.
+
+Rows are buffered into blocks and reduced with NumPy, so that Beam moves a few arrays per block instead of a value
+per row and column. Partial results are combined per (kind, partition), then cut down to the declared table sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from components.transform import chunks, hashing
+from components.transform.chunks import Chunk
+from components.transform.fold import decayed_sums
+from components.transform.keyed import row_keys
+from components.transform.plan import DOMAIN_PARENT, Plan
+
+BLOCK_ROWS = 1 << 16
+
+Block = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Part of the result.
+
+    Attributes:
+      merge: which of `chunks.MERGE` joins it with its like.
+      name: `vocabulary`, `moments`, `sample`, or `average` with `index`.
+      index: of the key of averages; -1: the domain.
+      chunk: the arrays.
+      dropped: values that did not fit in the table, and their rows.
+    """
+
+    merge: str
+    name: str
+    index: int
+    chunk: Chunk
+    dropped: tuple[int, int] = (0, 0)
+
+
+class ReduceRows(beam.DoFn):
+    """Reduces batches of rows to `((name, index, partition), Partial)`.
+
+    An element is a tuple of arrays of one batch: hashes int64 (n, H), integers int64 (n, I), texts object (n, S),
+    numbers float32 (n, N + Q), behaviours float32 (n, F), local time in ms int64 (n,).
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def start_bundle(self) -> None:
+        self._blocks: list[Block] = []
+        self._rows = 0
+
+    def process(self, batch: Block) -> Iterator[tuple[tuple[str, int, int], Partial]]:
+        self._blocks.append(batch)
+        self._rows += len(batch[-1])
+        if self._rows >= BLOCK_ROWS:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for output in self._flush():
+            window = GlobalWindow()
+            yield WindowedValue(output, window.max_timestamp(), [window])
+
+    def _flush(self) -> Iterator[tuple[tuple[str, int, int], Partial]]:
+        if self._rows:
+            block = tuple(np.concatenate(columns) for columns in zip(*self._blocks, strict=True))
+            self._blocks, self._rows = [], 0
+            for partial in reduce_block(self._plan, block):
+                by = "key" if "key" in partial.chunk and partial.merge != "sample" else None
+                for part, chunk in chunks.split(partial.chunk) if by else [(0, partial.chunk)]:
+                    yield (partial.name, partial.index, part), replace(partial, chunk=chunk)
+
+
+def reduce_block(plan: Plan, block: Block) -> Iterator[Partial]:
+    """The partial results of a block of rows."""
+    hashes, integers, texts, numbers, behaviours, time = block
+    bucket = time // plan.bucket_ms
+    behaviours = behaviours.astype(np.float64)
+    yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts))
+    yield Partial(
+        "moments", "moments", 0, chunks.moments(numbers[:, : len(plan.normalised)].astype(np.float64))
+    )
+    yield Partial("sample", "sample", 0, _sample(plan, hashes, bucket, time, numbers, behaviours))
+    if plan.behaviours:
+        present = ~np.isnan(behaviours)
+        filled = np.where(present, behaviours, 0.0)
+        values = np.concatenate([filled, ~present], axis=1)
+        for index in range(DOMAIN_PARENT, len(plan.keys)):
+            columns = (
+                np.concatenate([values, np.square(filled)], axis=1) if index == DOMAIN_PARENT else values
+            )
+            yield Partial("sums", "average", index, _sum_key(plan, index, hashes, bucket, columns))
+
+
+def _count_values(plan: Plan, hashes: np.ndarray, integers: np.ndarray, texts: np.ndarray) -> Chunk:
+    parts: list[Chunk] = []
+    unique: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    for index, vocabulary in enumerate(plan.vocabularies):
+        source = plan.sources[vocabulary.source]
+        if vocabulary.source not in unique:
+            columns = slice(source.offset, source.offset + source.width)
+            values, first, counts = np.unique(hashes[:, columns], return_index=True, return_counts=True)
+            kept = values != hashing.MISSING
+            shift = integers.shape[1] if source.is_text else 0
+            raw = (texts if source.is_text else integers)[
+                first[kept] // source.width, source.offset - shift + first[kept] % source.width
+            ]
+            unique[vocabulary.source] = values[kept], counts[kept], np.array(raw, object)
+        values, counts, raw = unique[vocabulary.source]
+        parts.append(
+            {
+                "key": hashing.combine_numpy(hashing.vocabulary_family(index), [values]),
+                "hash": values,
+                "column": np.full(len(values), index, np.int32),
+                "count": counts.astype(np.int64),
+                "text": raw,
+            }
+        )
+    return chunks.merge_counts(parts)
+
+
+def _sum_key(plan: Plan, index: int, hashes: np.ndarray, bucket: np.ndarray, values: np.ndarray) -> Chunk:
+    keys, present = row_keys(plan, index, hashes)
+    rows, _ = np.nonzero(present)
+    return chunks.sum_by_key(keys[present], bucket[rows], np.ones(len(rows)), values[rows])
+
+
+def _sample(
+    plan: Plan,
+    hashes: np.ndarray,
+    bucket: np.ndarray,
+    time: np.ndarray,
+    numbers: np.ndarray,
+    behaviours: np.ndarray,
+) -> Chunk:
+    quantiles = numbers[:, len(plan.normalised) :]
+    bits = [hashes, time[:, None], quantiles.astype(np.float64).view(np.int64), behaviours.view(np.int64)]
+    columns = np.concatenate(bits, axis=1)
+    key = hashing.combine_numpy(0, list(columns.T))
+    # The low bits of a linear combination of round numbers are not random: mix them before rows are compared.
+    key ^= (key >> 29) & ((1 << 35) - 1)
+    key = key * hashing.multiplier(0, 63) + hashing.offset(0)
+    chunk = {"key": key, "hashes": hashes, "bucket": bucket, "numbers": quantiles, "behaviours": behaviours}
+    return chunks.merge_sample([chunk])
+
+
+class MergePartials(beam.CombineFn):
+    """Joins partial results of one kind and partition."""
+
+    _PENDING = 16
+
+    def create_accumulator(self) -> list[Partial]:
+        return []
+
+    def add_input(self, accumulator: list[Partial], element: Partial) -> list[Partial]:
+        accumulator.append(element)
+        return self.compact(accumulator) if len(accumulator) >= self._PENDING else accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[list[Partial]]) -> list[Partial]:
+        return self.compact([partial for accumulator in accumulators for partial in accumulator])
+
+    def compact(self, accumulator: list[Partial]) -> list[Partial]:
+        if len(accumulator) < 2:
+            return accumulator
+        first = accumulator[0]
+        merged = chunks.MERGE[first.merge]([partial.chunk for partial in accumulator])
+        return [replace(first, chunk=merged)]
+
+    def extract_output(self, accumulator: list[Partial]) -> Partial:
+        return self.compact(accumulator)[0]
+
+
+def prune(plan: Plan, partial: Partial) -> Partial:
+    """Cuts one partition of a vocabulary or a key down to what can be in the final table."""
+    if partial.name == "vocabulary":
+        return _prune_vocabulary(plan, partial)
+    if partial.name == "average" and partial.index != DOMAIN_PARENT:
+        return prune_key(plan, partial, chunks.slack(plan.max_keys))
+    return partial
+
+
+def _prune_vocabulary(plan: Plan, partial: Partial) -> Partial:
+    chunk = partial.chunk
+    kept = []
+    for index, vocabulary in enumerate(plan.vocabularies):
+        rows = np.flatnonzero((chunk["column"] == index) & (chunk["count"] >= vocabulary.min_count))
+        if vocabulary.max_size is not None:
+            limit = chunks.slack(vocabulary.max_size)
+            rows = rows[chunks.largest(chunk["count"][rows], chunk["hash"][rows], limit)]
+        kept.append(rows)
+    chosen = np.sort(np.concatenate(kept))
+    return replace(partial, chunk={name: values[chosen] for name, values in chunk.items()})
+
+
+def prune_key(plan: Plan, partial: Partial, limit: int) -> Partial:
+    """Keeps the `limit` values of a key with the largest decayed count at the end, and says what was dropped."""
+    chunk = partial.chunk
+    keys, starts = np.unique(chunk["key"], return_index=True)
+    if len(keys) <= limit:
+        return partial
+    ends = np.r_[starts[1:], len(chunk["key"])] - 1
+    weight = decayed_sums(chunk["key"], chunk["rows"][:, None], plan.decay)[ends, 0]
+    kept = np.isin(chunk["key"], keys[chunks.largest(weight, keys, limit)])
+    dropped = (partial.dropped[0] + len(keys) - limit, partial.dropped[1] + int(chunk["rows"][~kept].sum()))
+    return replace(partial, chunk={name: values[kept] for name, values in chunk.items()}, dropped=dropped)

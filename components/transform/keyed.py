@@ -1,0 +1,171 @@
+"""The table of keyed averages: the decayed sums of every kept key as of any bucket, and how they are shrunk.
+
+All keys of a plan live in one sorted table, so that one search finds a row's values for every key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.transform import hashing
+from components.transform.plan import DOMAIN_PARENT, Plan
+
+STRENGTHS = 2.0 ** np.arange(-1, 13)
+DEFAULT_STRENGTH = 20.0
+PENALTY = 0.5
+
+
+@dataclass(frozen=True)
+class KeyTable:
+    """States of keys after each bucket in which they have rows; `T` is the number of buckets.
+
+    Attributes:
+      keys: sorted, int64 (K,).
+      moments: sorted `position of the key * (T + 1) + bucket`, int64 (M,).
+      states: `[S_1 .. S_F, W, missing ...]` after that bucket, float32 (M, v). `missing` are decayed counts of rows
+        in which a behaviour was missing, for those behaviours that are missing anywhere.
+      missing: index of each behaviour's column of missing rows, -1 for none, int64 (F,).
+      buckets: T.
+    """
+
+    keys: np.ndarray
+    moments: np.ndarray
+    states: np.ndarray
+    missing: np.ndarray
+    buckets: int
+
+    def lookup(self, keys: np.ndarray, bucket: np.ndarray) -> np.ndarray:
+        """State of each key after its latest bucket before `bucket`; zeros for a key without one.
+
+        Args:
+          keys: int64 (n, L).
+          bucket: bucket indices, T for "after the end", (n,).
+
+        Returns:
+          Summed over L, float64 (n, v).
+        """
+        position = np.searchsorted(self.keys, keys)
+        known = self.keys[np.minimum(position, len(self.keys) - 1)] == keys
+        first = position * (self.buckets + 1)
+        at = np.searchsorted(self.moments, first + bucket[:, None]) - 1
+        at = np.maximum(at, 0)
+        found = known & (self.moments[at] >= first) & (self.moments[at] < first + bucket[:, None])
+        return np.where(found[..., None], self.states[at], 0.0).sum(axis=1, dtype=np.float64)
+
+    def sums_and_counts(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`S` and `W` per behaviour, each (..., F), from states (..., v)."""
+        behaviours = len(self.missing)
+        counts = state[..., behaviours : behaviours + 1]
+        lacking = np.where(self.missing >= 0, state[..., np.maximum(self.missing, 0)], 0.0)
+        return state[..., :behaviours], counts - lacking
+
+
+def row_keys(plan: Plan, index: int, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A key's values for rows.
+
+    Args:
+      plan: the plan.
+      index: of the key; `DOMAIN_PARENT` for the domain itself.
+      hashes: hashes of the sources, `MISSING` where a row has none, int64 (n, H).
+
+    Returns:
+      Keys int64 (n, L), and whether each exists: all its columns are present, bool (n, L).
+    """
+    if index == DOMAIN_PARENT:
+        sources: tuple[int, ...] = (plan.vocabularies[0].source,)
+    else:
+        sources = plan.keys[index].sources
+    parts = []
+    for source in (plan.sources[position] for position in sources):
+        parts.append(hashes[:, source.offset : source.offset + source.width])
+    keys = hashing.combine_numpy(hashing.average_family(index), parts)
+    present = np.logical_and.reduce([np.broadcast_to(part != hashing.MISSING, keys.shape) for part in parts])
+    return keys, present
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """How strongly a key's own averages are pulled to its parent's.
+
+    Attributes:
+      strength: impressions that the parent counts for as of each bucket, float64 (keys, T + 1, F).
+      count_scale: root mean square of `log(1 + W)` over rows, float64 (keys,).
+    """
+
+    strength: np.ndarray
+    count_scale: np.ndarray
+
+
+def shrink(sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """`(S + k * parent) / (W + k)`; the parent where both W and k are 0."""
+    weight = counts + strength
+    return np.where(weight > 0, (sums + strength * parent) / np.where(weight > 0, weight, 1.0), parent)
+
+
+def learn_shrinkage(
+    plan: Plan,
+    table: KeyTable,
+    hashes: np.ndarray,
+    bucket: np.ndarray,
+    behaviours: np.ndarray,
+    domain: np.ndarray,
+    spread: np.ndarray,
+) -> Shrinkage:
+    """Chooses the strength that would have predicted best, as of every bucket, from a sample of training rows.
+
+    For every key from the top of the hierarchy down, each candidate strength predicts the behaviours of the sampled
+    rows from what was known before their bucket. As of bucket t the strength with the least squared error over rows
+    of buckets before t is taken, so no strength depends on a label of its own or a later bucket. A penalty of
+    `PENALTY * log(k / 20)^2` single-impression variances keeps it near 20 while there is little evidence.
+
+    Args:
+      plan, table: the keys and their states.
+      hashes: int64 (n, H). bucket: bucket index of each row (n,).
+      behaviours: float (n, F), NaN where missing.
+      domain: the domain's moving average as of each row, (n, F).
+      spread: standard deviation of one impression as of each bucket, (T + 1, F).
+    """
+    order = np.argsort(bucket, kind="stable")
+    hashes, bucket, behaviours, domain = hashes[order], bucket[order], behaviours[order], domain[order]
+    before = np.searchsorted(bucket, np.arange(table.buckets + 1))
+    strength = np.empty((len(plan.keys), table.buckets + 1, behaviours.shape[1]))
+    scale = np.ones(len(plan.keys))
+    estimates: dict[int, np.ndarray] = {DOMAIN_PARENT: domain}
+    penalty = PENALTY * np.square(np.log(STRENGTHS / DEFAULT_STRENGTH))[:, None, None] * np.square(spread)
+    for index, key in enumerate(plan.keys):
+        state = _state(plan, table, index, hashes, bucket)
+        sums, counts = table.sums_and_counts(state)
+        parent = estimates[key.parent]
+        if plan.prior_strength is not None:
+            strength[index] = plan.prior_strength
+        else:
+            candidates = penalty + _losses(sums, counts, parent, behaviours, before)
+            strength[index] = STRENGTHS[np.argmin(candidates, axis=0)]
+        estimates[index] = shrink(sums, counts, parent, strength[index][bucket])
+        weight = np.log1p(state[:, behaviours.shape[1]])
+        scale[index] = np.sqrt(np.mean(np.square(weight))) if weight.any() else 1.0
+    return Shrinkage(strength, scale)
+
+
+def _state(plan: Plan, table: KeyTable, index: int, hashes: np.ndarray, bucket: np.ndarray) -> np.ndarray:
+    keys, present = row_keys(plan, index, hashes)
+    return table.lookup(np.where(present, keys, ABSENT), bucket)
+
+
+ABSENT = np.int64(np.iinfo(np.int64).max)
+
+
+def _losses(
+    sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, truth: np.ndarray, before: np.ndarray
+) -> np.ndarray:
+    """Squared error of every candidate over the rows before each bucket, (candidates, T + 1, F)."""
+    informative = ~np.isnan(truth) & (counts > 0)
+    truth = np.where(informative, truth, 0.0)
+    losses = np.empty((len(STRENGTHS), len(before), truth.shape[1]))
+    for candidate, strength in enumerate(STRENGTHS):
+        error = np.where(informative, truth - (sums + strength * parent) / (counts + strength), 0.0)
+        total = np.concatenate([np.zeros((1, truth.shape[1])), np.square(error).cumsum(axis=0)])
+        losses[candidate] = total[before]
+    return losses

@@ -1,0 +1,257 @@
+"""What Transform has to do for a declaration, worked out once: columns to hash, vocabularies, keys of averages.
+
+The plan is plain Python: the TensorFlow graph, the Beam analyser and the readers of the result all follow it, so
+that training, analysis and serving agree on every position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from components.dataset.declaration import Declaration
+from components.errors import InputError
+
+DOMAIN_PARENT = -1
+HISTORY_LIMIT = 4096
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raw column that is hashed.
+
+    Attributes:
+      name: the column.
+      is_text: string (else int64).
+      width: values of a row that are used; above 1 for a list.
+      offset: its first column in the matrix of hashes.
+    """
+
+    name: str
+    is_text: bool
+    width: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A vocabulary over one source. The first of a plan is the domain's own, whose ids index the domains.
+
+    Attributes:
+      name: the feature; the domain's column for the first.
+      source: index among the plan's sources.
+      max_size: most values kept; `None`: all.
+      min_count: occurrences a value needs.
+      oov_buckets: hash buckets of other values.
+    """
+
+    name: str
+    source: int
+    max_size: int | None
+    min_count: int
+    oov_buckets: int
+
+
+@dataclass(frozen=True)
+class AverageKey:
+    """A combination of columns over whose values behaviour is averaged.
+
+    Attributes:
+      name: role or column names joined by `_x_`, as in `user_x_domain`.
+      sources: indices among the plan's sources, in a fixed order.
+      parent: index of the key that it is shrunk towards; `DOMAIN_PARENT`: the domain's moving average.
+      is_feature: its values are among `averages`; else it only serves `history` or other keys.
+      width: combinations that one row belongs to; above 1 when a list is part of the key.
+    """
+
+    name: str
+    sources: tuple[int, ...]
+    parent: int
+    is_feature: bool
+    width: int
+
+
+@dataclass(frozen=True)
+class HistoryKey:
+    """Values per domain: `own` is the index of the key alone, `crossed` that of the key with the domain."""
+
+    name: str
+    own: int
+    crossed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that Transform computes.
+
+    Attributes:
+      sources: hashed columns, integers first.
+      vocabularies: the domain's, then one per `vocabulary` feature in declared order.
+      quantiles: `buckets` features, (name, number of buckets).
+      normalised: `normalise` and `log_normalise` features, (name, whether the logarithm is taken).
+      categorical: all features of `categorical` in declared order, (name, "vocabulary" or "buckets").
+      numeric: all features of `numeric` in declared order, (name, treatment).
+      behaviours: names of the behaviours.
+      keys: keys of averages beyond the domain, parents before children.
+      history: what is given per domain.
+      decay: `a` in `m <- a m + (1 - a) mean`.
+      bucket_ms: length of a time bucket.
+      max_keys: values of one key that are kept.
+      prior_strength: fixed strength of the shrinkage; `None`: learned.
+      time, label: names of those columns.
+    """
+
+    sources: tuple[Source, ...]
+    vocabularies: tuple[Vocabulary, ...]
+    quantiles: tuple[tuple[str, int], ...]
+    normalised: tuple[tuple[str, bool], ...]
+    categorical: tuple[tuple[str, str], ...]
+    numeric: tuple[tuple[str, str], ...]
+    behaviours: tuple[str, ...]
+    keys: tuple[AverageKey, ...]
+    history: tuple[HistoryKey, ...]
+    decay: float
+    bucket_ms: int
+    max_keys: int
+    prior_strength: float | None
+    time: str
+    label: str
+
+    @property
+    def hashed_columns(self) -> int:
+        """Columns of the matrix of hashes."""
+        return sum(source.width for source in self.sources)
+
+    @property
+    def average_names(self) -> tuple[str, ...]:
+        """Names of the columns of `averages`."""
+        if not self.behaviours:
+            return ()
+        names = [f"domain.{behaviour}" for behaviour in self.behaviours] + ["domain.known"]
+        for key in self.keys:
+            if key.is_feature:
+                names += [f"{key.name}.{behaviour}" for behaviour in self.behaviours] + [f"{key.name}.count"]
+        return tuple(names)
+
+    @property
+    def history_names(self) -> tuple[str, ...]:
+        """Names of the values per domain."""
+        return tuple(
+            f"{entry.name}.{value}" for entry in self.history for value in (*self.behaviours, "count")
+        )
+
+
+def make_plan(declaration: Declaration) -> Plan:
+    """The plan of a declaration.
+
+    Raises:
+      InputError: a key of the averages joins two lists; `eval_state: daily` is asked for.
+    """
+    settings = declaration.moving_average
+    if settings.eval_state != "frozen":
+        raise InputError(
+            "moving_average.eval_state: only `frozen` is available: rows to evaluate see the state at the end of"
+            " training, as a server would"
+        )
+    sources = _sources(declaration)
+    by_name = {source.name: index for index, source in enumerate(sources)}
+    keys, history = _keys(declaration, sources, by_name)
+    vocabularies = [Vocabulary(declaration.domain, by_name[declaration.domain], None, 1, 1)]
+    for name, feature in declaration.features.items():
+        if feature.treatment == "vocabulary":
+            vocabularies.append(
+                Vocabulary(name, by_name[name], feature.max_size, feature.min_count, feature.oov_buckets)
+            )
+    treated = [(name, feature.treatment) for name, feature in declaration.features.items()]
+    return Plan(
+        sources=sources,
+        vocabularies=tuple(vocabularies),
+        quantiles=tuple((n, declaration.features[n].buckets) for n, t in treated if t == "buckets"),
+        normalised=tuple(
+            (n, t == "log_normalise") for n, t in treated if t in ("normalise", "log_normalise")
+        ),
+        categorical=tuple((n, t) for n, t in treated if t in ("vocabulary", "buckets")),
+        numeric=tuple((n, t) for n, t in treated if t not in ("vocabulary", "buckets")),
+        behaviours=tuple(declaration.behaviours),
+        keys=keys,
+        history=history,
+        decay=settings.decay,
+        bucket_ms=max(1, round(settings.bucket_hours * 3_600_000)),
+        max_keys=settings.max_keys,
+        prior_strength=None if isinstance(settings.prior_strength, str) else float(settings.prior_strength),
+        time="local_time_ms",
+        label=declaration.label,
+    )
+
+
+def _sources(declaration: Declaration) -> tuple[Source, ...]:
+    names = [declaration.domain]
+    names += [name for name, feature in declaration.features.items() if feature.treatment == "vocabulary"]
+    names += [declaration.resolve_role(name) for key in _requested_keys(declaration) for name in key]
+    unique = list(dict.fromkeys(names))
+    unique.sort(key=lambda name: declaration.column_type(name) == "string")
+    sources, offset = [], 0
+    for name in unique:
+        feature = declaration.features.get(name)
+        width = feature.max_length if feature is not None and feature.is_list else 1
+        sources.append(Source(name, declaration.column_type(name) == "string", width, offset))
+        offset += width
+    return tuple(sources)
+
+
+def _history_columns(declaration: Declaration) -> tuple[str, ...]:
+    history = declaration.moving_average.history
+    if isinstance(history, bool):
+        return ("user",) if history else ()
+    return tuple(history)
+
+
+def _requested_keys(declaration: Declaration) -> list[tuple[str, ...]]:
+    """Declared keys, then those that only the history needs."""
+    if not declaration.behaviours:
+        return []
+    keys = [tuple(key) for key in declaration.moving_average.keys]
+    for column in _history_columns(declaration):
+        keys += [(column,), (column, "domain")]
+    return keys
+
+
+def _keys(
+    declaration: Declaration, sources: tuple[Source, ...], by_name: dict[str, int]
+) -> tuple[tuple[AverageKey, ...], tuple[HistoryKey, ...]]:
+    domain = by_name[declaration.domain]
+    declared = len(declaration.moving_average.keys) if declaration.behaviours else 0
+    found: dict[frozenset[int], tuple[str, bool]] = {}
+    for position, names in enumerate(_requested_keys(declaration)):
+        members = frozenset(by_name[declaration.resolve_role(name)] for name in names)
+        if members != {domain}:
+            found.setdefault(members, ("_x_".join(names), position < declared))
+    order = sorted(found, key=len)
+    keys: list[AverageKey] = []
+    for members in order:
+        name, is_feature = found[members]
+        lists = [source for source in members if sources[source].width > 1]
+        if len(lists) > 1:
+            columns = ", ".join(sources[source].name for source in lists)
+            raise InputError(
+                f"moving_average.keys: {name} joins the lists {columns}; a key may hold one list"
+            )
+        parent = _parent(members, order[: len(keys)], domain)
+        width = sources[lists[0]].width if lists else 1
+        keys.append(AverageKey(name, tuple(sorted(members)), parent, is_feature, width))
+    history = []
+    for column in _history_columns(declaration) if declaration.behaviours else ():
+        own = frozenset([by_name[declaration.resolve_role(column)]])
+        history.append(HistoryKey(column, order.index(own), order.index(own | {domain})))
+    return tuple(keys), tuple(history)
+
+
+def _parent(members: frozenset[int], earlier: Iterable[frozenset[int]], domain: int) -> int:
+    """The key without the domain when there is one, else the largest earlier key that is part of it."""
+    best, best_rank = DOMAIN_PARENT, (-1, 0)
+    for index, candidate in enumerate(earlier):
+        if candidate < members:
+            rank = (int(candidate == members - {domain}) * 100 + len(candidate), -index)
+            if rank > best_rank:
+                best, best_rank = index, rank
+    return best

@@ -1,0 +1,133 @@
+"""`preprocessing_fn`: what TFX's Transform calls. One analyser, then lookups; outputs are packed into few tensors.
+
+Outputs: `categorical` int64 (C,), `numeric` float32 (N,), `averages` float32 (A,), `history` float32 (D * F,) when
+declared, `domain` int64, and (training only) `label` float32 and `day` int64. `layout.read_layout` names their columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.dataset.declaration import DAY_MS, Declaration
+from components.errors import InputError
+from components.transform.analyser import AnalyseRows
+from components.transform.columns import Columns, Raw, number, read_behaviours, read_columns, read_time
+from components.transform.lookup import Lookup, TableVariables, quantile_ids
+from components.transform.plan import HISTORY_LIMIT, Plan, make_plan
+from components.transform.tables import Tables
+
+
+def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Turns raw columns into packed model inputs.
+
+    Args:
+      inputs: the raw columns of the schema, sparse or dense.
+      custom_config: `declaration`, the declaration as JSON.
+
+    Raises:
+      InputError: the schema lacks a declared column; a setting is not available; the history would be too wide.
+    """
+    plan = make_plan(Declaration.from_json(custom_config["declaration"]))
+    _check_inputs(inputs, plan)
+    columns = read_columns(inputs, plan)
+    time = read_time(inputs, plan)
+    tables = _analyse(plan, columns, read_behaviours(inputs, plan), time)
+    variables = tft.make_and_track_object(lambda: TableVariables(tables), name="transform_tables")
+    lookup = Lookup(plan, tables, variables, columns.hashes, time)
+    outputs = {
+        "domain": lookup.domain,
+        "day": tf.math.floordiv(time, DAY_MS),
+        "label": number(inputs[plan.label]),
+    }
+    if plan.categorical:
+        outputs["categorical"] = _categorical(plan, tables, lookup, columns)
+    if plan.numeric:
+        outputs["numeric"] = _numeric(plan, tables, columns)
+    if plan.behaviours:
+        outputs["averages"], history = lookup.averages()
+        if history is not None:
+            outputs["history"] = history
+    return outputs
+
+
+def _check_inputs(inputs: Mapping[str, Raw], plan: Plan) -> None:
+    names = [source.name for source in plan.sources]
+    names += [name for name, _ in (*plan.quantiles, *plan.numeric)]
+    names += [plan.time, plan.label, *(f"behaviour.{name}" for name in plan.behaviours)]
+    absent = sorted(set(names) - set(inputs))
+    if absent:
+        raise InputError(f"the schema (.pbtxt) lacks the declared columns {', '.join(absent)}: add them")
+
+
+def _analyse(plan: Plan, columns: Columns, behaviours: tf.Tensor, time: tf.Tensor) -> Tables:
+    """The tables, once Transform has computed them; placeholders of the right kind before."""
+    (encoded,) = tft.experimental.ptransform_analyzer(
+        inputs=[columns.hashes, columns.integers, columns.texts, columns.numbers, behaviours, time],
+        ptransform=AnalyseRows(plan),
+        output_dtypes=[tf.uint8],
+        output_shapes=[[None]],
+        name="analyse_rows",
+    )
+    value = tf.get_static_value(encoded)
+    if value is None:
+        return _placeholder(plan)
+    tables = Tables.from_bytes(value.tobytes())
+    with tf.init_scope():
+        paths = [tf.constant(path) for path in tables.assets.tolist()]
+    for path in paths:
+        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS, path)
+    width = len(tables.domain_hashes) * len(plan.history_names)
+    if width > HISTORY_LIMIT:
+        raise InputError(
+            f"moving_average.history: {len(tables.domain_hashes)} domains x {len(plan.history_names)} values are"
+            f" {width} numbers per row, more than {HISTORY_LIMIT}; switch it off or declare fewer behaviours"
+        )
+    return tables
+
+
+def _placeholder(plan: Plan) -> Tables:
+    """Tables with one entry each, for the traces before the analysis is done."""
+    behaviours, vocabularies = len(plan.behaviours), len(plan.vocabularies)
+    return Tables(
+        vocabulary_keys=np.zeros(1, np.int64),
+        vocabulary_ids=np.zeros(1, np.int32),
+        vocabulary_sizes=np.ones(vocabularies, np.int32),
+        quantiles=np.full((len(plan.quantiles), 1), np.inf, np.float32),
+        mean=np.zeros(len(plan.normalised), np.float32),
+        deviation=np.ones(len(plan.normalised), np.float32),
+        buckets=np.zeros(1, np.int64),
+        domain_hashes=np.zeros(1, np.int64),
+        domain_averages=np.zeros((2, 2, behaviours), np.float32),
+        domain_known=np.zeros((2, 2), np.float32),
+        overall=np.zeros((2, behaviours), np.float32),
+        spread=np.ones((2, behaviours), np.float32),
+        keys=np.zeros(1, np.int64),
+        moments=np.zeros(1, np.int64),
+        states=np.zeros((1, behaviours + 1), np.float32),
+        missing=np.full(behaviours, -1),
+        strength=np.ones((len(plan.keys), 2, behaviours), np.float32),
+        count_scale=np.ones(len(plan.keys), np.float32),
+    )
+
+
+def _categorical(plan: Plan, tables: Tables, lookup: Lookup, columns: Columns) -> tf.Tensor:
+    ids = lookup.vocabulary_ids()
+    if plan.quantiles:
+        buckets = quantile_ids(tables.quantiles, columns.numbers[:, len(plan.normalised) :])
+        for index, (name, _) in enumerate(plan.quantiles):
+            ids[name] = buckets[:, index : index + 1]
+    return tf.concat([ids[name] for name, _ in plan.categorical], axis=1)
+
+
+def _numeric(plan: Plan, tables: Tables, columns: Columns) -> tf.Tensor:
+    scaled = (columns.numbers[:, : len(plan.normalised)] - tables.mean) / tables.deviation
+    scaled = tf.where(tf.math.is_nan(scaled), 0.0, scaled)
+    normalised = iter(tf.unstack(scaled, axis=1)) if plan.normalised else iter(())
+    plain = iter(tf.unstack(columns.plain, axis=1))
+    values = [next(plain) if treatment == "as_is" else next(normalised) for _, treatment in plan.numeric]
+    return tf.stack(values, axis=1)

@@ -1,0 +1,293 @@
+"""The result of the analysis: every table that the graph looks things up in, and what people read about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from components.errors import InputError
+from components.transform import chunks, hashing
+from components.transform.chunks import Chunk
+from components.transform.collect import Partial, prune_key
+from components.transform.fold import DomainAverages, decayed_sums, domain_averages
+from components.transform.keyed import KeyTable, learn_shrinkage
+from components.transform.plan import DOMAIN_PARENT, Plan
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Arrays for lookup; `T` buckets, `D` domains, `F` behaviours, `K` keys of averages.
+
+    Attributes:
+      vocabulary_keys: sorted, int64 (V,). vocabulary_ids: 1 and up within each vocabulary, int32 (V,).
+      vocabulary_sizes: known values of each vocabulary, int32.
+      quantiles: sorted boundaries of each `buckets` feature, padded with +inf, float32 (Q, b).
+      mean, deviation: of the normalised features, float32 (N,).
+      buckets: numbers of the time buckets that have training rows, int64 (T,).
+      domain_hashes: hash of each domain's value, int64 (D,).
+      domain_averages: `DomainAverages.as_of`, float32 (T + 1, D + 1, F). domain_known: float32 (T + 1, D + 1).
+      overall, spread: centre and unit of the averages as of each bucket, float32 (T + 1, F).
+      keys, moments, states, missing: of `KeyTable`.
+      strength: float32 (K, T + 1, F). count_scale: float32 (K,).
+      assets: paths of the files that belong to the graph.
+    """
+
+    vocabulary_keys: np.ndarray
+    vocabulary_ids: np.ndarray
+    vocabulary_sizes: np.ndarray
+    quantiles: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    buckets: np.ndarray
+    domain_hashes: np.ndarray
+    domain_averages: np.ndarray
+    domain_known: np.ndarray
+    overall: np.ndarray
+    spread: np.ndarray
+    keys: np.ndarray
+    moments: np.ndarray
+    states: np.ndarray
+    missing: np.ndarray
+    strength: np.ndarray
+    count_scale: np.ndarray
+    assets: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.str_))
+
+    def to_bytes(self) -> bytes:
+        """An uncompressed `.npz`."""
+        stream = io.BytesIO()
+        np.savez(stream, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Tables:
+        """What `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return cls(**{field.name: arrays[field.name] for field in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Tables and what is written beside them for readers.
+
+    Attributes:
+      tables: for the graph.
+      summary: sizes, domains, keys and what was dropped; see `layout` and `history`.
+      domain_history: the domain's moving averages after every bucket, as arrays of an `.npz`.
+      vocabulary: rows (feature, id, count, text).
+    """
+
+    tables: Tables
+    summary: dict[str, Any]
+    domain_history: dict[str, np.ndarray]
+    vocabulary: list[tuple[str, int, int, str]]
+
+
+@dataclass(frozen=True)
+class _Vocabularies:
+    keys: np.ndarray
+    ids: np.ndarray
+    sizes: np.ndarray
+    domain_hashes: np.ndarray
+    domain_rows: np.ndarray
+    rows: list[tuple[str, int, int, str]]
+
+
+def build_tables(plan: Plan, partials: Sequence[Partial]) -> Analysis:
+    """Puts the merged partial results of all partitions together.
+
+    Raises:
+      InputError: there is no training row with a domain.
+    """
+    by_kind: dict[tuple[str, int], list[Partial]] = {}
+    for partial in partials:
+        by_kind.setdefault((partial.name, partial.index), []).append(partial)
+    if ("sample", 0) not in by_kind:
+        raise InputError("the split `train` has no row: check split.eval_days and the impression files")
+    vocabularies = _vocabularies(plan, _joined(by_kind[("vocabulary", 0)], "counts"))
+    if len(vocabularies.domain_hashes) == 0:
+        raise InputError(f"no training row has a value of the domain {plan.vocabularies[0].name}")
+    moments = _joined(by_kind[("moments", 0)], "moments")
+    sample = _joined(by_kind[("sample", 0)], "sample")
+    variance = moments["m2"][0] / np.maximum(moments["count"][0], 1.0)
+    averages, buckets = _domain_averages(plan, by_kind, vocabularies, sample)
+    table, kept = _key_table(plan, by_kind, buckets)
+    domain = _indices(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
+    at = np.searchsorted(buckets, sample["bucket"])
+    shrinkage = learn_shrinkage(
+        plan,
+        table,
+        sample["hashes"],
+        at,
+        sample["behaviours"],
+        averages.as_of[at, domain + 1],
+        averages.spread,
+    )
+    tables = Tables(
+        vocabulary_keys=vocabularies.keys,
+        vocabulary_ids=vocabularies.ids,
+        vocabulary_sizes=vocabularies.sizes,
+        quantiles=_quantiles(plan, sample["numbers"]),
+        mean=moments["mean"][0].astype(np.float32),
+        deviation=np.where(variance > 0, np.sqrt(variance), 1.0).astype(np.float32),
+        buckets=buckets,
+        domain_hashes=vocabularies.domain_hashes,
+        domain_averages=averages.as_of.astype(np.float32),
+        domain_known=averages.known.astype(np.float32),
+        overall=averages.overall.astype(np.float32),
+        spread=averages.spread.astype(np.float32),
+        keys=table.keys,
+        moments=table.moments,
+        states=table.states,
+        missing=table.missing,
+        strength=shrinkage.strength.astype(np.float32),
+        count_scale=shrinkage.count_scale.astype(np.float32),
+    )
+    domains = [text for name, _, _, text in vocabularies.rows[: len(vocabularies.domain_hashes)]]
+    for entry, last in zip(kept, shrinkage.strength[:, -1], strict=True):
+        entry["strength"] = dict(zip(plan.behaviours, last.tolist(), strict=True))
+    summary = {
+        "vocabularies": dict(
+            zip([v.name for v in plan.vocabularies[1:]], vocabularies.sizes[1:].tolist(), strict=True)
+        ),
+        "domains": domains,
+        "domain_rows": vocabularies.domain_rows.tolist(),
+        "behaviours": list(plan.behaviours),
+        "average_keys": kept,
+    }
+    history = {
+        "domains": np.array(domains, np.str_),
+        "bucket_start_ms": buckets * plan.bucket_ms,
+        "behaviours": np.array(plan.behaviours, np.str_),
+        "averages": averages.after.transpose(1, 0, 2).astype(np.float32),
+        "rows": averages.rows.T.astype(np.int64),
+    }
+    return Analysis(tables, summary, history, vocabularies.rows[len(domains) :])
+
+
+def summary_json(summary: dict[str, Any]) -> str:
+    """The summary as text."""
+    return json.dumps(summary, indent=1, ensure_ascii=False)
+
+
+def _joined(partials: Sequence[Partial], merge: str) -> Chunk:
+    return chunks.MERGE[merge]([partial.chunk for partial in partials])
+
+
+def _domain_column(plan: Plan) -> int:
+    return plan.sources[plan.vocabularies[0].source].offset
+
+
+def _indices(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Position of each wanted value in unsorted `values`, -1 where absent."""
+    order = np.argsort(values)
+    at = np.minimum(np.searchsorted(values[order], wanted), len(values) - 1)
+    return np.where(values[order][at] == wanted, order[at], -1)
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _vocabularies(plan: Plan, counted: Chunk) -> _Vocabularies:
+    keys, ids, sizes, rows = [], [], [], []
+    domain_hashes = domain_rows = np.zeros(0, np.int64)
+    for index, vocabulary in enumerate(plan.vocabularies):
+        mine = np.flatnonzero((counted["column"] == index) & (counted["count"] >= vocabulary.min_count))
+        mine = mine[np.lexsort((counted["hash"][mine], -counted["count"][mine]))][: vocabulary.max_size]
+        if index == 0:
+            domain_hashes, domain_rows = counted["hash"][mine], counted["count"][mine]
+        keys.append(counted["key"][mine])
+        ids.append(np.arange(1, len(mine) + 1))
+        sizes.append(len(mine))
+        texts = [_text(value) for value in counted["text"][mine]]
+        entries = zip(ids[-1].tolist(), counted["count"][mine].tolist(), texts, strict=True)
+        rows += [(vocabulary.name, *entry) for entry in entries]
+    joined, numbers = np.concatenate(keys), np.concatenate(ids).astype(np.int32)
+    order = np.argsort(joined)
+    return _Vocabularies(
+        joined[order], numbers[order], np.array(sizes, np.int32), domain_hashes, domain_rows, rows
+    )
+
+
+def _quantiles(plan: Plan, numbers: np.ndarray) -> np.ndarray:
+    widest = max((buckets for _, buckets in plan.quantiles), default=1)
+    edges = np.full((len(plan.quantiles), widest), np.inf, np.float32)
+    for row, (_, buckets) in enumerate(plan.quantiles):
+        values = numbers[:, row][~np.isnan(numbers[:, row])]
+        if len(values):
+            cuts = np.unique(np.quantile(values, np.arange(1, buckets) / buckets).astype(np.float32))
+            edges[row, : len(cuts)] = cuts
+    return edges
+
+
+def _domain_averages(
+    plan: Plan, by_kind: dict[tuple[str, int], list[Partial]], vocabularies: _Vocabularies, sample: Chunk
+) -> tuple[DomainAverages, np.ndarray]:
+    behaviours = len(plan.behaviours)
+    partials = by_kind.get(("average", DOMAIN_PARENT), [])
+    if not partials:
+        buckets = np.unique(sample["bucket"])
+        empty = np.zeros((0, behaviours))
+        none = np.zeros(0, np.int64)
+        shape = (len(buckets), len(vocabularies.domain_hashes))
+        return domain_averages(none, none, none, empty, empty, empty, shape, plan.decay), buckets
+    chunk = _joined(partials, "sums")
+    buckets = np.unique(chunk["bucket"])
+    # Domain keys are a bijection of the hashes, so the keys of the hashes identify the domains.
+    keys = hashing.combine_numpy(hashing.average_family(DOMAIN_PARENT), [vocabularies.domain_hashes])
+    sums, missing, squares = np.split(chunk["values"], 3, axis=1)
+    folded = domain_averages(
+        _indices(keys, chunk["key"]),
+        np.searchsorted(buckets, chunk["bucket"]),
+        chunk["rows"],
+        sums,
+        squares,
+        chunk["rows"][:, None] - missing,
+        (len(buckets), len(keys)),
+        plan.decay,
+    )
+    return folded, buckets
+
+
+def _key_table(
+    plan: Plan, by_kind: dict[tuple[str, int], list[Partial]], buckets: np.ndarray
+) -> tuple[KeyTable, list[dict[str, Any]]]:
+    behaviours, kept, parts = len(plan.behaviours), [], []
+    for index, key in enumerate(plan.keys):
+        partials = by_kind.get(("average", index), [])
+        dropped = (sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials))
+        values = 0
+        if partials:
+            joined = Partial("sums", "average", index, _joined(partials, "sums"), dropped)
+            joined = prune_key(plan, joined, plan.max_keys)
+            dropped, values = joined.dropped, len(np.unique(joined.chunk["key"]))
+            parts.append(joined.chunk)
+        kept.append(
+            {"key": key.name, "values": values, "dropped_values": dropped[0], "dropped_rows": dropped[1]}
+        )
+    if not parts:
+        nothing = np.zeros((1, behaviours + 1), np.float32)
+        lowest = np.array([np.iinfo(np.int64).min])
+        no_missing = np.full(behaviours, -1)
+        return KeyTable(lowest, np.array([-1]), nothing, no_missing, len(buckets)), kept
+    chunk = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.lexsort((chunk["bucket"], chunk["key"]))
+    chunk = {name: values[order] for name, values in chunk.items()}
+    keys, position = np.unique(chunk["key"], return_inverse=True)
+    lacking = np.flatnonzero(chunk["values"][:, behaviours:].any(axis=0))
+    missing = np.full(behaviours, -1)
+    missing[lacking] = behaviours + 1 + np.arange(len(lacking))
+    columns = [
+        chunk["values"][:, :behaviours],
+        chunk["rows"][:, None],
+        chunk["values"][:, behaviours + lacking],
+    ]
+    states = decayed_sums(chunk["key"], np.concatenate(columns, axis=1), plan.decay).astype(np.float32)
+    moments = position * (len(buckets) + 1) + np.searchsorted(buckets, chunk["bucket"])
+    return KeyTable(keys, moments.astype(np.int64), states, missing, len(buckets)), kept
