@@ -10,7 +10,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator import executor as tfx_executor
@@ -46,7 +45,7 @@ def read_anomalies(uri: str, splits: list[str]) -> list[Anomaly]:
     found = []
     for split in splits:
         path = Path(uri) / f"Split-{split}" / "SchemaDiff.pb"
-        found += _of_split(split, tfdv.load_anomalies_binary(str(path)))
+        found += _of_split(split, anomalies_pb2.Anomalies.FromString(path.read_bytes()))
     return sorted(found, key=lambda anomaly: (not anomaly.severe, anomaly.split, anomaly.column))
 
 
