@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -44,6 +45,12 @@ class DomainModel(keras.Model):
     def domain_count(self) -> int:
         """D, the number of domains."""
         return self.layout.domain_count
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # Nothing in a forward pass needs AutoGraph, whose source rewriting takes longer than all the rest of
+        # building the graph.
+        return super().__call__(*args, **kwargs)
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         """Logits `(G, B)` of a click."""

@@ -49,7 +49,7 @@ class DFEI(DomainModel):
             )
         if settings.domain_integration:
             self.integration = DomainFeatureIntegration(
-                settings.attention_size or settings.layers[-1], name="domain_integration"
+                settings.attention_size or settings.layers[-1], settings.layers[-1], name="domain_integration"
             )
         if self.integration is not None and self.extraction is None:
             self.trained_features = self.add_weight(
@@ -69,7 +69,7 @@ class DFEI(DomainModel):
         if self.extraction is not None:
             parts.append(tf.repeat(features.own[:, None, :], tf.shape(x)[1], axis=1))
         if self.integration is not None:
-            parts.append(self.integration(x, features.table, features.seen))
+            parts.append(self.integration(x, features.table, features.seen, features.recent))
         return self.head(tf.concat(parts, axis=-1), domains)
 
     def _domain_features(

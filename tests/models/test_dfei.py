@@ -52,11 +52,11 @@ def numpy_forward(model: DomainModel, batch, training: bool) -> np.ndarray:
         for i in range(2):
             kernel, bias = (weight(model, f"shared_tower/layer_{i}/{part}") for part in ("kernel", "bias"))
             s = relu(s @ kernel + bias)
-        query = x[g] @ weight(model, "query/kernel")
-        scores = query @ (table @ weight(model, "key/kernel")).T / np.sqrt(query.shape[-1])
+        query = x[g] @ weight(model, "domain_integration/query")
+        scores = query @ (table @ weight(model, "domain_integration/key")).T / np.sqrt(query.shape[-1])
         shares = np.where(seen > 0, np.exp(scores), 0)
         shares /= shares.sum(-1, keepdims=True)
-        z = shares @ (table @ weight(model, "value/kernel"))
+        z = shares @ (table @ weight(model, "domain_integration/value"))
         v = np.tile(table[domains[g]], (len(s), 1))
         joint = np.concatenate([s, own[g], v, z], axis=-1)
         d = domains[g]

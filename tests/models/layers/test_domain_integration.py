@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.layers import DomainFeatureIntegration, attend
+from models.layers import DomainFeatureIntegration, Recent, attend
 
 
 def built(size: int, inputs: int, width: int) -> DomainFeatureIntegration:
-    layer = DomainFeatureIntegration(size)
+    layer = DomainFeatureIntegration(size, width)
     layer(tf.zeros([1, 1, inputs]), tf.zeros([2, width]), tf.ones([2]))
     return layer
 
 
 def test_by_hand():
     layer = built(1, 1, 1)
-    layer.value.kernel.assign([[10.0]])
-    layer.query.kernel.assign([[1.0]])
-    layer.key.kernel.assign([[1.0]])
+    layer.value.assign([[10.0]])
+    layer.query.assign([[1.0]])
+    layer.key.assign([[1.0]])
     table = tf.constant([[0.0], [np.log(3.0)]], tf.float32)
     x = tf.constant([[[1.0], [0.0]]])
     np.testing.assert_allclose(
@@ -33,11 +33,11 @@ def test_against_numpy():
     layer = built(4, 5, 3)
     x, table = rng.normal(size=(2, 6, 5)).astype(np.float32), rng.normal(size=(7, 3)).astype(np.float32)
     seen = np.array([1, 1, 0, 1, 1, 0, 1], np.float32)
-    scores = (x @ layer.query.kernel.numpy()) @ (table @ layer.key.kernel.numpy()).T / 2.0
+    scores = (x @ layer.query.numpy()) @ (table @ layer.key.numpy()).T / 2.0
     weights = np.where(seen > 0, np.exp(scores), 0)
     weights /= weights.sum(-1, keepdims=True)
     np.testing.assert_allclose(layer.weights_over_domains(x, table, seen), weights, rtol=1e-4, atol=1e-6)
-    expected = weights @ (table @ layer.value.kernel.numpy())
+    expected = weights @ (table @ layer.value.numpy())
     np.testing.assert_allclose(layer(x, table, seen), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -52,25 +52,27 @@ def test_unseen_domains_weigh_nothing_and_none_seen_weigh_the_same():
     )
 
 
-def test_the_written_out_gradient_is_the_automatic_one():
+@pytest.mark.parametrize("only", [None, [3, 0]])
+def test_the_written_out_gradient_is_the_automatic_one(only):
     rng = np.random.default_rng(1)
-    query, key, value = (tf.Variable(rng.normal(size=s), dtype=tf.float64) for s in ((6, 4), (5, 4), (5, 4)))
+    query, table = (tf.Variable(rng.normal(size=s), dtype=tf.float64) for s in ((6, 4), (5, 4)))
     seen = tf.constant([1, 1, 0, 1, 1], tf.float64)
     upstream = tf.constant(rng.normal(size=(6, 4)))
-
-    def plain() -> tf.Tensor:
-        scores = tf.matmul(query, key, transpose_b=True) / 2.0 + (1 - seen) * -1e9
-        return tf.matmul(tf.nn.softmax(scores), value)
-
-    gradients = []
-    for function in (plain, lambda: attend(query, key, value, seen)):
-        with tf.GradientTape() as tape:
-            total = tf.reduce_sum(function() * upstream)
-        gradients.append(tape.gradient(total, [query, key, value]))
-    for automatic, written in zip(*gradients, strict=True):
-        np.testing.assert_allclose(written, automatic, rtol=1e-9, atol=1e-12)
+    with tf.GradientTape() as tape:
+        weights = tf.nn.softmax(tf.matmul(query, table, transpose_b=True) + (1 - seen) * -1e9)
+        total = tf.reduce_sum(tf.matmul(weights, table) * upstream)
+    automatic = tape.gradient(total, [query, table])
+    with tf.GradientTape() as tape:
+        features = table if only is None else tf.gather(table, only)
+        tape.watch(features)
+        recent = None if only is None else Recent(tf.constant(only), features)
+        total = tf.reduce_sum(attend(query, tf.convert_to_tensor(table), seen, recent) * upstream)
+    written = tape.gradient(total, [query, table if only is None else features])
+    rows = list(range(5)) if only is None else only
+    np.testing.assert_allclose(written[0], automatic[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(written[1], automatic[1].numpy()[rows], rtol=1e-9, atol=1e-12)
 
 
 def test_a_size_below_one_is_refused():
-    with pytest.raises(ValueError, match="got 0"):
-        DomainFeatureIntegration(0)
+    with pytest.raises(ValueError, match="got 0 and 2"):
+        DomainFeatureIntegration(0, 2)
