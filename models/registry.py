@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "dfei": "models.dfei:DFEI",
+    "mlp": "models.mlp:MLP",
+    "mmoe": "models.mmoe:MMoE",
+    "ple": "models.ple:PLE",
+    "aitm": "models.aitm:AITM",
+    "hmoe": "models.hmoe:HMoE",
+    "star": "models.star:STAR",
+    "pepnet": "models.pepnet:PEPNet",
+    "hinet": "models.hinet:HiNet",
 }
 
 

@@ -1,0 +1,84 @@
+"""HMoE: experts mixed in feature space, domains' scores mixed in label space."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from models.base import DomainModel, GroupedBatch
+from models.features import FeatureLayout
+from models.layers.embedding import FeatureEmbedding
+from models.layers.experts import ExpertBank
+from models.layers.gate import DomainGate, mix
+from models.layers.head import StackedHead
+from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
+from models.layers.stacked_dense import StackedDense
+from models.settings import ModelSettings
+
+
+class HMoE(DomainModel):
+    """Hybrid of implicit and explicit mixture of experts (Li et al., CIKM 2020).
+
+        f_j = T_j(sum_k softmax(W_j x)_k E_k(x))             implicit: in feature space, as in MMoE
+        w_d = softmax(net_d(x)),   w_d in R^D                explicit: in label space
+        s_d = w_dd f_d + sum_{j != d} w_dj sg(f_j)
+        y_d = sigmoid(s_d)
+
+    The stop-gradient is the paper's task-constrained back-propagation: a loss of domain `d` moves no tower or
+    gate of another domain, and the experts only through `f_d`. `f` and `s` are scores (logits).
+    `net_d` is one hidden ReLU layer and a linear one.
+
+    Cost: a row needs the score of every domain, which is inherent, O(D): D gates and D towers, small against
+    the experts, which are evaluated once. Exact up to `peers` = 32 domains; with more, the sum reaches the 32
+    largest domains and the row's own, so that the cost stays bounded (`models.layers.peers`). The
+    gradient is sparse: only the row's own domain's slices move.
+
+    Args:
+        layout: what a row has.
+        settings: `layers` (of each expert), `head_hidden` (of `T_d`), `dropout`; options `experts`: K,
+        default
+            4; `relation_hidden`: hidden units of `net_d`, default 32; `peers`: see above.
+    """
+
+    def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
+        super().__init__(layout, settings, name)
+        domains = layout.domain_count
+        experts = settings.option("experts", 4)
+        self.peers = Peers(domains, settings.option("peers", DEFAULT_LIMIT))
+        self.embedding = FeatureEmbedding(layout, settings, name="embedding")
+        self.experts = ExpertBank(experts, settings.layers, settings.dropout, name="experts")
+        self.gate = DomainGate(domains, experts, name="specific_gate")
+        self.head = StackedHead(domains, settings.head_hidden, name="specific_head")
+        self.relation_hidden = StackedDense(
+            domains, settings.option("relation_hidden", 32), "relu", name="specific_relation_hidden"
+        )
+        self.relation = StackedDense(domains, self.peers.columns, name="specific_relation")
+
+    def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
+        rows, domains, weights = inputs
+        x = self.embedding(rows, domains, weights, training=training)
+        experts = self.experts(x, training=training)
+        own_score = self.head(mix(self.gate(x, domains), experts), domains)
+        relation = self._relation(x, domains)
+        own = self.peers.own(domains)[:, None, :]
+        own_weight = tf.reduce_sum(relation * own, axis=-1)
+        others = (relation * (1.0 - own))[..., : self.peers.count]
+        return own_weight * own_score + tf.reduce_sum(others * self._peer_scores(x, experts), axis=-1)
+
+    def _peer_scores(self, x: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
+        # Scores (G, B, M) of all peers for every row; constants to the gradient.
+        index = self.peers.index()
+        gates = self.gate(every_row(tf.stop_gradient(x)), index)
+        bank = tf.reshape(tf.stop_gradient(experts), tf.concat([[-1], tf.shape(experts)[2:]], 0))
+        mixed = tf.transpose(tf.matmul(tf.transpose(gates, [1, 0, 2]), bank), [1, 0, 2])
+        scores = tf.stop_gradient(tf.transpose(self.head(mixed, index)))
+        return tf.reshape(scores, tf.concat([tf.shape(x)[:2], [self.peers.count]], 0))
+
+    def _relation(self, x: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
+        scores = self.relation(self.relation_hidden(x, domains), domains)
+        return masked_softmax(scores, self.peers.occupied(domains)[:, None, :])
+
+    def explain(self, inputs: GroupedBatch) -> tf.Tensor:
+        """`w_d` `(G, B, D)`: how much each domain's score counts in each row's prediction."""
+        rows, domains, weights = inputs
+        x = self.embedding(rows, domains, weights)
+        return self.peers.over_domains(self._relation(x, domains), domains)
