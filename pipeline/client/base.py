@@ -1,0 +1,194 @@
+"""What both clients offer."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pipeline.client.errors import CallError, Code
+from pipeline.client.retries import Retries
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a signature.
+
+    Attributes:
+      dtype: the data type's number in the protocol; see `pipeline.client.tensors.DTYPES`.
+      shape: sizes, -1 for any; `None` where even the rank is open.
+    """
+
+    dtype: int
+    shape: tuple[int, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What a model can be asked: inputs and outputs by name."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelMetadata:
+    """A served version and its signatures."""
+
+    name: str
+    version: int
+    signatures: Mapping[str, Signature]
+
+    def signature(self, name: str) -> Signature:
+        """The signature of that name.
+
+        Raises:
+          CallError: NOT_FOUND, with the names that exist.
+        """
+        if name not in self.signatures:
+            raise CallError(
+                Code.NOT_FOUND,
+                f"model {self.name!r}, version {self.version}, has no signature {name!r}; there are "
+                + ", ".join(sorted(self.signatures)),
+            )
+        return self.signatures[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class VersionStatus:
+    """State of one version: START, LOADING, AVAILABLE, UNLOADING or END, and the error that it ended with."""
+
+    version: int
+    state: str
+    code: Code
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Which:
+    """Which version of a model answers: the latest, one by number, or the one that a label stands for."""
+
+    version: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version is not None and self.label is not None:
+            raise ValueError(f"name a version or a label, not both: {self.version} and {self.label!r}")
+
+
+LATEST = Which()
+
+
+class ServingClient(abc.ABC):
+    """Asks one model of a server that speaks TensorFlow Serving's protocol. Safe to use from many threads.
+
+    Args:
+      model: the model's name on the server.
+      timeout: seconds for a call with all its retries, unless the call says otherwise.
+      retries: when a call is made again.
+    """
+
+    def __init__(self, model: str, timeout: float, retries: Retries) -> None:
+        self.model = model
+        self.timeout = timeout
+        self.retries = retries
+
+    @abc.abstractmethod
+    def predict(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+        which: Which = LATEST,
+        outputs: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Asks for a prediction.
+
+        Args:
+          inputs: an array, list or scalar for every input of the signature. Lists of Python floats are sent as
+            float32, integers as int64.
+          signature: which signature.
+          which: which version.
+          outputs: names of the outputs wanted; all where empty.
+          timeout: seconds, retries included.
+
+        Returns:
+          Arrays by output name; strings as object arrays of bytes.
+
+        Raises:
+          CallError: the server refused, or did not answer in time.
+          ValueError: an input is not something that can be sent.
+        """
+
+    @abc.abstractmethod
+    def classify(
+        self,
+        examples: Sequence[bytes],
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+        which: Which = LATEST,
+        timeout: float | None = None,
+    ) -> list[list[tuple[str, float]]]:
+        """Labels and scores of serialized `tf.Example`s."""
+
+    @abc.abstractmethod
+    def regress(
+        self,
+        examples: Sequence[bytes],
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+        which: Which = LATEST,
+        timeout: float | None = None,
+    ) -> np.ndarray:
+        """One float32 value for each serialized `tf.Example`."""
+
+    @abc.abstractmethod
+    def metadata(self, which: Which = LATEST, timeout: float | None = None) -> ModelMetadata:
+        """The signatures of the version that would answer."""
+
+    @abc.abstractmethod
+    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+        """State of every version that the server knows, newest first."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Closes the connections."""
+
+    def wait_until_ready(self, seconds: float = 60.0) -> int:
+        """Waits until a version is available, and returns the newest such.
+
+        Raises:
+          CallError: DEADLINE_EXCEEDED, with the last answer.
+        """
+        deadline = time.monotonic() + seconds
+        last = "no answer"
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                states = self.status(timeout=min(left, 5.0))
+            except CallError as error:
+                last = str(error)
+            else:
+                available = [state.version for state in states if state.state == "AVAILABLE"]
+                if available:
+                    return max(available)
+                last = ", ".join(f"{state.version} {state.state} {state.message}" for state in states)
+            time.sleep(min(0.1, max(left, 0)))
+        raise CallError(
+            Code.DEADLINE_EXCEEDED, f"model {self.model!r} was not ready within {seconds:g} s: {last}"
+        )
+
+    def __enter__(self) -> ServingClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

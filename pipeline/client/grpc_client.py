@@ -1,0 +1,171 @@
+"""The client over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+
+from pipeline.client import tensors
+from pipeline.client.base import (
+    DEFAULT_SIGNATURE,
+    LATEST,
+    ModelMetadata,
+    ServingClient,
+    Signature,
+    TensorSpec,
+    VersionStatus,
+    Which,
+)
+from pipeline.client.errors import CallError, Code
+from pipeline.client.messages import MODEL_SERVICE, PREDICTION_SERVICE, SERVING, SIGNATURE_DEF, STATES
+from pipeline.client.retries import Retries
+
+
+class GrpcClient(ServingClient):
+    """Asks a model over gRPC: the fast way, with binary tensors.
+
+    Args:
+      target: `HOST:PORT`.
+      model: the model's name on the server.
+      timeout: seconds for a call with all its retries.
+      retries: when a call is made again.
+      credentials: for TLS; without them the connection is not encrypted.
+      max_bytes: of an answer.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        model: str,
+        timeout: float = 10.0,
+        retries: Retries | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        max_bytes: int = 64 << 20,
+    ) -> None:
+        super().__init__(model, timeout, retries or Retries())
+        options = [("grpc.max_receive_message_length", max_bytes), ("grpc.max_send_message_length", -1)]
+        self._channel = (
+            grpc.insecure_channel(target, options)
+            if credentials is None
+            else grpc.secure_channel(target, credentials, options)
+        )
+        self._methods = {
+            method: self._method(service, method, *kinds)
+            for service, methods in (
+                (PREDICTION_SERVICE, SERVING.services["PredictionService"]),
+                (MODEL_SERVICE, SERVING.services["ModelService"]),
+            )
+            for method, kinds in methods.items()
+        }
+
+    def _method(self, service: str, method: str, request: str, response: str) -> Callable[..., Any]:
+        return self._channel.unary_unary(
+            f"/{service}/{method}",
+            request_serializer=SERVING[request].SerializeToString,
+            response_deserializer=SERVING[response].FromString,
+        )
+
+    def _call(self, method: str, request: Any, timeout: float | None) -> Any:
+        def once(seconds: float) -> Any:
+            try:
+                return self._methods[method](request, timeout=seconds)
+            except grpc.RpcError as error:
+                raise CallError(Code(error.code().value[0]), error.details() or "") from error
+
+        return self.retries.call(once, self.timeout if timeout is None else timeout)
+
+    def _request(self, kind: str, which: Which, signature: str = "") -> Any:
+        request = SERVING[kind]()
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = signature
+        if which.version is not None:
+            request.model_spec.version.value = which.version
+        if which.label is not None:
+            request.model_spec.version_label = which.label
+        return request
+
+    def predict(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+        which: Which = LATEST,
+        outputs: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """See `ServingClient.predict`."""
+        request = self._request("PredictRequest", which, signature)
+        for name, values in inputs.items():
+            tensors.fill(request.inputs[name], tensors.as_array(values))
+        request.output_filter.extend(outputs)
+        response = self._call("Predict", request, timeout)
+        return {name: tensors.to_array(message) for name, message in response.outputs.items()}
+
+    def classify(
+        self,
+        examples: Sequence[bytes],
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+        which: Which = LATEST,
+        timeout: float | None = None,
+    ) -> list[list[tuple[str, float]]]:
+        """See `ServingClient.classify`."""
+        request = self._request("ClassificationRequest", which, signature)
+        request.input.example_list.examples.extend(examples)
+        result = self._call("Classify", request, timeout).result
+        return [[(one.label, one.score) for one in row.classes] for row in result.classifications]
+
+    def regress(
+        self,
+        examples: Sequence[bytes],
+        *,
+        signature: str = DEFAULT_SIGNATURE,
+        which: Which = LATEST,
+        timeout: float | None = None,
+    ) -> np.ndarray:
+        """See `ServingClient.regress`."""
+        request = self._request("RegressionRequest", which, signature)
+        request.input.example_list.examples.extend(examples)
+        result = self._call("Regress", request, timeout).result
+        return np.array([one.value for one in result.regressions], np.float32)
+
+    def metadata(self, which: Which = LATEST, timeout: float | None = None) -> ModelMetadata:
+        """See `ServingClient.metadata`."""
+        request = self._request("GetModelMetadataRequest", which)
+        request.metadata_field.append(SIGNATURE_DEF)
+        response = self._call("GetModelMetadata", request, timeout)
+        signatures = SERVING["SignatureDefMap"].FromString(response.metadata[SIGNATURE_DEF].value)
+        return ModelMetadata(
+            response.model_spec.name,
+            response.model_spec.version.value,
+            {
+                name: Signature(
+                    {key: _spec(info) for key, info in signature.inputs.items()},
+                    {key: _spec(info) for key, info in signature.outputs.items()},
+                )
+                for name, signature in signatures.signature_def.items()
+            },
+        )
+
+    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+        """See `ServingClient.status`."""
+        response = self._call("GetModelStatus", self._request("GetModelStatusRequest", LATEST), timeout)
+        states = [
+            VersionStatus(
+                one.version, STATES[one.state], Code(one.status.error_code), one.status.error_message
+            )
+            for one in response.model_version_status
+        ]
+        return sorted(states, key=lambda state: -state.version)
+
+    def close(self) -> None:
+        """See `ServingClient.close`."""
+        self._channel.close()
+
+
+def _spec(info: Any) -> TensorSpec:
+    shape = info.tensor_shape
+    return TensorSpec(info.dtype, None if shape.unknown_rank else tuple(dim.size for dim in shape.dim))

@@ -1,0 +1,177 @@
+"""What a server does with a request, whichever protocol it came by."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pipeline.serving.admission import Admission
+from pipeline.serving.errors import Code, RequestError, invalid
+from pipeline.serving.example_answers import Classes, classes, example_inputs, regressions
+from pipeline.serving.metrics import Metrics
+from pipeline.serving.runners import Runner
+from pipeline.serving.saved_model import LoadedModel, ServedSignature
+from pipeline.serving.versions import ModelVersions, VersionState
+
+Decode = Callable[[ServedSignature], Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """Which model, version and signature a request is for.
+
+    Attributes:
+      name: the model.
+      version: its version; `None` for the latest.
+      label: or its label; empty for none.
+      signature: empty for `serving_default`.
+    """
+
+    name: str
+    version: int | None = None
+    label: str = ""
+    signature: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """How a request came: method (`Predict`), protocol (`GRPC`), and until when an answer is of use."""
+
+    api: str
+    entrypoint: str
+    deadline: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Outputs, and the version that computed them."""
+
+    version: int
+    signature: ServedSignature
+    outputs: Mapping[str, np.ndarray]
+
+
+class Engine:
+    """Answers requests with the models it has.
+
+    Args:
+      models: by name.
+      runner: computes.
+      admission: how many requests at the same time.
+      metrics: where requests are counted.
+    """
+
+    def __init__(
+        self, models: Mapping[str, ModelVersions], runner: Runner, admission: Admission, metrics: Metrics
+    ) -> None:
+        self.models = models
+        self.admission = admission
+        self.metrics = metrics
+        self._runner = runner
+
+    @contextlib.contextmanager
+    def counted(self, spec: Spec, call: Call) -> Iterator[None]:
+        """Counts a request, its outcome and its time; refuses it where the server is full.
+
+        Raises:
+          RequestError: what the request was answered with.
+        """
+        name = spec.name if spec.name in self.models else ""
+        begun = time.monotonic()
+        try:
+            with self.admission.request():
+                yield
+        except RequestError as error:
+            self.metrics.request(name, error.code.name)
+            raise
+        self.metrics.request(name, Code.OK.name)
+        self.metrics.latency(name, call.api, call.entrypoint, time.monotonic() - begun)
+
+    def model(self, name: str) -> ModelVersions:
+        """The model of that name.
+
+        Raises:
+          RequestError: there is none.
+        """
+        if not name:
+            raise invalid("ModelSpec has no name specified.")
+        if name not in self.models:
+            raise RequestError(Code.NOT_FOUND, f"Servable not found for request: Latest({name})")
+        return self.models[name]
+
+    def run(self, spec: Spec, decode: Decode, call: Call) -> Answer:
+        """Computes a request.
+
+        Args:
+          spec: what it is for.
+          decode: makes its inputs, for the signature.
+          call: how it came.
+
+        Raises:
+          RequestError: it is wrong, or cannot be computed.
+        """
+        with self.model(spec.name).acquire(spec.version, spec.label) as serving:
+            signature = serving.model.signature(spec.signature)
+            inputs = decode(signature)
+            signature.check(inputs)
+            begun = time.monotonic()
+            outputs = self._runner.run(serving.model, signature, inputs, call.deadline)
+            self.metrics.runtime(spec.name, call.api, time.monotonic() - begun)
+            return Answer(serving.number, signature, outputs)
+
+    def classify(self, spec: Spec, examples: Sequence[bytes], call: Call) -> tuple[Answer, Classes]:
+        """Labels and scores of serialized `tf.Example`s.
+
+        Raises:
+          RequestError: the signature does not classify, or the request is wrong.
+        """
+        answer = self.run(spec, lambda signature: example_inputs(signature, examples), call)
+        return answer, classes(answer.signature, answer.outputs, len(examples))
+
+    def regress(self, spec: Spec, examples: Sequence[bytes], call: Call) -> tuple[Answer, list[float]]:
+        """One value for each serialized `tf.Example`.
+
+        Raises:
+          RequestError: the signature does not regress, or the request is wrong.
+        """
+        answer = self.run(spec, lambda signature: example_inputs(signature, examples), call)
+        return answer, regressions(answer.signature, answer.outputs, len(examples))
+
+    @contextlib.contextmanager
+    def loaded(self, spec: Spec) -> Iterator[tuple[int, LoadedModel]]:
+        """A version in memory, for its metadata.
+
+        Raises:
+          RequestError: there is no such version.
+        """
+        with self.model(spec.name).acquire(spec.version, spec.label) as serving:
+            yield serving.number, serving.model
+
+    def states(self, spec: Spec) -> dict[int, VersionState]:
+        """State of one version, or of all.
+
+        Raises:
+          RequestError: there is no such model, version or label.
+        """
+        if not spec.name:
+            raise invalid("Missing model name in request.")
+        if spec.name not in self.models:
+            raise RequestError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+        states = self.models[spec.name].states()
+        version = self.models[spec.name].labelled(spec.label) if spec.label else spec.version
+        if version is None:
+            if not states:
+                raise RequestError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            return states
+        if version not in states:
+            raise RequestError(Code.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
+        return {version: states[version]}
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model has a version that answers, and the server is not stopping."""
+        return self.admission.is_open and all(model.available for model in self.models.values())

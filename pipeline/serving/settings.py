@@ -1,0 +1,83 @@
+"""What a server can be told."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from pipeline.serving.config_files import BatchingParameters, VersionPolicy
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a server takes on before it refuses.
+
+    Attributes:
+      request_bytes: of one request; above it gRPC answers RESOURCE_EXHAUSTED and REST 413, without reading it in.
+      buffered_bytes: of all REST bodies that are being read or worked on at the same time; above it 503.
+      running: requests computed at the same time, where they are not batched.
+      waiting: further requests that wait, in the batch queue or for their turn; above it RESOURCE_EXHAUSTED
+        (gRPC) and 429 (REST).
+      connections: open REST connections; above it 503.
+      rest_seconds: for computing a REST answer; above it 504. gRPC has the caller's own deadline.
+      receive_seconds: for a client to send a whole REST request; above it 408.
+      send_seconds: for a client to take a REST answer; above it the connection is closed.
+    """
+
+    request_bytes: int = 16 << 20
+    buffered_bytes: int = 128 << 20
+    running: int = max(2, os.cpu_count() or 1)
+    waiting: int = 128
+    connections: int = 1024
+    rest_seconds: float = 30.0
+    receive_seconds: float = 30.0
+    send_seconds: float = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """One model that is served.
+
+    Attributes:
+      name: as callers name it.
+      base_path: the directory with a subdirectory per version.
+      policy: which versions are served at the same time.
+      labels: version numbers by label, such as `stable` and `canary`; served beside what the policy asks for.
+    """
+
+    name: str
+    base_path: str
+    policy: VersionPolicy = dataclasses.field(default_factory=VersionPolicy)
+    labels: tuple[tuple[str, int], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings:
+    """A server.
+
+    Attributes:
+      models: what it serves.
+      host: address to listen on.
+      rest_port: for REST; 0 for any free one, `None` for no REST.
+      grpc_port: for gRPC; 0 for any free one, `None` for no gRPC.
+      batching: dynamic batching; `None` for none.
+      limits: what it takes on.
+      metrics_path: of the Prometheus metrics; `None` for none.
+      poll_seconds: between two looks at the model directories.
+      settle_seconds: how long a version's files must have been left alone before it is loaded: a copy may be
+        under way.
+      drain_seconds: for requests under way when the server stops.
+      session_threads: of TensorFlow, within and between operations; 0 for one per core.
+    """
+
+    models: tuple[ModelSettings, ...]
+    host: str = "127.0.0.1"
+    rest_port: int | None = 8501
+    grpc_port: int | None = 8500
+    batching: BatchingParameters | None = None
+    limits: Limits = Limits()
+    metrics_path: str | None = "/monitoring/prometheus/metrics"
+    poll_seconds: float = 1.0
+    settle_seconds: float = 1.0
+    drain_seconds: float = 20.0
+    session_threads: int = 0
