@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pipeline.commands.compile import compile_
 from pipeline.commands.dataset import dataset
 from pipeline.commands.report import report
 from pipeline.commands.run import run
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(simulate)
 app.command()(report)
+app.command("compile")(compile_)
 app.add_typer(dataset, name="dataset")
 
 

@@ -1,0 +1,69 @@
+"""The baseline of an evaluation on open-source Kubeflow: the model that is being served.
+
+TFX's latest-blessed-model resolver compiles to a query that only Vertex answers ("resolver executors not implemented",
+says the compiler of open-source Kubeflow). What was blessed was pushed: so there the newest version in the
+push destination takes its place.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from google.protobuf import json_format
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, path_utils
+
+from kubeflow.compat import ABSENT
+
+NOTE = "baseline.txt"
+
+
+def newest_version(folder: str) -> str | None:
+    """The newest complete version in a folder of served models, or `None`."""
+    if not fileio.exists(folder):
+        return None
+    versions = [PurePosixPath(str(entry)).name for entry in fileio.listdir(folder)]
+    complete = [
+        int(version)
+        for version in versions
+        if version.isdigit() and fileio.exists(f"{folder}/{version}/saved_model.pb")
+    ]
+    return str(max(complete)) if complete else None
+
+
+class Executor(base_executor.BaseExecutor):
+    """Copies the newest served version into a Model artifact, or marks the artifact as absent."""
+
+    def Do(  # noqa: N802 - the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Runs the look-up.
+
+        Args:
+          input_dict: empty.
+          output_dict: `model`.
+          exec_properties: `push_destination`, the Pusher's.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        destination = pusher_pb2.PushDestination()
+        json_format.Parse(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+        folder = destination.filesystem.base_directory
+        model = artifact_utils.get_single_instance(output_dict["model"])
+        version = newest_version(folder)
+        fileio.makedirs(model.uri)
+        # An artifact without any file would be a missing object for the launcher of the next task.
+        with fileio.open(f"{model.uri}/{NOTE}", "w") as stream:
+            stream.write(f"{folder}/{version}\n" if version is not None else f"nothing in {folder}\n")
+        if version is None:
+            model.set_int_custom_property(ABSENT, 1)
+            return
+        model.set_string_custom_property("served_version", version)
+        io_utils.copy_dir(f"{folder}/{version}", path_utils.serving_model_dir(model.uri))

@@ -1,0 +1,116 @@
+"""`dfei compile`."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.shared import Dataset, Quiet, Settings, ending
+
+Texts = list[str] | None
+
+
+def compile_(
+    dataset: Dataset,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", help="FILE.yaml for open-source Kubeflow Pipelines v2, FILE.json for Vertex."
+        ),
+    ],
+    image: Annotated[
+        str, typer.Option("--image", help="The image of kubeflow/Dockerfile, NAME@sha256:DIGEST.")
+    ],
+    recurring: Annotated[
+        str | None,
+        typer.Option("--recurring", metavar="CRON", help="Runs by a schedule, such as '30 3 * * *'."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="Default of data_dir: a mounted volume's folder or gs://...; {data_day} is the run's day.",
+        ),
+    ] = None,
+    push_destination: Annotated[
+        str | None,
+        typer.Option("--push-destination", help="Default folder of served models; versions go to IT/MODEL."),
+    ] = None,
+    pipeline_root: Annotated[
+        str | None, typer.Option("--pipeline-root", help="Store for artifacts: gs://, s3:// or minio://.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Default of the parameter model; default: the declared one.")
+    ] = None,
+    settings: Settings = None,
+    resources: Annotated[
+        Texts,
+        typer.Option("--resources", metavar="TASK:cpu=8,memory=16,gpus=1,retries=2", help="Of one task."),
+    ] = None,
+    gpu_type: Annotated[
+        str | None, typer.Option("--gpu-type", help="nvidia.com/gpu, or Vertex's name of an accelerator.")
+    ] = None,
+    volume: Annotated[
+        Texts, typer.Option("--volume", metavar="CLAIM:/PATH", help="A volume that every task mounts.")
+    ] = None,
+    label: Annotated[
+        Texts, typer.Option("--label", metavar="KEY=VALUE", help="A label of pods or job.")
+    ] = None,
+    beam_args: Annotated[
+        str,
+        typer.Option("--beam-args", help="Beam's options, compiled in; default: in the container itself."),
+    ] = "",
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Take unchanged steps from the cache.")
+    ] = True,
+    allow_tag: Annotated[
+        bool, typer.Option("--allow-tag", help="Take an image by tag, which may change between runs.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compile the pipeline for a cluster: a Kubeflow Pipelines v2 package, or a Vertex job.
+
+    The package takes runtime parameters: where the data is, another declaration, model, epochs, rates, decay, any
+    setting, push destination, Beam options. docs/kubeflow.md lists them.
+
+    Examples:
+
+        dfei compile --dataset kuairand-pure --output dfei.yaml --image registry/dfei@sha256:...
+        --volume impressions:/data --data /data/KuaiRand-Pure --push-destination /data/serving
+
+        dfei compile --dataset kuairand-pure --output dfei.json --image ... --pipeline-root gs://bucket/root
+        --data gs://bucket/KuaiRand-Pure --push-destination gs://bucket/serving
+    """
+    with ending():
+        from kubeflow.options import CompileRequest, check_request
+        from pipeline.run import DIRECT_RUNNER, declared
+
+        request = CompileRequest(
+            declaration=declared(dataset, settings or (), model),
+            output=output,
+            image=image,
+            allow_tag=allow_tag,
+            data_dir=data,
+            push_destination=push_destination,
+            pipeline_root=pipeline_root,
+            recurring=recurring,
+            beam_args=tuple(shlex.split(beam_args)) or DIRECT_RUNNER,
+            resources=tuple(resources or ()),
+            gpu_type=gpu_type,
+            labels=tuple(label or ()),
+            volumes=tuple(volume or ()),
+            cache=cache,
+        )
+        # Wrong options are refused before TFX's imports take their time.
+        check_request(request)
+        from pipeline.terminal import libraries_to
+
+        with tempfile.TemporaryDirectory() as scratch, libraries_to(Path(scratch) / "log", quiet) as console:
+            from kubeflow.compile import compile_package
+
+            for path in compile_package(request):
+                console.print(str(path), highlight=False, soft_wrap=True)
