@@ -1,0 +1,275 @@
+"""Gradient-boosted trees (LightGBM) on the rows that the networks train on: what a practitioner reaches for.
+
+Not a Keras model and not in the registry: `fit` gives an object with `predict`, from the same row sources.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.features import FeatureLayout
+from models.settings import ModelSettings, TrainingSettings
+
+Rows = Mapping[str, npt.NDArray[Any]]
+DOMAIN = "(domain)"
+_READ_AT_ONCE = 65536
+
+
+class RowSource(Protocol):
+    """Transformed rows by index, as the training loop of the networks reads them."""
+
+    @property
+    def domain(self) -> npt.NDArray[Any]: ...
+
+    @property
+    def label(self) -> npt.NDArray[Any]: ...
+
+    def gather(self, indices: npt.NDArray[Any]) -> Rows: ...
+
+
+class FeatureMatrix:
+    """Rows as one matrix with a column per input; the layout's settings hold as for the networks.
+
+    Columns in order: the domain's index, every categorical column (a list-valued feature takes its width),
+    numbers, Transform's averages, the user's history. Categorical columns keep their ids, 0 for missing.
+
+    Args:
+        layout: what a row has.
+        settings: `use_ids`, `averages`, `history`, `domain_feature` (default here: true).
+    """
+
+    def __init__(self, layout: FeatureLayout, settings: ModelSettings) -> None:
+        self._domain_feature = settings.domain_feature is not False
+        dropped = set() if settings.use_ids else set(layout.id_features)
+        names: list[str] = []
+        kept: list[int] = []
+        column = 0
+        for feature in layout.categorical:
+            if feature.name not in dropped:
+                kept += range(column, column + feature.width)
+                names += [
+                    feature.name if feature.width == 1 else f"{feature.name}[{i}]"
+                    for i in range(feature.width)
+                ]
+            column += feature.width
+        self._kept = np.array(kept, int)
+        self._numbers = ["numeric"] if layout.numeric else []
+        numbers = list(layout.numeric)
+        if layout.averages and settings.uses_transform_averages:
+            self._numbers.append("averages")
+            numbers += layout.averages
+        if layout.history and settings.history == "flat":
+            self._numbers.append("history")
+            numbers += [f"{name} in {domain}" for domain in layout.domains for name in layout.history]
+        names = [*([DOMAIN] if self._domain_feature else []), *names]
+        self.categorical = list(range(len(names)))
+        self.names = [*names, *numbers]
+        if not self.names:
+            raise ValueError("no input is left: the layout has no feature that the settings let through")
+
+    def __call__(self, rows: Rows, domain: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The matrix `(N, columns)` of rows `(N, ...)` of these domains `(N,)`."""
+        count = len(domain)
+        parts = [np.asarray(domain, float)[:, None]] if self._domain_feature else []
+        if len(self._kept):
+            parts.append(np.asarray(rows["categorical"])[:, self._kept].astype(float))
+        parts += [np.asarray(rows[key], float).reshape(count, -1) for key in self._numbers]
+        return np.concatenate(parts, axis=1)
+
+
+class GradientBoostedTrees:
+    """Trained trees.
+
+    Args:
+        booster: LightGBM's.
+        layout: what a row has.
+        settings: that it was trained with.
+        rounds: number of trees.
+    """
+
+    def __init__(self, booster: Any, layout: FeatureLayout, settings: ModelSettings, rounds: int) -> None:
+        self._booster = booster
+        self.layout = layout
+        self.settings = settings
+        self.rounds = rounds
+        self._matrix = FeatureMatrix(layout, settings)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the matrix' columns, in order."""
+        return list(self._matrix.names)
+
+    def importance(self) -> dict[str, float]:
+        """Each column's share of the loss that its splits took away."""
+        gain = self._booster.feature_importance("gain")
+        return dict(zip(self.feature_names, (gain / max(gain.sum(), 1e-12)).tolist(), strict=True))
+
+    def predict(self, rows: Rows, domain: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Click probabilities `(N,)` of rows `(N, ...)`, row `i` of domain `domain[i]`."""
+        if not len(domain):
+            return np.zeros(0)
+        return np.asarray(self._booster.predict(self._matrix(rows, domain), num_iteration=self.rounds))
+
+    def save(self, path: Path) -> None:
+        """Writes the trees and what is needed to use them into one JSON file."""
+        document = {
+            "layout": self.layout.to_json(),
+            "settings": self.settings.model_dump_json(),
+            "rounds": self.rounds,
+            "trees": self._booster.model_to_string(),
+        }
+        path.write_text(json.dumps(document), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> GradientBoostedTrees:
+        """Reads what `save` wrote."""
+        import lightgbm
+
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            lightgbm.Booster(model_str=document["trees"]),
+            FeatureLayout.from_json(document["layout"]),
+            ModelSettings.model_validate_json(document["settings"]),
+            document["rounds"],
+        )
+
+
+def fit(
+    train_rows: RowSource,
+    validation_rows: RowSource,
+    layout: FeatureLayout,
+    settings: ModelSettings,
+    training: TrainingSettings,
+    *,
+    threads: int = 0,
+) -> GradientBoostedTrees:
+    """Trains trees on the log loss; their number is chosen on the validation rows by the average AUC.
+
+    The average AUC is that of early stopping everywhere: the mean over domains with both classes and at least
+    `validation_min_rows` rows. Where no domain qualifies the log loss decides. With `refit` the chosen number
+    of trees is grown once more on training and validation rows together.
+
+    Args:
+        train_rows: rows to train on.
+        validation_rows: later rows, for the number of trees.
+        layout: what a row has.
+        settings: which inputs (`FeatureMatrix`); options `rounds`: most trees, default 500; `patience`: trees
+            without gain before it stops, default 50; `tree_learning_rate`: 0.05; `leaves`: 31;
+            `min_leaf_rows`: 50; `row_share` and `feature_share`: of each tree, 0.8; `category_smoothing`: 10.
+        training: `seed`, `refit`, `validation_min_rows`.
+        threads: of LightGBM; 0 for all cores.
+
+    Raises:
+        ValueError: if there is no training row, or an option has a wrong type.
+    """
+    import lightgbm
+
+    if not len(train_rows.label):
+        raise ValueError("there is no training row")
+    matrix = FeatureMatrix(layout, settings)
+    parameters = _parameters(settings, training, threads)
+    most = settings.option("rounds", 500)
+    train_set = _dataset(matrix, [train_rows])
+    callbacks: list[Callable[..., Any]] = []
+    validation_sets = []
+    if len(validation_rows.label):
+        validation_sets.append(_dataset(matrix, [validation_rows], reference=train_set))
+        callbacks.append(lightgbm.early_stopping(settings.option("patience", 50), verbose=False))
+    booster = lightgbm.train(
+        parameters,
+        train_set,
+        most,
+        valid_sets=validation_sets,
+        feval=_judge(validation_rows, training.validation_min_rows),
+        callbacks=callbacks,
+    )
+    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    if training.refit and validation_sets:
+        booster = lightgbm.train(parameters, _dataset(matrix, [train_rows, validation_rows]), rounds)
+    return GradientBoostedTrees(booster, layout, settings, rounds)
+
+
+def _parameters(settings: ModelSettings, training: TrainingSettings, threads: int) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "metric": "none",
+        "learning_rate": settings.option("tree_learning_rate", 0.05),
+        "num_leaves": settings.option("leaves", 31),
+        "min_data_in_leaf": settings.option("min_leaf_rows", 50),
+        "bagging_fraction": settings.option("row_share", 0.8),
+        "bagging_freq": 1,
+        "feature_fraction": settings.option("feature_share", 0.8),
+        "cat_smooth": settings.option("category_smoothing", 10.0),
+        "num_threads": threads,
+        "seed": training.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+
+
+def _dataset(matrix: FeatureMatrix, sources: Sequence[RowSource], reference: Any = None) -> Any:
+    """LightGBM's binned data set, read in pieces: the matrix of all rows never exists."""
+    import lightgbm
+
+    class Source(lightgbm.Sequence):
+        batch_size = _READ_AT_ONCE
+
+        def __init__(self, source: RowSource) -> None:
+            self._source = source
+            self._domain = np.asarray(source.domain)
+
+        def __len__(self) -> int:
+            return len(self._domain)
+
+        def __getitem__(self, index: Any) -> npt.NDArray[np.float64]:
+            at = np.arange(len(self))[index]
+            if np.ndim(at) == 0:
+                return self[[at]][0]
+            return matrix(self._source.gather(at), self._domain[at])
+
+    return lightgbm.Dataset(
+        [Source(source) for source in sources],
+        label=np.concatenate([np.asarray(source.label) for source in sources]),
+        feature_name=[f"column_{i}" for i in range(len(matrix.names))],
+        categorical_feature=matrix.categorical,
+        reference=reference,
+        params={"verbosity": -1},
+    )
+
+
+def _judge(rows: RowSource, min_rows: int) -> Any:
+    domain = np.asarray(rows.domain)
+    label = np.asarray(rows.label)
+
+    def judge(probability: npt.NDArray[Any], _: Any) -> tuple[str, float, bool]:
+        value = _average_auc(label, probability, domain, min_rows)
+        if value is not None:
+            return "average_auc", value, True
+        kept = np.clip(probability, 1e-7, 1 - 1e-7)
+        return "log_loss", float(-np.mean(label * np.log(kept) + (1 - label) * np.log1p(-kept))), False
+
+    return judge
+
+
+def _average_auc(
+    label: npt.NDArray[Any], score: npt.NDArray[Any], domain: npt.NDArray[Any], min_rows: int
+) -> float | None:
+    values = []
+    for index in np.unique(domain):
+        labels, scores = label[domain == index] > 0, score[domain == index]
+        positives = int(labels.sum())
+        negatives = len(labels) - positives
+        if len(labels) < min_rows or not positives or not negatives:
+            continue
+        _, level, ties = np.unique(scores, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(ties) - (ties - 1) / 2)[level]
+        above = ranks[labels].sum() - positives * (positives + 1) / 2
+        values.append(above / (positives * negatives))
+    return float(np.mean(values)) if values else None
