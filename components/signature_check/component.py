@@ -16,7 +16,7 @@ from tfx.utils import path_utils
 
 from components.dataset.declaration import Declaration
 from components.signature_check import fresh_process
-from components.signature_check.requests import write_requests
+from components.signature_check.real_rows import write_requests
 from components.transform.layout import read_layout
 
 REPORT = "signature_check.json"
@@ -72,7 +72,8 @@ class SignatureCheckExecutor(base_executor.BaseExecutor):
 
 def run_fresh_process(model_dir: str, requests: Path, report: Path) -> list[dict[str, Any]]:
     """Runs `fresh_process` on a model; a process that dies is a failed check, with the end of its output."""
-    command = [sys.executable, fresh_process.__file__, model_dir, str(requests), str(report)]
+    # Isolated, so that neither this folder nor the project is on the path.
+    command = [sys.executable, "-I", fresh_process.__file__, model_dir, str(requests), str(report)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, cwd="/", check=False
