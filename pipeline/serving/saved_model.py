@@ -95,6 +95,7 @@ class LoadedModel:
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
+        self.closed = False
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
@@ -161,6 +162,7 @@ class LoadedModel:
 
     def close(self) -> None:
         """Frees the session. Nothing may be running."""
+        self.closed = True
         self._calls.clear()
         self._session.close()
 

@@ -102,18 +102,17 @@ class ModelServer:
         self._watcher.start()
 
     def _first_versions(self, deadline: float) -> None:
+        # A version that is still being written gets the time to settle.
+        settled = time.monotonic() + 12 * self._settings.settle_seconds
         for model in self.engine.models.values():
-            while True:
-                model.poll()
-                states = model.states()
-                pending = any(state.state == "START" for state in states.values())
-                if model.available:
-                    break
-                # A version that is still being written gets the time to settle.
-                grace = max(deadline, 0 if not pending else deadline + 12 * self._settings.settle_seconds)
-                if time.monotonic() >= grace:
+            model.poll()
+            while (model.settling and time.monotonic() < settled) or not model.available:
+                if not model.available and time.monotonic() >= max(
+                    deadline, settled if model.settling else 0
+                ):
                     raise InputError(_no_version(model))
                 time.sleep(min(self._settings.poll_seconds, 0.2))
+                model.poll()
 
     def _start_rest(self, port: int) -> None:
         settings = self._settings

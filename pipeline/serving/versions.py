@@ -44,6 +44,9 @@ class VersionState:
     message: str = ""
 
 
+SETTLING = VersionState("START")
+
+
 @dataclasses.dataclass
 class Serving:
     """A version in memory, and how many requests use it."""
@@ -129,6 +132,12 @@ class ModelVersions:
             return dict(sorted(self._states.items(), reverse=True))
 
     @property
+    def settling(self) -> bool:
+        """Whether there are versions whose files are still being written."""
+        with self._lock:
+            return any(state == SETTLING for state in self._states.values())
+
+    @property
     def available(self) -> list[int]:
         """Numbers of the versions that answer requests."""
         with self._lock:
@@ -174,7 +183,8 @@ class ModelVersions:
             self._state(number, "START", Code.FAILED_PRECONDITION, "there is no saved_model.pb (yet)")
             return False
         if not self._settled(files):
-            self._state(number, "START", Code.OK, "")
+            with self._lock:
+                self._states[number] = SETTLING
             return False
         self._state(number, "LOADING")
         begun = time.monotonic()
