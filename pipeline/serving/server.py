@@ -103,7 +103,7 @@ class ModelServer:
 
     def _first_versions(self, deadline: float) -> None:
         # A version that is still being written gets the time to settle.
-        settled = time.monotonic() + 12 * self._settings.settle_seconds
+        settled = time.monotonic() + 10 + 12 * self._settings.settle_seconds
         for model in self.engine.models.values():
             model.poll()
             while (model.settling and time.monotonic() < settled) or not model.available:
