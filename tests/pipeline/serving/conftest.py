@@ -48,7 +48,7 @@ def settings_for(base: Path, **changes: Any) -> ServerSettings:
         "rest_port": 0,
         "grpc_port": 0,
         "poll_seconds": 0.05,
-        "settle_seconds": 0.05,
+        "settle_seconds": 0.0,
     }
     return ServerSettings(**{**quick, **changes})
 
