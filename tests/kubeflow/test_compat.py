@@ -114,7 +114,11 @@ def test_metadata_without_a_value_is_left_out() -> None:
         "artifacts": {
             "model": {
                 "artifacts": [
-                    {"uri": "x", "metadata": {"span": None, "tfx_version": "1.16.0"}, "type": {"schemaTitle": "t"}}
+                    {
+                        "uri": "x",
+                        "metadata": {"span": None, "tfx_version": "1.16.0"},
+                        "type": {"schemaTitle": "t"},
+                    }
                 ]
             }
         }
@@ -145,7 +149,9 @@ class _Bucket:
 
 
 def test_only_directory_markers_are_deleted() -> None:
-    bucket = _Bucket({"run/model/": 0, "run/model/Format-Serving/": 0, "run/model/empty": 0, "run/models/": 0})
+    bucket = _Bucket(
+        {"run/model/": 0, "run/model/Format-Serving/": 0, "run/model/empty": 0, "run/models/": 0}
+    )
     deleted = compat.delete_directory_markers(bucket, "run/model")
     assert deleted == ["run/model/", "run/model/Format-Serving/"]
     assert [blob.name for blob in bucket.blobs] == ["run/model/empty", "run/models/"]

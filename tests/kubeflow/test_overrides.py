@@ -28,7 +28,12 @@ def _resolved(compiled: Declaration, /, **values: object) -> Declaration:
 
 def test_parameters_are_set_as_on_the_command_line(declaration: Declaration) -> None:
     resolved = _resolved(
-        declaration, learning_rate=0.01, epochs=3.0, decay=0.8, model="mmoe", settings="training.batch_size=64"
+        declaration,
+        learning_rate=0.01,
+        epochs=3.0,
+        decay=0.8,
+        model="mmoe",
+        settings="training.batch_size=64",
     )
     expected = declared(
         "simulated",
@@ -87,13 +92,13 @@ def test_another_declaration_by_name_or_address(
     values = {"declaration": "gs://bucket/mine.yaml", "schema_text": "the compiled one"}
     assert json.loads(overrides.resolve("{}", "ingestion", values))["name"] == "kuairand-pure"
     properties, _ = overrides.apply({"schema_file": ""}, values)
-    assert (
-        Path(properties["schema_file"]).read_bytes() == (SCHEMAS_DIR / "kuairand-pure.pbtxt").read_bytes()
-    )
+    assert Path(properties["schema_file"]).read_bytes() == (SCHEMAS_DIR / "kuairand-pure.pbtxt").read_bytes()
 
 
 def test_the_compiled_schema_becomes_a_file() -> None:
-    properties, beam_args = overrides.apply({"schema_file": ""}, {"schema_text": "feature {}", "declaration": ""})
+    properties, beam_args = overrides.apply(
+        {"schema_file": ""}, {"schema_text": "feature {}", "declaration": ""}
+    )
     assert Path(properties["schema_file"]).read_text() == "feature {}"
     assert beam_args == []
 
