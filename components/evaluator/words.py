@@ -1,0 +1,199 @@
+"""TFMA's validation result in words: every gate with its outcome, and why a model is not blessed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from components.evaluator.results import EvaluationResult, Gate, Overall
+
+_TITLES = {
+    "average_auc": "average AUC",
+    "auc": "overall AUC",
+    "gauc": "GAUC",
+    "log_loss": "log loss",
+    "calibration": "calibration",
+    "calibration_error": "calibration error",
+}
+_INVALID = "invalid_predictions"
+
+
+def describe(result: EvaluationResult, config: Any, validation: Any) -> EvaluationResult:
+    """Adds the blessing, the gates, the failures and the notes.
+
+    Args:
+      result: the numbers.
+      config: the `EvalConfig` that the evaluation ran with.
+      validation: TFMA's `ValidationResult`.
+    """
+    failed = {
+        (failure.metric_key.name, failure.metric_key.is_diff)
+        for of_slice in validation.metric_validations_per_slice
+        for failure in of_slice.failures
+    }
+    gates, failures, notes = [], [], []
+    for metric in (metric for spec in config.metrics_specs for metric in spec.metrics):
+        settings = json.loads(metric.config or "{}")
+        for gated in metric.per_slice_thresholds:
+            judge = _Judge(result, settings)
+            for is_change in (False, True):
+                sentence = judge.condition(gated.threshold, is_change)
+                if sentence is None:
+                    continue
+                passed = (settings["name"], is_change) not in failed
+                gates.append(Gate(condition=sentence, value=judge.value(is_change), passed=passed))
+                if not passed:
+                    failures.append(judge.failure(gated.threshold, is_change))
+            notes += judge.notes()
+    if not result.rows:
+        failures = ["there are no evaluation rows"]
+    # Nothing but the invalid predictions is to blame for what they leave undefined.
+    if result.overall.invalid_predictions:
+        failures = [text for text in failures if "undefined" not in text]
+    if not validation.validation_ok and not failures:
+        failures = ["TFMA's validation failed without naming a metric"]
+    return result.model_copy(
+        update={
+            "blessed": validation.validation_ok,
+            "gates": gates,
+            "failures": failures,
+            "notes": notes,
+        }
+    )
+
+
+class _Judge:
+    """Words for one metric's thresholds.
+
+    Args:
+      result: the numbers.
+      settings: the metric's configuration, with its name.
+    """
+
+    def __init__(self, result: EvaluationResult, settings: dict[str, Any]) -> None:
+        self._result = result
+        self._name: str = settings["name"]
+        self._reference = float(settings.get("reference", 0.0))
+        self._domain: str | None = settings.get("value")
+        self._title = _TITLES.get(self._name, self._name)
+        if self._domain is not None:
+            self._title = f"AUC of domain {self._domain}"
+
+    def _measured(self, overall: Overall | None) -> float | None:
+        if overall is None:
+            return None
+        if self._domain is not None:
+            domain = self._result.domains.get(self._domain)
+            if domain is None or not domain.decides:
+                return None
+            return domain.auc if overall is self._result.overall else domain.baseline_auc
+        if self._name == "calibration_error":
+            return None if overall.calibration is None else abs(overall.calibration - 1)
+        return float(found) if (found := getattr(overall, self._name)) is not None else None
+
+    def condition(self, threshold: Any, is_change: bool) -> str | None:
+        """The gate in words; None where there is none of this kind."""
+        if is_change:
+            if not threshold.HasField("change_threshold"):
+                return None
+            allowed = threshold.change_threshold.absolute.value
+            side = "above" if self._lower_is_better(threshold) else "below"
+            return f"{self._title} at most {abs(allowed):g} {side} that of the last blessed model"
+        if not threshold.HasField("value_threshold"):
+            return None
+        if self._name == _INVALID:
+            return "every prediction is a probability"
+        low, high = self._bounds(threshold)
+        parts = [f"at least {low:g}"] if low is not None else []
+        parts += [f"at most {high:g}"] if high is not None else []
+        return f"{self._title} {' and '.join(parts)}"
+
+    def value(self, is_change: bool) -> str:
+        """What was measured."""
+        own = self._measured(self._result.overall)
+        if self._name == _INVALID:
+            return "all" if not own else f"{own:,.0f} are not"
+        if own is None:
+            return "not judged" if self._domain is not None else "undefined"
+        if not is_change:
+            return f"{own:.4f}"
+        earlier = self._measured(self._result.baseline)
+        return f"{own:.4f}, before {'undefined' if earlier is None else f'{earlier:.4f}'}"
+
+    def failure(self, threshold: Any, is_change: bool) -> str:
+        """Why the gate refused."""
+        own = self._measured(self._result.overall)
+        if self._name == _INVALID:
+            return f"{own:,.0f} of {self._result.rows:,} predictions are not probabilities (NaN or outside 0 to 1)"
+        if is_change:
+            return self._fall(threshold, own)
+        low, high = self._bounds(threshold)
+        if own is None:
+            return f"{self._title} is undefined ({self._why()}), so its threshold cannot be met"
+        if low is not None and (high is None or own < low):
+            return f"{self._title} {_apart(own, low)} is below the threshold {low:g}"
+        assert high is not None
+        return f"{self._title} {_apart(own, high)} is above the threshold {high:g}"
+
+    def notes(self) -> list[str]:
+        """A gated domain that may not decide."""
+        if self._domain is None:
+            return []
+        domain = self._result.domains.get(self._domain)
+        if domain is None:
+            return [f"domain {self._domain} has a threshold but no evaluation rows: it was not judged"]
+        if domain.decides:
+            return []
+        why = "one class" if domain.one_class else f"{domain.rows:,} rows, {self._result.min_rows:,} needed"
+        return [f"domain {self._domain} has a threshold but was not judged: {why}"]
+
+    def _fall(self, threshold: Any, own: float | None) -> str:
+        earlier = self._measured(self._result.baseline)
+        baseline = self._result.baseline
+        if baseline is not None and baseline.invalid_predictions:
+            return (
+                f"{self._title} cannot be compared: the last blessed model gives no valid prediction for "
+                f"{baseline.invalid_predictions:,} of {self._result.rows:,} rows, perhaps because a column has "
+                "changed its type since; start a new root to judge without it"
+            )
+        if own is None or earlier is None:
+            return f"{self._title} cannot be compared with the last blessed model's: it is undefined ({self._why()})"
+        allowed = abs(threshold.change_threshold.absolute.value)
+        moved = "rose" if self._lower_is_better(threshold) else "fell"
+        return (
+            f"{self._title} {moved} by {_apart(abs(own - earlier), allowed)} from {earlier:.4f} of the last blessed "
+            f"model to {own:.4f}; at most {allowed:g} is allowed"
+        )
+
+    def _why(self) -> str:
+        result = self._result
+        if result.overall.invalid_predictions:
+            return "there are invalid predictions"
+        if self._name == "average_auc":
+            return f"no domain has both classes and at least {result.min_rows:,} rows"
+        if self._name == "gauc":
+            return "no user has both a click and a non-click"
+        return "there is no click" if not result.positives else "there is no non-click"
+
+    def _bounds(self, threshold: Any) -> tuple[float | None, float | None]:
+        value = threshold.value_threshold
+        low, high = (
+            getattr(value, side).value + self._reference if value.HasField(side) else None
+            for side in ("lower_bound", "upper_bound")
+        )
+        return low, high
+
+    @staticmethod
+    def _lower_is_better(threshold: Any) -> bool:
+        return bool(threshold.change_threshold.direction == tfma.MetricDirection.LOWER_IS_BETTER)
+
+
+def _apart(value: float, bound: float) -> str:
+    """The value with enough digits to tell it from the bound."""
+    for digits in range(4, 10):
+        text = f"{value:.{digits}f}"
+        if float(text) != bound:
+            return text
+    return f"{value:.10g}"

@@ -1,0 +1,183 @@
+"""Whole evaluations by TFX's Evaluator: numbers, blessings, and why a model is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from components.evaluator.results import EvaluationResult
+from tests.components.evaluator.conftest import Impressions, Judge, impressions
+
+
+@pytest.fixture(scope="session")
+def rows() -> Impressions:
+    """Judged in most of these tests."""
+    return impressions()
+
+
+def _agrees(result: EvaluationResult, rows: Impressions) -> None:
+    assert (result.rows, result.positives) == (len(rows.label), rows.label.sum())
+    assert result.overall_auc == pytest.approx(roc_auc_score(rows.label, rows.score), abs=1e-9)
+    assert result.log_loss == pytest.approx(log_loss(rows.label, rows.score.astype(float)), rel=1e-5)
+    aucs = []
+    for place, domain in result.domains.items():
+        here = rows.place == place
+        label, score = rows.label[here], rows.score[here]
+        assert (domain.rows, domain.positives) == (here.sum(), label.sum())
+        if place == "silent":
+            assert domain.auc is None
+            assert domain.one_class
+            assert domain.calibration is None
+        else:
+            assert domain.auc == pytest.approx(roc_auc_score(label, score), abs=1e-9)
+            assert domain.calibration == pytest.approx(score.mean() / label.mean(), rel=1e-5)
+        assert domain.decides == (place not in ("tiny", "silent"))
+        if domain.decides:
+            aucs.append(domain.auc)
+    assert list(result.domains) == sorted(result.domains, key=lambda place: -result.domains[place].rows)
+    assert result.average_auc == pytest.approx(np.mean(aucs), abs=1e-9)
+    gauc = [
+        (here.sum(), roc_auc_score(rows.label[here], rows.score[here]))
+        for here in (rows.user == user for user in range(60))
+        if 0 < rows.label[here].sum() < here.sum()
+    ]
+    assert result.gauc == pytest.approx(
+        np.average([a for _, a in gauc], weights=[n for n, _ in gauc]), abs=1e-9
+    )
+
+
+def test_a_good_model_is_blessed_on_the_first_run(judge: Judge, rows: Impressions) -> None:
+    judged = judge(rows, "good", thresholds={"average_auc": {"min": 0.65, "max_drop": 0.01}})
+    _agrees(judged.result, rows)
+    assert judged.blessed
+    assert judged.result.blessed
+    assert judged.result.failures == []
+    assert judged.result.baseline is None
+    assert [gate.condition for gate in judged.result.gates] == [
+        "every prediction is a probability",
+        "average AUC at least 0.65",
+    ]
+    assert EvaluationResult.model_validate_json(judged.result.model_dump_json()) == judged.result
+
+
+def test_tfmas_own_extractors_give_the_same_numbers(judge: Judge) -> None:
+    few = impressions(500, seed=3)
+    _agrees(judge(few, "good", columnar=False, min_rows=40).result, few)
+
+
+def test_a_model_below_a_threshold_is_not_blessed(judge: Judge, rows: Impressions) -> None:
+    judged = judge(
+        rows,
+        "reversed",
+        thresholds={"average_auc": {"min": 0.65}, "log_loss": {"max": 0.6}, "gauc": {"min": 0.4}},
+    )
+    assert not judged.blessed
+    average, loss = judged.result.average_auc, judged.result.log_loss
+    assert set(judged.result.failures) >= {
+        f"average AUC {average:.4f} is below the threshold 0.65",
+        f"log loss {loss:.4f} is above the threshold 0.6",
+    }
+    assert [gate.passed for gate in judged.result.gates].count(False) == len(judged.result.failures)
+
+
+def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Impressions) -> None:
+    judged = judge(
+        rows,
+        "worse",
+        "good",
+        thresholds={
+            "average_auc": {"min": 0.55, "max_drop": 0.01},
+            "log_loss": {"max_drop": 0.005},
+            "calibration": {"min": 0.1, "max_drop": 5},
+        },
+    )
+    assert not judged.blessed
+    result = judged.result
+    assert result.baseline is not None
+    assert result.baseline.average_auc is not None
+    assert result.average_auc is not None
+    fall = result.baseline.average_auc - result.average_auc
+    assert result.failures == [
+        f"log loss rose by {result.log_loss - result.baseline.log_loss:.4f} from {result.baseline.log_loss:.4f} of the "
+        f"last blessed model to {result.log_loss:.4f}; at most 0.005 is allowed",
+        f"average AUC fell by {fall:.4f} from {result.baseline.average_auc:.4f} of the last blessed model to "
+        f"{result.average_auc:.4f}; at most 0.01 is allowed",
+    ]
+    assert result.domains["home"].baseline_auc == pytest.approx(
+        roc_auc_score(rows.label[rows.place == "home"], rows.score[rows.place == "home"])
+    )
+
+
+def test_without_a_baseline_a_change_is_not_judged_but_the_model_is(judge: Judge, rows: Impressions) -> None:
+    judged = judge(rows, "worse", thresholds={"average_auc": {"max_drop": 0.0}})
+    assert judged.blessed
+    assert [gate.condition for gate in judged.result.gates] == ["every prediction is a probability"]
+
+
+def test_a_better_model_than_the_last_one_is_blessed(judge: Judge, rows: Impressions) -> None:
+    assert judge(rows, "good", "worse", thresholds={"average_auc": {"max_drop": 0.0}}).blessed
+
+
+def test_a_tiny_domain_never_decides(judge: Judge, rows: Impressions) -> None:
+    judged = judge(
+        rows,
+        "bad where tiny",
+        "good",
+        thresholds={"average_auc": {"min": 0.65, "max_drop": 0.001}},
+        domains={"tiny": {"min": 0.9, "max_drop": 0.0}, "silent": {"min": 0.6}, "nowhere": {"min": 0.6}},
+    )
+    assert judged.blessed
+    assert judged.result.domains["tiny"].auc < 0.5
+    assert judged.result.notes == [
+        "domain tiny has a threshold but was not judged: 30 rows, 100 needed",
+        "domain silent has a threshold but was not judged: one class",
+        "domain nowhere has a threshold but no evaluation rows: it was not judged",
+    ]
+
+
+def test_a_domain_with_a_threshold_of_its_own_decides(judge: Judge, rows: Impressions) -> None:
+    judged = judge(
+        rows, "bad in search", "good", domains={"search": {"min": 0.6, "max_drop": 0.1}, "home": {"min": 0.6}}
+    )
+    assert not judged.blessed
+    search = judged.result.domains["search"]
+    assert judged.result.failures == [
+        f"AUC of domain search {search.auc:.4f} is below the threshold 0.6",
+        f"AUC of domain search fell by {search.baseline_auc - search.auc:.4f} from {search.baseline_auc:.4f} of the "
+        f"last blessed model to {search.auc:.4f}; at most 0.1 is allowed",
+    ]
+    assert [gate.passed for gate in judged.result.gates if "home" in gate.condition] == [True]
+
+
+def test_nan_predictions_are_refused_with_the_reason(judge: Judge, rows: Impressions) -> None:
+    judged = judge(rows, "overflowing", thresholds={"average_auc": {"min": 0.1}})
+    assert not judged.blessed
+    wrong = int((rows.score > 0.9).sum())
+    assert judged.result.failures[0] == (
+        f"{wrong} of 1,500 predictions are not probabilities (NaN or outside 0 to 1)"
+    )
+    assert judged.result.overall_auc is None
+
+
+def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
+    silent = impressions(300, seed=1)
+    silent.label[:] = 0
+    judged = judge(silent, "good", thresholds={"average_auc": {"min": 0.6}, "overall_auc": {"min": 0.6}})
+    assert not judged.blessed
+    assert judged.result.average_auc is None
+    assert judged.result.overall_auc is None
+    assert all(domain.auc is None for domain in judged.result.domains.values())
+    assert set(judged.result.failures) == {
+        "average AUC is undefined (no domain has both classes and at least 100 rows), so its threshold cannot be met",
+        "overall AUC is undefined (there is no click), so its threshold cannot be met",
+    }
+
+
+def test_a_last_model_that_cannot_read_the_examples_is_named_as_the_reason(
+    judge: Judge, rows: Impressions
+) -> None:
+    judged = judge(rows, "good", "of other types", thresholds={"average_auc": {"min": 0.6, "max_drop": 0.01}})
+    assert not judged.blessed
+    [failure] = judged.result.failures
+    assert "the last blessed model gives no valid prediction for 1,500 of 1,500 rows" in failure
