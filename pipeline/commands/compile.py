@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -60,10 +59,12 @@ def compile_(
     label: Annotated[
         Texts, typer.Option("--label", metavar="KEY=VALUE", help="A label of pods or job.")
     ] = None,
-    beam_args: Annotated[
-        str,
-        typer.Option("--beam-args", help="Beam's options, compiled in; default: in the container itself."),
-    ] = "",
+    beam_runner: Annotated[
+        str, typer.Option("--beam-runner", help="direct (in the containers), flink, spark or dataflow.")
+    ] = "direct",
+    beam_option: Annotated[
+        Texts, typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of the Beam runner.")
+    ] = None,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Take unchanged steps from the cache.")
     ] = True,
@@ -87,7 +88,13 @@ def compile_(
     """
     with ending():
         from kubeflow.options import CompileRequest, check_request
-        from pipeline.run import DIRECT_RUNNER, declared
+        from pipeline.beam_runner import beam_args
+        from pipeline.run import declared
+
+        options = list(beam_option or ())
+        if beam_runner == "direct" and not options:
+            # The cores of this machine say nothing of the containers'.
+            options = ["workers=1"]
 
         request = CompileRequest(
             declaration=declared(dataset, settings or (), model),
@@ -98,7 +105,7 @@ def compile_(
             push_destination=push_destination,
             pipeline_root=pipeline_root,
             recurring=recurring,
-            beam_args=tuple(shlex.split(beam_args)) or DIRECT_RUNNER,
+            beam_args=beam_args(beam_runner, options, connect=False),
             resources=tuple(resources or ()),
             gpu_type=gpu_type,
             labels=tuple(label or ()),

@@ -1,0 +1,219 @@
+"""On what Beam runs: this machine, or a distributed engine. Options are checked before anything starts.
+
+ExampleGen, StatisticsGen, Transform and Evaluator are Beam jobs; `--beam-runner` chooses where they run. Imports no
+Beam, so that a wrong option is an error in a moment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+from components.errors import InputError
+
+RUNNERS = ("direct", "flink", "spark", "dataflow")
+CONNECT_SECONDS = 3.0
+# Below this many cores the processes' own start costs more than they save.
+_MANY_CORES = 4
+_MOST_WORKERS = 16
+# TFX packs itself into a source distribution for every Beam component whose options name no image: seconds each, for
+# workers that already have this environment.
+_NO_PACKING = "--sdk_container_image=unused"
+
+_ENVIRONMENT = (
+    "environment_type",
+    "environment_config",
+    "sdk_container_image",
+    "sdk_worker_parallelism",
+    "parallelism",
+)
+_PORTABLE = ("job_endpoint", "artifact_endpoint", *_ENVIRONMENT)
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """What a runner takes.
+
+    Attributes:
+      runner: Beam's name of it.
+      required: options without which it cannot run; of a tuple of names, one.
+      optional: further options; any other is a mistake.
+      addresses: options that hold HOST:PORT and are tried at once.
+      needs_java: whether Beam starts a job server here, unless `job_endpoint` names one.
+    """
+
+    runner: str
+    required: tuple[tuple[str, ...], ...] = ()
+    optional: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    needs_java: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every option."""
+        return (*(name for names in self.required for name in names), *self.optional)
+
+
+ENGINES: dict[str, Engine] = {
+    "direct": Engine("DirectRunner", optional=("workers",)),
+    "flink": Engine(
+        "FlinkRunner",
+        required=(("flink_master", "job_endpoint"), ("environment_config", "sdk_container_image")),
+        optional=("flink_version", "flink_job_server_jar", *_PORTABLE),
+        addresses=("flink_master", "job_endpoint"),
+        needs_java=True,
+    ),
+    "spark": Engine(
+        "SparkRunner",
+        required=(("spark_master_url", "job_endpoint"), ("environment_config", "sdk_container_image")),
+        optional=("spark_version", "spark_job_server_jar", *_PORTABLE),
+        addresses=("job_endpoint",),
+        needs_java=True,
+    ),
+    "dataflow": Engine(
+        "DataflowRunner",
+        required=(("project",), ("region",), ("temp_location",), ("sdk_container_image",)),
+        optional=(
+            "staging_location",
+            "service_account_email",
+            "network",
+            "subnetwork",
+            "no_use_public_ips",
+            "num_workers",
+            "max_num_workers",
+            "machine_type",
+            "worker_machine_type",
+            "disk_size_gb",
+            "labels",
+            "experiments",
+        ),
+    ),
+}
+
+_VALUES = {
+    "project": (r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a Google Cloud project id"),
+    "region": (r"[a-z]+-[a-z]+\d+", "a region such as europe-west1"),
+    "temp_location": (r"gs://.+", "a gs:// address"),
+    "staging_location": (r"gs://.+", "a gs:// address"),
+    "spark_master_url": (r"(spark://.+|local(\[.+\])?|yarn)", "spark://HOST:PORT"),
+    "environment_type": (r"(DOCKER|PROCESS|EXTERNAL|LOOPBACK)", "DOCKER, PROCESS, EXTERNAL or LOOPBACK"),
+    "workers": (r"[1-9]\d*", "a number of processes"),
+    "parallelism": (r"[1-9]\d*", "a number"),
+}
+
+
+def beam_args(runner: str, options: Sequence[str] = (), *, connect: bool = True) -> tuple[str, ...]:
+    """Beam's pipeline options for a runner.
+
+    Args:
+      runner: `direct`, `flink`, `spark` or `dataflow`.
+      options: `key=value` texts.
+      connect: whether addresses are tried.
+
+    Returns:
+      The options as on a command line. `direct` uses several worker processes where there are cores for them.
+
+    Raises:
+      InputError: the runner or an option is unknown, one is missing, has a wrong value or is not reached.
+    """
+    if runner not in ENGINES:
+        raise InputError(f"--beam-runner {runner}: choose from {', '.join(RUNNERS)}")
+    engine = ENGINES[runner]
+    given = _parse(runner, engine, options)
+    _check_required(runner, engine, given)
+    for name, value in given.items():
+        _check_value(name, value)
+    if engine.needs_java and "job_endpoint" not in given and shutil.which("java") is None:
+        raise InputError(
+            f"--beam-runner {runner}: no `java` on PATH to run Beam's job server; install Java 11 or 17, or name a "
+            "running one with --beam-option job_endpoint=HOST:PORT"
+        )
+    if connect:
+        for name in engine.addresses:
+            if name in given:
+                _check_reached(name, given[name])
+    if runner == "direct":
+        return _direct(int(given.get("workers", default_workers())))
+    return _distributed(engine, given)
+
+
+def default_workers(cores: int | None = None) -> int:
+    """Worker processes of the direct runner: one below four cores, else one for each core but one."""
+    cores = len(os.sched_getaffinity(0)) if cores is None else cores
+    return 1 if cores < _MANY_CORES else min(cores - 1, _MOST_WORKERS)
+
+
+def _direct(workers: int) -> tuple[str, ...]:
+    # Newer Beams would choose a runner that downloads a program; the mode says which.
+    mode = "in_memory" if workers == 1 else "multi_processing"
+    return (
+        "--runner=DirectRunner",
+        f"--direct_running_mode={mode}",
+        f"--direct_num_workers={workers}",
+        _NO_PACKING,
+    )
+
+
+def _distributed(engine: Engine, given: Mapping[str, str]) -> tuple[str, ...]:
+    args = {**given}
+    if "environment_config" in args and "environment_type" not in args:
+        args["environment_type"] = "EXTERNAL" if _is_address(args["environment_config"]) else "DOCKER"
+    runner = engine.runner
+    if "job_endpoint" in args:
+        runner = "PortableRunner"
+    packing = () if "sdk_container_image" in args else (_NO_PACKING,)
+    return (f"--runner={runner}", *(f"--{name}={value}" for name, value in sorted(args.items())), *packing)
+
+
+def _parse(runner: str, engine: Engine, options: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for option in options:
+        name, equals, value = option.removeprefix("--").partition("=")
+        if not equals or not value:
+            raise InputError(f"--beam-option {option}: expected NAME=VALUE")
+        if name not in engine.known:
+            close = get_close_matches(name, engine.known, n=1)
+            meant = (
+                f" Did you mean {close[0]}?"
+                if close
+                else f" It takes {', '.join(sorted(set(engine.known)))}."
+            )
+            raise InputError(f"--beam-option {option}: {runner} has no option {name!r}.{meant}")
+        given[name] = value
+    return given
+
+
+def _check_required(runner: str, engine: Engine, given: Mapping[str, str]) -> None:
+    missing = [names for names in engine.required if not any(name in given for name in names)]
+    if missing:
+        wanted = "; ".join(" or ".join(f"{name}=..." for name in names) for names in missing)
+        raise InputError(
+            f"--beam-runner {runner} needs more options: --beam-option {wanted} (docs/scaling.md has examples)"
+        )
+
+
+def _check_value(name: str, value: str) -> None:
+    pattern, expected = _VALUES.get(name, (r".+", "a value"))
+    if not re.fullmatch(pattern, value):
+        raise InputError(f"--beam-option {name}={value}: expected {expected}")
+    if name in ("flink_master", "job_endpoint", "artifact_endpoint") and not _is_address(value):
+        raise InputError(f"--beam-option {name}={value}: expected HOST:PORT")
+
+
+def _is_address(value: str) -> bool:
+    return re.fullmatch(r"[\w.-]+:\d{1,5}", value) is not None
+
+
+def _check_reached(name: str, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--beam-option {name}={address}: nothing answers there ({error}); start it, or give another address"
+        ) from None
