@@ -83,7 +83,7 @@ def as_array(values: Any, code: int | None = None) -> np.ndarray:
     array = np.asarray(values)
     if code is not None and code != STRING:
         kind = DTYPES[code].kind
-        if array.dtype.kind == "O" or (kind in "iu" and array.dtype.kind not in "iub"):
+        if array.dtype.kind not in ("iub" if kind in "iu" else "iubf"):
             raise ValueError(f"expected {dtype_name(code)}, got {array.dtype}")
         converted = array.astype(DTYPES[code], copy=False)
         if kind in "iu" and not np.array_equal(converted, array):
