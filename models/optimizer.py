@@ -121,8 +121,27 @@ class TwoRateOptimizer(tf.Module):
         """Multiplier of every variable, by name."""
         return dict(zip(self._names, self._multipliers, strict=True))
 
-    def apply(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices | None]) -> None:
-        """Makes one step. `gradients` are in the order of the variables; None leaves a variable alone.
+    def values_of(self, pairs: Sequence[tuple[str, float]]) -> list[float]:
+        """A number for every variable, in their order, from `(regex, number)` pairs that cover each once."""
+        return assign_multipliers(self._names, pairs)
+
+    def reset(self) -> None:
+        """Forgets all steps made, as if newly built."""
+        self.iterations.assign(0)
+        for slots in self._slots:
+            for slot in slots:
+                slot.assign(tf.zeros_like(slot))
+
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+        scales: Sequence[float] | None = None,
+    ) -> None:
+        """Makes one step.
+
+        Args:
+            gradients: in the order of the variables; None leaves a variable alone.
+            scales: what each gradient is multiplied with first; all 1 if absent.
 
         Raises:
             ValueError: if there are more or fewer gradients than variables.
@@ -130,14 +149,15 @@ class TwoRateOptimizer(tf.Module):
         if len(gradients) != len(self._variables):
             raise ValueError(f"{len(gradients)} gradients for {len(self._variables)} variables")
         self.iterations.assign_add(1)
-        for i, gradient in enumerate(gradients):
+        scales = [1.0] * len(gradients) if scales is None else scales
+        for i, (gradient, scale) in enumerate(zip(gradients, scales, strict=True)):
             if gradient is None:
                 continue
             rate = self.learning_rate * self._multipliers[i]
             if isinstance(gradient, tf.IndexedSlices):
-                self._apply_sparse(i, _summed(gradient), rate)
+                self._apply_sparse(i, _summed(gradient), scale, rate)
             else:
-                self._apply_dense(i, gradient, rate)
+                self._apply_dense(i, gradient if scale == 1 else gradient * scale, rate)
 
     def _apply_dense(self, i: int, gradient: tf.Tensor, rate: tf.Tensor) -> None:
         variable = self._variables[i]
@@ -159,21 +179,23 @@ class TwoRateOptimizer(tf.Module):
             grad=gradient,
         )
 
-    def _apply_sparse(self, i: int, gradient: tf.IndexedSlices, rate: tf.Tensor) -> None:
+    def _apply_sparse(self, i: int, gradient: tf.IndexedSlices, scale: float, rate: tf.Tensor) -> None:
         variable, values, indices = self._variables[i], gradient.values, gradient.indices
         if self._rule == "sgd":
-            variable.scatter_sub(tf.IndexedSlices(rate * values, indices))
+            variable.scatter_sub(tf.IndexedSlices(rate * scale * values, indices))
             return
         slots = self._slots[i]
-        mean = tf.gather(slots.mean, indices) * self._beta_1 + values * (1 - self._beta_1)
-        square = tf.gather(slots.square, indices) * self._beta_2 + tf.square(values) * (1 - self._beta_2)
+        mean = tf.gather(slots.mean, indices) * self._beta_1 + values * ((1 - self._beta_1) * scale)
+        square = tf.gather(slots.square, indices) * self._beta_2 + tf.square(values) * (
+            (1 - self._beta_2) * scale**2
+        )
         step = tf.gather(slots.steps, indices) + 1.0
-        scale = rate * tf.sqrt(1.0 - tf.pow(self._beta_2, step)) / (1.0 - tf.pow(self._beta_1, step))
-        scale = tf.reshape(scale, [-1] + [1] * (values.shape.rank - 1))
+        rates = rate * tf.sqrt(1.0 - tf.pow(self._beta_2, step)) / (1.0 - tf.pow(self._beta_1, step))
+        rates = tf.reshape(rates, [-1] + [1] * (values.shape.rank - 1))
         slots.mean.scatter_update(tf.IndexedSlices(mean, indices))
         slots.square.scatter_update(tf.IndexedSlices(square, indices))
         slots.steps.scatter_update(tf.IndexedSlices(step, indices))
-        variable.scatter_sub(tf.IndexedSlices(scale * mean / (tf.sqrt(square) + self._epsilon), indices))
+        variable.scatter_sub(tf.IndexedSlices(rates * mean / (tf.sqrt(square) + self._epsilon), indices))
 
 
 def _summed(gradient: tf.IndexedSlices) -> tf.IndexedSlices:

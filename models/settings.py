@@ -117,6 +117,11 @@ class TrainingSettings(_Settings):
         "interleaved: each domain's batches spread evenly over the epoch; fused: G of those in one step; "
         "mixed: random rows of all domains, G * B a step.",
     )
+    loss_weighting: Literal["batch", "row"] = Field(
+        "row",
+        description="What a mini-batch with fewer than batch_size rows weighs: as much as a full one (batch, the "
+        "paper's), or in proportion to its rows (row). Mixed steps always weigh rows.",
+    )
     optimizer: Literal["adam", "sgd"] = Field(
         "adam", description="Update rule; adam is lazy on gathered slices."
     )
@@ -124,7 +129,9 @@ class TrainingSettings(_Settings):
     shared_lr_scale: float | Literal["1/D"] = Field(
         1.0, description="Rate of the shared part as a multiple of learning_rate; '1/D' is the paper's rule."
     )
-    patience: int = Field(1, ge=0, description="Epochs without improvement before training stops.")
+    patience: int = Field(
+        1, ge=0, description="Epochs without improvement after which training stops; 0 for never."
+    )
     min_delta: float = Field(0.0, ge=0, description="Least gain in validation average AUC that counts.")
     validation_min_rows: int = Field(
         100, ge=1, description="Rows that a domain needs in the validation day to count in the average AUC."

@@ -98,6 +98,8 @@ class FeatureEmbedding(keras.layers.Layer):
                 shape=(self.table_rows, self.k),
                 initializer=keras.initializers.RandomUniform(-0.05, 0.05),
             )
+        # Called by its mask alone, so Keras would not build it before the first step in training.
+        self.id_dropout.build(input_shape)
         super().build(input_shape)
 
     def slice_of(self, feature: str) -> slice:
@@ -141,8 +143,6 @@ class FeatureEmbedding(keras.layers.Layer):
     def _lookup(self, rows: Rows, domains: tf.Tensor, training: bool) -> tf.Tensor:
         ids = self._local_ids(rows, domains)
         if training and self.settings.id_dropout > 0 and self._identifying.any():
-            if not self.id_dropout.built:
-                self.id_dropout.build(ids.shape)
             kept = self.id_dropout.keep_mask(tf.shape(ids)) | ~tf.constant(self._identifying)
             ids = tf.where(kept, ids, 0)
         vectors = tf.gather(self.table, ids + self._offsets)

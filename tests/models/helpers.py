@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from models.base import GroupedBatch
 from models.features import CategoricalFeature, FeatureLayout
+from models.rows import ArrayRows
 
 
 def small_layout(domains: int = 3, averages: int = 2, history: int = 0) -> FeatureLayout:
@@ -55,3 +56,15 @@ def random_batch(layout: FeatureLayout, groups: int, size: int, seed: int = 0) -
     rows = {key: tf.constant(value) for key, value in random_rows(layout, (groups, size), seed).items()}
     domains = rng.integers(0, layout.domain_count, groups).astype(np.int32)
     return rows, tf.constant(domains), tf.constant(weights)
+
+
+def learnable_rows(layout: FeatureLayout, count: int, seed: int = 0) -> ArrayRows:
+    """Rows of uneven domains whose labels depend on a feature, a number and the domain."""
+    rng = np.random.default_rng(seed)
+    rows = random_rows(layout, (count,), seed)
+    share = 0.5 ** np.arange(layout.domain_count)
+    domain = rng.choice(layout.domain_count, count, p=share / share.sum())
+    device = rows["categorical"][:, 4]
+    logit = 1.5 * (device % 2) - 1 + rows["numeric"][:, 0] * (1 + domain % 2) - 0.5 * domain
+    label = rng.random(count) < 1 / (1 + np.exp(-logit))
+    return ArrayRows(rows, domain.astype(np.int32), label.astype(np.float32))

@@ -1,0 +1,47 @@
+"""Scoring many rows with a model, batch by batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from models.base import DomainModel
+from models.rows import RowSource
+from models.schedule import Schedule, tile_size
+
+ROWS_AT_ONCE = 4096
+
+
+class Predictor:
+    """A model's forward pass at inference, compiled once for batches of any shape.
+
+    Args:
+        model: built.
+    """
+
+    def __init__(self, model: DomainModel) -> None:
+        rows = {
+            key: tf.TensorSpec([None, None, *shape], tf.int64 if key == "categorical" else tf.float32)
+            for key, shape in model.layout.row_shapes().items()
+        }
+        signature = [rows, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.float32)]
+        self._logits = tf.function(
+            lambda rows, domains, weights: model((rows, domains, weights), training=False),
+            input_signature=signature,
+            autograph=False,
+        )
+
+    def predict(self, source: RowSource) -> np.ndarray:
+        """Logits `(n,)` of all rows of a source, in its order."""
+        logits = np.zeros(len(source.domain), np.float32)
+        if len(logits) == 0:
+            return logits
+        _, counts = np.unique(source.domain, return_counts=True)
+        tile = tile_size(counts, ROWS_AT_ONCE, ROWS_AT_ONCE)
+        plan = Schedule("fused", source.domain, tile, max(1, ROWS_AT_ONCE // tile)).epoch(0)
+        for step in plan.steps():
+            rows = {key: tf.constant(value) for key, value in source.gather(step.rows).items()}
+            scored = self._logits(rows, tf.constant(step.domains), tf.constant(step.weights)).numpy()
+            kept = step.weights > 0
+            logits[step.rows[kept]] = scored[kept]
+        return logits

@@ -1,0 +1,127 @@
+"""The compiled training step: several optimiser steps in one call into TensorFlow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from models.base import DomainModel
+from models.optimizer import TwoRateOptimizer
+from models.settings import TrainingSettings
+
+
+class Chunk(NamedTuple):
+    """Several steps, stacked; all arrays have `K` entries of which the first `steps` count.
+
+    Attributes:
+        rows: `(K, G, B, ...)` by key.
+        domains: `(K, G)` int32.
+        weights: `(K, G, B)` float32 padding mask.
+        labels: `(K, G, B)` float32.
+        steps: how many steps to make.
+    """
+
+    rows: dict[str, np.ndarray]
+    domains: np.ndarray
+    weights: np.ndarray
+    labels: np.ndarray
+    steps: int
+
+
+class TrainingStep:
+    """Makes the steps of a chunk: forward, loss, gradients, two-rate update.
+
+    The loss of a step is summed over its `G` mini-batches, so a domain's own part gets the gradient of its
+    own loss as if its batch were alone in the step; the shared part's gradient is divided by `G` (see
+    `models.optimizer`). The loss of a mini-batch is
+
+        loss_weighting "batch":  sum_b CE_b / rows of the mini-batch
+        loss_weighting "row":    sum_b CE_b / B
+
+    with `B` the configured batch size; mixed steps, whose tiles are no batches, always use "row".
+
+    Args:
+        model: built.
+        settings: rule, rates, schedule.
+    """
+
+    def __init__(self, model: DomainModel, settings: TrainingSettings) -> None:
+        self._model = model
+        self._settings = settings
+        self._variables = list(model.trainable_variables)
+        roles = model.learning_rate_roles()
+        scale = {"specific": 1.0, "shared": settings.shared_multiplier(model.domain_count)}
+        self.optimizer = TwoRateOptimizer(
+            self._variables,
+            [(pattern, scale[role]) for pattern, role in roles],
+            settings.learning_rate,
+            settings.optimizer,
+        )
+        groups = settings.domains_per_step if settings.schedule in ("fused", "mixed") else 1
+        self._groups = float(groups)
+        divisor = {"specific": 1.0, "shared": 1.0 / groups}
+        self._gradient_scales = self.optimizer.values_of(
+            [(pattern, divisor[role]) for pattern, role in roles]
+        )
+        self._per_batch = settings.loss_weighting == "batch" and settings.schedule != "mixed"
+        specs = {
+            key: tf.TensorSpec([None, None, None, *shape], tf.int64 if key == "categorical" else tf.float32)
+            for key, shape in model.layout.row_shapes().items()
+        }
+        cube = tf.TensorSpec([None, None, None], tf.float32)
+        self._run = tf.function(
+            self._steps,
+            input_signature=[
+                specs,
+                tf.TensorSpec([None, None], tf.int32),
+                cube,
+                cube,
+                tf.TensorSpec([], tf.int32),
+            ],
+            autograph=False,
+        )
+
+    def run(self, chunk: Chunk) -> tuple[float, float]:
+        """Makes the chunk's steps; returns the sum of the rows' cross-entropies and the number of rows."""
+        loss, rows = self._run(
+            chunk.rows, chunk.domains, chunk.weights, chunk.labels, tf.constant(chunk.steps)
+        )
+        return float(loss), float(rows)
+
+    def _steps(
+        self,
+        rows: dict[str, tf.Tensor],
+        domains: tf.Tensor,
+        weights: tf.Tensor,
+        labels: tf.Tensor,
+        steps: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def one(k: tf.Tensor, loss: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            batch = ({key: value[k] for key, value in rows.items()}, domains[k], weights[k])
+            return k + 1, loss + self._one(batch, labels[k]), count + tf.reduce_sum(weights[k])
+
+        _, loss, count = tf.while_loop(
+            lambda k, *_: k < steps,
+            one,
+            (tf.constant(0), tf.constant(0.0), tf.constant(0.0)),
+            parallel_iterations=1,
+        )
+        return loss, count
+
+    def _one(self, batch: tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+        weights = batch[2]
+        with tf.GradientTape() as tape:
+            logits = self._model(batch, training=True)
+            entropies = weights * tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+            batch_losses = tf.reduce_sum(entropies, axis=1)
+            if self._per_batch:
+                loss = tf.reduce_sum(tf.math.divide_no_nan(batch_losses, tf.reduce_sum(weights, axis=1)))
+            else:
+                loss = tf.reduce_sum(batch_losses) / self._settings.batch_size
+            if self._model.losses:
+                # Penalties are means over the step's rows and on shared variables, whose gradient is divided.
+                loss += tf.add_n(self._model.losses) * self._groups
+        self.optimizer.apply(tape.gradient(loss, self._variables), self._gradient_scales)
+        return tf.reduce_sum(batch_losses)
