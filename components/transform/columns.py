@@ -1,21 +1,26 @@
-"""Raw inputs, sparse or dense, as dense matrices of one row per impression."""
+"""Raw inputs, sparse or dense, as dense matrices of one row per impression.
+
+Transform traces this graph about eight times before it reads a row, and a declaration may have hundreds of columns:
+a scalar column costs one op here, all else is done on whole matrices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from components.dataset.declaration import BEHAVIOUR_PREFIX
 from components.transform import hashing
-from components.transform.plan import Plan, Source
+from components.transform.plan import Plan
 
 Raw: TypeAlias = "tf.Tensor | tf.SparseTensor"
 
 NO_INTEGER = tf.int64.min
-NAN = float("nan")
+MISSING = {tf.int64: NO_INTEGER, tf.float32: float("nan"), tf.string: ""}
 
 
 @dataclass(frozen=True)
@@ -25,99 +30,99 @@ class Columns:
     Attributes:
       hashes: of every source, `hashing.MISSING` where a row has no value, int64 (n, H).
       integers, texts: the raw values behind the hashes, int64 (n, I) and string (n, S); I + S = H.
-      numbers: normalised features (logarithm taken where asked), then `buckets` features; NaN where missing,
-        float32 (n, N + Q).
-      plain: `as_is` features, 0 where missing, float32 (n, P).
+      numbers: normalised features (logarithm taken where asked), then `buckets` features, then `as_is` features;
+        NaN where missing, float32 (n, N + Q + P).
+      behaviours: NaN where missing, float32 (n, F).
+      time: local time in ms, -1 ("now") where missing, int64 (n,).
+      label: float32 (n,).
     """
 
     hashes: tf.Tensor
     integers: tf.Tensor
     texts: tf.Tensor
     numbers: tf.Tensor
-    plain: tf.Tensor
+    behaviours: tf.Tensor
+    time: tf.Tensor
+    label: tf.Tensor
 
 
-def dense(value: Raw, width: int, missing: object) -> tf.Tensor:
-    """The first `width` values of every row, (n, width), `missing` where there are fewer."""
-    if not isinstance(value, tf.SparseTensor):
-        return tf.reshape(value, [tf.shape(value)[0], -1])[:, :width]
-    rows = value.dense_shape[0]
-    kept = value.indices[:, 1] < width
-    # Scalars are by far the most: they skip the filter unless a row carries several values.
-    indices, values = tf.boolean_mask(value.indices, kept), tf.boolean_mask(value.values, kept)
-    default = tf.fill(tf.stack([rows, width]), tf.constant(missing, value.dtype))
-    return tf.ensure_shape(tf.tensor_scatter_nd_update(default, indices, values), [None, width])
+class RowReader:
+    """Makes dense columns of one batch. Of a scalar column every row has at most one value."""
 
+    def __init__(self, inputs: Mapping[str, Raw], rows_of: str) -> None:
+        self._inputs = inputs
+        value = inputs[rows_of]
+        self._rows = (
+            value.dense_shape[0] if isinstance(value, tf.SparseTensor) else tf.shape(value, tf.int64)[0]
+        )
+        self._shapes: dict[int, tf.Tensor] = {}
+        self._missing = {dtype: tf.constant(value, dtype) for dtype, value in MISSING.items()}
 
-def number(value: Raw) -> tf.Tensor:
-    """One number per row, float32 (n,), NaN where missing."""
-    if value.dtype == tf.float32:
-        return dense(value, 1, NAN)[:, 0]
-    column = dense(value, 1, NO_INTEGER)[:, 0]
-    return tf.where(column == NO_INTEGER, NAN, tf.cast(column, tf.float32))
+    def matrix(self, columns: Sequence[tuple[str, int]], dtype: tf.DType) -> tf.Tensor:
+        """Columns (name, width) side by side, (n, sum of widths); integers are cast for a float matrix."""
+        if not columns:
+            return tf.ensure_shape(tf.fill(self._shape(0), self._missing[dtype]), [None, 0])
+        if dtype != tf.float32:
+            return tf.concat([self._dense(name, width) for name, width in columns], axis=1)
+        integers = [self._inputs[name].dtype != tf.float32 for name, _ in columns]
+        order = np.argsort(integers, kind="stable")
+        parts = [self._dense(name, width) for name, width in columns]
+        floats = [part for part, integer in zip(parts, integers, strict=True) if not integer]
+        if any(integers):
+            cast = tf.concat([part for part, integer in zip(parts, integers, strict=True) if integer], axis=1)
+            floats.append(tf.where(cast == NO_INTEGER, MISSING[tf.float32], tf.cast(cast, tf.float32)))
+        matrix = floats[0] if len(floats) == 1 else tf.concat(floats, axis=1)
+        if (order == np.arange(len(order))).all():
+            return matrix
+        return tf.gather(matrix, np.argsort(order), axis=1)
+
+    def _shape(self, width: int) -> tf.Tensor:
+        if width not in self._shapes:
+            self._shapes[width] = tf.stack([self._rows, tf.constant(width, tf.int64)])
+        return self._shapes[width]
+
+    def _dense(self, name: str, width: int) -> tf.Tensor:
+        value = self._inputs[name]
+        if not isinstance(value, tf.SparseTensor):
+            return value if len(value.shape) == 2 else tf.reshape(value, self._shape(width))
+        if width > 1:
+            value = tf.sparse.slice(value, [0, 0], self._shape(width))
+        return tf.raw_ops.SparseToDense(
+            sparse_indices=value.indices,
+            output_shape=self._shape(width),
+            sparse_values=value.values,
+            default_value=self._missing[value.dtype],
+        )
 
 
 def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
-    """Reads and hashes everything that features need."""
-    rows = row_count(inputs[plan.sources[plan.vocabularies[0].source].name])
-    integers = _stack([_raw(inputs, s) for s in plan.sources if not s.is_text], rows, tf.int64)
-    texts = _stack([_raw(inputs, s) for s in plan.sources if s.is_text], rows, tf.string)
-    parts = []
-    if integers.shape[1]:
-        parts.append(_hash(tf.strings.as_string(integers), integers == NO_INTEGER))
-    if texts.shape[1]:
-        parts.append(_hash(texts, texts == ""))
-    numbers = [
-        _logarithm(number(inputs[name])) if log else number(inputs[name]) for name, log in plan.normalised
+    """Reads and hashes everything that a batch holds."""
+    reader = RowReader(inputs, plan.sources[plan.vocabularies[0].source].name)
+    integers = reader.matrix([(s.name, s.width) for s in plan.sources if not s.is_text], tf.int64)
+    texts = reader.matrix([(s.name, s.width) for s in plan.sources if s.is_text], tf.string)
+    hashes = [
+        _hash(tf.strings.as_string(integers), integers == NO_INTEGER),
+        _hash(texts, texts == ""),
     ]
-    numbers += [number(inputs[name]) for name, _ in plan.quantiles]
-    plain = [number(inputs[name]) for name, treatment in plan.numeric if treatment == "as_is"]
+    plain = [name for name, treatment in plan.numeric if treatment == "as_is"]
+    names = [name for name, _ in (*plan.normalised, *plan.quantiles)] + plain
+    numbers = reader.matrix([(name, 1) for name in names], tf.float32)
+    logarithm = np.array([log for _, log in plan.normalised] + [False] * (len(names) - len(plan.normalised)))
+    if logarithm.any():
+        # The minimum of NaN and a number is NaN, so that a missing number stays missing.
+        numbers = tf.where(logarithm, tf.math.log1p(tf.math.maximum(numbers, 0.0)), numbers)
+    time = reader.matrix([(plan.time, 1)], tf.int64)[:, 0]
     return Columns(
-        hashes=tf.concat(parts, axis=1),
+        hashes=tf.ensure_shape(tf.concat(hashes, axis=1), [None, plan.hashed_columns]),
         integers=integers,
         texts=texts,
-        numbers=_stack([column[:, None] for column in numbers], rows, tf.float32),
-        plain=_nan_to_zero(_stack([column[:, None] for column in plain], rows, tf.float32)),
+        numbers=tf.ensure_shape(numbers, [None, len(names)]),
+        behaviours=reader.matrix([(BEHAVIOUR_PREFIX + name, 1) for name in plan.behaviours], tf.float32),
+        time=tf.where(time == NO_INTEGER, tf.constant(-1, tf.int64), time),
+        label=reader.matrix([(plan.label, 1)], tf.float32)[:, 0],
     )
-
-
-def read_behaviours(inputs: Mapping[str, Raw], plan: Plan) -> tf.Tensor:
-    """Observed behaviours, NaN where missing, float32 (n, F)."""
-    rows = row_count(inputs[plan.time])
-    columns = [number(inputs[BEHAVIOUR_PREFIX + name])[:, None] for name in plan.behaviours]
-    return _stack(columns, rows, tf.float32)
-
-
-def read_time(inputs: Mapping[str, Raw], plan: Plan) -> tf.Tensor:
-    """Local time in ms, -1 ("now") where missing, int64 (n,)."""
-    return dense(inputs[plan.time], 1, -1)[:, 0]
-
-
-def row_count(value: Raw) -> tf.Tensor:
-    """n, as int32."""
-    if isinstance(value, tf.SparseTensor):
-        return tf.cast(value.dense_shape[0], tf.int32)
-    return tf.shape(value)[0]
-
-
-def _raw(inputs: Mapping[str, Raw], source: Source) -> tf.Tensor:
-    return dense(inputs[source.name], source.width, "" if source.is_text else NO_INTEGER)
 
 
 def _hash(texts: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:
     hashes = tf.strings.to_hash_bucket_fast(texts, hashing.HASH_BUCKETS)
     return tf.where(missing, tf.constant(hashing.MISSING, tf.int64), hashes)
-
-
-def _logarithm(column: tf.Tensor) -> tf.Tensor:
-    return tf.math.log1p(tf.maximum(column, 0.0))
-
-
-def _nan_to_zero(values: tf.Tensor) -> tf.Tensor:
-    return tf.where(tf.math.is_nan(values), 0.0, values)
-
-
-def _stack(columns: list[tf.Tensor], rows: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    if not columns:
-        return tf.ensure_shape(tf.zeros(tf.stack([rows, 0]), dtype), [None, 0])
-    return tf.concat(columns, axis=1)

@@ -49,34 +49,33 @@ class Lookup:
         index = tf.searchsorted(tf.constant(tables.buckets), tf.math.floordiv(time, plan.bucket_ms))
         self._bucket = tf.where(time < 0, self._end, index)
         self._ids, self._domain = self._vocabulary_ids()
+        self._scale: tuple[tf.Tensor, tf.Tensor] | None = None
 
     @property
     def domain(self) -> tf.Tensor:
         """Index of the row's domain, 0 (the largest) for one never seen, int64 (n,)."""
-        return tf.cast(tf.maximum(self._domain - 1, 0), tf.int64)
+        return tf.maximum(self._domain - 1, 0)
 
-    def vocabulary_ids(self) -> dict[str, tf.Tensor]:
-        """Ids int64 (n, width) of every `vocabulary` feature: 0 missing, known values, then hash buckets."""
+    def vocabulary_ids(self) -> tf.Tensor:
+        """Ids int64 (n, widths) of all `vocabulary` features: 0 missing, known values, then hash buckets."""
         return self._ids
 
-    def _vocabulary_ids(self) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        hashes = []
-        for vocabulary in self._plan.vocabularies:
-            source = self._plan.sources[vocabulary.source]
-            hashes.append(self._hashes[:, source.offset : source.offset + source.width])
-        widths = [part.shape[1] for part in hashes]
-        families = [hashing.vocabulary_family(index) for index in range(len(widths))]
-        every = tf.concat(hashes, axis=1)
-        key = every * _repeat([hashing.multiplier(f, 0) for f in families], widths)
+    def _vocabulary_ids(self) -> tuple[tf.Tensor, tf.Tensor]:
+        sources = [self._plan.sources[vocabulary.source] for vocabulary in self._plan.vocabularies]
+        widths = [source.width for source in sources]
+        columns = [source.offset + place for source in sources for place in range(source.width)]
+        families = [hashing.vocabulary_family(index) for index in range(len(sources))]
+        hashes = tf.gather(self._hashes, columns, axis=1)
+        key = hashes * _repeat([hashing.multiplier(f, 0) for f in families], widths)
         key += _repeat([hashing.offset(f) for f in families], widths)
         position, known = _find(self._variables.vocabulary_keys, len(self._tables.vocabulary_keys), key)
-        id_ = tf.where(known, tf.cast(tf.gather(self._variables.vocabulary_ids, position), tf.int64), 0)
+        ids = tf.cast(tf.gather(self._variables.vocabulary_ids, position), tf.int64)
         sizes = _repeat(self._tables.vocabulary_sizes.tolist(), widths)
-        oov = _repeat([v.oov_buckets for v in self._plan.vocabularies], widths)
-        unknown = tf.where(every == hashing.MISSING, tf.zeros_like(every), 1 + sizes + every % oov)
-        parts = tf.split(tf.where(known, id_, unknown), widths, axis=1)
-        ids = {v.name: part for v, part in zip(self._plan.vocabularies[1:], parts[1:], strict=True)}
-        return ids, tf.cast(id_[:, 0], tf.int32)
+        buckets = _repeat([v.oov_buckets for v in self._plan.vocabularies], widths)
+        zero = tf.constant(0, tf.int64)
+        unknown = tf.where(hashes == hashing.MISSING, zero, 1 + sizes + hashes % buckets)
+        domain = tf.where(known[:, 0], ids[:, 0], zero)
+        return tf.where(known, ids, unknown)[:, 1:], domain
 
     def averages(self) -> tuple[tf.Tensor, tf.Tensor | None]:
         """`averages` float32 (n, A) and, where declared, `history` float32 (n, D * values).
@@ -84,67 +83,95 @@ class Lookup:
         Averages are differences from the overall mean in units of the spread of a single impression, both as of
         the row's bucket; counts are `log(1 + W)` over their root mean square. 0 says that nothing is known.
         """
-        estimates = {DOMAIN_PARENT: tf.gather_nd(self._variables.domain_averages, self._at(self._domain))}
-        known = tf.gather_nd(tf.constant(self._tables.domain_known), self._at(self._domain))
-        features = [self._standardise(estimates[DOMAIN_PARENT]), known[:, None]]
+        behaviours = len(self._plan.behaviours)
+        at = tf.stack([self._bucket, tf.cast(self._domain, tf.int32)], axis=1)
+        domain = tf.gather_nd(self._variables.domain_averages, at)
+        known = tf.gather_nd(tf.constant(self._tables.domain_known), at)
+        features = [tf.concat([self._standardise(domain), known[:, None]], axis=1)]
+        if not self._plan.keys:
+            return features[0], None
         states = self._states()
-        for index, key in enumerate(self._plan.keys):
-            estimates[index] = self._shrink(index, states[index], estimates[key.parent])
-            if key.is_feature:
-                features += [self._standardise(estimates[index]), self._count(index, states[index])]
+        estimates = self._estimates(states, domain)
+        values = tf.concat([self._standardise(estimates), self._counts(states)], axis=2)
+        given = [index for index, key in enumerate(self._plan.keys) if key.is_feature]
+        if given:
+            if len(given) < len(self._plan.keys):
+                values = tf.gather(values, given, axis=1)
+            features.append(tf.reshape(values, [-1, len(given) * (behaviours + 1)]))
         return tf.concat(features, axis=1), self._history(states)
-
-    def _at(self, domain: tf.Tensor) -> tf.Tensor:
-        return tf.stack([self._bucket, domain], axis=1)
 
     def _as_of(self, table: np.ndarray) -> tf.Tensor:
         return tf.gather(tf.constant(table), self._bucket)
 
     def _standardise(self, values: tf.Tensor) -> tf.Tensor:
-        """Values (n, F) or (n, D, F)."""
-        centre, unit = self._as_of(self._tables.overall), self._as_of(self._tables.spread)
+        """Values (n, F) or (n, k, F)."""
+        if self._scale is None:
+            self._scale = self._as_of(self._tables.overall), self._as_of(self._tables.spread)
+        centre, unit = self._scale
         if len(values.shape) == 3:
             centre, unit = centre[:, None], unit[:, None]
         return (values - centre) / unit
 
-    def _count(self, index: int, state: tf.Tensor) -> tf.Tensor:
-        behaviours = len(self._plan.behaviours)
-        weight = state[..., behaviours : behaviours + 1]
-        return tf.math.log1p(weight) / self._tables.count_scale[index]
+    def _estimates(self, states: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
+        """Shrunk averages (n, K, F) of states (n, K, v): the keys of one depth of the hierarchy at a time."""
+        strength = self._as_of(self._tables.strength.transpose(1, 0, 2))
+        found, places = domain[:, None], {DOMAIN_PARENT: 0}
+        keys = self._plan.keys
+        while len(places) <= len(keys):
+            ready = [i for i, k in enumerate(keys) if i not in places and k.parent in places]
+            parents = tf.gather(found, [places[keys[index].parent] for index in ready], axis=1)
+            mine = tf.gather(states, ready, axis=1), tf.gather(strength, ready, axis=1)
+            places |= {index: len(places) + place for place, index in enumerate(ready)}
+            found = tf.concat([found, self._shrink(mine[0], parents, mine[1])], axis=1)
+        return tf.gather(found, [places[index] for index in range(len(keys))], axis=1)
 
-    def _shrink(self, index: int, state: tf.Tensor, parent: tf.Tensor) -> tf.Tensor:
-        behaviours = len(self._plan.behaviours)
-        counts = tf.repeat(state[..., behaviours : behaviours + 1], behaviours, axis=-1)
-        missing = self._tables.missing
+    def _shrink(self, states: tf.Tensor, parent: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        behaviours, missing = len(self._plan.behaviours), self._tables.missing
+        counts = states[..., behaviours : behaviours + 1]
         if (missing >= 0).any():
-            lacking = tf.gather(state, np.maximum(missing, 0), axis=-1)
-            counts -= tf.where(missing >= 0, lacking, 0.0)
-        strength = self._as_of(self._tables.strength[index])
-        if len(state.shape) == 3:
-            strength = strength[:, None]
+            counts -= tf.where(missing >= 0, tf.gather(states, np.maximum(missing, 0), axis=-1), 0.0)
         weight = counts + strength
-        shrunk = (state[..., :behaviours] + strength * parent) / tf.where(weight > 0, weight, 1.0)
-        return tf.where(weight > 0, shrunk, parent)
+        return tf.where(
+            weight > 0,
+            (states[..., :behaviours] + strength * parent) / tf.where(weight > 0, weight, 1.0),
+            parent,
+        )
 
-    def _parts(self, index: int) -> list[tf.Tensor]:
+    def _counts(self, states: tf.Tensor, index: int | None = None) -> tf.Tensor:
+        """`log(1 + W)` scaled, (n, k, 1): of all keys, or of the key `index` in many domains."""
+        behaviours = len(self._plan.behaviours)
+        scale = self._tables.count_scale if index is None else self._tables.count_scale[index : index + 1]
+        return tf.math.log1p(states[..., behaviours : behaviours + 1]) / scale[:, None]
+
+    def _columns(self, index: int) -> list[list[int]]:
+        """Columns of the hashes that make up a key, one list per source."""
         sources = [self._plan.sources[source] for source in self._plan.keys[index].sources]
-        return [self._hashes[:, source.offset : source.offset + source.width] for source in sources]
+        return [[source.offset + place for place in range(source.width)] for source in sources]
 
-    def _states(self) -> list[tf.Tensor]:
-        """The state of every key, float32 (n, v) each, by one search."""
-        if not self._plan.keys:
-            return []
-        keys, present = [], []
-        for index in range(len(self._plan.keys)):
-            parts = self._parts(index)
-            key = combine(hashing.average_family(index), parts)
-            keys.append(key)
-            present.append(
-                tf.reduce_all([tf.broadcast_to(p != hashing.MISSING, tf.shape(key)) for p in parts], 0)
-            )
-        widths = [key.width for key in self._plan.keys]
-        state = self._search(tf.concat(keys, axis=1), tf.concat(present, axis=1))
-        return [tf.reduce_sum(part, axis=1) for part in tf.split(state, widths, axis=1)]
+    def _states(self) -> tf.Tensor:
+        """The states of all keys, float32 (n, K, v), by one search."""
+        plan = self._plan
+        widths = [key.width for key in plan.keys]
+        families = [hashing.average_family(index) for index in range(len(widths))]
+        key = _repeat([hashing.offset(family) for family in families], widths)[None]
+        present = tf.constant(True)
+        for place in range(max(len(k.sources) for k in plan.keys)):
+            columns, factors = [], []
+            for index, family in enumerate(families):
+                sources = self._columns(index)
+                exists = place < len(sources)
+                # A key of fewer columns repeats its first one, times nothing.
+                columns.append(np.resize(sources[place if exists else 0], widths[index]))
+                factors.append(hashing.multiplier(family, place) if exists else np.int64(0))
+            part = tf.gather(self._hashes, np.concatenate(columns), axis=1)
+            key += part * _repeat(factors, widths)
+            present &= part != hashing.MISSING
+        states = self._search(key, present)
+        if max(widths) == 1:
+            return states
+        return tf.einsum(
+            "nqv,qk->nkv", states, np.repeat(np.eye(len(widths), dtype=np.float32), widths, axis=0)
+        )
 
     def _search(self, keys: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         """States (n, q, v) of keys (n, q), as of each row's bucket; zeros for keys that are not known."""
@@ -157,25 +184,26 @@ class Lookup:
         valid = present & known & (found >= first) & (found < moment)
         return tf.where(valid[:, :, None], tf.gather(self._variables.states, at), 0.0)
 
-    def _history(self, states: list[tf.Tensor]) -> tf.Tensor | None:
-        if not self._plan.history:
+    def _history(self, states: tf.Tensor) -> tf.Tensor | None:
+        plan, tables = self._plan, self._tables
+        if not plan.history:
             return None
-        hashes = tf.constant(self._tables.domain_hashes)[None]
-        domain_source = self._plan.vocabularies[0].source
-        domains = len(self._tables.domain_hashes)
+        hashes = tf.constant(tables.domain_hashes)[None]
         of_domain = tf.gather(self._variables.domain_averages, self._bucket)[:, 1:]
         values = []
-        for entry in self._plan.history:
-            parent = self._shrink(entry.own, states[entry.own][:, None], of_domain)
-            sources = self._plan.keys[entry.crossed].sources
-            own = [p for s, p in zip(sources, self._parts(entry.crossed), strict=True) if s != domain_source]
-            parts = [hashes if source == domain_source else own[0] for source in sources]
+        for entry in plan.history:
+            own = tf.gather(self._hashes, self._columns(entry.own)[0], axis=1)
+            strength = self._as_of(tables.strength[entry.own])[:, None]
+            parent = self._shrink(states[:, entry.own, None], of_domain, strength)
+            sources = plan.keys[entry.crossed].sources
+            parts = [hashes if source == plan.vocabularies[0].source else own for source in sources]
             keys = combine(hashing.average_family(entry.crossed), parts)
-            state = self._search(keys, tf.broadcast_to(own[0] != hashing.MISSING, tf.shape(keys)))
-            estimate = self._shrink(entry.crossed, state, parent)
-            values += [self._standardise(estimate), self._count(entry.crossed, state)]
-        width = domains * len(self._plan.history_names)
-        return tf.ensure_shape(tf.reshape(tf.concat(values, axis=2), [-1, width]), [None, width])
+            crossed = self._search(keys, own != hashing.MISSING)
+            estimate = self._shrink(crossed, parent, self._as_of(tables.strength[entry.crossed])[:, None])
+            values += [self._standardise(estimate), self._counts(crossed, entry.crossed)]
+        return tf.reshape(
+            tf.concat(values, axis=2), [-1, len(tables.domain_hashes) * len(plan.history_names)]
+        )
 
 
 def quantile_ids(boundaries: np.ndarray, values: tf.Tensor) -> tf.Tensor:

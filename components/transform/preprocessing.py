@@ -16,7 +16,7 @@ import tensorflow_transform as tft
 from components.dataset.declaration import DAY_MS, Declaration
 from components.errors import InputError
 from components.transform.analyser import AnalyseRows
-from components.transform.columns import Columns, Raw, number, read_behaviours, read_columns, read_time
+from components.transform.columns import Columns, Raw, read_columns
 from components.transform.lookup import Lookup, TableVariables, quantile_ids
 from components.transform.plan import HISTORY_LIMIT, Plan, make_plan
 from components.transform.tables import Tables
@@ -35,14 +35,13 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
     plan = make_plan(Declaration.from_json(custom_config["declaration"]))
     _check_inputs(inputs, plan)
     columns = read_columns(inputs, plan)
-    time = read_time(inputs, plan)
-    tables = _analyse(plan, columns, read_behaviours(inputs, plan), time)
+    tables = _analyse(plan, columns)
     variables = tft.make_and_track_object(lambda: TableVariables(tables), name="transform_tables")
-    lookup = Lookup(plan, tables, variables, columns.hashes, time)
+    lookup = Lookup(plan, tables, variables, columns.hashes, columns.time)
     outputs = {
         "domain": lookup.domain,
-        "day": tf.math.floordiv(time, DAY_MS),
-        "label": number(inputs[plan.label]),
+        "day": tf.math.floordiv(columns.time, DAY_MS),
+        "label": columns.label,
     }
     if plan.categorical:
         outputs["categorical"] = _categorical(plan, tables, lookup, columns)
@@ -64,10 +63,17 @@ def _check_inputs(inputs: Mapping[str, Raw], plan: Plan) -> None:
         raise InputError(f"the schema (.pbtxt) lacks the declared columns {', '.join(absent)}: add them")
 
 
-def _analyse(plan: Plan, columns: Columns, behaviours: tf.Tensor, time: tf.Tensor) -> Tables:
+def _analyse(plan: Plan, columns: Columns) -> Tables:
     """The tables, once Transform has computed them; placeholders of the right kind before."""
     (encoded,) = tft.experimental.ptransform_analyzer(
-        inputs=[columns.hashes, columns.integers, columns.texts, columns.numbers, behaviours, time],
+        inputs=[
+            columns.hashes,
+            columns.integers,
+            columns.texts,
+            columns.numbers[:, : len(plan.normalised) + len(plan.quantiles)],
+            columns.behaviours,
+            columns.time,
+        ],
         ptransform=AnalyseRows(plan),
         output_dtypes=[tf.uint8],
         output_shapes=[[None]],
@@ -117,17 +123,25 @@ def _placeholder(plan: Plan) -> Tables:
 
 def _categorical(plan: Plan, tables: Tables, lookup: Lookup, columns: Columns) -> tf.Tensor:
     ids = lookup.vocabulary_ids()
-    if plan.quantiles:
-        buckets = quantile_ids(tables.quantiles, columns.numbers[:, len(plan.normalised) :])
-        for index, (name, _) in enumerate(plan.quantiles):
-            ids[name] = buckets[:, index : index + 1]
-    return tf.concat([ids[name] for name, _ in plan.categorical], axis=1)
+    if not plan.quantiles:
+        return ids
+    first = len(plan.normalised)
+    values = columns.numbers[:, first : first + len(plan.quantiles)]
+    ids = tf.concat([ids, quantile_ids(tables.quantiles, values)], axis=1)
+    widths = {v.name: plan.sources[v.source].width for v in plan.vocabularies[1:]}
+    widths |= {name: 1 for name, _ in plan.quantiles}
+    starts = dict(zip(widths, np.cumsum([0, *widths.values()]), strict=False))
+    order = [starts[name] + place for name, _ in plan.categorical for place in range(widths[name])]
+    return tf.gather(ids, order, axis=1)
 
 
 def _numeric(plan: Plan, tables: Tables, columns: Columns) -> tf.Tensor:
-    scaled = (columns.numbers[:, : len(plan.normalised)] - tables.mean) / tables.deviation
-    scaled = tf.where(tf.math.is_nan(scaled), 0.0, scaled)
-    normalised = iter(tf.unstack(scaled, axis=1)) if plan.normalised else iter(())
-    plain = iter(tf.unstack(columns.plain, axis=1))
-    values = [next(plain) if treatment == "as_is" else next(normalised) for _, treatment in plan.numeric]
-    return tf.stack(values, axis=1)
+    normalised, plain = len(plan.normalised), len(plan.normalised) + len(plan.quantiles)
+    names = [name for name, _ in plan.normalised]
+    names += [name for name, treatment in plan.numeric if treatment == "as_is"]
+    columns_at = [*range(normalised), *range(plain, columns.numbers.shape[1])]
+    order = [names.index(name) for name, _ in plan.numeric]
+    mean = np.concatenate([tables.mean, np.zeros(len(names) - normalised, np.float32)])[order]
+    deviation = np.concatenate([tables.deviation, np.ones(len(names) - normalised, np.float32)])[order]
+    values = (tf.gather(columns.numbers, np.array(columns_at)[order], axis=1) - mean) / deviation
+    return tf.where(tf.math.is_nan(values), 0.0, values)

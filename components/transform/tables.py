@@ -159,6 +159,11 @@ def build_tables(plan: Plan, partials: Sequence[Partial]) -> Analysis:
         "domain_rows": vocabularies.domain_rows.tolist(),
         "behaviours": list(plan.behaviours),
         "average_keys": kept,
+        "average_scales": {
+            "centre": averages.overall[-1].tolist(),
+            "unit": averages.spread[-1].tolist(),
+            "count": shrinkage.count_scale.tolist(),
+        },
     }
     history = {
         "domains": np.array(domains, np.str_),

@@ -96,7 +96,10 @@ def write_split(folder: Path, files: Sequence[Iterable[bytes]]) -> None:
 
 
 def run_transform(
-    folder: Path, declared: Declaration, train: Sequence[Iterable[bytes]], evaluation: Sequence[Iterable[bytes]]
+    folder: Path,
+    declared: Declaration,
+    train: Sequence[Iterable[bytes]],
+    evaluation: Sequence[Iterable[bytes]],
 ) -> Path:
     """Runs Transform as the pipeline does. Returns the folder of the `transform_graph` artifact."""
     examples = standard_artifacts.Examples()

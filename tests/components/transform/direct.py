@@ -1,0 +1,94 @@
+"""The analysis and the lookups without Beam or TFT, so that properties can be tried on many small inputs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.dataset.declaration import Declaration
+from components.transform import collect
+from components.transform.columns import Raw, read_columns
+from components.transform.lookup import Lookup, TableVariables
+from components.transform.plan import Plan, make_plan
+from components.transform.tables import Analysis, build_tables
+from tests.components.transform.helpers import Row
+
+_DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
+
+
+def inputs_of(declared: Declaration, rows: Sequence[Row]) -> dict[str, Raw]:
+    """Rows as the sparse tensors that TFT hands over."""
+    inputs = {}
+    for name, type_ in declared.example_columns().items():
+        indices, values, width = [], [], 0
+        for number, row in enumerate(rows):
+            value = row.get(name)
+            listed = [] if value is None else list(value) if isinstance(value, list) else [value]
+            indices += [[number, place] for place in range(len(listed))]
+            values += listed
+            width = max(width, len(listed))
+        inputs[name] = tf.SparseTensor(
+            tf.constant(indices, tf.int64, shape=[len(indices), 2]),
+            tf.constant(values, _DTYPES[type_], shape=[len(values)]),
+            [len(rows), width],
+        )
+    return inputs
+
+
+def block_of(declared: Declaration, plan: Plan, rows: Sequence[Row]) -> collect.Block:
+    """Rows as the analyser gets them."""
+    columns = read_columns(inputs_of(declared, rows), plan)
+    analysed = len(plan.normalised) + len(plan.quantiles)
+    tensors = [columns.hashes, columns.integers, columns.texts, columns.numbers[:, :analysed]]
+    tensors += [columns.behaviours, columns.time]
+    return tuple(tensor.numpy() for tensor in tensors)
+
+
+def analyse_block(plan: Plan, block: collect.Block, cuts: Sequence[int] = ()) -> Analysis:
+    """The analysis of a block that is cut into bundles at the row numbers `cuts`."""
+    merged: dict[tuple[str, int, int], list[collect.Partial]] = {}
+    edges = [0, *sorted(cuts), len(block[-1])]
+    combine = collect.MergePartials()
+    for start, end in itertools.pairwise(edges):
+        reducer = collect.ReduceRows(plan)
+        reducer.start_bundle()
+        emitted = []
+        if end > start:
+            emitted += reducer.process(tuple(column[start:end] for column in block))
+        emitted += [windowed.value for windowed in reducer.finish_bundle()]
+        for key, partial in emitted:
+            merged[key] = combine.add_input(merged.get(key, []), partial)
+    partials = [collect.prune(plan, combine.extract_output(found)) for found in merged.values()]
+    return build_tables(plan, partials)
+
+
+def analyse(declared: Declaration, rows: Sequence[Row]) -> Analysis:
+    """The analysis of training rows."""
+    plan = make_plan(declared)
+    return analyse_block(plan, block_of(declared, plan, rows))
+
+
+def look_up(declared: Declaration, analysis: Analysis, rows: Sequence[Row], *, now: bool = False) -> Lookup:
+    """Looks rows up; with `now` as a server does, without their time."""
+    plan = make_plan(declared)
+    columns = read_columns(inputs_of(declared, rows), plan)
+    time = tf.fill(tf.shape(columns.time), tf.constant(-1, tf.int64)) if now else columns.time
+    return Lookup(plan, analysis.tables, TableVariables(analysis.tables), columns.hashes, time)
+
+
+def averages(
+    declared: Declaration, analysis: Analysis, rows: Sequence[Row], *, now: bool = False
+) -> dict[str, np.ndarray]:
+    """The columns of `averages` by name."""
+    values, _ = look_up(declared, analysis, rows, now=now).averages()
+    return dict(zip(make_plan(declared).average_names, values.numpy().T, strict=True))
+
+
+def with_settings(declared: Declaration, **settings: Any) -> Declaration:
+    """The declaration with other settings of its moving averages."""
+    section = declared.moving_average.model_copy(update=settings)
+    return declared.model_copy(update={"moving_average": section})

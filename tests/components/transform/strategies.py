@@ -1,0 +1,50 @@
+"""Hypothesis strategies for small impression logs: gaps, one-row domains, missing values, repeated keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.components.transform.helpers import declaration
+
+DAY = 86_400_000
+KEYS = [["user"], ["item"], ["user", "domain"], ["tag"], ["tag", "user"]]
+CHAINS = {
+    "user": [["user"]],
+    "item": [["item"]],
+    "user_x_domain": [["user", "tab"], ["user"]],
+    "tag": [["tag"]],
+    "tag_x_user": [["tag", "user"], ["user"]],
+}
+DECAY = 0.8
+STRENGTH = 3.0
+DECLARED = declaration(
+    moving_average={"keys": KEYS, "decay": DECAY, "prior_strength": STRENGTH, "history": True}
+)
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Sometimes missing."""
+    return st.one_of(st.none(), values)
+
+
+def row() -> st.SearchStrategy[dict[str, Any]]:
+    """One impression. The tags of a row differ from each other."""
+    return st.fixed_dictionaries(
+        {
+            "tab": st.integers(0, 3),
+            "user": maybe(st.integers(0, 3)),
+            "item": maybe(st.sampled_from(["a", "b", ""]).map(lambda text: text or None)),
+            "tag": st.lists(st.sampled_from(["x", "y", "z"]), max_size=3, unique=True),
+            "local_time_ms": st.integers(0, 9 * DAY - 1),
+            "behaviour.click": st.integers(0, 1).map(float),
+            "behaviour.like": maybe(st.sampled_from([0.0, 0.25, 2.0])),
+            "click": st.integers(0, 1),
+        }
+    )
+
+
+def log(max_size: int = 25) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """A log with at least one row."""
+    return st.lists(row(), min_size=1, max_size=max_size)

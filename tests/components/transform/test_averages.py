@@ -1,0 +1,133 @@
+"""Every moving average against the row-by-row oracle, as of any row and in serving, and for any bundling and order."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.transform.plan import make_plan
+from tests.components.transform import direct, oracle
+from tests.components.transform.strategies import CHAINS, DAY, DECAY, DECLARED, STRENGTH, log, row
+
+BEHAVIOURS = ("click", "like")
+
+
+def expected(
+    train: list[dict[str, Any]], one: dict[str, Any], before: float, key: str, behaviour: str
+) -> float:
+    """A standardised average as of bucket `before`."""
+    value = oracle.estimate(
+        train,
+        CHAINS.get(key, []),
+        one,
+        before,
+        behaviour,
+        domain="tab",
+        strength=STRENGTH,
+        decay=DECAY,
+        bucket_ms=DAY,
+    )
+    centre = oracle.overall(train, "tab", behaviour, before, DECAY, DAY)
+    return (value - centre) / oracle.spread(train, "tab", behaviour, before, DAY)
+
+
+@settings(max_examples=25, deadline=None)
+@given(train=log(), others=st.lists(row(), max_size=3), now=st.booleans())
+def test_every_average_equals_the_oracle(
+    train: list[dict[str, Any]], others: list[dict[str, Any]], now: bool
+) -> None:
+    analysis = direct.analyse(DECLARED, train)
+    # A domain, a user and an item never seen in training are among the rows that are looked up.
+    rows = [
+        *train[:6],
+        *others,
+        {"tab": 77, "user": 99, "item": "new", "tag": ["new"], "local_time_ms": 5 * DAY},
+    ]
+    found = direct.averages(DECLARED, analysis, rows, now=now)
+    for number, one in enumerate(rows):
+        before = math.inf if now else oracle.bucket_of(one, DAY)
+        for key in ("domain", *CHAINS):
+            for behaviour in BEHAVIOURS:
+                assert found[f"{key}.{behaviour}"][number] == pytest.approx(
+                    expected(train, one, before, key, behaviour), abs=2e-4
+                ), (key, behaviour, one)
+        known = any(r["tab"] == one["tab"] and oracle.bucket_of(r, DAY) < before for r in train)
+        assert found["domain.known"][number] == float(known)
+
+
+@settings(max_examples=15, deadline=None)
+@given(train=log())
+def test_counts_are_decayed_impressions(train: list[dict[str, Any]]) -> None:
+    analysis = direct.analyse(DECLARED, train)
+    found = direct.averages(DECLARED, analysis, train)
+    scales = dict(zip([k.name for k in make_plan(DECLARED).keys], analysis.tables.count_scale, strict=True))
+    for number, one in enumerate(train):
+        for key, chain in CHAINS.items():
+            *_, rows = oracle.decayed(train, chain[0], one, oracle.bucket_of(one, DAY), DECAY, DAY, "click")
+            assert found[f"{key}.count"][number] * scales[key] == pytest.approx(math.log1p(rows), abs=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(train=log(), now=st.booleans())
+def test_history_holds_the_user_in_every_domain(train: list[dict[str, Any]], now: bool) -> None:
+    analysis = direct.analyse(DECLARED, train)
+    _, history = direct.look_up(DECLARED, analysis, train[:4], now=now).averages()
+    domains = [int(text) for text in analysis.summary["domains"]]
+    names = make_plan(DECLARED).history_names
+    assert names == ("user.click", "user.like", "user.count")
+    values = history.numpy().reshape(-1, len(domains), len(names))
+    for number, one in enumerate(train[:4]):
+        before = math.inf if now else oracle.bucket_of(one, DAY)
+        for place, domain in enumerate(domains):
+            elsewhere = {**one, "tab": domain}
+            for column, behaviour in enumerate(BEHAVIOURS):
+                assert values[number, place, column] == pytest.approx(
+                    expected(train, elsewhere, before, "user_x_domain", behaviour), abs=2e-4
+                )
+
+
+@settings(max_examples=20, deadline=None)
+@given(train=log(40), data=st.data())
+def test_tables_do_not_depend_on_bundles_and_order(train: list[dict[str, Any]], data: st.DataObject) -> None:
+    plan = make_plan(DECLARED)
+    block = direct.block_of(DECLARED, plan, train)
+    order = np.array(data.draw(st.permutations(range(len(train)))))
+    cuts = data.draw(st.lists(st.integers(0, len(train)), max_size=20))
+    whole = direct.analyse_block(plan, block)
+    parts = direct.analyse_block(plan, tuple(column[order] for column in block), cuts)
+    for name, value in vars(whole.tables).items():
+        if name == "assets":
+            continue
+        np.testing.assert_allclose(getattr(parts.tables, name), value, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert parts.summary["domains"] == whole.summary["domains"]
+    assert sorted(parts.vocabulary) == sorted(whole.vocabulary)
+
+
+def test_largest_domain_comes_first() -> None:
+    train = [{"tab": tab, "local_time_ms": 0, "behaviour.click": 1.0} for tab in (5, 7, 7, 7, 5, 9)]
+    analysis = direct.analyse(DECLARED, train)
+    assert analysis.summary["domains"] == ["7", "5", "9"]
+    assert analysis.summary["domain_rows"] == [3, 2, 1]
+    unseen = [{"tab": 5}, {"tab": 1234}, {}]
+    assert direct.look_up(DECLARED, analysis, unseen).domain.numpy().tolist() == [1, 0, 0]
+
+
+def test_small_tables_keep_the_heaviest_keys_and_say_so() -> None:
+    declared = direct.with_settings(DECLARED, max_keys=2, keys=[["user"]], history=False)
+    train = [
+        {"tab": 1, "user": user, "local_time_ms": DAY * (n % 3), "behaviour.click": 1.0}
+        for user, rows in {10: 5, 11: 1, 12: 3, 13: 1}.items()
+        for n in range(rows)
+    ]
+    train.append({"tab": 1, "local_time_ms": 0, "behaviour.click": 0.0})
+    analysis = direct.analyse(declared, train)
+    (entry,) = analysis.summary["average_keys"]
+    assert (entry["values"], entry["dropped_values"], entry["dropped_rows"]) == (2, 2, 2)
+    found = direct.averages(declared, analysis, [{"tab": 1, "user": u} for u in (10, 11, 12, 13)], now=True)
+    assert (found["user.count"] > 0).tolist() == [True, False, True, False]
+    assert found["user.click"][1] == pytest.approx(found["domain.click"][1], abs=1e-5)

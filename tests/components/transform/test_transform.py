@@ -1,0 +1,274 @@
+"""TFX's Transform with this preprocessing_fn: treatments by hand, frozen evaluation state, serving without labels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.dataset.declaration import Declaration
+from components.errors import InputError
+from components.transform import overrides
+from components.transform.history import read_domain_history
+from components.transform.layout import asset_path, read_layout, read_summary
+from components.transform.preprocessing import preprocessing_fn
+from models.features import CategoricalFeature
+from tests.components.transform import direct, helpers, oracle
+from tests.components.transform.strategies import DAY
+
+DECLARED = helpers.declaration(
+    moving_average={
+        "keys": [["user"], ["user", "domain"], ["tag", "user"]],
+        "decay": 0.7,
+        "prior_strength": 2.0,
+        "history": True,
+    }
+)
+USERS = [1, 1, 1, 2, 2, 3, 3, 4, 4, 5, None, 1]
+TRAIN: list[dict[str, Any]] = [
+    {
+        "tab": 1 if n % 3 else 8,
+        "user": user,
+        "item": "ab"[n % 2],
+        "tag": [["x", "y"], ["y"], []][n % 3],
+        "age": None if n == 4 else float(n),
+        "fans": float(n * n) if n else None,
+        "height": None if n == 2 else float(n),
+        "share": None if n == 3 else n / 10,
+        "click": n % 2,
+        "like": n % 3 // 2,
+        "behaviour.click": float(n % 2),
+        "behaviour.like": None if n == 7 else float(n % 3 // 2),
+        "local_time_ms": (19_000 + n // 3) * DAY + n,
+    }
+    for n, user in enumerate(USERS)
+]
+EVALUATION = [
+    {**TRAIN[n], "local_time_ms": (19_010 + n) * DAY, "behaviour.click": 1.0, "click": 1, "item": item}
+    for n, item in enumerate(["a", "unheard of", None])
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of Transform; the training rows lie in two files."""
+    folder = tmp_path_factory.mktemp("transform")
+    types = DECLARED.example_columns()
+    train = [helpers.encode(row, types) for row in TRAIN]
+    evaluation = [helpers.encode(row, types) for row in EVALUATION]
+    helpers.run_transform(folder, DECLARED, [train[:7], train[7:]], [evaluation])
+    return folder
+
+
+def by_row(run: Path, split: str, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Transformed rows in the order of `rows`: files may come in any order, so rows are found by their content."""
+    found = helpers.read_split(run, split)
+    layout = read_layout(run / "graph", DECLARED)
+    share = found["numeric"][:, layout.numeric.index("share")]
+    wanted = np.array([row["share"] or 0.0 for row in rows])
+    day = np.array([row["local_time_ms"] // DAY for row in rows])
+    order = [
+        int(np.argmin(np.abs(share - w) + (found["day"].ravel() != d) * 9))
+        for w, d in zip(wanted, day, strict=True)
+    ]
+    assert sorted(order) == list(range(len(rows)))
+    return {name: values[order] for name, values in found.items()}
+
+
+def test_layout(run: Path) -> None:
+    layout = read_layout(run / "graph", DECLARED)
+    assert layout.categorical == (
+        CategoricalFeature("tab", 1 + 2 + 1),
+        # Users 1 to 4 are seen often enough (3, 2, 2, 2 times), three are kept, two buckets are for others.
+        CategoricalFeature("user", 1 + 3 + 2),
+        CategoricalFeature("item", 1 + 2 + 1),
+        CategoricalFeature("tag", 1 + 2 + 1, 3),
+        CategoricalFeature("height", 1 + 4),
+    )
+    assert layout.numeric == ("age", "fans", "share")
+    assert layout.domains == ("1", "8")
+    assert layout.domain_rows == (8, 4)
+    assert (layout.user, layout.item, layout.author) == ("user", "item", None)
+    assert layout.averages[:3] == ("domain.click", "domain.like", "domain.known")
+    assert layout.averages[-3:] == ("tag_x_user.click", "tag_x_user.like", "tag_x_user.count")
+    assert layout.history == ("user.click", "user.like", "user.count")
+    spec = tft.TFTransformOutput(str(run / "graph")).transformed_feature_spec()
+    assert spec["history"].shape == [2 * 3]
+    assert spec["categorical"].shape == [7]
+
+
+def test_treatments_by_hand(run: Path) -> None:
+    rows = by_row(run, "train", TRAIN)
+    ids, numeric = rows["categorical"], rows["numeric"]
+    assert ids[:, 0].tolist() == [1 if row["tab"] == 1 else 2 for row in TRAIN]
+    user = dict(zip(USERS, ids[:, 1].tolist(), strict=True))
+    assert user[None] == 0
+    assert user[1] == 1
+    assert sorted(user[n] for n in (2, 3, 4))[:2] == [2, 3]
+    assert user[5] in (4, 5)
+    # Tags: "y" is in twice as many rows as "x"; unused places are 0.
+    assert ids[0, 3:6].tolist() == [2, 1, 0]
+    assert ids[1, 3:6].tolist() == [1, 0, 0]
+    assert ids[2, 3:6].tolist() == [0, 0, 0]
+    heights = np.array([row["height"] for row in TRAIN if row["height"] is not None])
+    cuts = np.quantile(heights, [0.25, 0.5, 0.75])
+    expected = [0 if r["height"] is None else 1 + np.searchsorted(cuts, r["height"], "right") for r in TRAIN]
+    assert ids[:, 6].tolist() == expected
+    ages = np.array([np.nan if row["age"] is None else row["age"] for row in TRAIN])
+    fans = np.array([np.nan if row["fans"] is None else np.log1p(row["fans"]) for row in TRAIN])
+    for column, raw in ((0, ages), (1, fans)):
+        scaled = (raw - np.nanmean(raw)) / np.nanstd(raw)
+        np.testing.assert_allclose(numeric[:, column], np.nan_to_num(scaled), atol=1e-5)
+    np.testing.assert_allclose(numeric[:, 2], [row["share"] or 0.0 for row in TRAIN], rtol=1e-6)
+    assert rows["label"].ravel().tolist() == [row["click"] for row in TRAIN]
+    assert rows["domain"].ravel().tolist() == [0 if row["tab"] == 1 else 1 for row in TRAIN]
+
+
+def test_averages_equal_the_oracle_and_evaluation_sees_the_last_state(run: Path) -> None:
+    layout = read_layout(run / "graph", DECLARED)
+    for split, rows in (("train", TRAIN), ("eval", EVALUATION)):
+        found = by_row(run, split, rows)["averages"]
+        for number, one in enumerate(rows):
+            before = oracle.bucket_of(one, DAY)
+            for behaviour in ("click", "like"):
+                value = oracle.estimate(
+                    TRAIN,
+                    [["user", "tab"], ["user"]],
+                    one,
+                    before,
+                    behaviour,
+                    domain="tab",
+                    strength=2.0,
+                    decay=0.7,
+                    bucket_ms=DAY,
+                )
+                centre = oracle.overall(TRAIN, "tab", behaviour, before, 0.7, DAY)
+                value = (value - centre) / oracle.spread(TRAIN, "tab", behaviour, before, DAY)
+                column = layout.averages.index(f"user_x_domain.{behaviour}")
+                assert found[number, column] == pytest.approx(value, abs=1e-4)
+
+
+def test_unknown_and_missing_values_in_evaluation(run: Path) -> None:
+    ids = by_row(run, "eval", EVALUATION)["categorical"][:, 2]
+    assert ids[0] in (1, 2)
+    assert ids[1] == 3
+    assert ids[2] == 0
+
+
+def test_domain_history_is_readable(run: Path) -> None:
+    history = read_domain_history(run / "graph")
+    assert history.domains == ("1", "8")
+    assert history.behaviours == ("click", "like")
+    assert [str(bucket.date()) for bucket in history.buckets][:2] == ["2022-01-08", "2022-01-09"]
+    assert history.averages.shape == (2, 4, 2)
+    assert history.rows.sum() == len(TRAIN)
+    for place, domain in enumerate((1, 8)):
+        for at in range(4):
+            state = oracle.domain_state(TRAIN, "tab", domain, "click", 19_001 + at, 0.7, DAY)
+            assert history.averages[place, at, 0] == pytest.approx(state, abs=1e-6)
+
+
+def test_vocabulary_is_readable(run: Path) -> None:
+    lines = Path(asset_path(run / "graph", "vocabulary.csv")).read_text().splitlines()
+    assert lines[0] == "feature,id,count,value"
+    assert "tab,1,8,1" in lines
+    assert "item,1,6,a" in lines or "item,2,6,a" in lines
+    assert sum(line.startswith("user,") for line in lines) == 3
+
+
+_SERVE = """
+import json, sys
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1])
+out = served.predict(tab=tf.constant([1, 8, 77], tf.int64), user=tf.constant([1, 5, 123], tf.int64))
+print(json.dumps({name: value.numpy().tolist() for name, value in out.items()}))
+"""
+
+
+def test_serving_needs_only_features_and_sees_the_last_state(run: Path, tmp_path: Path) -> None:
+    output = tft.TFTransformOutput(str(run / "graph"))
+
+    class Served(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = output.transform_features_layer()
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name=name) for name in ("tab", "user")])
+        def predict(self, tab: tf.Tensor, user: tf.Tensor) -> dict[str, tf.Tensor]:
+            empty = {
+                name: tf.io.parse_example(tf.fill(tf.shape(tab), ""), {name: spec})[name]
+                for name, spec in output.raw_feature_spec().items()
+                if name in DECLARED.features
+            }
+            time = tf.fill(tf.shape(tab), tf.constant(-1, tf.int64))
+            given = {"tab": tab, "user": user, "local_time_ms": time}
+            return self.layer(
+                empty | {name: tf.sparse.from_dense(value[:, None]) for name, value in given.items()}
+            )
+
+    served = Served()
+    tf.saved_model.save(served, str(tmp_path / "served"))
+    text = subprocess.run(
+        [sys.executable, "-c", _SERVE, str(tmp_path / "served")], check=True, capture_output=True, text=True
+    ).stdout
+    answer = json.loads(text.splitlines()[-1])
+    assert {"label"}.isdisjoint(answer)
+    assert answer["domain"] == [0, 1, 0]
+    now = [{"tab": 1, "user": 1}, {"tab": 8, "user": 5}, {"tab": 77, "user": 123}]
+    analysis = direct.analyse(DECLARED, TRAIN)
+    lookup = direct.look_up(DECLARED, analysis, now, now=True)
+    averages, history = lookup.averages()
+    np.testing.assert_allclose(answer["averages"], averages, atol=1e-5)
+    np.testing.assert_allclose(answer["history"], history, atol=1e-5)
+
+
+def test_given_averages_win(run: Path) -> None:
+    inputs = overrides.AverageInputs(run / "graph", DECLARED)
+    layout = read_layout(run / "graph", DECLARED)
+    assert inputs.names == tuple(f"average.{name}" for name in layout.averages)
+    analysis = direct.analyse(DECLARED, TRAIN)
+    table, _ = direct.look_up(DECLARED, analysis, [{"tab": 1, "user": 1}] * 2, now=True).averages()
+    tables, last = analysis.tables, len(analysis.tables.buckets)
+    state = {
+        "average.user.click": tf.constant([0.75, np.nan]),
+        "average.user.count": tf.constant([np.nan, 9.0]),
+    }
+    found = inputs.apply(table, state).numpy()
+    expected = table.numpy().copy()
+    click, count = layout.averages.index("user.click"), layout.averages.index("user.count")
+    expected[0, click] = (0.75 - tables.overall[last, 0]) / tables.spread[last, 0]
+    expected[1, count] = np.log1p(9.0) / tables.count_scale[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert inputs.apply(table, {}) is table
+    with pytest.raises(ValueError, match="unknown averages"):
+        inputs.apply(table, {"average.nobody.click": tf.constant([1.0, 1.0])})
+
+
+def test_summary_says_what_was_kept(run: Path) -> None:
+    entries = read_summary(run / "graph")["average_keys"]
+    assert [entry["key"] for entry in entries] == ["user", "user_x_domain", "tag_x_user"]
+    assert [entry["values"] for entry in entries] == [5, 8, 7]
+    assert all(entry["dropped_values"] == 0 for entry in entries)
+    assert entries[0]["strength"] == {"click": 2.0, "like": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eval_state": "daily"}, "eval_state"),
+        ({"keys": [["tag", "tags"]]}, "joins the lists"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    declared: Declaration = DECLARED
+    features = {**declared.features, "tags": declared.features["tag"]}
+    declared = direct.with_settings(declared.model_copy(update={"features": features}), **settings)
+    with pytest.raises(InputError, match=message):
+        preprocessing_fn(direct.inputs_of(declared, TRAIN), {"declaration": declared.to_json()})
