@@ -93,10 +93,11 @@ class RowStore:
     def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Model inputs of the rows at `indices`, int (...,): arrays (..., shape of a row) by name."""
         at = indices if self._rows is None else self._rows[indices]
-        return {
-            name: np.asarray(self._columns[name][at]).reshape((*np.shape(indices), *shape))
-            for name, shape in self._layout.row_shapes().items()
-        }
+        rows = {}
+        for name, shape in self._layout.row_shapes().items():
+            values = np.asarray(self._columns[name][at]).reshape((*np.shape(indices), *shape))
+            rows[name] = values.astype(np.int64) if name == "categorical" else values
+        return rows
 
 
 def decode(

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
-from models.training import TrainingProgress, TrainingResult, train
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import progress
 from components.dataset.declaration import Declaration
-from components.errors import InputError
+from components.errors import GateError, InputError
 from components.trainer import export, row_store
 from components.trainer.integration import integration_weights
 from components.transform.layout import read_layout
 from models.registry import build_model
+from models.training import DivergedError, EpochRecord, TrainingResult, train
 
 TRAINING_FACTS = "training.json"
 
@@ -49,18 +49,19 @@ def run_fn(fn_args: FnArgs) -> None:
             lambda done: progress.report(progress.Progress("reading rows", done)),
         )
         train_rows, validation_rows = split_validation(rows, declaration.split.validation_days)
-        tf.keras.utils.set_random_seed(declaration.seed)
-        model = build_model(layout, declaration.model)
-        result = train(
-            model,
-            train_rows,
-            validation_rows,
-            declaration.training,
-            seed=declaration.seed,
-            checkpoint_dir=work / "checkpoints",
-            log_dir=Path(fn_args.model_run_dir),
-            progress=_report,
-        )
+        model = build_model(layout, declaration.model, seed=declaration.seed)
+        try:
+            result = train(
+                model,
+                train_rows,
+                validation_rows,
+                declaration.training.model_copy(update={"seed": declaration.seed}),
+                checkpoint_dir=work / "checkpoints",
+                log_dir=Path(fn_args.model_run_dir),
+                progress=_Reporter(declaration.training.epochs),
+            )
+        except DivergedError as error:
+            raise GateError(str(error)) from error
         served = export.ServedModel(model, transform_output, layout, declaration)
         export.save(served, Path(fn_args.serving_model_dir))
         facts = _facts(declaration, model, result, train_rows, validation_rows)
@@ -92,8 +93,25 @@ def split_validation(
     return rows.where(~validates), rows.where(validates)
 
 
-def _report(training: TrainingProgress) -> None:
-    progress.report(progress.Progress("training", training.done, training.total, "rows", training.note))
+class _Reporter:
+    """Hands the training loop's progress on to whoever watches the run."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._finished = 0
+        self._validated = ""
+
+    def on_step(self, rows_done: int, rows_total: int, loss: float) -> None:
+        """Some steps are done."""
+        step = f"training, epoch {self._finished + 1} of at most {self._epochs}"
+        note = f"loss {loss:.4f}{self._validated}"
+        progress.report(progress.Progress(step, rows_done, rows_total, "rows", note))
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """An epoch is done."""
+        self._finished = record.epoch if record.phase == "fit" else record.epoch + self._finished
+        if record.average_auc is not None:
+            self._validated = f", validation average AUC {record.average_auc:.4f}"
 
 
 def _facts(
