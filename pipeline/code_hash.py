@@ -22,6 +22,9 @@ _SOURCES: dict[str, tuple[str, ...]] = {
 }
 
 
+COMPONENTS = tuple(_SOURCES)
+
+
 @functools.cache
 def code_hash(component: str) -> str:
     """Hash of the Python files that a component runs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import platform
@@ -9,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from absl import logging as absl_logging
-from components.evaluator.results import read_evaluation
 from rich.console import Console
 from tfx.orchestration import metadata
 from tfx.utils import path_utils
@@ -17,11 +17,13 @@ from tfx.utils import path_utils
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
+from components.evaluator.results import read_evaluation
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
 from components.trainer.run_fn import TRAINING_FACTS
 from components.transform.history import read_domain_history
+from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.create import PipelineSettings, create_pipeline
 from pipeline.events import NodeRun
 from pipeline.layout import RunLayout
@@ -54,11 +56,12 @@ def execute(
     console.print(
         f"[bold]{declaration.name}[/]: {data} → {declaration.model.name} → {serving}", highlight=False
     )
+    fingerprint = data_fingerprint(declaration, str(data))
     pipeline = create_pipeline(
         PipelineSettings(
             declaration=declaration,
             data_dir=str(data),
-            data_fingerprint=data_fingerprint(declaration, str(data)),
+            data_fingerprint=fingerprint,
             schema_file=str(copy_schema(declaration, layout)),
             pipeline_root=str(layout.artifacts),
             serving_dir=str(serving),
@@ -70,7 +73,8 @@ def execute(
     with RunDisplay(console) as display, progress.listening(display.progress):
         runner = LocalRunner(display.node)
         runner.run(pipeline)
-    summary = summarise(request, declaration, data, serving, runner.runs)
+    hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
+    summary = summarise(request, declaration, data, serving, runner.runs, hashes)
     layout.summary.write_text(summary.model_dump_json(indent=1))
     write_metrics(summary, layout.metrics)
     write_report(summary, layout.report)
@@ -80,7 +84,12 @@ def execute(
 
 
 def summarise(
-    request: RunRequest, declaration: Declaration, data: Path, serving: Path, runs: dict[str, NodeRun]
+    request: RunRequest,
+    declaration: Declaration,
+    data: Path,
+    serving: Path,
+    runs: dict[str, NodeRun],
+    hashes: dict[str, str],
 ) -> RunSummary:
     """Everything a report says of a run, read from the artifacts of its components."""
     ingest = json.loads((runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text())
@@ -106,7 +115,10 @@ def summarise(
         parameters=training["parameters"],
         moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
         integration=training["integration"],
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        hashes=hashes,
         seconds={title(run.node): round(run.seconds, 3) for run in runs.values()},
+        cpu_seconds={title(run.node): round(run.cpu_seconds, 3) for run in runs.values()},
         cached=[title(run.node) for run in runs.values() if run.cached],
         blessed=not reasons,
         reasons=reasons,
