@@ -1,0 +1,133 @@
+"""Predictions for the rows of a file: what is behind `dfei predict`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from components.errors import InputError
+from pipeline.client import Which
+from pipeline.predict.columns import check_signature, to_inputs
+from pipeline.predict.rows import Chunk, Format, Source
+from pipeline.predict.targets import Target, open_target
+from pipeline.predict.writers import Writer, output_format
+
+__all__ = ["Prediction", "PredictionProgress", "predict_rows"]
+
+
+@dataclass(frozen=True)
+class PredictionProgress:
+    """How far it is: rows written, and the share of the source that is read (`None` where that is not known)."""
+
+    rows: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was done.
+
+    Attributes:
+      rows: rows with predictions.
+      model: who predicted.
+      missing: inputs of the signature that the source has no column for; they were sent as missing.
+    """
+
+    rows: int
+    model: str
+    missing: tuple[str, ...]
+
+
+def predict_rows(
+    source: Path | None,
+    *,
+    url: str | None = None,
+    model_dir: Path | None = None,
+    model: str | None = None,
+    version: int | None = None,
+    label: str | None = None,
+    signature: str = "serving_default",
+    output: Path | None = None,
+    input_format: Format | None = None,
+    format: Format | None = None,
+    batch_size: int = 512,
+    parallel: int = 4,
+    timeout: float = 30.0,
+    progress: Callable[[PredictionProgress], None] = lambda progress: None,
+) -> Prediction:
+    """Asks for a prediction for every row of a source and writes rows and predictions, in order, as they come.
+
+    Rows go through a batch at a time: memory does not depend on the size of the source.
+
+    Args:
+      source: a CSV, JSON (lines, an array, or `{"instances": [...]}`) or Parquet file; `None` for standard input.
+      url: a server, see `open_target`.
+      model_dir: or a pushed model.
+      model: the model's name on the server.
+      version: of the model on the server; the latest where it is `None`.
+      label: or the label of the version.
+      signature: what to ask; one that takes one value per row.
+      output: the file to write; `None` for standard output.
+      input_format: of the source, where its suffix does not say.
+      format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others.
+      batch_size: rows of a request.
+      parallel: requests at the same time, to a server.
+      timeout: seconds for a request with its retries.
+      progress: told after each batch.
+
+    Raises:
+      InputError: a file, a value, the address or the signature is wrong, or the server does not answer.
+    """
+    if version is not None and label is not None:
+        raise InputError("name a version or a label, not both")
+    read = Source(source, input_format)
+    kind = output_format(output, read.kind, format)
+    with open_target(
+        url, model_dir, model=model, which=Which(version, label), timeout=timeout, parallel=parallel
+    ) as target:
+        if signature not in target.signatures:
+            raise InputError(
+                f"{target.name} has no signature {signature!r}; there are {', '.join(sorted(target.signatures))}"
+            )
+        asked = target.signatures[signature]
+        check_signature(signature, asked)
+        rows, seen = 0, set[str]()
+        with Writer(output, kind) as writer:
+            for chunk, outputs in _answers(read, target, signature, batch_size):
+                writer.write(chunk, outputs)
+                rows += len(chunk.rows)
+                seen.update(name for row in chunk.rows for name in row)
+                progress(PredictionProgress(rows, read.share_read))
+        return Prediction(rows, target.name, tuple(sorted(asked.inputs.keys() - seen)) if rows else ())
+
+
+def _answers(
+    source: Source, target: Target, signature: str, batch_size: int
+) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
+    """Chunks with their outputs, in order, some requests ahead of the one that is waited for."""
+    inputs = target.signatures[signature].inputs
+    waiting: deque[tuple[Chunk, Future[dict[str, np.ndarray]]]] = deque()
+    with ThreadPoolExecutor(target.parallel) as pool:
+        try:
+            for number, chunk in enumerate(source.chunks(batch_size)):
+                if number == 0 and not any(name in row for row in chunk.rows for name in inputs):
+                    raise InputError(
+                        f"{source.name}: none of its columns is an input of {signature!r}; "
+                        f"it takes {', '.join(sorted(inputs))}"
+                    )
+                tensors = to_inputs(chunk, inputs, source.name)
+                waiting.append((chunk, pool.submit(target.predict, tensors, signature)))
+                if len(waiting) > target.parallel:
+                    first, answer = waiting.popleft()
+                    yield first, answer.result()
+            while waiting:
+                first, answer = waiting.popleft()
+                yield first, answer.result()
+        finally:
+            for _, answer in waiting:
+                answer.cancel()

@@ -1,0 +1,117 @@
+"""Rows as the tensors that a signature takes.
+
+A value that is missing - no such column, an empty cell, `null` - is sent as the exported models understand it: NaN
+for a float, the empty string for text, -1 for an integer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from components.errors import InputError
+from pipeline.client import tensors
+from pipeline.client.base import Signature, TensorSpec
+from pipeline.predict.rows import Chunk
+
+LIST_SEPARATOR = ","
+_TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
+
+
+def check_signature(name: str, signature: Signature) -> None:
+    """Checks that a signature takes one value per row and input.
+
+    Raises:
+      InputError: it takes something else.
+    """
+    for key, spec in signature.inputs.items():
+        if spec.shape is None or len(spec.shape) != 1:
+            raise InputError(
+                f"signature {name!r} takes {key!r} in the shape {spec.shape}, not one value per row; "
+                "ask it with the Python client, curl or grpcurl (docs/serving.md)"
+            )
+
+
+def to_inputs(chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str) -> dict[str, np.ndarray]:
+    """The tensors (rows,) of a signature.
+
+    Args:
+      chunk: rows; columns that are no inputs are passed over.
+      inputs: of the signature.
+      source: the file's name, for errors.
+
+    Raises:
+      InputError: a value is not of the input's type; with file, line and column.
+    """
+    return {name: _column(chunk, name, spec.dtype, source) for name, spec in inputs.items()}
+
+
+def _column(chunk: Chunk, name: str, code: int, source: str) -> np.ndarray:
+    dtype = tensors.DTYPES[code]
+    read = _READERS["i" if dtype.kind == "u" else dtype.kind]
+    values = []
+    for row, place in zip(chunk.rows, chunk.places, strict=True):
+        value = row.get(name)
+        try:
+            values.append(read(value))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InputError(
+                f"{source}, {place}, column {name!r}: expected {tensors.dtype_name(code)}, got {value!r:.60}"
+            ) from error
+    if dtype.kind == "O":
+        return np.fromiter(values, object, len(values))
+    try:
+        return np.array(values, dtype)
+    except OverflowError as error:
+        raise InputError(
+            f"{source}, {chunk.places[0]} and after, column {name!r}: a value does not fit {tensors.dtype_name(code)}"
+        ) from error
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _integer(value: Any) -> int:
+    if _is_missing(value):
+        return -1
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            value = float(value)
+    number = int(value)
+    if number != value:
+        raise ValueError(value)
+    return number
+
+
+def _float(value: Any) -> float:
+    return math.nan if _is_missing(value) else float(value)
+
+
+def _text(value: Any) -> bytes:
+    if _is_missing(value):
+        return b""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, (list, tuple)):
+        return LIST_SEPARATOR.encode().join(_text(item) for item in value)
+    if isinstance(value, dict):
+        raise TypeError(value)
+    return str(value).encode()
+
+
+def _boolean(value: Any) -> bool:
+    if _is_missing(value):
+        return False
+    text = str(value).lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError(value)
+    return text in _TRUE
+
+
+_READERS: dict[str, Any] = {"i": _integer, "f": _float, "O": _text, "b": _boolean}

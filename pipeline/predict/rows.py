@@ -1,0 +1,194 @@
+"""Rows from CSV, JSON and Parquet files or standard input, a chunk at a time."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TextIO, cast
+
+from components.errors import InputError
+
+Format = Literal["csv", "json", "parquet"]
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+}
+_READ_CHARACTERS = 1 << 16
+
+
+@dataclass
+class Chunk:
+    """Some rows of a source.
+
+    Attributes:
+      rows: values by column. A column may be absent from a row.
+      places: where each row is, for error messages: `line 3`.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any], place: str) -> None:
+        """Adds a row."""
+        self.rows.append(row)
+        self.places.append(place)
+
+
+class Source:
+    """A file, or standard input.
+
+    Args:
+      path: the file; `None` for standard input. `.gz` is decompressed.
+      kind: its format; by default that of the suffix, for standard input that of its first character.
+
+    Raises:
+      InputError: there is no such file, or its format is not known.
+    """
+
+    def __init__(self, path: Path | None, kind: Format | None = None) -> None:
+        self.path = path
+        self.name = "standard input" if path is None else str(path)
+        self.size: int | None = None
+        if path is None:
+            self._raw = cast(io.BufferedReader, sys.stdin.buffer)
+        elif path.is_file():
+            self.size = path.stat().st_size
+            self._raw = path.open("rb")
+        else:
+            raise InputError(f"{path}: no such file")
+        self.kind: Format = kind or self._guess()
+
+    def _guess(self) -> Format:
+        if self.path is None:
+            return "json" if self._raw.peek(256).lstrip()[:1] in (b"{", b"[") else "csv"
+        suffix = Path(self.path.stem).suffix if self.path.suffix == ".gz" else self.path.suffix
+        if suffix.lower() not in _SUFFIXES:
+            raise InputError(
+                f"{self.path}: the suffix {suffix!r} is not known; name the format: csv, json or parquet"
+            )
+        return _SUFFIXES[suffix.lower()]
+
+    @property
+    def share_read(self) -> float | None:
+        """How much of the file has been read, 0 to 1; `None` for standard input."""
+        if not self.size:
+            return None
+        return 1.0 if self._raw.closed else min(self._raw.tell() / self.size, 1.0)
+
+    def chunks(self, rows: int) -> Iterator[Chunk]:
+        """The rows, so many at a time.
+
+        Raises:
+          InputError: the content is not what the format says; with file and line.
+        """
+        with self._raw:
+            if self.kind == "parquet":
+                yield from self._parquet(rows)
+                return
+            packed = self.path is not None and self.path.suffix == ".gz"
+            stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
+            with io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+                found = self._csv(text) if self.kind == "csv" else self._json(text)
+                yield from self._grouped(found, rows)
+
+    def _grouped(self, found: Iterator[tuple[dict[str, Any], str]], rows: int) -> Iterator[Chunk]:
+        chunk = Chunk()
+        try:
+            for row, place in found:
+                chunk.add(row, place)
+                if len(chunk.rows) == rows:
+                    yield chunk
+                    chunk = Chunk()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self.name}: not UTF-8 text: {error}") from error
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise InputError(f"{self.name}: not a whole gzip file: {error}") from error
+        if chunk.rows:
+            yield chunk
+
+    def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
+        reader = csv.reader(text, strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise InputError(f"{self.name}: empty; expected a header line with the names of the columns")
+            if len(set(header)) < len(header):
+                raise InputError(f"{self.name}, line 1: a column's name appears twice")
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise InputError(
+                        f"{self.name}, line {reader.line_num}: {len(cells)} cells, expected {len(header)} as in "
+                        "the header"
+                    )
+                yield dict(zip(header, cells, strict=True)), f"line {reader.line_num}"
+        except csv.Error as error:
+            raise InputError(f"{self.name}, line {reader.line_num}: not CSV: {error}") from error
+
+    def _json(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
+        for value, line in _json_values(text, self.name):
+            if not isinstance(value, dict):
+                raise InputError(
+                    f"{self.name}, line {line}: expected an object with the columns, got {value!r:.40}"
+                )
+            instances = value.get("instances")
+            if isinstance(instances, list) and all(isinstance(row, dict) for row in instances):
+                for number, row in enumerate(instances):
+                    yield row, f"instance {number}"
+            else:
+                yield value, f"line {line}"
+
+    def _parquet(self, rows: int) -> Iterator[Chunk]:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            file = parquet.ParquetFile(self._raw)
+            number = 0
+            for batch in file.iter_batches(rows):
+                records = batch.to_pylist()
+                yield Chunk(records, [f"row {number + offset + 1}" for offset in range(len(records))])
+                number += len(records)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.name}: not a whole Parquet file: {error}") from error
+
+
+def _json_values(text: TextIO, name: str) -> Iterator[tuple[Any, int]]:
+    """JSON values one after the other, or the elements of one array, each with the line it begins on."""
+    decoder, buffer, line, size, ended = json.JSONDecoder(), "", 1, _READ_CHARACTERS, False
+    while True:
+        kept = buffer.lstrip(" \t\r\n,[]")
+        line += buffer[: len(buffer) - len(kept)].count("\n")
+        buffer = kept
+        if buffer:
+            try:
+                value, end = decoder.raw_decode(buffer)
+            except json.JSONDecodeError as error:
+                if ended:
+                    raise InputError(
+                        f"{name}, line {line + buffer[: error.pos].count(chr(10))}: not JSON: {error.msg}"
+                    ) from error
+                # The value goes on: read ever more, so that a large one is not parsed from its start too often.
+                size *= 2
+            except RecursionError as error:
+                raise InputError(f"{name}, line {line}: nested too deeply") from error
+            else:
+                yield value, line
+                line += buffer[:end].count("\n")
+                buffer, size = buffer[end:], _READ_CHARACTERS
+                continue
+        if ended:
+            return
+        more = text.read(size)
+        ended = not more
+        buffer += more

@@ -1,0 +1,216 @@
+"""`predict_rows`: files in, predictions out, from a server and from a model directory."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from components.errors import InputError
+from pipeline.predict import PredictionProgress, predict_rows
+from tests.pipeline.serving.conftest import Served
+from tests.pipeline.serving.models import NAME, expected
+
+ROWS = 1300
+
+
+@pytest.fixture(scope="module")
+def columns() -> dict[str, list[Any]]:
+    chance = np.random.default_rng(3)
+    return {
+        "id": [f"row-{number}" for number in range(ROWS)],
+        "user_id": chance.integers(0, 40, ROWS).tolist(),
+        "duration": chance.random(ROWS).round(4).tolist(),
+        "tag": chance.choice(["", "a", "bb"], ROWS).tolist(),
+    }
+
+
+@pytest.fixture(scope="module")
+def records(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+@pytest.fixture(scope="module")
+def files(
+    columns: dict[str, list[Any]], records: list[dict[str, Any]], tmp_path_factory: Any
+) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("rows")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns))
+    writer.writeheader()
+    writer.writerows(records)
+    (folder / "rows.csv").write_text(text.getvalue())
+    with gzip.open(folder / "rows.csv.gz", "wt") as packed:
+        packed.write(text.getvalue())
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    (folder / "array.json").write_text(json.dumps(records, indent=1))
+    (folder / "instances.json").write_text(json.dumps({"instances": records}))
+    parquet.write_table(pa.Table.from_pydict(columns), folder / "rows.parquet")
+    return {path.name: path for path in folder.iterdir()}
+
+
+def scores_in(path: Path) -> list[float]:
+    if path.suffix == ".parquet":
+        return parquet.read_table(path)["click_probability"].to_pylist()
+    if path.suffix == ".csv":
+        with path.open() as text:
+            return [float(row["click_probability"]) for row in csv.DictReader(text)]
+    return [json.loads(line)["click_probability"] for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("rows.csv", ".csv"),
+        ("rows.csv.gz", ".jsonl"),
+        ("rows.jsonl", ".parquet"),
+        ("array.json", ".jsonl"),
+        ("instances.json", ".csv"),
+        ("rows.parquet", ".parquet"),
+    ],
+)
+def test_every_format_from_a_server(
+    ours: Served, files: dict[str, Path], columns: dict[str, Any], tmp_path: Path, name: str, suffix: str
+) -> None:
+    output = tmp_path / f"out{suffix}"
+    steps: list[PredictionProgress] = []
+    url = f"grpc://{ours.grpc}/{NAME}" if suffix == ".parquet" else ours.rest
+    done = predict_rows(
+        files[name], url=url, model=NAME, output=output, batch_size=200, parallel=3, progress=steps.append
+    )
+    np.testing.assert_allclose(scores_in(output), expected(columns, 1.0), rtol=1e-5)
+    assert (done.rows, done.missing) == (ROWS, ())
+    assert [step.rows for step in steps] == [200, 400, 600, 800, 1000, 1200, 1300]
+    assert steps[-1].share == 1.0
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_rows_keep_their_columns_and_their_order(
+    ours: Served, files: dict[str, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "out.csv"
+    predict_rows(files["rows.csv"], url=ours.rest, model=NAME, output=output, batch_size=100)
+    with output.open() as text:
+        rows = list(csv.DictReader(text))
+    assert list(rows[0]) == ["id", "user_id", "duration", "tag", "click_probability"]
+    assert [row["id"] for row in rows] == [f"row-{number}" for number in range(ROWS)]
+
+
+def test_a_model_directory_and_a_version(
+    saved: Path, files: dict[str, Path], columns: dict[str, Any], tmp_path: Path
+) -> None:
+    output = tmp_path / "out.jsonl"
+    for directory, bias in ((saved, 1.0), (saved / "1", 0.0)):
+        predict_rows(files["rows.parquet"], model_dir=directory, output=output)
+        np.testing.assert_allclose(scores_in(output), expected(columns, bias), rtol=1e-5)
+
+
+def test_a_labelled_version_and_another_signature(
+    ours: Served, files: dict[str, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "out.csv"
+    predict_rows(
+        files["rows.csv"], url=ours.rest, model=NAME, label="stable", signature="explain", output=output
+    )
+    with output.open() as text:
+        assert list(next(csv.DictReader(text)))[-3:] == ["weights.0", "weights.1", "weights.2"]
+
+
+def test_standard_input_to_standard_output(
+    ours: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("user_id,duration,tag\n3,0.5,a\n", '{"user_id": 3, "duration": 0.5, "tag": "a"}\n'):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))
+        predict_rows(None, url=ours.rest, model=NAME)
+        answer = capsys.readouterr().out.splitlines()[-1]
+        score = (
+            json.loads(answer)["click_probability"] if text[0] == "{" else float(answer.rpartition(",")[2])
+        )
+        assert score == pytest.approx(expected({"user_id": [3], "duration": [0.5], "tag": ["a"]}, 1.0)[0])
+
+
+def test_missing_columns_and_values_are_sent_as_missing(ours: Served, tmp_path: Path) -> None:
+    source = tmp_path / "some.jsonl"
+    source.write_text('{"user_id": 3, "tag": null}\n{"user_id": null}\n{"user_id": "4", "tag": ["a", "b"]}\n')
+    output = tmp_path / "out.jsonl"
+    done = predict_rows(source, url=ours.rest, model=NAME, output=output)
+    assert done.missing == ("duration",)
+    assert all(np.isnan(score) for score in scores_in(output))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            "user_id,duration,tag\n1,0.5,a\n2,fast,a\n",
+            r"line 3, column 'duration': expected float32, got 'fast'",
+        ),
+        (
+            "a.csv",
+            "user_id,duration,tag\n1.5,0.5,a\n",
+            r"line 2, column 'user_id': expected int64, got '1\.5'",
+        ),
+        ("a.csv", "user_id,duration\n1,0.5,a\n", "line 2: 3 cells, expected 2"),
+        ("a.csv", "user_id,user_id\n1,2\n", "appears twice"),
+        ("a.csv", "", "empty"),
+        (
+            "a.csv",
+            "colour\nred\n",
+            "none of its columns is an input of 'serving_default'; it takes duration, tag, user_id",
+        ),
+        ("a.csv", b"user_id\n\xff\n", "not UTF-8"),
+        ("a.csv.gz", b"user_id\n1\n", "not a whole gzip file"),
+        ("a.jsonl", '{"user_id": 1}\n{"user_id": \n', "line [23]: not JSON"),
+        ("a.jsonl", '{"user_id": 1}\n7\n', "line 2: expected an object"),
+        ("a.jsonl", '{"user_id": {"x": 1}}', "line 1, column 'user_id'"),
+        ("a.jsonl", '{"user_id": 99999999999999999999}', "does not fit int64"),
+        ("a.jsonl", '{"user_id": ' + "[" * 100_000, "nested too deeply"),
+        ("a.parquet", b"PAR1 no", "not a whole Parquet file"),
+        ("a.xlsx", b"", "the suffix '.xlsx' is not known"),
+    ],
+)
+def test_wrong_sources(ours: Served, tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    source = tmp_path / name
+    source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output = tmp_path / "out.jsonl"
+    with pytest.raises(InputError, match=message):
+        predict_rows(source, url=ours.rest, model=NAME, output=output)
+    assert not output.exists()
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_wrong_targets(ours: Served, saved: Path, files: dict[str, Path], tmp_path: Path) -> None:
+    source = files["rows.csv"]
+    for arguments, message in (
+        ({}, "name either"),
+        ({"url": ours.rest, "model_dir": saved}, "name either"),
+        ({"url": ours.rest}, "which model"),
+        ({"url": f"{ours.rest}/other"}, "NOT_FOUND.*which model is it"),
+        ({"url": "localhost:8500/clicks"}, "expected http"),
+        ({"url": f"{ours.rest}/{NAME}", "signature": "guess"}, "has no signature 'guess'; there are"),
+        ({"url": f"{ours.rest}/{NAME}", "signature": "rank"}, "not one value per row"),
+        ({"url": f"{ours.rest}/{NAME}", "version": 1, "label": "stable"}, "not both"),
+        ({"model_dir": tmp_path / "none"}, "no such directory"),
+        ({"model_dir": tmp_path}, "neither a SavedModel"),
+        ({"url": f"{ours.rest}/{NAME}", "output": tmp_path / "a.txt"}, "suffix '.txt' is not known"),
+        ({"url": f"{ours.rest}/{NAME}", "format": "parquet"}, "name a file with --output"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predict_rows(source, **arguments)
+    with pytest.raises(InputError, match="no such file"):
+        predict_rows(tmp_path / "none.csv", url=ours.rest, model=NAME)
+
+
+def test_a_server_that_is_not_there(files: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match="is the server running there"):
+        predict_rows(files["rows.csv"], url="http://127.0.0.1:1", model=NAME, timeout=0.5)
