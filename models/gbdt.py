@@ -6,31 +6,21 @@ Not a Keras model and not in the registry: `fit` gives an object with `predict`,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models.features import FeatureLayout
+from models.rows import JoinedRows, RowSource
+from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 
 Rows = Mapping[str, npt.NDArray[Any]]
 DOMAIN = "(domain)"
 _READ_AT_ONCE = 65536
-
-
-class RowSource(Protocol):
-    """Transformed rows by index, as the training loop of the networks reads them."""
-
-    @property
-    def domain(self) -> npt.NDArray[Any]: ...
-
-    @property
-    def label(self) -> npt.NDArray[Any]: ...
-
-    def gather(self, indices: npt.NDArray[Any]) -> Rows: ...
 
 
 class FeatureMatrix:
@@ -142,22 +132,22 @@ class GradientBoostedTrees:
 
 def fit(
     train_rows: RowSource,
-    validation_rows: RowSource,
+    validation_rows: RowSource | None,
     layout: FeatureLayout,
     settings: ModelSettings,
     training: TrainingSettings,
     *,
     threads: int = 0,
 ) -> GradientBoostedTrees:
-    """Trains trees on the log loss; their number is chosen on the validation rows by the average AUC.
+    """Trains trees on the log loss; their number is chosen on the validation rows.
 
-    The average AUC is that of early stopping everywhere: the mean over domains with both classes and at least
-    `validation_min_rows` rows. Where no domain qualifies the log loss decides. With `refit` the chosen number
-    of trees is grown once more on training and validation rows together.
+    What it is chosen by is what stops the networks: the average AUC over domains with both classes and at
+    least `validation_min_rows` rows (`models.scores.Scores.criterion`). With `refit` the chosen number of
+    trees is grown once more on training and validation rows together.
 
     Args:
         train_rows: rows to train on.
-        validation_rows: later rows, for the number of trees.
+        validation_rows: later rows, for the number of trees; None or none to grow all of them.
         layout: what a row has.
         settings: which inputs (`FeatureMatrix`); options `rounds`: most trees, default 500; `patience`: trees
             without gain before it stops, default 50; `tree_learning_rate`: 0.05; `leaves`: 31;
@@ -175,23 +165,27 @@ def fit(
     matrix = FeatureMatrix(layout, settings)
     parameters = _parameters(settings, training, threads)
     most = settings.option("rounds", 500)
-    train_set = _dataset(matrix, [train_rows])
+    train_set = _dataset(matrix, train_rows)
     callbacks: list[Callable[..., Any]] = []
     validation_sets = []
-    if len(validation_rows.label):
-        validation_sets.append(_dataset(matrix, [validation_rows], reference=train_set))
+    if validation_rows is not None and not len(validation_rows.label):
+        validation_rows = None
+    if validation_rows is not None:
+        validation_sets.append(_dataset(matrix, validation_rows, reference=train_set))
         callbacks.append(lightgbm.early_stopping(settings.option("patience", 50), verbose=False))
     booster = lightgbm.train(
         parameters,
         train_set,
         most,
         valid_sets=validation_sets,
-        feval=_judge(validation_rows, training.validation_min_rows),
+        feval=None if validation_rows is None else _judge(validation_rows, training.validation_min_rows),
         callbacks=callbacks,
     )
     rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
-    if training.refit and validation_sets:
-        booster = lightgbm.train(parameters, _dataset(matrix, [train_rows, validation_rows]), rounds)
+    if training.refit and validation_rows is not None:
+        booster = lightgbm.train(
+            parameters, _dataset(matrix, JoinedRows(train_rows, validation_rows)), rounds
+        )
     return GradientBoostedTrees(booster, layout, settings, rounds)
 
 
@@ -214,29 +208,25 @@ def _parameters(settings: ModelSettings, training: TrainingSettings, threads: in
     }
 
 
-def _dataset(matrix: FeatureMatrix, sources: Sequence[RowSource], reference: Any = None) -> Any:
+def _dataset(matrix: FeatureMatrix, rows: RowSource, reference: Any = None) -> Any:
     """LightGBM's binned data set, read in pieces: the matrix of all rows never exists."""
     import lightgbm
+
+    domain = np.asarray(rows.domain)
 
     class Source(lightgbm.Sequence):
         batch_size = _READ_AT_ONCE
 
-        def __init__(self, source: RowSource) -> None:
-            self._source = source
-            self._domain = np.asarray(source.domain)
-
         def __len__(self) -> int:
-            return len(self._domain)
+            return len(domain)
 
         def __getitem__(self, index: Any) -> npt.NDArray[np.float64]:
-            at = np.arange(len(self))[index]
-            if np.ndim(at) == 0:
-                return self[[at]][0]
-            return matrix(self._source.gather(at), self._domain[at])
+            at = np.arange(len(domain))[index]
+            return matrix(rows.gather(at), domain[at]) if np.ndim(at) else self[[at]][0]
 
     return lightgbm.Dataset(
-        [Source(source) for source in sources],
-        label=np.concatenate([np.asarray(source.label) for source in sources]),
+        Source(),
+        label=np.asarray(rows.label),
         feature_name=[f"column_{i}" for i in range(len(matrix.names))],
         categorical_feature=matrix.categorical,
         reference=reference,
@@ -244,32 +234,11 @@ def _dataset(matrix: FeatureMatrix, sources: Sequence[RowSource], reference: Any
     )
 
 
-def _judge(rows: RowSource, min_rows: int) -> Any:
-    domain = np.asarray(rows.domain)
-    label = np.asarray(rows.label)
+def _judge(rows: RowSource, min_rows: int) -> Callable[[npt.NDArray[Any], Any], tuple[str, float, bool]]:
+    domain, label = np.asarray(rows.domain), np.asarray(rows.label)
 
     def judge(probability: npt.NDArray[Any], _: Any) -> tuple[str, float, bool]:
-        value = _average_auc(label, probability, domain, min_rows)
-        if value is not None:
-            return "average_auc", value, True
-        kept = np.clip(probability, 1e-7, 1 - 1e-7)
-        return "log_loss", float(-np.mean(label * np.log(kept) + (1 - label) * np.log1p(-kept))), False
+        logit = np.log(np.maximum(probability, 1e-12)) - np.log(np.maximum(1 - probability, 1e-12))
+        return "criterion", score(domain, label, logit, min_rows).criterion, True
 
     return judge
-
-
-def _average_auc(
-    label: npt.NDArray[Any], score: npt.NDArray[Any], domain: npt.NDArray[Any], min_rows: int
-) -> float | None:
-    values = []
-    for index in np.unique(domain):
-        labels, scores = label[domain == index] > 0, score[domain == index]
-        positives = int(labels.sum())
-        negatives = len(labels) - positives
-        if len(labels) < min_rows or not positives or not negatives:
-            continue
-        _, level, ties = np.unique(scores, return_inverse=True, return_counts=True)
-        ranks = (np.cumsum(ties) - (ties - 1) / 2)[level]
-        above = ranks[labels].sum() - positives * (positives + 1) / 2
-        values.append(above / (positives * negatives))
-    return float(np.mean(values)) if values else None

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from models.dispatch import explain_mixed, predict_mixed
 from models.registry import MODELS, build_model
-from models.settings import ModelSettings
+from models.settings import ModelSettings, TrainingSettings
+from models.training import train
 from tests.models.building import batch_of, gradients, moved, small_model
-from tests.models.helpers import random_batch, random_rows, small_layout
+from tests.models.helpers import learnable_rows, random_batch, random_rows, small_layout
 
 NAMES = sorted(MODELS)
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -220,6 +221,24 @@ def test_settings_that_all_models_share(name, settings):
     if settings.get("dropout"):
         assert (model(batch, training=True).numpy() != model(batch, training=True).numpy()).any()
         assert len(model.losses) == 1
+
+
+@every_model
+def test_it_learns_in_the_training_loop_from_mixed_batches(name):
+    layout = small_layout(domains=4)
+    # Tiles of a few rows, padded, the same domain in several: the hardest batches there are.
+    settings = TrainingSettings(
+        schedule="mixed",
+        batch_size=16,
+        domains_per_step=4,
+        learning_rate=0.01,
+        epochs=2,
+        patience=2,
+        validation_min_rows=20,
+    )
+    model = build_model(layout, ModelSettings(name=name, layers=[8, 4], embedding_size=3, head_hidden=4))
+    result = train(model, learnable_rows(layout, 1500, seed=1), learnable_rows(layout, 600, seed=2), settings)
+    assert result.best.average_auc > 0.65
 
 
 @pytest.mark.parametrize("name", OF_ALL_DOMAINS)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.features import FeatureLayout
-from models.gbdt import FeatureMatrix, GradientBoostedTrees, _average_auc, fit
+from models.gbdt import FeatureMatrix, GradientBoostedTrees, fit
+from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 from tests.models.helpers import random_rows, small_layout
 
@@ -77,7 +78,7 @@ def test_it_learns_what_differs_between_domains(trees):
     probability = trees.predict(unseen.gather(np.arange(600)), unseen.domain)
     assert probability.shape == (600,)
     assert ((probability > 0) & (probability < 1)).all()
-    assert _average_auc(unseen.label, probability, unseen.domain, 50) > 0.8
+    assert score(unseen.domain, unseen.label, probability, 50).average_auc > 0.8
     importance = trees.importance()
     assert sum(importance.values()) == pytest.approx(1)
     assert set(sorted(importance, key=importance.get)[-2:]) == {"(domain)", "average.0"}
@@ -104,9 +105,10 @@ def test_the_number_of_trees_comes_from_the_validation_rows(trees):
     assert (refitted.predict(*sample) != trees.predict(*sample)).any()
 
 
-def test_without_validation_rows_all_trees_are_grown():
+@pytest.mark.parametrize("none", [None, Rows(0, 1)])
+def test_without_validation_rows_all_trees_are_grown(none):
     settings = ModelSettings(name="gbdt", options={**FEW, "rounds": 7})
-    result = fit(Rows(300, 0), Rows(0, 1), LAYOUT, settings, TrainingSettings(), threads=1)
+    result = fit(Rows(300, 0), none, LAYOUT, settings, TrainingSettings(), threads=1)
     assert result.rounds == 7
 
 
@@ -124,13 +126,3 @@ def test_no_row_and_wrong_options_are_refused():
         fit(Rows(0, 0), Rows(5, 1), LAYOUT, ModelSettings(), TrainingSettings())
     with pytest.raises(ValueError, match=r"model\.options\.leaves: expected int, got 'all'"):
         fit(Rows(9, 0), Rows(5, 1), LAYOUT, ModelSettings(options={"leaves": "all"}), TrainingSettings())
-
-
-def test_average_auc_by_hand():
-    label = np.array([1, 0, 1, 0, 1, 1, 0, 1])
-    score = np.array([0.9, 0.1, 0.5, 0.5, 0.2, 0.1, 0.3, 0.9])
-    domain = np.array([0, 0, 0, 0, 1, 1, 2, 2])
-    # Domain 0: three pairs right, one tied; domain 1 has one class; domain 2: right.
-    assert _average_auc(label, score, domain, 1) == pytest.approx((3.5 / 4 + 1) / 2)
-    assert _average_auc(label, score, domain, 3) == pytest.approx(3.5 / 4)
-    assert _average_auc(label, score, domain, 5) is None
