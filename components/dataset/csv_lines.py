@@ -154,6 +154,8 @@ def _count(
 
 def _by_csv_module(line: bytes, columns: int, separator: str) -> bytes | str:
     """The line written anew with every value quoted, or the reason why it is not a row."""
+    if b'"' not in line and line.count(separator.encode()) != columns - 1:
+        return f"expected {columns} values, found {line.count(separator.encode()) + 1}"
     try:
         values = next(csv.reader([line.decode()], delimiter=separator, strict=True))
     except UnicodeDecodeError:
@@ -163,7 +165,7 @@ def _by_csv_module(line: bytes, columns: int, separator: str) -> bytes | str:
             return (
                 "a quote is not closed on its line (a line break inside a value? write the table as Parquet)"
             )
-        return f"a quote in the wrong place: {error}"
+        return f"cannot be parsed: {error}"
     if len(values) != columns:
         return f"expected {columns} values, found {len(values)}"
     buffer = io.StringIO()

@@ -59,6 +59,8 @@ class HashWriter:
         self._held: list[npt.NDArray[np.uint64]] = []
         self._count = 0
         self._stream = fileio.open(piece_path(folder, HASHES, piece), "wb")
+        # A piece may have no rows: its file is there nevertheless.
+        self._stream.write(b"")
 
     def add(self, hashes: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]) -> None:
         """Adds rows, by their numbers within the piece."""

@@ -20,10 +20,14 @@ _MARK = re.compile(r"<<dfei-input:([A-Za-z0-9+/=]*)>>")
 
 
 class WorkerError(RuntimeError):
-    """An InputError on its way from a worker."""
+    """An InputError on its way from a worker; its text is an encoded message.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(f"<<dfei-input:{base64.b64encode(message.encode()).decode()}>>")
+    It is made from text alone, as runners make a new one with their own words added.
+    """
+
+
+def _encoded(message: str) -> WorkerError:
+    return WorkerError(f"<<dfei-input:{base64.b64encode(message.encode()).decode()}>>")
 
 
 def full_disk_message(path: str) -> str:
@@ -37,10 +41,10 @@ def in_worker(path: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise WorkerError(str(error)) from error
+        raise _encoded(str(error)) from error
     except (OSError, tf.errors.OpError) as error:
         if _is_full_disk(error):
-            raise WorkerError(full_disk_message(path)) from error
+            raise _encoded(full_disk_message(path)) from error
         raise
 
 

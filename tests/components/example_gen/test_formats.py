@@ -1,0 +1,150 @@
+"""The same rows give the same examples, whatever files they come in."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from components.example_gen.ingest import SPLITS
+from tests.components.example_gen.small import (
+    DAY_MS,
+    DECLARATION,
+    FIRST_DAY_MS,
+    declare,
+    log_text,
+    read_examples,
+    run_ingest,
+    write_data,
+)
+
+LOG = log_text() + log_text().split("\n", 1)[1][:500].rsplit("\n", 1)[0] + "\n"
+
+
+def examples(out: Path) -> list[Any]:
+    return [read_examples(out, split) for split in SPLITS]
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> list[Any]:
+    folder = tmp_path / "csv"
+    folder.mkdir()
+    run_ingest(declare(folder), write_data(folder, {"log.csv": LOG}), folder / "out")
+    return examples(folder / "out")
+
+
+def test_gzip(tmp_path: Path, expected: list[Any]) -> None:
+    declaration = declare(tmp_path, ['impressions.files=["log*.csv.gz"]'])
+    data = write_data(tmp_path, {"log.csv.gz": gzip.compress(LOG.encode())})
+    report = run_ingest(declaration, data, tmp_path / "out", block_bytes=200)
+    assert examples(tmp_path / "out") == expected
+    assert report["duplicates"] > 0
+
+
+def test_other_separator_and_byte_order_mark(tmp_path: Path, expected: list[Any]) -> None:
+    text = LOG.replace(";", "/").replace(",", ";").replace("/", "+")
+    declaration = declare(tmp_path, ['impressions.separator=";"', "features.tags.separator=+"])
+    data = write_data(tmp_path, {"log.csv": b"\xef\xbb\xbf" + text.encode()})
+    run_ingest(declaration, data, tmp_path / "out", piece_bytes=300)
+    assert examples(tmp_path / "out") == expected
+
+
+def test_tabs(tmp_path: Path, expected: list[Any]) -> None:
+    declaration = declare(tmp_path, ["impressions.files=log.tsv"])
+    data = write_data(tmp_path, {"log.tsv": LOG.replace(",", "\t")})
+    run_ingest(declaration, data, tmp_path / "out")
+    assert examples(tmp_path / "out") == expected
+
+
+def test_files_in_the_data_folder_and_in_parts(tmp_path: Path, expected: list[Any]) -> None:
+    header, *lines = LOG.strip().split("\n")
+    declaration = declare(tmp_path)
+    data = write_data(tmp_path, {})
+    (data / "data").mkdir()
+    for part in range(3):
+        body = lines[part * 20 : (part + 1) * 20 if part < 2 else None]
+        (data / "data" / f"log{part}.csv").write_text("\n".join([header, *body]))
+    run_ingest(declaration, data, tmp_path / "out")
+    assert examples(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("row_group_size", [7, 1000])
+def test_parquet_with_its_own_types(tmp_path: Path, expected: list[Any], row_group_size: int) -> None:
+    declaration = declare(tmp_path, ["impressions.files=log.parquet", "lookups.0.files=users.parquet"])
+    data = write_data(tmp_path, {"log.csv": LOG})
+    log = pl.read_csv(data / "log.csv").with_columns(
+        pl.col("tags").str.split(";"), pl.col("click").cast(pl.Boolean), pl.col("item").cast(pl.Categorical)
+    )
+    log.write_parquet(data / "log.parquet", row_group_size=row_group_size)
+    pl.read_csv(data / "users.csv").write_parquet(data / "users.parquet")
+    report = run_ingest(declaration, data, tmp_path / "out", piece_bytes=300)
+    assert examples(tmp_path / "out") == expected
+    assert report["rows_read"] == len(log)
+
+
+def test_parquet_names_the_row(tmp_path: Path) -> None:
+    declaration = declare(tmp_path, ["impressions.files=log.parquet", "max_rejected_share=0.5"])
+    data = write_data(tmp_path, {"log.csv": log_text()})
+    log = pl.read_csv(data / "log.csv")
+    rows = pl.int_range(len(log), eager=True)
+    log = log.with_columns(click=pl.when(rows == 20).then(7).otherwise(pl.col("click")))
+    log.write_parquet(data / "log.parquet", row_group_size=5)
+    report = run_ingest(declaration, data, tmp_path / "out", piece_bytes=100)
+    assert [(r["line"], r["reason"]) for r in report["rejects"]] == [
+        (21, "label click: expected 0 or 1, found 7")
+    ]
+
+
+def test_iso_timestamps_and_days_of_the_zone(tmp_path: Path) -> None:
+    """16:00 UTC is midnight in Shanghai: the same log has its last day elsewhere in another zone."""
+    header, *lines = log_text().strip().split("\n")
+    moved = [
+        line.replace(line.split(",")[0], f"2022-04-{24 + n // 12}T16:{n % 12:02}:00Z")
+        for n, line in enumerate(lines)
+    ]
+    last = {}
+    for zone in ("Asia/Shanghai", "UTC"):
+        folder = tmp_path / zone.replace("/", "")
+        folder.mkdir()
+        declaration = declare(folder, ["timestamp.unit=iso", f"time_zone={zone}"])
+        report = run_ingest(
+            declaration, write_data(folder, {"log.csv": "\n".join([header, *moved])}), folder / "out"
+        )
+        last[zone] = report["last_day"]
+        first = read_examples(folder / "out", "train")[0]["local_time_ms"]
+        assert first == [FIRST_DAY_MS + 8 * 3_600_000 - (0 if zone == "Asia/Shanghai" else 8 * 3_600_000)]
+    assert last == {"Asia/Shanghai": "2022-04-28", "UTC": "2022-04-27"}
+
+
+def test_eval_days_are_days_with_data(tmp_path: Path) -> None:
+    """Days without rows do not count: two weeks of nothing before the last day change nothing."""
+    text = log_text(days=4).replace(str(FIRST_DAY_MS + 3 * DAY_MS)[:6], str(FIRST_DAY_MS + 17 * DAY_MS)[:6])
+    declaration = declare(tmp_path, ["split.eval_days=2"])
+    report = run_ingest(declaration, write_data(tmp_path, {"log.csv": text}), tmp_path / "out")
+    assert (report["train"], report["eval"]) == (24, 24)
+
+
+def test_domain_from_a_lookup(tmp_path: Path) -> None:
+    text = DECLARATION.replace("domain: scene", "domain: age")
+    declaration = declare(tmp_path, ["max_rejected_share=0.6"], text=text)
+    data = write_data(tmp_path, {"log.csv": log_text()}, users="user,age\n1,30\n2,\n3,41\n")
+    report = run_ingest(declaration, data, tmp_path / "out", piece_bytes=300)
+    assert report["rejected"] == 24  # the users 0 (unknown) and 2 (without an age)
+    ages = [e["age"] for split in SPLITS for e in read_examples(tmp_path / "out", split)]
+    assert ages == [[30], [41]] * 12
+
+
+def test_another_label_is_one_setting_away(tmp_path: Path) -> None:
+    """The old label stays a behaviour; the new one is written as int64."""
+    text = DECLARATION.replace("post_exposure:", "columns: {liked: int}\npost_exposure:")
+    header, *lines = log_text().strip().split("\n")
+    log = "\n".join([header + ",liked", *(f"{line},{n % 2}" for n, line in enumerate(lines))])
+    declaration = declare(tmp_path, ["label=liked"], text=text)
+    run_ingest(declaration, write_data(tmp_path, {"log.csv": log}), tmp_path / "out")
+    rows = read_examples(tmp_path / "out", "train")
+    assert [row["liked"] for row in rows[:4]] == [[0], [1], [0], [1]]
+    assert "click" not in rows[0]
+    assert rows[1]["behaviour.click"] == [1.0]
