@@ -6,8 +6,10 @@ import typer
 
 from pipeline.commands.compile import compile_
 from pipeline.commands.dataset import dataset
+from pipeline.commands.predict import predict
 from pipeline.commands.report import report
 from pipeline.commands.run import run
+from pipeline.commands.serve import serve
 from pipeline.commands.simulate import simulate
 
 app = typer.Typer(
@@ -22,6 +24,8 @@ app = typer.Typer(
 app.command()(run)
 app.command()(simulate)
 app.command()(report)
+app.command()(serve)
+app.command()(predict)
 app.command("compile")(compile_)
 app.add_typer(dataset, name="dataset")
 

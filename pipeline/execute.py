@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,14 +33,19 @@ from pipeline.report.html import write_report
 from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary
 from pipeline.report.terminal import print_summary
-from pipeline.run import DIRECT_RUNNER, RunRequest, copy_schema
+from pipeline.run import RunRequest, copy_schema
 from pipeline.terminal import RunDisplay, title
 
 PACKAGES = ("dfei", "tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis")
 
 
 def execute(
-    request: RunRequest, declaration: Declaration, data: Path, layout: RunLayout, console: Console
+    request: RunRequest,
+    declaration: Declaration,
+    data: Path,
+    layout: RunLayout,
+    engine: Sequence[str],
+    console: Console,
 ) -> RunSummary:
     """Runs every component and writes `metrics.json`, `run.json` and `report.html`.
 
@@ -48,6 +54,7 @@ def execute(
       declaration: validated, with the command line's settings.
       data: the folder with the impression files.
       layout: where the files go.
+      engine: Beam's pipeline options.
       console: shows progress, then the result.
     """
     logging.getLogger().setLevel(logging.INFO)
@@ -66,7 +73,7 @@ def execute(
             pipeline_root=str(layout.artifacts),
             serving_dir=str(serving),
             work_dir=str(layout.work),
-            beam_args=DIRECT_RUNNER,
+            beam_args=engine,
             metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata)),
         )
     )

@@ -14,6 +14,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.errors import InputError
 from models.registry import MODELS
+from pipeline.beam_runner import beam_args
 from pipeline.layout import RunLayout
 from pipeline.root_lock import root_lock
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.report.summary import RunSummary
 
 SIMULATED = "simulated"
-DIRECT_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,8 @@ class RunRequest:
       overrides: `key=value` settings by dotted name.
       model: the model's name, or `None` for the declared one.
       serving: the directory that TF Serving watches, or `None` for `<root>/serving`.
+      beam_runner: the engine of the data components.
+      beam_options: its options, `name=value`.
       command: how to run it again, for the report.
     """
 
@@ -46,6 +48,8 @@ class RunRequest:
     overrides: tuple[str, ...] = ()
     model: str | None = None
     serving: Path | None = None
+    beam_runner: str = "direct"
+    beam_options: tuple[str, ...] = ()
     command: str = ""
 
 
@@ -79,13 +83,14 @@ def run(request: RunRequest, console: Console) -> RunSummary:
       GateError: the data does not fit its schema.
     """
     declaration = declared(request.dataset, request.overrides, request.model)
+    engine = beam_args(request.beam_runner, request.beam_options)
     layout = RunLayout(request.root.resolve())
     make_writable(layout.root)
     with root_lock(layout.lock):
         data = _data_dir(request, declaration, layout)
         from pipeline.execute import execute
 
-        return execute(request, declaration, data, layout, console)
+        return execute(request, declaration, data, layout, engine, console)
 
 
 def make_writable(root: Path) -> None:

@@ -26,6 +26,14 @@ def run(
     serving: Annotated[
         Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
     ] = None,
+    beam_runner: Annotated[
+        str,
+        typer.Option("--beam-runner", help="Engine of the data components: direct, flink, spark, dataflow."),
+    ] = "direct",
+    beam_options: Annotated[
+        list[str] | None,
+        typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of the engine; repeat for more."),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +64,8 @@ def run(
         overrides=tuple(settings or ()),
         model=model,
         serving=serving,
+        beam_runner=beam_runner,
+        beam_options=tuple(beam_options or ()),
         command=shlex.join(["dfei", *sys.argv[1:]]),
     )
     log = layout.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"

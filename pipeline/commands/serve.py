@@ -1,0 +1,65 @@
+"""`dfei serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.commands.shared import Quiet, ending, leave
+
+
+def serve(
+    model_dir: Annotated[
+        Path, typer.Argument(help="Folder with one subfolder per version: ROOT/serving/dfei.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="The model's name for callers; default: the folder's.")
+    ] = None,
+    rest_port: Annotated[
+        int, typer.Option("--rest-port", help="REST; 0 for any free port, -1 for no REST.")
+    ] = 8501,
+    grpc_port: Annotated[
+        int, typer.Option("--grpc-port", help="gRPC; 0 for any free port, -1 for no gRPC.")
+    ] = 8500,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    batching: Annotated[
+        Path | None,
+        typer.Option("--batching-parameters-file", help="TF Serving's batching parameters (text proto)."),
+    ] = None,
+    monitoring: Annotated[
+        Path | None,
+        typer.Option("--monitoring-config-file", help="TF Serving's monitoring config (text proto)."),
+    ] = None,
+    wait_seconds: Annotated[float, typer.Option(help="How long to wait for a first version.")] = 0.0,
+    quiet: Quiet = False,
+) -> None:
+    """Serve the pushed versions with TF Serving's protocol, on this machine.
+
+    For development, tests and small deployments; production is the `tensorflow/serving` image with the files in
+    `kubeflow/serving/`. A new version is warmed up before it takes over, the old one answers until then, and a
+    version that does not load is reported and skipped.
+
+    Examples:
+
+        dfei serve out/simulated/serving/dfei
+
+        curl localhost:8501/v1/models/dfei
+    """
+    with ending():
+        from pipeline.serving.serve import serve as serve_models
+
+        serve_models(
+            model_dir,
+            name=name,
+            rest_port=None if rest_port < 0 else rest_port,
+            grpc_port=None if grpc_port < 0 else grpc_port,
+            host=host,
+            batching_parameters_file=batching,
+            monitoring_config_file=monitoring,
+            wait_seconds=wait_seconds,
+            console=Console(quiet=quiet),
+        )
+    leave(0)
