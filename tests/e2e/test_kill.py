@@ -1,0 +1,59 @@
+"""Killed at any moment and started again, a run finishes, and the serving directory never holds a broken version."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import HOUSE, SMALL, metrics, run_dfei
+
+KILLS = 6
+
+
+def _versions_are_whole(root: Path) -> None:
+    for version in root.glob("serving/dfei/*"):
+        if version.name.isdigit():
+            assert (version / "saved_model.pb").stat().st_size > 0
+            assert (version / "variables" / "variables.index").stat().st_size > 0
+            assert (version / "assets.extra" / "tf_serving_warmup_requests").is_file()
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_finishes(small_feed: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    sets = [part for setting in SMALL for part in ("--set", setting)]
+    command = [sys.executable, "-m", "pipeline", "run", "--dataset", "simulated", "--data", str(small_feed)]
+    command += ["--root", str(root), *sets]
+    generator = random.Random(5)
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command, cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(generator.uniform(15, 90))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _versions_are_whole(root)
+    finished = run_dfei(small_feed, root)
+    assert finished.code == 0, finished.text
+    _versions_are_whole(root)
+    pushed = Path(metrics(root)["pushed_to"])
+    assert (pushed / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_interrupted_it_says_how_to_go_on(small_feed: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "run", "--dataset", "simulated", "--data", str(small_feed)]
+    command += ["--root", str(tmp_path / "root")]
+    process = subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(40)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert "goes on from here" in err
+    assert "Traceback" not in err

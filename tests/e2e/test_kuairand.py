@@ -1,0 +1,57 @@
+"""The pipeline on KuaiRand's real logs."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import metrics, run_dfei
+
+pytestmark = pytest.mark.slow
+ONE_CLASS = {"11", "14", "10"}
+
+
+@pytest.fixture(scope="module")
+def root(kuairand: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the shared part."""
+    directory = tmp_path_factory.mktemp("kuairand") / "root"
+    finished = run_dfei(kuairand, directory, (), dataset="kuairand-pure")
+    assert finished.code == 0, finished.text
+    return directory
+
+
+def test_fifteen_tabs_and_no_auc_where_there_is_one_class(root: Path) -> None:
+    result = metrics(root)
+    assert set(result["domains"]) == {str(tab) for tab in range(15)}
+    assert result["rows"] == {"train": 150055, "eval": 30329}
+    for tab, figures in result["domains"].items():
+        one_class = figures["positives"] in (0, figures["rows"])
+        assert (figures["auc"] is None) == one_class, tab
+    assert all(result["domains"][tab]["auc"] is None for tab in ONE_CLASS)
+    assert result["average_auc"] > 0.68
+    assert result["overall_auc"] > 0.71
+
+
+def test_another_label_is_one_setting_away(kuairand: Path, tmp_path: Path) -> None:
+    finished = run_dfei(
+        kuairand, tmp_path / "root", ("label=long_view", "training.epochs=1"), "kuairand-pure"
+    )
+    assert finished.code in (0, 1), finished.text
+    assert metrics(tmp_path / "root")["domains"]["3"]["positives"] == 0
+
+
+def test_a_part_with_unknown_users_and_no_lookup_rows_for_them_works(kuairand: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(kuairand / "data", data)
+    users = data / "user_features_pure.csv"
+    users.chmod(0o644)
+    with users.open(newline="") as handle:
+        rows = list(csv.reader(handle))
+    with users.open("w", newline="") as handle:
+        csv.writer(handle).writerows(rows[:1] + rows[1::2])
+    finished = run_dfei(data, tmp_path / "root", ("training.epochs=1",), "kuairand-pure")
+    assert finished.code == 0, finished.text
+    assert metrics(tmp_path / "root")["rows"]["eval"] == 30329
