@@ -122,7 +122,7 @@ class Declaration(Section):
                 continue
             if column in forbidden:
                 yield InconsistencyError(
-                    (role,), f"{column} is {forbidden[column]}: it cannot be the {role} as well"
+                    (role,), f"{column} is {forbidden[column]}: it cannot be the {role} too"
                 )
             elif column not in self.features and column not in self.columns:
                 yield InconsistencyError(
@@ -131,7 +131,7 @@ class Declaration(Section):
                 )
             elif self.column_type(column) == "float" or self._is_list(column):
                 yield InconsistencyError(
-                    (role,), f"{column} must be a single int or string, not a float or a list"
+                    (role,), f"{column} must be one int or string, not a float or a list"
                 )
         if self.author is not None and self.author not in self.features:
             yield InconsistencyError(("author",), f"{self.author} must be a feature")

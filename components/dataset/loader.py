@@ -87,9 +87,7 @@ def _read(path: Path) -> CommentedMap:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(document, CommentedMap):
-        raise InputError(
-            f"{path}:1: a declaration is a table of settings (name: value), not {type(document).__name__}"
-        )
+        raise InputError(f"{path}:1: expected a table of settings (name: value)")
     return document
 
 

@@ -39,9 +39,7 @@ def apply_overrides(
         try:
             value = YAML(typ="safe", pure=True).load(value_text)
         except YAMLError:
-            raise InputError(
-                f"--set {text}: {value_text!r} is not a YAML value; quote texts with : or ["
-            ) from None
+            raise InputError(f"--set {text}: {value_text!r} is not a YAML value; quote it") from None
         parts = path_text.strip().split(".")
         applied[_assign(document, model, parts, value, text)] = f"--set {text}"
     return applied
@@ -74,9 +72,7 @@ def _assign(document: Any, model: Any, parts: list[str], value: Any, text: str) 
 
 def _position(node: list[Any], part: str, text: str) -> int:
     if not part.isdigit() or int(part) >= len(node):
-        raise InputError(
-            f"--set {text}: {part!r} is not a position in a list of {len(node)} (the first is 0)"
-        )
+        raise InputError(f"--set {text}: {part!r} is no position in a list of {len(node)} (from 0)")
     return int(part)
 
 

@@ -18,7 +18,7 @@ MISSING = {"", "nan", "-nan", "null", "none", "na", "n/a", "\\n"}
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """A value that does not fit its type."""
 
 
@@ -64,7 +64,7 @@ def number(text: str) -> float | None:
     if stripped.lower() in MISSING:
         return None
     if not NUMBER.fullmatch(stripped) or abs(float(stripped)) > 3.4028234e38:
-        raise Unfit
+        raise UnfitError
     return float(stripped)
 
 
@@ -79,10 +79,10 @@ def typed(text: str, kind: str, separator: str | None) -> Any:
         return value
     if re.fullmatch(r"[+-]?\d+", text.strip(), re.ASCII):
         if not -(2**63) <= int(text) < 2**63:
-            raise Unfit
+            raise UnfitError
         return int(text)
     if value != int(value):
-        raise Unfit
+        raise UnfitError
     return int(value)
 
 
@@ -93,9 +93,13 @@ def column_type(declaration: Declaration, name: str) -> tuple[str, str | None]:
 
 def wall_clock(at: int, declaration: Declaration) -> int:
     if not 31_536_000_000 <= at <= 7_258_118_400_000:
-        raise Unfit
+        raise UnfitError
     moment = datetime.fromtimestamp(at / 1000, ZoneInfo(declaration.time_zone)).replace(tzinfo=timezone.utc)
     return int(moment.timestamp()) * 1000 + at % 1000
+
+
+def narrowed(value: Any) -> Any:
+    return float(np.float32(value)) if isinstance(value, float) else value
 
 
 def ingest_literally(declaration: Declaration, data: Path, logs: list[str]) -> Outcome:
@@ -124,15 +128,15 @@ def ingest_literally(declaration: Declaration, data: Path, logs: list[str]) -> O
             outcome.rows += 1
             try:
                 if values is None:
-                    raise Unfit
+                    raise UnfitError
                 raw = dict(zip(names, values, strict=True))
                 row = {name: typed(raw[name], *column_type(declaration, name)) for name in needed}
                 if row[declaration.label] not in (0, 1) or row[declaration.domain] is None:
-                    raise Unfit
+                    raise UnfitError
                 if row[declaration.timestamp.column] is None:
-                    raise Unfit
+                    raise UnfitError
                 row["local_time_ms"] = wall_clock(row.pop(declaration.timestamp.column), declaration)
-            except Unfit:
+            except UnfitError:
                 outcome.rejects.append((str(data / log), line))
                 continue
             outcome.days.add(row["local_time_ms"] // 86_400_000)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from components.errors import InputError
@@ -89,9 +89,8 @@ def logs(draw: st.DrawFn) -> dict[str, str]:
 # Shrinking takes minutes here; the failing logs are short anyway.
 @settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    max_examples=60,
+    max_examples=40,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
 )
 @given(
     files=logs(),
