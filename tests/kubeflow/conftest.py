@@ -14,7 +14,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as pipeline_pb2
 
 from kubeflow.compile import compile_package
 from kubeflow.options import CompileRequest
-from pipeline.run import DIRECT_RUNNER, declared
+from pipeline.beam_runner import beam_args
+from pipeline.run import declared
 
 IMAGE = "registry.example/team/dfei@sha256:" + "0123456789abcdef" * 4
 
@@ -25,7 +26,7 @@ def request(output: Path, **changes: Any) -> CompileRequest:
         declaration=declared("simulated", ["training.learning_rate=0.002"], None),
         output=output,
         image=IMAGE,
-        beam_args=DIRECT_RUNNER,
+        beam_args=beam_args("direct", ["workers=1"]),
     )
     return dataclasses.replace(base, **changes)
 
