@@ -1,0 +1,289 @@
+"""What serving costs: `python -m benchmarks.serving`.
+
+For DFEI of 5, 21 and 1,000 domains and requests of 1, 32 and 512 rows of mixed domains:
+
+* one request after the other, over gRPC and REST, in turn with a bare loop around the exported `tf.function` in
+  another process: median milliseconds, and what gRPC adds to the bare call;
+* an open loop at a fixed rate (`--load` of what the bare loop managed): p50, p95, p99 from when a request was due,
+  while a new version is pushed in the middle.
+
+With `--requests N` one load of N single-row requests goes over three version switches; a failed one is an error.
+Server, bare loop and client share the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serving_load import encode, open_loop
+from benchmarks.serving_model import feature_columns
+from pipeline.client import connect
+
+HOUSE = Path(__file__).resolve().parent.parent
+NAME = "dfei"
+
+
+@contextmanager
+def serving(base: Path, log: Path, batching: Path | None) -> Iterator[dict[str, str]]:
+    """`dfei serve` in a process of its own; its addresses."""
+    argument = "None" if batching is None else f"Path({str(batching)!r})"
+    code = (
+        "from pathlib import Path; from pipeline.serving.serve import serve;"
+        f"serve(Path({str(base)!r}), rest_port=0, grpc_port=0, batching_parameters_file={argument})"
+    )
+    with log.open("wb") as sink:
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=HOUSE, stdout=sink, stderr=sink)
+    try:
+        deadline = time.monotonic() + 300
+        while "gRPC" not in (text := log.read_text()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{text}")
+            time.sleep(0.1)
+        lines = [line.split() for line in text.splitlines()]
+        yield {
+            "http": next(line[1] for line in lines if line[:1] == ["REST"]).partition("/v1")[0],
+            "grpc": next(line[1] for line in lines if line[:1] == ["gRPC"]).rstrip(","),
+        }
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+class Bare:
+    """The bare loop in its own process."""
+
+    def __init__(self, directory: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.serving_bare", str(directory)],
+            cwd=HOUSE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        self._read()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the bare loop ended")
+        return line
+
+    def seconds(self, rows: int, domains: int, calls: int) -> list[float]:
+        """Seconds of each call."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"rows": rows, "domains": domains, "calls": calls}) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._read())
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait(30)
+
+
+def one_after_the_other(
+    addresses: dict[str, str], bare: Bare, rows: int, domains: int, rounds: int, calls: int
+) -> dict[str, float]:
+    """Median milliseconds of the bare call, gRPC and REST, measured in turn; and what gRPC adds."""
+    columns = feature_columns(rows, domains)
+    medians: dict[str, list[float]] = {"bare": [], "grpc": [], "rest": []}
+    with connect(f"grpc://{addresses['grpc']}", NAME) as grpc, connect(addresses["http"], NAME) as rest:
+        bare.seconds(rows, domains, calls)
+        for number in range(rounds + 1):
+            timed = {"bare": bare.seconds(rows, domains, calls)}
+            for name, client in (("grpc", grpc), ("rest", rest)):
+                timed[name] = []
+                for _ in range(calls):
+                    begun = time.perf_counter()
+                    client.predict(columns)
+                    timed[name].append(time.perf_counter() - begun)
+            if number:
+                for name, seconds in timed.items():
+                    medians[name].append(statistics.median(seconds) * 1e3)
+    pairs = [served / limit - 1 for served, limit in zip(medians["grpc"], medians["bare"], strict=True)]
+    return {
+        **{f"{name}_ms": statistics.median(values) for name, values in medians.items()},
+        "grpc_overhead": statistics.median(pairs),
+    }
+
+
+def push(model: Path, base: Path, version: int) -> None:
+    """Puts a copy of the model into the served directory as a version, complete at once."""
+    unfinished = base / f".unfinished-{version}"
+    shutil.copytree(model, unfinished)
+    unfinished.rename(base / str(version))
+
+
+def measure(domains: int, batches: list[int], options: dict[str, Any], scratch: Path) -> list[dict[str, Any]]:
+    """The table's lines for one number of domains."""
+    model = scratch / f"model-{domains}"
+    build = (
+        "from pathlib import Path; from benchmarks.serving_model import save_model;"
+        f"save_model(Path({str(model)!r}), {domains})"
+    )
+    subprocess.run([sys.executable, "-c", build], cwd=HOUSE, check=True, capture_output=True)
+    base = scratch / f"served-{domains}" / NAME
+    base.mkdir(parents=True)
+    push(model, base, 1)
+    bare = Bare(model)
+    lines = []
+    version = 1
+    try:
+        with serving(base, scratch / f"server-{domains}.log", options["batching"]) as addresses:
+            for rows in batches:
+                paired = one_after_the_other(
+                    addresses, bare, rows, domains, options["rounds"], options["calls"]
+                )
+                version += 1
+                rate = options["load"] * 1e3 / paired["bare_ms"]
+                requests = [encode(NAME, feature_columns(rows, domains, seed)) for seed in range(8)]
+                count = max(int(rate * options["seconds"]), 20)
+                at = {count // 2: partial(push, model, base, version)}
+                report = open_loop(addresses["grpc"], requests, rows, rate, count, at)
+                lines.append({"domains": domains, "rows": rows, **paired, **asdict(report)})
+            if options["requests"] and domains == options["switch_domains"]:
+                lines.append(across_switches(addresses, model, base, domains, version, options))
+    finally:
+        bare.close()
+    return lines
+
+
+def across_switches(
+    addresses: dict[str, str], model: Path, base: Path, domains: int, version: int, options: dict[str, Any]
+) -> dict[str, Any]:
+    """A long load of single rows over three version switches."""
+    count = options["requests"]
+    requests = [encode(NAME, feature_columns(1, domains, seed)) for seed in range(64)]
+    at = {count * step // 4: partial(push, model, base, version + step) for step in (1, 2, 3)}
+    report = open_loop(addresses["grpc"], requests, 1, options["switch_rate"], count, at)
+    with connect(f"grpc://{addresses['grpc']}", NAME) as client:
+        newest = client.wait_until_ready(30)
+    return {"domains": domains, "rows": 1, "switches": 3, "version_at_end": newest, **asdict(report)}
+
+
+def show(lines: list[dict[str, Any]], console: Console) -> None:
+    """Prints the tables."""
+    paired = Table(
+        "domains", "rows", "bare ms", "gRPC ms", "added", "REST ms", title="one after the other, medians"
+    )
+    loaded = Table(
+        "domains",
+        "rows",
+        "requests/s",
+        "rows/s",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "worst ms",
+        "failed",
+        title="open loop",
+    )
+    for line in lines:
+        if "bare_ms" in line:
+            paired.add_row(
+                str(line["domains"]),
+                str(line["rows"]),
+                f"{line['bare_ms']:.2f}",
+                f"{line['grpc_ms']:.2f}",
+                f"{line['grpc_overhead']:+.0%}",
+                f"{line['rest_ms']:.2f}",
+            )
+        loaded.add_row(
+            str(line["domains"]),
+            f"{line['rows']}" + (f" x{line['requests']:,}, 3 switches" if "switches" in line else ""),
+            f"{line['rate']:.0f}",
+            f"{line['rows_per_second']:.0f}",
+            *(f"{line[key]:.1f}" for key in ("p50", "p95", "p99", "worst")),
+            str(line["failed"]),
+        )
+    console.print(paired)
+    console.print(loaded)
+
+
+def costs_of_domains(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """What a request of the most rows costs with the most domains, as a multiple of the fewest: bare and over gRPC."""
+    paired = [line for line in lines if "bare_ms" in line]
+    rows = max(line["rows"] for line in paired)
+    of = sorted((line for line in paired if line["rows"] == rows), key=lambda line: line["domains"])
+    return {name: of[-1][f"{name}_ms"] / of[0][f"{name}_ms"] for name in ("bare", "grpc")}
+
+
+def main(
+    domains: Annotated[list[int] | None, typer.Option(help="Numbers of domains.")] = None,
+    rows: Annotated[list[int] | None, typer.Option(help="Rows of a request.")] = None,
+    rounds: Annotated[int, typer.Option(help="Times that bare loop, gRPC and REST take turns.")] = 7,
+    calls: Annotated[int, typer.Option(help="Calls in each turn.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of each open loop.")] = 15.0,
+    load: Annotated[float, typer.Option(help="Its rate, as a share of what the bare loop manages.")] = 0.3,
+    requests: Annotated[int, typer.Option(help="Requests of the load over three switches; 0 for none.")] = 0,
+    switch_rate: Annotated[float, typer.Option(help="Their rate, requests a second.")] = 250.0,
+    batching: Annotated[
+        Path | None, typer.Option(help="A batching-parameters file, to measure with batching.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
+) -> None:
+    """Measures serving beside a bare loop around the exported function."""
+    numbers = domains or [5, 21, 1000]
+    options = {
+        "rounds": rounds,
+        "calls": calls,
+        "seconds": seconds,
+        "load": load,
+        "requests": requests,
+        "switch_rate": switch_rate,
+        "switch_domains": 21 if 21 in numbers else numbers[0],
+        "batching": None if batching is None else batching.resolve(),
+    }
+    console = Console()
+    lines: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in numbers:
+            lines += measure(number, rows or [1, 32, 512], options, Path(scratch))
+    show(lines, console)
+    result: dict[str, Any] = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "table": lines}
+    if len(numbers) > 1:
+        result["cost_most_domains_over_fewest"] = costs_of_domains(lines)
+        console.print(
+            f"a request of mixed domains, {max(numbers)} domains over {min(numbers)}: "
+            + ", ".join(
+                f"{name} {cost:.2f}" for name, cost in result["cost_most_domains_over_fewest"].items()
+            )
+        )
+    if json_file is not None:
+        json_file.write_text(json.dumps(result, indent=2, default=_plain))
+    failed = sum(line["failed"] for line in lines)
+    if failed:
+        console.print(
+            f"[bold red]{failed} requests failed[/]: {[line['errors'] for line in lines if line['errors']]}"
+        )
+        raise typer.Exit(1)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+if __name__ == "__main__":
+    typer.run(main)
