@@ -8,7 +8,7 @@ import tf_keras as keras
 from models.base import DomainModel, GroupedBatch
 from models.features import FeatureLayout
 from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatures
-from models.layers.domain_integration import DomainFeatureIntegration
+from models.layers.domain_integration import DomainFeatureIntegration, OwnFeatures
 from models.layers.embedding import FeatureEmbedding
 from models.layers.head import StackedHead
 from models.layers.stacked_tower import StackedTower
@@ -69,7 +69,8 @@ class DFEI(DomainModel):
         if self.extraction is not None:
             parts.append(tf.repeat(features.own[:, None, :], tf.shape(x)[1], axis=1))
         if self.integration is not None:
-            parts.append(self.integration(x, features.table, features.seen, features.recent))
+            own = None if self.extraction is None else OwnFeatures(domains, features.own)
+            parts.append(self.integration(x, features.table, features.seen, own))
         return self.head(tf.concat(parts, axis=-1), domains)
 
     def _domain_features(

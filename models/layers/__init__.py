@@ -1,7 +1,7 @@
 """The parts that models are built from; each can be used alone. All work on groups of rows, `(G, B, ...)`."""
 
 from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatures
-from models.layers.domain_integration import DomainFeatureIntegration, Recent, attend
+from models.layers.domain_integration import DomainFeatureIntegration, OwnFeatures, attend
 from models.layers.dropout import ResumableDropout
 from models.layers.embedding import DOMAIN, FeatureEmbedding
 from models.layers.experts import ExpertBank
@@ -21,7 +21,7 @@ __all__ = [
     "DomainGate",
     "ExpertBank",
     "FeatureEmbedding",
-    "Recent",
+    "OwnFeatures",
     "ResumableDropout",
     "SharedTower",
     "StackedDense",

@@ -7,23 +7,19 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
-from models.layers.domain_integration import Recent
-
 
 class DomainFeatures(NamedTuple):
     """What is known of the domains in one forward pass.
 
     Attributes:
-        own: `(G, k)`, v of each group's domain.
+        own: `(G, k)`, v of each group's domain; in training, gradients flow through it.
         table: `(D, k)`, v of all domains; a constant.
         seen: `(D,)` float32, 1 for a domain that has had a batch, else 0.
-        recent: the rows of the table that this step moved, through which gradients flow; None at inference.
     """
 
     own: tf.Tensor
     table: tf.Tensor
     seen: tf.Tensor
-    recent: Recent | None = None
 
 
 class DomainFeatureExtraction(keras.layers.Layer):
@@ -119,7 +115,6 @@ class DomainFeatureExtraction(keras.layers.Layer):
             own=tf.gather(moved, place),
             table=tf.tensor_scatter_nd_update(self.state, rows, tf.stop_gradient(moved)),
             seen=tf.tensor_scatter_nd_update(self.seen, rows, now_seen),
-            recent=Recent(occurring, moved),
         )
         if not self.frozen_random:
             self.state.scatter_nd_update(rows, tf.stop_gradient(moved))

@@ -11,12 +11,12 @@ import tf_keras as keras
 MASKED = -1e9
 
 
-class Recent(NamedTuple):
-    """The rows of a table that gradients flow into; the others are constants.
+class OwnFeatures(NamedTuple):
+    """The rows of a table that are not constants: each group's own, into which its gradients flow.
 
     Attributes:
-        index: `(U,)`, which rows, each at most once.
-        features: `(U, v)`, those rows, equal to what the table has there.
+        index: `(G,)`, which row is each group's.
+        features: `(G, v)`, equal to what the table has there.
     """
 
     index: tf.Tensor
@@ -58,7 +58,7 @@ class DomainFeatureIntegration(keras.layers.Layer):
         super().build(input_shape)
 
     def call(
-        self, inputs: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, recent: Recent | None = None
+        self, inputs: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, own: OwnFeatures | None = None
     ) -> tf.Tensor:
         """z `(G, B, k)`.
 
@@ -66,67 +66,94 @@ class DomainFeatureIntegration(keras.layers.Layer):
             inputs: `(G, B, in)`, x, the embedded rows.
             table: `(D, v)`, features of all domains.
             seen: `(D,)`, 1 where a domain has a feature, else 0.
-            recent: the rows of the table that gradients flow into; all of them if absent.
+            own: where gradients flow: from each group into its own domain's feature, the others being
+            constants,
+                as when one domain is trained at a time. If absent, into the whole table.
         """
-        attended = attend(self._queries(inputs), table, seen, recent)
-        integrated = tf.matmul(attended, self.value)
-        return tf.reshape(integrated, tf.concat([tf.shape(inputs)[:-1], [self.size]], 0))
+        return tf.matmul(attend(self._queries(inputs), table, seen, own), self.value)
 
     def weights_over_domains(self, inputs: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
         """Weights `(G, B, D)`, each row's summing to 1; arguments as for `call`."""
         if not self.built:
             self.build(inputs.shape)
-        weights = _weights(self._queries(inputs), table, seen)
-        return tf.reshape(weights, tf.concat([tf.shape(inputs)[:-1], tf.shape(seen)], 0))
+        return _weights(self._queries(inputs), table, seen)
 
     def _queries(self, inputs: tf.Tensor) -> tf.Tensor:
-        query = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.query)
-        return tf.matmul(query, self.key * self.size**-0.5, transpose_b=True)
+        return tf.matmul(tf.matmul(inputs, self.query), self.key * self.size**-0.5, transpose_b=True)
 
 
 def _weights(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
-    return tf.nn.softmax(tf.matmul(query, table, transpose_b=True) + MASKED * (1.0 - seen))
+    return tf.nn.softmax(_times(query, table, transpose_b=True) + MASKED * (1.0 - seen))
 
 
-def attend(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, recent: Recent | None = None) -> tf.Tensor:
-    """`P T` with `P = softmax(Q T')`: queries `(R, v)` over a table `(D, v)` that is key and value, to `(R, v)`.
+def _times(left: tf.Tensor, right: tf.Tensor, transpose_b: bool = False) -> tf.Tensor:
+    # `(G, B, i)` times `(i, o)` as one product of `G B` rows.
+    flat = tf.matmul(tf.reshape(left, [-1, left.shape[-1]]), right, transpose_b=transpose_b)
+    return tf.reshape(flat, tf.concat([tf.shape(left)[:-1], tf.shape(flat)[1:]], 0))
 
-    Its gradient is written out, because with many domains the `(R, D)` matrices are what costs. With `Z` the
-    result and `dZ` its gradient,
+
+def attend(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, own: OwnFeatures | None = None) -> tf.Tensor:
+    """`P T` with `P = softmax(Q T')`: queries `(G, B, v)` over a table `(D, v)` that is key and value, to `(G, B, v)`.
+
+    Its gradient is written out, because with many domains the `(G B, D)` matrices are what costs. With `Z`
+    the result and `dZ` its gradient,
 
         dP = dZ T',   dS = P o (dP - rowsum(dP o P)),   rowsum(dP o P) = rowsum(dZ o Z),
         dQ = dS T,    dT = P' dZ + dS' Q.
 
     The row sum runs over `v` instead of `D` columns and its subtraction rides on the product as one more
-    column; `dT` is formed only for the rows in `recent`: one pass and two products over `(R, D)`, where
-    automatic differentiation makes five passes and four products.
+    column; of `P` and `dS` in `dT` only one column per group is needed: one pass and two products over `(G
+    B, D)`, where automatic differentiation makes five passes and four products.
 
     Args:
-        query: `(R, v)`, scaled.
-        table: `(D, v)`.
+        query: scaled.
+        table: key and value.
         seen: `(D,)`, 0 for rows of the table that get no weight.
-        recent: the rows that gradients flow into; all of them if absent.
+        own: where gradients flow: from each group into its own row. If absent, into the whole table.
     """
-    if recent is None:
-        return _attend(query, table, seen, tf.range(tf.shape(table)[0]), table)
-    return _attend(query, table, seen, recent.index, recent.features)
+    if own is None:
+        return _attend_to_all(query, table, seen)
+    return _attend_to_own(query, tf.stop_gradient(table), seen, own.index, own.features)
+
+
+Gradient = Callable[[tf.Tensor], tuple[tf.Tensor | None, ...]]
 
 
 @tf.custom_gradient
-def _attend(
+def _attend_to_own(
     query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, index: tf.Tensor, features: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor | None, ...]]]:
-    del features  # equal to the table's rows; an argument so that it can have a gradient
+) -> tuple[tf.Tensor, Gradient]:
+    del features  # equal to rows of the table; an argument so that it can have a gradient
     weights = _weights(query, table, seen)
-    attended = tf.matmul(weights, table)
+    attended = _times(weights, table)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-        row_sums = tf.reduce_sum(upstream * attended, axis=1, keepdims=True)
-        left = tf.concat([upstream, -row_sums], axis=1)
-        right = tf.concat([table, tf.ones_like(table[:, :1])], axis=1)
-        scores = weights * tf.matmul(left, right, transpose_b=True)
-        to_features = tf.matmul(tf.gather(weights, index, axis=1), upstream, transpose_a=True)
-        to_features += tf.matmul(tf.gather(scores, index, axis=1), query, transpose_a=True)
-        return tf.matmul(scores, table), None, None, None, to_features
+        scores = _score_gradient(weights, attended, table, upstream)
+        own_weights = tf.gather(weights, index, axis=2, batch_dims=1)[:, None]
+        own_scores = tf.gather(scores, index, axis=2, batch_dims=1)[:, None]
+        to_features = tf.matmul(own_weights, upstream) + tf.matmul(own_scores, query)
+        return _times(scores, table), None, None, None, to_features[:, 0]
 
     return attended, gradient
+
+
+@tf.custom_gradient
+def _attend_to_all(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+    weights = _weights(query, table, seen)
+    attended = _times(weights, table)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        scores = _score_gradient(weights, attended, table, upstream)
+        to_table = tf.einsum("gbd,gbv->dv", weights, upstream) + tf.einsum("gbd,gbv->dv", scores, query)
+        return _times(scores, table), to_table, None
+
+    return attended, gradient
+
+
+def _score_gradient(
+    weights: tf.Tensor, attended: tf.Tensor, table: tf.Tensor, upstream: tf.Tensor
+) -> tf.Tensor:
+    row_sums = tf.reduce_sum(upstream * attended, axis=-1, keepdims=True)
+    left = tf.concat([upstream, -row_sums], axis=-1)
+    right = tf.concat([table, tf.ones_like(table[:, :1])], axis=-1)
+    return weights * _times(left, right, transpose_b=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.layers import DomainFeatureIntegration, Recent, attend
+from models.layers import DomainFeatureIntegration, OwnFeatures, attend
 
 
 def built(size: int, inputs: int, width: int) -> DomainFeatureIntegration:
@@ -52,25 +52,41 @@ def test_unseen_domains_weigh_nothing_and_none_seen_weigh_the_same():
     )
 
 
-@pytest.mark.parametrize("only", [None, [3, 0]])
-def test_the_written_out_gradient_is_the_automatic_one(only):
-    rng = np.random.default_rng(1)
-    query, table = (tf.Variable(rng.normal(size=s), dtype=tf.float64) for s in ((6, 4), (5, 4)))
-    seen = tf.constant([1, 1, 0, 1, 1], tf.float64)
-    upstream = tf.constant(rng.normal(size=(6, 4)))
+def softmax_attention(query: tf.Tensor, keys: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+    weights = tf.nn.softmax(tf.matmul(query, keys, transpose_b=True) + (1 - seen) * -1e9)
+    return tf.matmul(weights, keys)
+
+
+RNG = np.random.default_rng(1)
+QUERY, TABLE = RNG.normal(size=(3, 6, 4)), RNG.normal(size=(5, 4))
+SEEN, UPSTREAM = np.array([1.0, 1, 0, 1, 1]), RNG.normal(size=(3, 6, 4))
+
+
+def test_the_written_out_gradient_is_the_automatic_one():
+    query, table, seen = tf.Variable(QUERY), tf.Variable(TABLE), tf.constant(SEEN)
+    gradients = []
+    for function in (lambda: softmax_attention(query, table, seen), lambda: attend(query, table, seen)):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(function() * UPSTREAM)
+        gradients.append(tape.gradient(total, [query, table]))
+    for automatic, written in zip(*gradients, strict=True):
+        np.testing.assert_allclose(written, automatic, rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_of_a_group_flow_into_its_own_domains_feature_alone():
+    index = tf.constant([3, 0, 3])
+    query, own, seen = tf.Variable(QUERY), tf.Variable(TABLE[[3, 0, 3]]), tf.constant(SEEN)
     with tf.GradientTape() as tape:
-        weights = tf.nn.softmax(tf.matmul(query, table, transpose_b=True) + (1 - seen) * -1e9)
-        total = tf.reduce_sum(tf.matmul(weights, table) * upstream)
-    automatic = tape.gradient(total, [query, table])
-    with tf.GradientTape() as tape:
-        features = table if only is None else tf.gather(table, only)
-        tape.watch(features)
-        recent = None if only is None else Recent(tf.constant(only), features)
-        total = tf.reduce_sum(attend(query, tf.convert_to_tensor(table), seen, recent) * upstream)
-    written = tape.gradient(total, [query, table if only is None else features])
-    rows = list(range(5)) if only is None else only
-    np.testing.assert_allclose(written[0], automatic[0], rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(written[1], automatic[1].numpy()[rows], rtol=1e-9, atol=1e-12)
+        attended = attend(query, tf.constant(TABLE), seen, OwnFeatures(index, tf.convert_to_tensor(own)))
+        total = tf.reduce_sum(attended * UPSTREAM)
+    written = tape.gradient(total, [query, own])
+    for g, d in enumerate(index.numpy()):
+        with tf.GradientTape() as tape:
+            keys = tf.concat([TABLE[:d], own[g][None], TABLE[d + 1 :]], axis=0)
+            total = tf.reduce_sum(softmax_attention(query[g], keys, seen) * UPSTREAM[g])
+        automatic = tape.gradient(total, [query, own])
+        np.testing.assert_allclose(written[0][g], automatic[0][g], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(written[1][g], automatic[1][g], rtol=1e-9, atol=1e-12)
 
 
 def test_a_size_below_one_is_refused():
