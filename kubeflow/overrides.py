@@ -190,11 +190,7 @@ def data_day(values: Mapping[str, Any]) -> str:
     """
     given = str(values.get("data_day", ""))
     if not given and names.SCHEDULE_TIME in values:
-        scheduled = datetime.datetime.fromisoformat(str(values[names.SCHEDULE_TIME]).replace("Z", "+00:00"))
-        if scheduled.tzinfo is None:
-            scheduled = scheduled.replace(tzinfo=datetime.timezone.utc)
-        zone = ZoneInfo(str(values.get(names.TIME_ZONE, "UTC")))
-        return str(scheduled.astimezone(zone).date() - datetime.timedelta(days=1))
+        return _day_before(str(values[names.SCHEDULE_TIME]), str(values.get(names.TIME_ZONE, "UTC")))
     try:
         return str(datetime.date.fromisoformat(given))
     except ValueError:
@@ -202,3 +198,16 @@ def data_day(values: Mapping[str, Any]) -> str:
             f"data_day={given!r}: expected YYYY-MM-DD, since {names.DAY_TOKEN} is in data_dir or in the "
             "declaration"
         ) from None
+
+
+def _day_before(scheduled: str, time_zone: str) -> str:
+    try:
+        moment = datetime.datetime.fromisoformat(scheduled.replace("Z", "+00:00"))
+    except ValueError:
+        raise InputError(
+            f"this cluster does not say when the run was scheduled (it says {scheduled!r}): give data_day, in a "
+            "schedule as [[ScheduledTime.2006-01-02]]"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.timezone.utc)
+    return str(moment.astimezone(ZoneInfo(time_zone)).date() - datetime.timedelta(days=1))

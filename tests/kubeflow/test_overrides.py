@@ -128,6 +128,8 @@ def test_the_day_is_the_last_one_that_was_over_in_the_datas_time_zone() -> None:
         overrides.data_day({"data_day": "yesterday"})
     with pytest.raises(InputError, match="YYYY-MM-DD"):
         overrides.data_day({})
+    with pytest.raises(InputError, match="give data_day"):
+        overrides.data_day({"schedule_time": "{{$.pipeline_job_schedule_time_utc}}"})
 
 
 def test_the_day_may_stand_in_the_names_of_files(declaration: Declaration) -> None:
