@@ -14,7 +14,7 @@ from components.dataset.sections import ColumnType, TimeUnit
 
 MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
 _LARGEST_INT = 2.0**63
-_LARGEST_FLOAT = 3.4028234e38  # examples hold 32-bit floats
+_LARGEST_FLOAT = 3.4028234663852886e38  # examples hold 32-bit floats
 # An instant outside is a timestamp read in the wrong unit.
 _FIRST_MS = 31_536_000_000  # 1971-01-01
 _LAST_MS = 7_258_118_400_000  # 2200-01-01

@@ -63,7 +63,7 @@ def number(text: str) -> float | None:
     stripped = text.strip()
     if stripped.lower() in MISSING:
         return None
-    if not NUMBER.fullmatch(stripped) or abs(float(stripped)) > 3.4028234e38:
+    if not NUMBER.fullmatch(stripped) or abs(float(stripped)) > 3.4028234663852886e38:
         raise UnfitError
     return float(stripped)
 
