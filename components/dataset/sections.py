@@ -176,12 +176,23 @@ class MovingAverageSettings(Section):
         default="learned", description="Impressions that the prior counts for when a key has few of its own."
     )
     max_keys: int = Field(default=200_000, ge=1, description="Most values of a key that are kept.")
-    history: bool = Field(default=False, description="Also the user's averages in every domain.")
+    history: bool | list[str] = Field(
+        default=False,
+        description="Also averages in every domain: true for the user's, or a list of roles or columns such as "
+        "[user, item].",
+    )
     eval_state: Literal["frozen", "daily"] = Field(
         default="frozen",
         description="frozen: rows to evaluate see the state at the end of training; daily: that of the bucket "
         "before.",
     )
+
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        """Roles or columns whose averages in every domain are given."""
+        if isinstance(self.history, bool):
+            return ("user",) if self.history else ()
+        return tuple(self.history)
 
     @model_validator(mode="after")
     def _prior(self) -> MovingAverageSettings:

@@ -199,19 +199,12 @@ def _sources(declaration: Declaration) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _history_columns(declaration: Declaration) -> tuple[str, ...]:
-    history = declaration.moving_average.history
-    if isinstance(history, bool):
-        return ("user",) if history else ()
-    return tuple(history)
-
-
 def _requested_keys(declaration: Declaration) -> list[tuple[str, ...]]:
     """Declared keys, then those that only the history needs."""
     if not declaration.behaviours:
         return []
     keys = [tuple(key) for key in declaration.moving_average.keys]
-    for column in _history_columns(declaration):
+    for column in declaration.moving_average.history_columns:
         keys += [(column,), (column, "domain")]
     return keys
 
@@ -240,7 +233,7 @@ def _keys(
         width = sources[lists[0]].width if lists else 1
         keys.append(AverageKey(name, tuple(sorted(members)), parent, is_feature, width))
     history = []
-    for column in _history_columns(declaration) if declaration.behaviours else ():
+    for column in declaration.moving_average.history_columns if declaration.behaviours else ():
         own = frozenset([by_name[declaration.resolve_role(column)]])
         history.append(HistoryKey(column, order.index(own), order.index(own | {domain})))
     return tuple(keys), tuple(history)
