@@ -161,15 +161,15 @@ class Declaration(Section):
                     )
                 elif self.column_type(self.resolve_role(name)) == "float":
                     yield InconsistencyError(where, f"{name} is a float: a key needs an int or a string")
+        history = ("moving_average", "history")
         for name in self.moving_average.history_columns:
             column = self.resolve_role(name)
-            where = ("moving_average", "history")
             if name in ROLES and name not in self.features and getattr(self, name) is None:
-                yield InconsistencyError(where, f"history needs the role `{name}`")
+                yield InconsistencyError(history, f"history needs the role `{name}`")
             elif column == self.domain or name not in known:
-                yield InconsistencyError(where, f"{name!r} is neither a feature nor the user or the item")
+                yield InconsistencyError(history, f"{name!r} is neither a feature nor the user or the item")
             elif self._is_list(column) or self.column_type(column) == "float":
-                yield InconsistencyError(where, f"{name} must be a single int or string")
+                yield InconsistencyError(history, f"{name} must be a single int or string")
 
     def _forbidden_features(self) -> dict[str, str]:
         forbidden = dict.fromkeys(self.post_exposure, "listed under post_exposure")
