@@ -1,0 +1,164 @@
+"""How good a run's model is: the numbers at the top of its page, and the domains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from components.evaluator.results import DomainResult
+from pipeline.report import curves, figures
+from pipeline.report.numbers import count, figure, percent
+from pipeline.report.story import Z95
+from pipeline.report.summary import RunSummary
+
+# More domains than this are summed up; the table has them all.
+SHOWN_DOMAINS = 30
+SHOWN_WORST = 10
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number at the top of the page, and what it is compared with."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DomainRow:
+    """A line of the domains' table."""
+
+    name: str
+    result: DomainResult
+    spread: float | None
+    best: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class DomainSection:
+    """The domains: the largest as a figure, all of them in the table."""
+
+    rows: list[DomainRow]
+    hidden: list[DomainRow]
+    dots: dict[str, Any]
+    worst: dict[str, Any] | None
+    spread_of_auc: dict[str, Any] | None
+    by_size: dict[str, Any] | None
+    has_baseline: bool
+    has_best: bool
+
+
+def tiles(summary: RunSummary) -> list[Tile]:
+    """The numbers over all rows, with the last blessed model's and the best possible."""
+    evaluation = summary.evaluation
+    if evaluation is None:
+        return []
+    best = summary.best_possible_auc
+    possible = {"average_auc": best.average, "auc": best.overall} if best is not None else {}
+    found = []
+    for name, title, digits in (
+        ("average_auc", "average AUC", 4),
+        ("auc", "overall AUC", 4),
+        ("gauc", "GAUC", 4),
+        ("log_loss", "log loss", 4),
+        ("calibration", "calibration", 3),
+    ):
+        own = getattr(evaluation.overall, name)
+        earlier = getattr(evaluation.baseline, name) if evaluation.baseline is not None else None
+        notes = [] if own is None or earlier is None else [_progress(name, own, earlier, digits)]
+        notes += [f"best possible {figure(limit)}"] if (limit := possible.get(name)) is not None else []
+        found.append(Tile(title, figure(own, digits), ", ".join(notes)))
+    clicks = percent(evaluation.positives / evaluation.rows if evaluation.rows else None)
+    return [*found, Tile("judged on", count(evaluation.rows), f"impressions, {clicks} clicked")]
+
+
+def _progress(name: str, own: float, earlier: float, digits: int) -> str:
+    """Better or worse than the last blessed model, by how much."""
+    gain = own - earlier
+    if name == "log_loss":
+        gain = -gain
+    elif name == "calibration":
+        gain = abs(earlier - 1) - abs(own - 1)
+    text = figure(abs(gain), digits)
+    if float(text) == 0:
+        return "as the last"
+    return f"{text} {'better' if gain > 0 else 'worse'} than the last"
+
+
+def domain_section(summary: RunSummary) -> DomainSection | None:
+    """AUC by domain; None without an evaluation."""
+    evaluation = summary.evaluation
+    if evaluation is None or not evaluation.domains:
+        return None
+    possible = summary.best_possible_auc.domains if summary.best_possible_auc is not None else {}
+    rows = [
+        DomainRow(
+            name=name,
+            result=result,
+            spread=None if result.auc_standard_error is None else Z95 * result.auc_standard_error,
+            best=possible.get(name),
+            why=_why(result, evaluation.min_rows),
+        )
+        for name, result in evaluation.domains.items()
+    ]
+    shown = rows[:SHOWN_DOMAINS]
+    has_baseline, has_best = evaluation.baseline is not None, bool(possible)
+    average = evaluation.average_auc
+    judged = [row for row in rows if row.result.decides]
+    many = len(rows) > SHOWN_DOMAINS and len(judged) > 1
+    aucs = [row.result.auc or 0.0 for row in judged]
+    return DomainSection(
+        rows=shown,
+        hidden=rows[SHOWN_DOMAINS:],
+        dots=_dots(shown, average, has_baseline, has_best),
+        worst=_dots(_worst(judged), average, has_baseline, has_best) if many else None,
+        spread_of_auc=curves.histogram(
+            aucs, line=average, line_name=f"average {figure(average)}", title="AUC"
+        )
+        if many
+        else None,
+        by_size=curves.scatter(
+            [row.result.rows for row in judged],
+            aucs,
+            [row.name for row in judged],
+            x_title="evaluation rows",
+            y_title="AUC",
+            line=average,
+        )
+        if many
+        else None,
+        has_baseline=has_baseline,
+        has_best=has_best,
+    )
+
+
+def _worst(judged: list[DomainRow]) -> list[DomainRow]:
+    return sorted(judged, key=lambda row: row.result.auc or 0.0)[:SHOWN_WORST]
+
+
+def _dots(rows: list[DomainRow], average: float | None, has_baseline: bool, has_best: bool) -> dict[str, Any]:
+    marks: dict[str, list[float | None]] = {}
+    if has_baseline:
+        marks["last blessed model"] = [row.result.baseline_auc for row in rows]
+    if has_best:
+        marks["best possible"] = [None if row.result.auc is None else row.best for row in rows]
+    return figures.dot_plot(
+        [row.name for row in rows],
+        [row.result.auc for row in rows],
+        spread=[row.spread for row in rows],
+        strong=[row.result.decides for row in rows],
+        marks=marks,
+        sizes=[count(row.result.rows) for row in rows],
+        notes=[row.why or f"{count(row.result.rows)} rows" for row in rows],
+        line=average,
+        line_name=f"average {figure(average)}",
+    )
+
+
+def _why(result: DomainResult, min_rows: int) -> str:
+    """Why a domain does not decide."""
+    if result.one_class:
+        return "one class"
+    return "" if result.rows >= min_rows else f"fewer than {count(min_rows)}"

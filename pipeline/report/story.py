@@ -1,0 +1,137 @@
+"""A run told in sentences: what data, how good, what was decided, where it is weakest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from components.evaluator.results import DomainResult, EvaluationResult
+from pipeline.report.numbers import UNDEFINED, count, day, figure, listing, percent, plural, signed
+from pipeline.report.summary import RunSummary
+
+# 95 % of a normal distribution lie within this many standard errors.
+Z95 = 1.96
+# Calibration farther from 1 than this is worth a sentence.
+_OFF = 0.1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run ended: `good` colours the words."""
+
+    good: bool
+    mark: Literal["✓", "✗"]
+    words: str
+
+
+def verdict(summary: RunSummary) -> Verdict:
+    """Blessed and pushed, or not."""
+    if summary.pushed_to:
+        return Verdict(True, "✓", "Blessed and pushed")
+    if summary.blessed:
+        return Verdict(True, "✓", "Blessed, not pushed")
+    return Verdict(False, "✗", "Not blessed")
+
+
+def data_sentence(summary: RunSummary) -> str:
+    """What the model learned from and was judged on."""
+    train, judged = summary.rows.get("train"), summary.rows.get("eval")
+    first, last = (day(summary.ingest.get(key)) for key in ("first_day", "last_day"))
+    when = f", {first} to {last}" if UNDEFINED not in (first, last) else ""
+    if train is None:
+        return f"{summary.model_title} on {summary.dataset}{when}."
+    kept = (
+        f" The last days, {count(judged)} impressions, were kept back to judge it."
+        if judged is not None
+        else ""
+    )
+    return f"{summary.model_title} learned from {count(train)} impressions of {summary.dataset}{when}.{kept}"
+
+
+def quality_sentences(evaluation: EvaluationResult) -> list[str]:
+    """How good the model is, and what the average is taken over."""
+    average, deciding = evaluation.average_auc, evaluation.deciding
+    if average is None:
+        return [
+            "The average AUC is undefined: no domain has both classes and at least "
+            f"{count(evaluation.min_rows)} evaluation rows."
+        ]
+    rest = len(evaluation.domains) - len(deciding)
+    others = (
+        f" {plural(rest, 'other')} {'has' if rest == 1 else 'have'} one class or too few rows: they never decide."
+        if rest
+        else ""
+    )
+    sentences = [
+        f"Of a clicked and a not clicked impression in the same domain it ranks the clicked one higher in "
+        f"{100 * average:.0f} of 100 cases: the average AUC is {figure(average)}, over the "
+        f"{plural(len(deciding), 'domain')} with both classes and at least {count(evaluation.min_rows)} rows.{others}"
+    ]
+    if evaluation.overall_auc is not None:
+        sentences.append(f"Over all rows together the AUC is {figure(evaluation.overall_auc)}.")
+    return sentences
+
+
+def comparison_sentences(summary: RunSummary) -> list[str]:
+    """Against the last blessed model and against the best possible."""
+    sentences = []
+    evaluation = summary.evaluation
+    own = evaluation.average_auc if evaluation else None
+    earlier = evaluation.baseline.average_auc if evaluation and evaluation.baseline else None
+    if own is not None and earlier is not None:
+        sentences.append(
+            f"The last blessed model reaches {figure(earlier)} on the same rows: this one {signed(own - earlier)}."
+        )
+    best = summary.best_possible_auc
+    if own is not None and best is not None and best.average is not None:
+        sentences.append(
+            f"The true click probabilities of this simulated feed reach {figure(best.average)}, which no model can "
+            f"honestly beat: the distance is {figure(best.average - own)}."
+        )
+    return sentences
+
+
+def weakness_sentences(summary: RunSummary) -> list[str]:
+    """The domains served worst, and those whose probabilities are farthest off."""
+    evaluation = summary.evaluation
+    if evaluation is None:
+        return []
+    judged = {name: domain for name, domain in evaluation.domains.items() if domain.decides}
+    sentences = []
+    if len(judged) > 1:
+        worst = sorted(judged, key=lambda name: judged[name].auc or 0.0)[: min(3, len(judged) - 1)]
+        named = [f"{summary.domain_title(name)} ({_auc_range(judged[name])})" for name in worst]
+        sentences.append(f"Served worst: {listing(named)}.")
+    off = {
+        name: domain.calibration - 1
+        for name, domain in judged.items()
+        if domain.calibration is not None and abs(domain.calibration - 1) > _OFF
+    }
+    if off:
+        farthest = sorted(off, key=lambda name: -abs(off[name]))[:3]
+        named = [
+            f"{summary.domain_title(name)} ({percent(abs(off[name]), 0)} too {'high' if off[name] > 0 else 'low'})"
+            for name in farthest
+        ]
+        sentences.append(f"Probabilities are farthest off in {listing(named)}.")
+    return sentences
+
+
+def decision_sentences(summary: RunSummary) -> list[str]:
+    """Blessed or not, why, and where it was pushed."""
+    gates = summary.evaluation.gates if summary.evaluation else []
+    passed = f"It passed all {plural(len(gates), 'gate')}" if len(gates) > 1 else "It passed its gate"
+    if summary.blessed:
+        first = summary.evaluation is not None and summary.evaluation.baseline is None
+        earlier = "; there was no earlier blessed model to compare with" if first and gates else ""
+        pushed = f" It is served from {summary.pushed_to}." if summary.pushed_to else " It was not pushed."
+        return [f"{passed if gates else 'It was blessed'}{earlier}.{pushed}"]
+    if not summary.reasons:
+        return ["It was not blessed, and nothing was pushed."]
+    return [f"It was not blessed, and nothing was pushed: {'; '.join(summary.reasons)}."]
+
+
+def _auc_range(domain: DomainResult) -> str:
+    error = domain.auc_standard_error
+    spread = f" ± {Z95 * error:.3f}" if error is not None else ""
+    return f"AUC {figure(domain.auc, 3)}{spread}, {count(domain.rows)} rows"

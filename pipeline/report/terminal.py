@@ -1,0 +1,92 @@
+"""What a run prints at its end: the domains, most rows first, and what was decided."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.evaluator.results import DomainResult, EvaluationResult
+from pipeline.report.numbers import UNDEFINED, count, figure, percent, plural, short, signed
+from pipeline.report.story import Z95, verdict
+from pipeline.report.summary import RunSummary
+
+SHOWN = 30
+# Below this many columns the less important figures are left out.
+_WIDE = 100
+
+
+def print_summary(summary: RunSummary, console: Console) -> None:
+    """Prints the table by domain, the numbers over all rows, and the decision with its reasons.
+
+    Args:
+      summary: the run.
+      console: where to.
+    """
+    if summary.evaluation is not None:
+        console.print(_domains(summary, summary.evaluation, wide=console.width >= _WIDE))
+        hidden = len(summary.evaluation.domains) - SHOWN
+        if hidden > 0:
+            console.print(
+                f"[dim]  and {plural(hidden, 'smaller domain')}: see the report[/]", highlight=False
+            )
+        console.print(_overall(summary, summary.evaluation), highlight=False)
+        for note in summary.evaluation.notes:
+            console.print(f"  [dim]{escape(note)}[/]", highlight=False)
+    outcome = verdict(summary)
+    colour = "green" if outcome.good else "red"
+    where = f": {escape(summary.pushed_to)}" if summary.pushed_to else ""
+    console.print(f"[bold {colour}]{outcome.mark} {outcome.words}[/]{where}", highlight=False, soft_wrap=True)
+    for reason in summary.reasons:
+        console.print(f"  [{colour}]•[/] {escape(reason)}", highlight=False, soft_wrap=True)
+
+
+def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> Table:
+    best = summary.best_possible_auc
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(short(summary.domain or "domain"), no_wrap=True)
+    table.add_column("rows", justify="right")
+    if wide:
+        table.add_column("clicks", justify="right")
+    table.add_column("rate", justify="right")
+    table.add_column("AUC", justify="right")
+    if wide:
+        table.add_column("±", justify="right", style="dim")
+    if evaluation.baseline is not None:
+        table.add_column("before", justify="right", style="dim")
+    if best is not None:
+        table.add_column("best possible", justify="right", style="dim")
+    table.add_column("log loss", justify="right")
+    table.add_column("calibration", justify="right")
+    for name, domain in list(evaluation.domains.items())[:SHOWN]:
+        cells = [escape(short(name)), count(domain.rows)]
+        cells += [count(domain.positives)] if wide else []
+        cells += [percent(domain.positives / domain.rows if domain.rows else None), _auc(domain)]
+        error = domain.auc_standard_error
+        cells += [figure(Z95 * error if error is not None else None, 3)] if wide else []
+        cells += [figure(domain.baseline_auc)] if evaluation.baseline is not None else []
+        cells += [figure(best.domains.get(name))] if best is not None else []
+        cells += [figure(domain.log_loss), figure(domain.calibration, 3)]
+        table.add_row(*cells, style="" if domain.decides else "dim")
+    return table
+
+
+def _auc(domain: DomainResult) -> str:
+    return f"{UNDEFINED} one class" if domain.one_class else figure(domain.auc)
+
+
+def _overall(summary: RunSummary, evaluation: EvaluationResult) -> str:
+    average = evaluation.average_auc
+    parts = [f"[bold]average AUC {figure(average)}[/] over {plural(len(evaluation.deciding), 'domain')}"]
+    earlier = evaluation.baseline.average_auc if evaluation.baseline else None
+    if average is not None and earlier is not None:
+        parts[0] += f" ({signed(average - earlier)} against the last blessed model)"
+    if summary.best_possible_auc is not None and summary.best_possible_auc.average is not None:
+        parts[0] += f" (best possible {figure(summary.best_possible_auc.average)})"
+    parts += [
+        f"overall AUC {figure(evaluation.overall_auc)}",
+        f"GAUC {figure(evaluation.gauc)}",
+        f"log loss {figure(evaluation.log_loss)}",
+    ]
+    return ", ".join(parts)
