@@ -19,6 +19,7 @@ from pipeline.client.base import (
 )
 from pipeline.client.errors import CallError, Code
 from pipeline.client.examples import serialize_example
+from pipeline.client.missing import with_missing
 from pipeline.client.retries import NO_RETRIES, Retries
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Which",
     "connect",
     "serialize_example",
+    "with_missing",
 ]
 
 

@@ -28,7 +28,7 @@ class GrpcClient(ServingClient):
     """Asks a model over gRPC: the fast way, with binary tensors.
 
     Args:
-      target: `HOST:PORT`.
+      target: `HOST:PORT`, or `dns:///NAME:PORT`: calls are spread over all addresses of the name.
       model: the model's name on the server.
       timeout: seconds for a call with all its retries.
       retries: when a call is made again.
@@ -46,7 +46,11 @@ class GrpcClient(ServingClient):
         max_bytes: int = 64 << 20,
     ) -> None:
         super().__init__(model, timeout, retries or Retries())
-        options = [("grpc.max_receive_message_length", max_bytes), ("grpc.max_send_message_length", -1)]
+        options = [
+            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.lb_policy_name", "round_robin"),
+        ]
         self._channel = (
             grpc.insecure_channel(target, options)
             if credentials is None

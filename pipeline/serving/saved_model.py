@@ -54,11 +54,12 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class ServedSignature:
-    """A signature: inputs and outputs in a fixed order."""
+    """A signature: inputs and outputs in a fixed order, and the values of inputs that gRPC callers may leave out."""
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    defaults: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Checks that the inputs are all there and fit.
@@ -108,7 +109,12 @@ class LoadedModel:
                 )
             self._graph.finalize()
             self.signatures = {
-                name: ServedSignature(name, _ports(signature.inputs), _ports(signature.outputs))
+                name: ServedSignature(
+                    name,
+                    _ports(signature.inputs),
+                    _ports(signature.outputs),
+                    {key: tensors.to_array(value) for key, value in signature.defaults.items()},
+                )
                 for name, signature in self.meta_graph.signature_def.items()
                 if signature.outputs and signature.inputs
             }

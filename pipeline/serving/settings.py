@@ -27,7 +27,7 @@ class Limits:
     request_bytes: int = 16 << 20
     buffered_bytes: int = 128 << 20
     running: int = max(2, os.cpu_count() or 1)
-    waiting: int = 128
+    waiting: int = 512
     connections: int = 1024
     rest_seconds: float = 30.0
     receive_seconds: float = 30.0

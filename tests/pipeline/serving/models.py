@@ -52,7 +52,14 @@ class Clicks(tf.Module):
             logits = self.bias + tf.cast(user_id[:, None] + video_id, tf.float32) / 10
             return {"click_probability": tf.sigmoid(logits), "video_id": video_id}
 
+        floats = tf.TensorSpec([None], tf.float32)
+
+        @tf.function(input_signature=[floats, floats])
+        def optional(x: tf.Tensor, y: tf.Tensor = tf.constant([7.0])) -> dict[str, tf.Tensor]:  # noqa: B008
+            return {"z": x + y}
+
         return {
+            "optional": optional,
             "serving_default": tf.function(
                 lambda raw: {"click_probability": self.score(raw)}, input_signature=named
             ),

@@ -22,6 +22,7 @@ from pipeline.client import (
     connect,
     serialize_example,
     tensors,
+    with_missing,
 )
 from pipeline.client.messages import SERVING
 from pipeline.client.retries import NO_RETRIES
@@ -106,6 +107,19 @@ def test_metadata_and_status(client: ServingClient) -> None:
         (1, "AVAILABLE", Code.OK),
     ]
     assert client.wait_until_ready(5.0) == 2
+
+
+def test_features_that_are_left_out(client: ServingClient) -> None:
+    signature = client.metadata().signature("serving_default")
+    inputs = with_missing({"user_id": [3, 7], "duration": [0.5, 1.5]}, signature)
+    assert inputs["tag"].tolist() == [b"", b""]
+    scores = client.predict(inputs)["click_probability"]
+    wanted = expected({"user_id": [3, 7], "duration": [0.5, 1.5], "tag": ["", ""]}, 1.0)
+    np.testing.assert_allclose(scores, wanted, rtol=1e-6)
+    others = with_missing({"tag": ["a"]}, signature)
+    assert others["user_id"].tolist() == [-1] and np.isnan(others["duration"]).all()
+    with pytest.raises(ValueError, match="not inputs: colour; there are duration, tag, user_id"):
+        with_missing({"colour": ["red"]}, signature)
 
 
 def test_errors_carry_their_code(client: ServingClient) -> None:

@@ -104,6 +104,13 @@ def test_other_signatures(predictions: Any) -> None:
     assert _scores(ranked).shape == (1, 4)
 
 
+def test_inputs_with_a_default_may_be_left_out(predictions: Any) -> None:
+    request = predict_request({"x": np.array([1.0, 2.0], np.float32)}, "optional")
+    assert _scores(predictions.Predict(request, timeout=20), "z").tolist() == [8.0, 9.0]
+    request.inputs["y"].CopyFrom(tf.make_tensor_proto([1.0, 2.0], tf.float32))
+    assert _scores(predictions.Predict(request, timeout=20), "z").tolist() == [2.0, 4.0]
+
+
 def test_output_filter(predictions: Any) -> None:
     request = predict_request({"user_id": [5], "video_id": np.array([[1, 2]], np.int64)}, "rank")
     request.output_filter.append("video_id")
