@@ -40,7 +40,8 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
             batches
             | "Reduce" >> beam.ParDo(ReduceRows(self._plan))
             | "Merge" >> beam.CombinePerKey(MergePartials())
-            | "Prune" >> beam.MapTuple(lambda _, partial: collect.prune(self._plan, partial))
+            | "Values" >> beam.Values()
+            | "Prune" >> beam.Map(collect.prune, self._plan)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
             | "Build" >> beam.Map(_build, self._plan, self.base_temp_dir)
         )

@@ -178,7 +178,7 @@ class MergePartials(beam.CombineFn):
         return self.compact(accumulator)[0]
 
 
-def prune(plan: Plan, partial: Partial) -> Partial:
+def prune(partial: Partial, plan: Plan) -> Partial:
     """Cuts one partition of a vocabulary or a key down to what can be in the final table."""
     if partial.name == "vocabulary":
         return _prune_vocabulary(plan, partial)

@@ -62,7 +62,7 @@ def analyse_block(plan: Plan, block: collect.Block, cuts: Sequence[int] = ()) ->
         emitted += [windowed.value for windowed in reducer.finish_bundle()]
         for key, partial in emitted:
             merged[key] = combine.add_input(merged.get(key, []), partial)
-    partials = [collect.prune(plan, combine.extract_output(found)) for found in merged.values()]
+    partials = [collect.prune(combine.extract_output(found), plan) for found in merged.values()]
     return build_tables(plan, partials)
 
 
