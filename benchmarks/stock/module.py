@@ -4,6 +4,7 @@ It is handed over as `module_file`, so it stands alone.
 """
 
 import os
+from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -18,7 +19,7 @@ EMBEDDING = 16
 BATCH = 512
 
 
-def preprocessing_fn(inputs, custom_config):
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
     """One analyser per column: a vocabulary for categories, a z-score for numbers."""
     outputs = {}
     for name in custom_config["categories"]:
@@ -34,7 +35,7 @@ def preprocessing_fn(inputs, custom_config):
     return outputs
 
 
-def _dense(value, default):
+def _dense(value: Any, default: Any) -> tf.Tensor:
     if isinstance(value, tf.SparseTensor):
         value = tf.sparse.to_dense(
             tf.SparseTensor(value.indices, value.values, [value.dense_shape[0], 1]),
@@ -43,7 +44,7 @@ def _dense(value, default):
     return tf.reshape(value, [-1])
 
 
-def _dataset(files, accessor, output, batch):
+def _dataset(files: list[str], accessor: Any, output: tft.TFTransformOutput, batch: int) -> tf.data.Dataset:
     return accessor.tf_dataset_factory(
         files,
         tfxio.TensorFlowDatasetOptions(batch_size=batch, label_key=LABEL, num_epochs=1),
@@ -51,8 +52,9 @@ def _dataset(files, accessor, output, batch):
     )
 
 
-def _model(output, config):
-    inputs, parts = {}, []
+def _model(output: tft.TFTransformOutput, config: dict[str, Any]) -> keras.Model:
+    inputs: dict[str, Any] = {}
+    parts: list[Any] = []
     for name in config["categories"]:
         inputs[name + "_xf"] = keras.Input((1,), name=name + "_xf", dtype=tf.int64)
         size = output.vocabulary_size_by_name(name) + 1
@@ -68,7 +70,7 @@ def _model(output, config):
     return model
 
 
-def run_fn(fn_args: tfx.components.FnArgs):
+def run_fn(fn_args: tfx.components.FnArgs) -> None:
     """Trains and exports with a signature over serialized examples."""
     output = tft.TFTransformOutput(fn_args.transform_output)
     model = _model(output, fn_args.custom_config)
@@ -80,7 +82,7 @@ def run_fn(fn_args: tfx.components.FnArgs):
     spec.pop(LABEL)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serve(examples):
+    def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         transformed = model.tft_layer(tf.io.parse_example(examples, spec))
         transformed.pop(LABEL, None)
         return {"output": model(transformed)}

@@ -4,8 +4,11 @@ Run as a script: `python fresh_process.py MODEL_DIR REQUESTS.npz REPORT.json`. I
 so that a model which needs the project's code to load does not pass.
 """
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,13 +20,15 @@ TOLERANCE = 1e-5
 class Checks:
     """Collects what was checked and how it came out."""
 
-    def __init__(self):
-        self.results = []
+    def __init__(self) -> None:
+        self.results: list[dict[str, Any]] = []
 
-    def expect(self, name, passed, detail):
+    def expect(self, name: str, passed: Any, detail: Any) -> None:
+        """Notes the outcome of one check."""
         self.results.append({"check": name, "passed": bool(passed), "detail": detail})
 
-    def probabilities(self, name, scores, rows):
+    def probabilities(self, name: str, scores: np.ndarray, rows: int) -> None:
+        """Expects one probability per row."""
         sound = (
             scores.shape == (rows,)
             and np.isfinite(scores).all()
@@ -32,7 +37,8 @@ class Checks:
         )
         self.expect(name, sound, f"shape {scores.shape}, expected ({rows},), all finite and in [0, 1]")
 
-    def equal(self, name, scores, expected):
+    def equal(self, name: str, scores: np.ndarray, expected: np.ndarray) -> None:
+        """Expects the same scores."""
         difference = (
             float(np.max(np.abs(scores - expected))) if scores.shape == expected.shape else float("inf")
         )
@@ -41,21 +47,24 @@ class Checks:
         )
 
 
-def named_tensors(columns, specs):
+def named_tensors(columns: dict[str, np.ndarray], specs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+    """A named-feature request."""
     return {name: tf.constant(columns[name].tolist(), specs[name].dtype) for name in specs}
 
 
-def missing(spec, rows):
+def missing(spec: tf.TensorSpec, rows: int) -> tf.Tensor:
+    """What stands for no value."""
     value = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}[spec.dtype]
     return tf.fill([rows], tf.constant(value, spec.dtype))
 
 
-def unknown(spec, rows):
+def unknown(spec: tf.TensorSpec, rows: int) -> tf.Tensor:
+    """A value that no training row had."""
     value = {tf.int64: 2**62, tf.float32: 1e30, tf.string: "never seen before"}[spec.dtype]
     return tf.fill([rows], tf.constant(value, spec.dtype))
 
 
-def check(model_dir, requests):
+def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Runs every check; returns the list of results."""
     checks = Checks()
     model = tf.saved_model.load(model_dir)

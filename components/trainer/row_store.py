@@ -54,6 +54,10 @@ class RowStore:
       columns: memory-mapped arrays of equal length, by name.
       layout: what the packed columns hold.
       rows: the rows of the store that this view shows; `None` for all.
+
+    Attributes:
+      domain: domain index of each row, int32 (rows,).
+      label: label of each row, float32 (rows,).
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class RowStore:
         self._columns = columns
         self._layout = layout
         self._rows = rows
+        self.domain = self._column("domain")
+        self.label = self._column("label")
 
     def __len__(self) -> int:
         return len(self._columns["domain"]) if self._rows is None else len(self._rows)
@@ -69,16 +75,6 @@ class RowStore:
     def _column(self, name: str) -> np.ndarray:
         column = self._columns[name]
         return np.asarray(column) if self._rows is None else np.asarray(column[self._rows])
-
-    @property
-    def domain(self) -> np.ndarray:
-        """Domain index of each row, int32 (rows,)."""
-        return self._column("domain")
-
-    @property
-    def label(self) -> np.ndarray:
-        """Label of each row, float32 (rows,)."""
-        return self._column("label")
 
     @property
     def day(self) -> np.ndarray:

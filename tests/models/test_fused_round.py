@@ -28,7 +28,11 @@ def moved_by(fused: bool, rate: float, shared_lr_scale: float, **model) -> dict[
     """How far one round of plain SGD moves each trainable variable."""
     built = build_model(LAYOUT, ModelSettings(**MODEL, **model))
     rows, domains, weights, labels = one_batch_of_each_domain()
-    batch = ({key: tf.constant(value) for key, value in rows.items()}, tf.constant(domains), tf.constant(weights))
+    batch = (
+        {key: tf.constant(value) for key, value in rows.items()},
+        tf.constant(domains),
+        tf.constant(weights),
+    )
     built(batch, training=True)  # the first batches set the moving averages, where they then rest
     before = {v.name: v.numpy() for v in built.trainable_variables}
     settings = TrainingSettings(
@@ -64,7 +68,11 @@ def test_the_domains_own_parts_move_exactly_alike():
 
 def test_the_difference_is_of_second_order():
     wide, narrow = 0.2, 0.05
-    moved = {(fused, rate): moved_by(fused, rate, 1.0 if fused else 1 / D) for fused in (0, 1) for rate in (wide, narrow)}
+    moved = {
+        (fused, rate): moved_by(fused, rate, 1.0 if fused else 1 / D)
+        for fused in (0, 1)
+        for rate in (wide, narrow)
+    }
     for part in ("/specific_", "/shared_tower", "/embedding", "/domain_integration"):
         apart = {}
         for rate in (wide, narrow):
