@@ -43,6 +43,8 @@ lock: ## Remake requirements.txt from pyproject.toml
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" --quiet --output-file requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --constraint requirements.txt --python-version 3.11 --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet --output-file kubeflow/requirements.txt
 
 clean: ## Remove the environment and the output of make run
 	rm -rf $(VENV) out

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_driver
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as v2
 from tfx.orchestration.pipeline import Pipeline
 
+from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import package as packaging
 from kubeflow.options import CompileRequest, check_request, parse_labels, parse_volumes
@@ -45,7 +46,7 @@ def compile_package(request: CompileRequest) -> list[Path]:
         package,
         request.declaration,
         _defaults(request),
-        request.declaration.schema_path().read_text(),
+        schema_text(request.declaration),
         request.recurring is not None,
     )
     gpu_type = request.gpu_type or (KUBERNETES_GPU if request.target == "kubeflow" else VERTEX_GPU)

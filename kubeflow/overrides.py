@@ -19,6 +19,7 @@ from tfx.dsl.io import fileio
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.dataset.overrides import apply_overrides
+from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import mounts
 from kubeflow import runtime_parameters as names
@@ -151,10 +152,10 @@ def _fetch(address: str) -> Path:
 
 def _schema_file(values: Mapping[str, Any]) -> str:
     """A file with the schema: the compiled one, or that of the run's declaration."""
-    if values.get("declaration"):
-        return str(_load(str(values["declaration"])).schema_path())
+    given = values.get("declaration")
+    text = schema_text(_load(str(given))) if given else str(values[names.SCHEMA_TEXT])
     path = Path(tempfile.mkdtemp(prefix="schema-")) / "schema.pbtxt"
-    path.write_text(str(values[names.SCHEMA_TEXT]))
+    path.write_text(text)
     return str(path)
 
 

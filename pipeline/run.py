@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,13 +126,15 @@ def _data_dir(request: RunRequest, declaration: Declaration, layout: RunLayout) 
 
 
 def copy_schema(declaration: Declaration, layout: RunLayout) -> Path:
-    """A copy of the schema named by its content: the cache compares the path, and must see an edit."""
-    source = declaration.schema_path()
-    digest = hashlib.blake2b(source.read_bytes(), digest_size=8).hexdigest()
-    copy = layout.schemas / f"{source.stem}-{digest}.pbtxt"
+    """The run's schema in a file named by its content: the cache compares the path, and must see an edit."""
+    from components.dataset.schema import schema_text
+
+    text = schema_text(declaration)
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    copy = layout.schemas / f"{declaration.name}-{digest}.pbtxt"
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_suffix(".partial")
-        shutil.copyfile(source, partial)
+        partial.write_text(text, encoding="utf-8")
         partial.rename(copy)
     return copy
