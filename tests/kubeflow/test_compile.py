@@ -14,6 +14,7 @@ from tfx.dsl.components.base import base_driver
 from tfx.orchestration.pipeline import Pipeline
 
 from components.dataset.declaration import Declaration
+from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import compile as compiling
 from kubeflow import runtime_parameters as names
@@ -173,7 +174,7 @@ def test_labels_and_volumes_reach_every_pod(kubeflow_package: Compiled) -> None:
 
 def test_the_schema_travels_with_the_package(kubeflow_package: Compiled) -> None:
     text = _value(kubeflow_package, "ImportSchemaGen", "runtime_schema_text")
-    assert text == request(Path("p.yaml")).declaration.schema_path().read_text()
+    assert text == schema_text(request(Path("p.yaml")).declaration)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.dataset.declaration import SCHEMAS_DIR, Declaration
+from components.dataset.loader import load_declaration
+from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import mounts, overrides
 from pipeline import views
@@ -92,7 +94,7 @@ def test_another_declaration_by_name_or_address(
     values = {"declaration": "gs://bucket/mine.yaml", "schema_text": "the compiled one"}
     assert json.loads(overrides.resolve("{}", "ingestion", values))["name"] == "kuairand-pure"
     properties, _ = overrides.apply({"schema_file": ""}, values)
-    assert Path(properties["schema_file"]).read_bytes() == (SCHEMAS_DIR / "kuairand-pure.pbtxt").read_bytes()
+    assert Path(properties["schema_file"]).read_text() == schema_text(load_declaration("kuairand-pure"))
 
 
 def test_the_compiled_schema_becomes_a_file() -> None:
