@@ -86,7 +86,7 @@ class LocalTarget:
 
     def __init__(self, directory: Path) -> None:
         path = _version_directory(directory)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
         from pipeline.serving.errors import RequestError

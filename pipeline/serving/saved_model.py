@@ -101,6 +101,9 @@ class LoadedModel:
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
         )
+        # The exported functions are optimised when they are first called. To optimise the graph around them as well
+        # takes seconds for every signature, and calls come out no faster.
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         try:
             with self._graph.as_default():

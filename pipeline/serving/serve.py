@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def serve(
 
 
 def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     handler = _ConsoleHandler(console)
     logger = logging.getLogger("pipeline.serving")
     logger.addHandler(handler)
@@ -95,9 +96,11 @@ def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> Non
     }
     try:
         # TensorFlow takes seconds to import: not before the arguments are known to be right.
-        import tensorflow as tf
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tensorflow as tf
 
-        from pipeline.serving.server import ModelServer
+            from pipeline.serving.server import ModelServer
 
         tf.get_logger().setLevel(logging.ERROR)
         server = ModelServer(settings)
