@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from components.evaluator.config import eval_config
-from components.example_gen.component import DeclaredExampleGen
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -22,6 +20,8 @@ from tfx.types import Channel, standard_artifacts
 
 from components.baseline.previous_blessed import PreviousBlessedModelStrategy
 from components.dataset.declaration import Declaration
+from components.evaluator.config import eval_config
+from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
 from components.pusher.atomic import AtomicPusher
 from components.signature_check.component import SignatureCheck
