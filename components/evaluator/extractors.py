@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from apache_beam.transforms.window import GlobalWindows
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import slice_key_extractor
 from tensorflow_model_analysis.slicer import slicer_lib
@@ -26,6 +27,7 @@ from tensorflow_model_analysis.utils import model_util
 from components.evaluator.config import SIGNATURE
 
 MODULE = __name__
+GATHERED_ROWS = 1 << 16
 
 
 def custom_extractors(
@@ -149,49 +151,77 @@ class Predict(model_util.DoFnWithModels):
 
 
 class SplitBySlice(beam.DoFn):
-    """Batches to pieces: the whole batch for the overall slice, and one piece per value of each sliced column.
+    """Batches to pieces: all rows for the overall slice, and one piece per value of each sliced column.
+
+    Batches are gathered first: a thousand small domains in a batch would otherwise be a thousand pieces of one row.
 
     Args:
       columns: columns to slice by.
       overall: whether there is an overall slice.
+      rows: gathered before they are split.
     """
 
-    def __init__(self, columns: list[str], overall: bool) -> None:
+    def __init__(self, columns: list[str], overall: bool, rows: int = GATHERED_ROWS) -> None:
         self._columns = columns
         self._overall = overall
+        self._rows = rows
+        self._gathered: list[dict[str, Any]] = []
+
+    def start_bundle(self) -> None:
+        self._gathered = []
 
     def process(self, extracts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        self._gathered.append({key: extracts[key] for key in _PIECE})
+        if sum(len(batch[constants.LABELS_KEY]) for batch in self._gathered) >= self._rows:
+            yield from self._split()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for piece in self._split():
+            yield GlobalWindows.windowed_value(piece)
+
+    def _split(self) -> Iterator[dict[str, Any]]:
+        if not self._gathered:
+            return
+        rows = _joined(self._gathered)
+        self._gathered = []
         if self._overall:
-            yield _piece(extracts, slice(None), ())
+            yield _piece(rows, slice(None), ())
         for column in self._columns:
-            values = extracts[constants.FEATURES_KEY][column]
+            values = rows[constants.FEATURES_KEY][column]
             known = np.flatnonzero(~np.ma.getmaskarray(values))
             if not len(known):
                 continue
             distinct, member = np.unique(values.data[known], return_inverse=True)
             order = known[np.argsort(member.reshape(-1), kind="stable")]
             ends = np.cumsum(np.bincount(member.reshape(-1), minlength=len(distinct)))
-            for value, rows in zip(distinct, np.split(order, ends[:-1]), strict=True):
-                yield _piece(extracts, rows, ((column, _plain(value)),))
+            for value, here in zip(distinct, np.split(order, ends[:-1]), strict=True):
+                yield _piece(rows, here, ((column, _plain(value)),))
+
+
+_PIECE = (constants.LABELS_KEY, constants.PREDICTIONS_KEY, constants.FEATURES_KEY)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Arrays end to end; of dicts, key by key."""
+    if isinstance(parts[0], dict):
+        return {key: _joined([part[key] for part in parts]) for key in parts[0]}
+    return np.ma.concatenate(parts) if isinstance(parts[0], np.ma.MaskedArray) else np.concatenate(parts)
+
+
+def _chosen(rows: Any, here: np.ndarray | slice) -> Any:
+    return {key: _chosen(part, here) for key, part in rows.items()} if isinstance(rows, dict) else rows[here]
+
+
+def _piece(
+    rows: dict[str, Any], here: np.ndarray | slice, slice_key: tuple[tuple[str, int | str], ...]
+) -> dict[str, Any]:
+    return {
+        **_chosen(rows, here),
+        constants.SLICE_KEY_TYPES_KEY: slicer_lib.slice_keys_to_numpy_array([slice_key]),
+    }
 
 
 def _plain(value: Any) -> int | str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return int(value) if isinstance(value, np.integer) else str(value)
-
-
-def _piece(
-    extracts: dict[str, Any], rows: np.ndarray | slice, slice_key: tuple[tuple[str, int | str], ...]
-) -> dict[str, Any]:
-    predictions = extracts[constants.PREDICTIONS_KEY]
-    return {
-        constants.LABELS_KEY: extracts[constants.LABELS_KEY][rows],
-        constants.PREDICTIONS_KEY: {model: values[rows] for model, values in predictions.items()}
-        if isinstance(predictions, dict)
-        else predictions[rows],
-        constants.FEATURES_KEY: {
-            name: values[rows] for name, values in extracts[constants.FEATURES_KEY].items()
-        },
-        constants.SLICE_KEY_TYPES_KEY: slicer_lib.slice_keys_to_numpy_array([slice_key]),
-    }
+    return int(value) if isinstance(value, (int, np.integer)) else str(value)

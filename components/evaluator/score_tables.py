@@ -165,6 +165,8 @@ def group_ids(values: np.ndarray) -> np.ndarray:
       values: integers, bytes or text (rows,).
     """
     values = np.asarray(values)
+    if values.dtype == object and len(values) and isinstance(values[0], (int, np.integer)):
+        values = values.astype(np.int64)
     if values.dtype.kind in "iub":
         with np.errstate(over="ignore"):
             z = (values.astype(np.int64).view(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)

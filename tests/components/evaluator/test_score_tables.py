@@ -142,6 +142,7 @@ def test_an_empty_table_has_no_groups():
 
 def test_ids_are_the_same_for_the_same_value():
     assert len(set(group_ids(np.arange(100_000)).tolist())) == 100_000
+    np.testing.assert_array_equal(group_ids(np.array([7, -7], object)), group_ids(np.array([7, -7])))
     texts = group_ids(np.array(["a", "b", "a"], object))
     assert texts[0] == texts[2] != texts[1]
     assert group_ids(np.array([b"a"], object))[0] == texts[0]
