@@ -127,7 +127,8 @@ def test_flaws_are_flagged(column: str, change: Callable[[Rows], None]) -> None:
 
 def test_schema_follows_the_settings_of_a_run() -> None:
     declaration = load_declaration(
-        "kuairand-pure", ["label=long_view", "features.tag=null", "features.tab.type=string"]
+        "kuairand-pure",
+        ["label=long_view", "moving_average.keys=[[user]]", "features.tag=null", "features.tab.type=string"],
     )
     features = {f.name: f for f in declared_schema(declaration).feature}
     assert set(features) == set(declaration.example_columns())
