@@ -100,7 +100,11 @@ class Bare:
         """Ends the process."""
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._process.wait(30)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def one_after_the_other(
@@ -109,7 +113,10 @@ def one_after_the_other(
     """Median milliseconds of the bare call, gRPC and REST, measured in turn; and what gRPC adds."""
     columns = feature_columns(rows, domains)
     medians: dict[str, list[float]] = {"bare": [], "grpc": [], "rest": []}
-    with connect(f"grpc://{addresses['grpc']}", NAME) as grpc, connect(addresses["http"], NAME) as rest:
+    with (
+        connect(f"grpc://{addresses['grpc']}", NAME, 120.0) as grpc,
+        connect(addresses["http"], NAME, 120.0) as rest,
+    ):
         bare.seconds(rows, domains, calls)
         for number in range(rounds + 1):
             timed = {"bare": bare.seconds(rows, domains, calls)}
