@@ -30,31 +30,32 @@ def split(chunk: Chunk, by: str = "key") -> Iterator[tuple[int, Chunk]]:
             yield part, {name: values[edges[part] : edges[part + 1]] for name, values in chunk.items()}
 
 
-def sum_by_key(keys: np.ndarray, buckets: np.ndarray, rows: np.ndarray, values: np.ndarray) -> Chunk:
-    """Sums per (key, bucket), sorted by both.
+def sum_by(groups: Chunk, rows: np.ndarray, values: np.ndarray) -> Chunk:
+    """Sums per group, sorted.
 
     Args:
-      keys, buckets: int64 (n,).
+      groups: what a group has in common, int64 (n,) each; the first sorts first.
       rows: impressions, float64 (n,).
       values: what else is summed, float64 (n, v).
     """
-    order = np.lexsort((buckets, keys))
-    keys, buckets = keys[order], buckets[order]
-    starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]) | (buckets[1:] != buckets[:-1])][: len(keys)])
-    if len(starts) == 0:
-        return {"key": keys, "bucket": buckets, "rows": rows[:0], "values": values[:0]}
+    order = np.lexsort(tuple(reversed(groups.values())))
+    groups = {name: column[order] for name, column in groups.items()}
+    if len(rows) == 0:
+        return {**groups, "rows": rows, "values": values}
+    changes = np.logical_or.reduce([column[1:] != column[:-1] for column in groups.values()])
+    starts = np.flatnonzero(np.r_[True, changes])
     return {
-        "key": keys[starts],
-        "bucket": buckets[starts],
+        **{name: column[starts] for name, column in groups.items()},
         "rows": np.add.reduceat(rows[order], starts),
         "values": np.add.reduceat(values[order], starts, axis=0),
     }
 
 
 def merge_sums(chunks: Sequence[Chunk]) -> Chunk:
-    """Sums of the same (key, bucket) added up."""
+    """Sums of the same (key, bucket, domain) added up."""
     joined = _concatenate(chunks)
-    return sum_by_key(joined["key"], joined["bucket"], joined["rows"], joined["values"])
+    groups = {name: joined[name] for name in ("key", "bucket", "domain")}
+    return sum_by(groups, joined["rows"], joined["values"])
 
 
 def merge_counts(chunks: Sequence[Chunk]) -> Chunk:

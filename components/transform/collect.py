@@ -130,7 +130,9 @@ def _count_values(plan: Plan, hashes: np.ndarray, integers: np.ndarray, texts: n
 def _sum_key(plan: Plan, index: int, hashes: np.ndarray, bucket: np.ndarray, values: np.ndarray) -> Chunk:
     keys, present = row_keys(plan, index, hashes)
     rows, _ = np.nonzero(present)
-    return chunks.sum_by_key(keys[present], bucket[rows], np.ones(len(rows)), values[rows])
+    domain = hashes[rows, plan.sources[plan.vocabularies[0].source].offset]
+    groups = {"key": keys[present], "bucket": bucket[rows], "domain": domain}
+    return chunks.sum_by(groups, np.ones(len(rows)), values[rows])
 
 
 def _sample(
@@ -203,11 +205,14 @@ def _prune_vocabulary(plan: Plan, partial: Partial) -> Partial:
 def prune_key(plan: Plan, partial: Partial, limit: int) -> Partial:
     """Keeps the `limit` values of a key with the largest decayed count at the end, and says what was dropped."""
     chunk = partial.chunk
-    keys, starts = np.unique(chunk["key"], return_index=True)
+    keys = np.unique(chunk["key"])
     if len(keys) <= limit:
         return partial
-    ends = np.r_[starts[1:], len(chunk["key"])] - 1
-    weight = decayed_sums(chunk["key"], chunk["rows"][:, None], plan.decay)[ends, 0]
+    buckets = chunks.sum_by(
+        {name: chunk[name] for name in ("key", "bucket")}, chunk["rows"], chunk["rows"][:, None]
+    )
+    ends = np.r_[np.flatnonzero(np.diff(buckets["key"])), len(buckets["key"]) - 1]
+    weight = decayed_sums(buckets["key"], buckets["values"], plan.decay)[ends, 0]
     kept = np.isin(chunk["key"], keys[chunks.largest(weight, keys, limit)])
     dropped = (partial.dropped[0] + len(keys) - limit, partial.dropped[1] + int(chunk["rows"][~kept].sum()))
     return replace(partial, chunk={name: values[kept] for name, values in chunk.items()}, dropped=dropped)

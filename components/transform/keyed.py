@@ -1,5 +1,11 @@
 """The table of keyed averages: the decayed sums of every kept key as of any bucket, and how they are shrunk.
 
+What is summed is how far a behaviour lies above the moving average of its own domain, so that a user who is seen
+where everybody clicks is not taken for a clicker: `R_t = a R_{t-1} + sum_t (y - m_domain,t)`,
+`W_t = a W_{t-1} + rows_t`. The estimate of a key is `r = (R + k r_parent) / (W + k)`, the parent of the topmost
+keys being the domain, whose own `r` is 0; `m_domain + r` is the key's average as it is to be expected in the row's
+domain. For a key within one domain whose average stands still this is `(S + k m) / (W + k)` of its plain sums.
+
 All keys of a plan live in one sorted table, so that one search finds a row's values for every key.
 """
 
@@ -24,7 +30,7 @@ class KeyTable:
     Attributes:
       keys: sorted, int64 (K,).
       moments: sorted `position of the key * (T + 1) + bucket`, int64 (M,).
-      states: `[S_1 .. S_F, W, missing ...]` after that bucket, float32 (M, v). `missing` are decayed counts of rows
+      states: `[R_1 .. R_F, W, missing ...]` after that bucket, float32 (M, v). `missing` are decayed counts of rows
         in which a behaviour was missing, for those behaviours that are missing anywhere.
       missing: index of each behaviour's column of missing rows, -1 for none, int64 (F,).
       buckets: T.
@@ -55,7 +61,7 @@ class KeyTable:
         return np.where(found[..., None], self.states[at], 0.0).sum(axis=1, dtype=np.float64)
 
     def sums_and_counts(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`S` and `W` per behaviour, each (..., F), from states (..., v)."""
+        """`R` and `W` per behaviour, each (..., F), from states (..., v)."""
         behaviours = len(self.missing)
         counts = state[..., behaviours : behaviours + 1]
         lacking = np.where(self.missing >= 0, state[..., np.maximum(self.missing, 0)], 0.0)
@@ -99,7 +105,7 @@ class Shrinkage:
 
 
 def shrink(sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """`(S + k * parent) / (W + k)`; the parent where both W and k are 0."""
+    """`(R + k * parent) / (W + k)`; the parent where both W and k are 0."""
     weight = counts + strength
     return np.where(weight > 0, (sums + strength * parent) / np.where(weight > 0, weight, 1.0), parent)
 
@@ -132,7 +138,7 @@ def learn_shrinkage(
     before = np.searchsorted(bucket, np.arange(table.buckets + 1))
     strength = np.empty((len(plan.keys), table.buckets + 1, behaviours.shape[1]))
     scale = np.ones(len(plan.keys))
-    estimates: dict[int, np.ndarray] = {DOMAIN_PARENT: domain}
+    estimates: dict[int, np.ndarray] = {DOMAIN_PARENT: np.zeros_like(domain)}
     penalty = PENALTY * np.square(np.log(STRENGTHS / DEFAULT_STRENGTH))[:, None, None] * np.square(spread)
     for index, key in enumerate(plan.keys):
         state = _state(plan, table, index, hashes, bucket)
@@ -141,7 +147,7 @@ def learn_shrinkage(
         if plan.prior_strength is not None:
             strength[index] = plan.prior_strength
         else:
-            candidates = penalty + _losses(sums, counts, parent, behaviours, before)
+            candidates = penalty + _losses(sums, counts, parent, behaviours - domain, before)
             strength[index] = STRENGTHS[np.argmin(candidates, axis=0)]
         estimates[index] = shrink(sums, counts, parent, strength[index][bucket])
         weight = np.log1p(state[:, behaviours.shape[1]])

@@ -49,7 +49,6 @@ class Lookup:
         index = tf.searchsorted(tf.constant(tables.buckets), tf.math.floordiv(time, plan.bucket_ms))
         self._bucket = tf.where(time < 0, self._end, index)
         self._ids, self._domain = self._vocabulary_ids()
-        self._scale: tuple[tf.Tensor, tf.Tensor] | None = None
 
     @property
     def domain(self) -> tf.Tensor:
@@ -80,43 +79,36 @@ class Lookup:
     def averages(self) -> tuple[tf.Tensor, tf.Tensor | None]:
         """`averages` float32 (n, A) and, where declared, `history` float32 (n, D * values).
 
-        Averages are differences from the overall mean in units of the spread of a single impression, both as of
-        the row's bucket; counts are `log(1 + W)` over their root mean square. 0 says that nothing is known.
+        The domain's averages are differences from the overall mean, those of a key differences from its domain's
+        average (see `keyed`), in units of the spread of a single impression, all as of the row's bucket; counts are
+        `log(1 + W)` over their root mean square. 0 says that nothing is known.
         """
         behaviours = len(self._plan.behaviours)
         at = tf.stack([self._bucket, tf.cast(self._domain, tf.int32)], axis=1)
         domain = tf.gather_nd(self._variables.domain_averages, at)
         known = tf.gather_nd(tf.constant(self._tables.domain_known), at)
-        features = [tf.concat([self._standardise(domain), known[:, None]], axis=1)]
+        centre, spread = self._as_of(self._tables.overall), self._as_of(self._tables.spread)
+        features = [tf.concat([(domain - centre) / spread, known[:, None]], axis=1)]
         if not self._plan.keys:
             return features[0], None
         states = self._states()
-        estimates = self._estimates(states, domain)
-        values = tf.concat([self._standardise(estimates), self._counts(states)], axis=2)
+        estimates = self._estimates(states)
+        values = tf.concat([estimates / spread[:, None], self._counts(states)], axis=2)
         given = [index for index, key in enumerate(self._plan.keys) if key.is_feature]
         if given:
             if len(given) < len(self._plan.keys):
                 values = tf.gather(values, given, axis=1)
             features.append(tf.reshape(values, [-1, len(given) * (behaviours + 1)]))
-        return tf.concat(features, axis=1), self._history(states)
+        return tf.concat(features, axis=1), self._history(states, spread)
 
     def _as_of(self, table: np.ndarray) -> tf.Tensor:
         return tf.gather(tf.constant(table), self._bucket)
 
-    def _standardise(self, values: tf.Tensor) -> tf.Tensor:
-        """Values (n, F) or (n, k, F)."""
-        if self._scale is None:
-            self._scale = self._as_of(self._tables.overall), self._as_of(self._tables.spread)
-        centre, unit = self._scale
-        if len(values.shape) == 3:
-            centre, unit = centre[:, None], unit[:, None]
-        return (values - centre) / unit
-
-    def _estimates(self, states: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
-        """Shrunk averages (n, K, F) of states (n, K, v): the keys of one depth of the hierarchy at a time."""
+    def _estimates(self, states: tf.Tensor) -> tf.Tensor:
+        """`r` (n, K, F) from states (n, K, v): the keys of one depth of the hierarchy at a time."""
         strength = self._as_of(self._tables.strength.transpose(1, 0, 2))
-        found, places = domain[:, None], {DOMAIN_PARENT: 0}
-        keys = self._plan.keys
+        keys, places = self._plan.keys, {DOMAIN_PARENT: 0}
+        found = tf.zeros_like(states[:, :1, : len(self._plan.behaviours)])
         while len(places) <= len(keys):
             ready = [i for i, k in enumerate(keys) if i not in places and k.parent in places]
             parents = tf.gather(found, [places[keys[index].parent] for index in ready], axis=1)
@@ -184,26 +176,23 @@ class Lookup:
         valid = present & known & (found >= first) & (found < moment)
         return tf.where(valid[:, :, None], tf.gather(self._variables.states, at), 0.0)
 
-    def _history(self, states: tf.Tensor) -> tf.Tensor | None:
+    def _history(self, states: tf.Tensor, spread: tf.Tensor) -> tf.Tensor | None:
         plan, tables = self._plan, self._tables
         if not plan.history:
             return None
-        hashes = tf.constant(tables.domain_hashes)[None]
-        of_domain = tf.gather(self._variables.domain_averages, self._bucket)[:, 1:]
+        hashes, domains = tf.constant(tables.domain_hashes)[None], len(tables.domain_hashes)
         values = []
         for entry in plan.history:
             own = tf.gather(self._hashes, self._columns(entry.own)[0], axis=1)
             strength = self._as_of(tables.strength[entry.own])[:, None]
-            parent = self._shrink(states[:, entry.own, None], of_domain, strength)
+            parent = self._shrink(states[:, entry.own, None], tf.zeros_like(strength), strength)
             sources = plan.keys[entry.crossed].sources
             parts = [hashes if source == plan.vocabularies[0].source else own for source in sources]
             keys = combine(hashing.average_family(entry.crossed), parts)
             crossed = self._search(keys, own != hashing.MISSING)
             estimate = self._shrink(crossed, parent, self._as_of(tables.strength[entry.crossed])[:, None])
-            values += [self._standardise(estimate), self._counts(crossed, entry.crossed)]
-        return tf.reshape(
-            tf.concat(values, axis=2), [-1, len(tables.domain_hashes) * len(plan.history_names)]
-        )
+            values += [estimate / spread[:, None], self._counts(crossed, entry.crossed)]
+        return tf.reshape(tf.concat(values, axis=2), [-1, domains * len(plan.history_names)])
 
 
 def quantile_ids(boundaries: np.ndarray, values: tf.Tensor) -> tf.Tensor:

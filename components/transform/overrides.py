@@ -22,10 +22,11 @@ PREFIX = "average."
 class AverageInputs:
     """Puts given values into packed `averages`.
 
-    A given behaviour is on its own scale (a click rate between 0 and 1), already shrunk as the caller sees fit; a
-    given count is the decayed number of impressions behind it. Both are brought to the units of `averages` with the
-    centres and units at the end of training, which serving rows have anyway. A given value replaces that value
-    alone: others that are shrunk towards it stay as they are.
+    A given behaviour is on its own scale (a click rate between 0 and 1), as it is to be expected in the row's
+    domain and shrunk as the caller sees fit; a given count is the decayed number of impressions behind it. Both are
+    brought to the units of `averages` with the centres and units at the end of training, which serving rows have
+    anyway: a key's average becomes its difference from the domain's, the given one where there is one. A given value
+    replaces that value alone: others that are shrunk towards it stay as they are.
 
     Args:
       transform_graph: the `transform_graph` artifact.
@@ -44,6 +45,10 @@ class AverageInputs:
                 unit += [*scales["unit"], scale]
                 logarithm += [*([False] * behaviours), True]
         width = len(plan.average_names)
+        of_domain = [*range(behaviours), -1]
+        self._domain_column = np.array([-1] * (behaviours + 1) + of_domain * (width // (behaviours + 1) - 1))[
+            :width
+        ]
         self._names = plan.average_names
         self._centre = np.array(centre[:width], np.float32)
         self._unit = np.array(unit[:width], np.float32)
@@ -72,4 +77,8 @@ class AverageInputs:
         nothing = tf.fill([tf.shape(averages)[0]], tf.constant(float("nan")))
         values = tf.stack([tf.cast(given.get(name, nothing), tf.float32) for name in self.names], axis=1)
         natural = tf.where(self._logarithm, tf.math.log1p(tf.maximum(values, 0.0)), values)
-        return tf.where(tf.math.is_nan(values), averages, (natural - self._centre) / self._unit)
+        scaled = (natural - self._centre) / self._unit
+        known = tf.where(tf.math.is_nan(values), averages, scaled)
+        domain = tf.gather(known, np.maximum(self._domain_column, 0), axis=1)
+        relative = scaled - tf.where(self._domain_column >= 0, domain, 0.0)
+        return tf.where(tf.math.is_nan(values), averages, relative)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import InputError
-from components.transform import chunks, hashing
+from components.transform import chunks
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial, prune_key
 from components.transform.fold import DomainAverages, decayed_sums, domain_averages
@@ -116,7 +116,7 @@ def build_tables(plan: Plan, partials: Sequence[Partial]) -> Analysis:
     sample = _joined(by_kind[("sample", 0)], "sample")
     variance = moments["m2"][0] / np.maximum(moments["count"][0], 1.0)
     averages, buckets = _domain_averages(plan, by_kind, vocabularies, sample)
-    table, kept = _key_table(plan, by_kind, buckets)
+    table, kept = _key_table(plan, by_kind, buckets, averages, vocabularies.domain_hashes)
     domain = _indices(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     at = np.searchsorted(buckets, sample["bucket"])
     shrinkage = learn_shrinkage(
@@ -244,24 +244,26 @@ def _domain_averages(
         return domain_averages(none, none, none, empty, empty, empty, shape, plan.decay), buckets
     chunk = _joined(partials, "sums")
     buckets = np.unique(chunk["bucket"])
-    # Domain keys are a bijection of the hashes, so the keys of the hashes identify the domains.
-    keys = hashing.combine_numpy(hashing.average_family(DOMAIN_PARENT), [vocabularies.domain_hashes])
     sums, missing, squares = np.split(chunk["values"], 3, axis=1)
     folded = domain_averages(
-        _indices(keys, chunk["key"]),
+        _indices(vocabularies.domain_hashes, chunk["domain"]),
         np.searchsorted(buckets, chunk["bucket"]),
         chunk["rows"],
         sums,
         squares,
         chunk["rows"][:, None] - missing,
-        (len(buckets), len(keys)),
+        (len(buckets), len(vocabularies.domain_hashes)),
         plan.decay,
     )
     return folded, buckets
 
 
 def _key_table(
-    plan: Plan, by_kind: dict[tuple[str, int], list[Partial]], buckets: np.ndarray
+    plan: Plan,
+    by_kind: dict[tuple[str, int], list[Partial]],
+    buckets: np.ndarray,
+    averages: DomainAverages,
+    domain_hashes: np.ndarray,
 ) -> tuple[KeyTable, list[dict[str, Any]]]:
     behaviours, kept, parts = len(plan.behaviours), [], []
     for index, key in enumerate(plan.keys):
@@ -282,17 +284,16 @@ def _key_table(
         no_missing = np.full(behaviours, -1)
         return KeyTable(lowest, np.array([-1]), nothing, no_missing, len(buckets)), kept
     chunk = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.lexsort((chunk["bucket"], chunk["key"]))
-    chunk = {name: values[order] for name, values in chunk.items()}
-    keys, position = np.unique(chunk["key"], return_inverse=True)
-    lacking = np.flatnonzero(chunk["values"][:, behaviours:].any(axis=0))
+    at = np.searchsorted(buckets, chunk["bucket"])
+    expected = averages.as_of[at + 1, _indices(domain_hashes, chunk["domain"]) + 1]
+    sums, missing_rows = chunk["values"][:, :behaviours], chunk["values"][:, behaviours:]
+    above = sums - (chunk["rows"][:, None] - missing_rows) * expected
+    lacking = np.flatnonzero(missing_rows.any(axis=0))
     missing = np.full(behaviours, -1)
     missing[lacking] = behaviours + 1 + np.arange(len(lacking))
-    columns = [
-        chunk["values"][:, :behaviours],
-        chunk["rows"][:, None],
-        chunk["values"][:, behaviours + lacking],
-    ]
-    states = decayed_sums(chunk["key"], np.concatenate(columns, axis=1), plan.decay).astype(np.float32)
-    moments = position * (len(buckets) + 1) + np.searchsorted(buckets, chunk["bucket"])
+    columns = [above, chunk["rows"][:, None], missing_rows[:, lacking]]
+    total = chunks.sum_by({"key": chunk["key"], "bucket": at}, chunk["rows"], np.concatenate(columns, axis=1))
+    keys, position = np.unique(total["key"], return_inverse=True)
+    states = decayed_sums(total["key"], total["values"], plan.decay).astype(np.float32)
+    moments = position * (len(buckets) + 1) + total["bucket"]
     return KeyTable(keys, moments.astype(np.int64), states, missing, len(buckets)), kept

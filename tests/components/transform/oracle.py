@@ -77,16 +77,29 @@ def spread(train: Sequence[Row], domain: str, behaviour: str, before: float, buc
     return math.sqrt(variance) if variance > 1e-12 else 1.0
 
 
+def expected(
+    train: Sequence[Row], row: Row, domain: str, behaviour: str, before: float, decay: float, bucket_ms: int
+) -> float:
+    """The moving average of the row's domain as of a bucket; the overall mean for a domain without one."""
+    state, value = None, row.get(domain)
+    if value is not None:
+        state = domain_state(train, domain, value, behaviour, before, decay, bucket_ms)
+    return overall(train, domain, behaviour, before, decay, bucket_ms) if state is None else state
+
+
 def decayed(
     train: Sequence[Row],
     columns: Sequence[str],
     row: Row,
     before: float,
+    behaviour: str,
+    *,
+    domain: str,
     decay: float,
     bucket_ms: int,
-    behaviour: str,
 ) -> tuple[float, float, float]:
-    """Decayed sum, decayed count of rows in which the behaviour is known, and decayed count of all rows."""
+    """Decayed sum of the behaviour above its domain's average, decayed count of rows in which it is known, and of
+    all rows."""
     total = known = every = 0.0
     for part in parts_of(row, columns):
         sum_, count, rows = 0.0, 0.0, 0.0
@@ -94,10 +107,16 @@ def decayed(
             mine = [(r, parts_of(r, columns).count(part)) for r in train if bucket_of(r, bucket_ms) == bucket]
             mine = [(r, times) for r, times in mine if times]
             if bucket < before and mine:
-                values = [(r[f"behaviour.{behaviour}"], n) for r, n in mine]
-                sum_ = decay * sum_ + sum(v * n for v, n in values if v is not None)
-                count = decay * count + sum(n for v, n in values if v is not None)
-                rows = decay * rows + sum(n for _, n in mine)
+                above = count_now = 0.0
+                for r, times in mine:
+                    value = r[f"behaviour.{behaviour}"]
+                    if value is not None:
+                        mean = expected(train, r, domain, behaviour, bucket + 1, decay, bucket_ms)
+                        above += times * (value - mean)
+                        count_now += times
+                sum_ = decay * sum_ + above
+                count = decay * count + count_now
+                rows = decay * rows + sum(times for _, times in mine)
         total, known, every = total + sum_, known + count, every + rows
     return total, known, every
 
@@ -114,24 +133,11 @@ def estimate(
     decay: float,
     bucket_ms: int,
 ) -> float:
-    """The average of the first key of `chain`, shrunk to the next and so on, in the end to the domain's."""
+    """How far the first key of `chain` lies above the domain, shrunk to the next key and so on, in the end to 0."""
     if not chain:
-        value = row.get(domain)
-        state = None
-        if value is not None:
-            state = domain_state(train, domain, value, behaviour, before, decay, bucket_ms)
-        return overall(train, domain, behaviour, before, decay, bucket_ms) if state is None else state
-    parent = estimate(
-        train,
-        chain[1:],
-        row,
-        before,
-        behaviour,
-        domain=domain,
-        strength=strength,
-        decay=decay,
-        bucket_ms=bucket_ms,
-    )
-    total, known, _ = decayed(train, chain[0], row, before, decay, bucket_ms, behaviour)
+        return 0.0
+    settings = {"domain": domain, "decay": decay, "bucket_ms": bucket_ms}
+    parent = estimate(train, chain[1:], row, before, behaviour, strength=strength, **settings)
+    total, known, _ = decayed(train, chain[0], row, before, behaviour, **settings)
     weight = known + strength
     return (total + strength * parent) / weight if weight > 0 else parent
