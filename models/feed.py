@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -16,29 +16,28 @@ READY_AT_MOST = 2
 WAIT_SECONDS = 0.1
 
 
-def chunk_of(source: RowSource, plan: EpochPlan, begin: int, steps: int, capacity: int) -> Chunk:
-    """Steps `begin ... begin + steps - 1` of a plan, stacked; filled up to `capacity` by repeating the last."""
-    parts = [plan.step(begin + min(i, steps - 1)) for i in range(capacity)]
+def chunk_of(source: RowSource, plan: EpochPlan, begin: int, steps: int) -> Chunk:
+    """Steps `begin ... begin + steps - 1` of a plan, which have one shape, stacked."""
+    parts = [plan.step(i) for i in range(begin, begin + steps)]
     rows = np.stack([part.rows for part in parts])
     return Chunk(
         rows=source.gather(rows),
         domains=np.stack([part.domains for part in parts]),
         weights=np.stack([part.weights for part in parts]),
         labels=source.label[rows].astype(np.float32),
-        steps=steps,
     )
 
 
 def chunks(
     source: RowSource, plan: EpochPlan, begin: int, steps_per_call: int, stop_every: int
-) -> Iterator[tuple[int, Chunk]]:
+) -> Generator[tuple[int, Chunk], None, None]:
     """The epoch from step `begin` on, made ready ahead of use.
 
     Args:
         source: of the rows.
         plan: of the epoch.
         begin: first step.
-        steps_per_call: most steps in a chunk.
+        steps_per_call: most steps in a chunk; all of one shape.
         stop_every: no chunk crosses a multiple of so many steps of the epoch.
 
     Yields:
@@ -61,8 +60,12 @@ def chunks(
             step = begin
             while step < len(plan):
                 border = min((step // stop_every + 1) * stop_every, len(plan))
-                count = min(steps_per_call, border - step)
-                if not offer((step + count, chunk_of(source, plan, step, count, count))):
+                count = 1
+                while count < min(steps_per_call, border - step) and plan.shape(step + count) == plan.shape(
+                    step
+                ):
+                    count += 1
+                if not offer((step + count, chunk_of(source, plan, step, count))):
                     return
                 step += count
             offer(None)

@@ -135,7 +135,7 @@ class TwoRateOptimizer(tf.Module):
     def apply(
         self,
         gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
-        scales: Sequence[float] | None = None,
+        scales: Sequence[float | tf.Tensor] | None = None,
     ) -> None:
         """Makes one step.
 
@@ -157,7 +157,9 @@ class TwoRateOptimizer(tf.Module):
             if isinstance(gradient, tf.IndexedSlices):
                 self._apply_sparse(i, _summed(gradient), scale, rate)
             else:
-                self._apply_dense(i, gradient if scale == 1 else gradient * scale, rate)
+                self._apply_dense(
+                    i, gradient * scale if tf.is_tensor(scale) or scale != 1 else gradient, rate
+                )
 
     def _apply_dense(self, i: int, gradient: tf.Tensor, rate: tf.Tensor) -> None:
         variable = self._variables[i]
@@ -179,7 +181,9 @@ class TwoRateOptimizer(tf.Module):
             grad=gradient,
         )
 
-    def _apply_sparse(self, i: int, gradient: tf.IndexedSlices, scale: float, rate: tf.Tensor) -> None:
+    def _apply_sparse(
+        self, i: int, gradient: tf.IndexedSlices, scale: float | tf.Tensor, rate: tf.Tensor
+    ) -> None:
         variable, values, indices = self._variables[i], gradient.values, gradient.indices
         if self._rule == "sgd":
             variable.scatter_sub(tf.IndexedSlices(rate * scale * values, indices))

@@ -4,15 +4,14 @@ A plan is a sequence of steps; a step is `G` mini-batches of at most `B` rows, e
 is in exactly one mini-batch of an epoch. A plan depends on the seed and the number of the epoch alone, and
 any of its steps can be had directly, so that training resumes in the middle of an epoch.
 
-* `cyclic`: the paper's. Domains take turns, one mini-batch each, until each has run out; `G` is 1. With
-uneven
+* `cyclic`: the paper's. Domains take turns, one mini-batch each, until each has run out; `G` is 1. With uneven
   domains the end of an epoch is the largest domain alone.
 * `interleaved`: the mini-batches of each domain are spread evenly over the epoch; `G` is 1. Batch `i` of the
   `M_d` batches of domain `d` stands at time `(i + u_d) / M_d`, with `u_d` drawn from [0, 1) for each epoch.
-* `fused`: `G` consecutive mini-batches of the interleaved order make one step.
-* `mixed`: each step takes the next `G B` rows of one shuffled list, whatever their domains, and cuts them
-into tiles
-  of one domain each; the number of tiles differs between steps.
+* `fused`: mini-batches of the interleaved order make one step together. Those of like size (`SIZES`) are joined,
+  `G` of the full size, more of the smaller ones (at most `4 G`), so that small domains are not mostly padding.
+* `mixed`: each step takes the next `G B` rows of one shuffled list, whatever their domains, and cuts them into
+  tiles of one domain each; the number of tiles differs between steps.
 """
 
 from __future__ import annotations
@@ -25,6 +24,12 @@ from typing import NamedTuple
 import numpy as np
 
 KINDS = ("cyclic", "interleaved", "fused", "mixed")
+
+# Mini-batches are padded to a multiple of an eighth of the power of two above them: by a quarter at most.
+SIZES = tuple(
+    sorted({2**power * eighths // 8 for power in range(3, 31) for eighths in (5, 6, 7, 8)} | {1, 2, 3, 4})
+)
+MOST_GROUPS = 4
 
 # Rows whose forward and backward pass take as long as fetching and updating one more domain's kernels.
 ROWS_PER_TILE_COST = 24
@@ -55,8 +60,8 @@ class EpochPlan:
         count: `(M,)`, its rows.
         domain: `(M,)`, its domain.
         first: `(S + 1,)`, the first mini-batch of each step.
-        groups: G, the most mini-batches that a step has.
-        batch_size: B, slots of a mini-batch.
+        slots: `(S,)`, B of each step.
+        groups: `(S,)`, G of each step.
     """
 
     rows: np.ndarray
@@ -64,11 +69,15 @@ class EpochPlan:
     count: np.ndarray
     domain: np.ndarray
     first: np.ndarray
-    groups: int
-    batch_size: int
+    slots: np.ndarray
+    groups: np.ndarray
 
     def __len__(self) -> int:
         return len(self.first) - 1
+
+    def shape(self, i: int) -> tuple[int, int]:
+        """`(G, B)` of step `i`."""
+        return int(self.groups[i]), int(self.slots[i])
 
     def step(self, i: int) -> Step:
         """Step `i`, from 0.
@@ -80,12 +89,13 @@ class EpochPlan:
             raise IndexError(f"step {i} of an epoch of {len(self)} steps")
         pieces = slice(self.first[i], self.first[i + 1])
         start, count, domain = self.start[pieces], self.count[pieces], self.domain[pieces]
-        empty = self.groups - len(start)
+        groups, batch_size = self.shape(i)
+        empty = groups - len(start)
         start = np.concatenate([start, np.repeat(start[:1], empty)])
         domain = np.concatenate([domain, np.repeat(domain[:1], empty)])
         filled = np.concatenate([count, np.zeros(empty, count.dtype)])
         count = np.concatenate([count, np.repeat(count[:1], empty)])
-        slots = np.arange(self.batch_size)
+        slots = np.arange(batch_size)
         rows = self.rows[start[:, None] + slots % count[:, None]]
         weights = (slots < filled[:, None]).astype(np.float32)
         return Step(rows.astype(np.int64), weights, domain.astype(np.int32))
@@ -154,9 +164,30 @@ class Schedule:
             end = (turn + 1) * self._counts[run] // batches[run]
             order = np.argsort((turn + rng.random(len(batches))[run]) / batches[run], kind="stable")
         start, count, domain = offsets[run] + begin, end - begin, self._present[run]
-        groups = self._groups if self.kind == "fused" else 1
-        first = np.append(np.arange(0, len(run), groups), len(run))
-        return EpochPlan(rows, start[order], count[order], domain[order], first, groups, self._batch_size)
+        if self.kind == "fused":
+            return self._fused(rows, start[order], count[order], domain[order])
+        first = np.arange(len(run) + 1)
+        ones = np.ones(len(run), int)
+        return EpochPlan(
+            rows, start[order], count[order], domain[order], first, ones * self._batch_size, ones
+        )
+
+    def _fused(self, rows: np.ndarray, start: np.ndarray, count: np.ndarray, domain: np.ndarray) -> EpochPlan:
+        size = np.minimum(np.array(SIZES)[np.searchsorted(SIZES, count)], self._batch_size)
+        most = np.clip(self._batch_size * self._groups // size, self._groups, MOST_GROUPS * self._groups)
+        by_size = np.argsort(size, kind="stable")
+        place = np.arange(len(count))
+        place -= np.searchsorted(size[by_size], size[by_size])
+        step_begins = np.flatnonzero(place % most[by_size] == 0)
+        step = np.searchsorted(step_begins, np.arange(len(count)), side="right") - 1
+        # A step takes the place, among the others, of the mean of its batches.
+        rank = np.argsort(np.argsort(np.bincount(step, weights=by_size) / np.bincount(step), kind="stable"))
+        order = by_size[np.argsort(rank[step], kind="stable")]
+        groups = np.bincount(rank[step])
+        first = np.concatenate([[0], np.cumsum(groups)])
+        return EpochPlan(
+            rows, start[order], count[order], domain[order], first, size[order][first[:-1]], groups
+        )
 
     def _mixed(self, rng: np.random.Generator) -> EpochPlan:
         total, span = len(self._by_domain), self._batch_size * self._groups
@@ -174,8 +205,9 @@ class Schedule:
         start = begins[run] + turn * sizes[run] // tiles[run]
         end = begins[run] + (turn + 1) * sizes[run] // tiles[run]
         first = np.searchsorted(step[start], np.arange(step[-1] + 2))
-        groups = int(np.diff(first).max())
-        return EpochPlan(rows, start, end - start, domain[start], first, groups, self._tile)
+        ones = np.ones(len(first) - 1, int)
+        groups = ones * np.diff(first).max()
+        return EpochPlan(rows, start, end - start, domain[start], first, ones * self._tile, groups)
 
 
 def tile_size(counts: np.ndarray, rows: int, most: int) -> int:

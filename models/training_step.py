@@ -13,21 +13,19 @@ from models.settings import TrainingSettings
 
 
 class Chunk(NamedTuple):
-    """Several steps, stacked; all arrays have `K` entries of which the first `steps` count.
+    """Several steps, stacked.
 
     Attributes:
         rows: `(K, G, B, ...)` by key.
         domains: `(K, G)` int32.
         weights: `(K, G, B)` float32 padding mask.
         labels: `(K, G, B)` float32.
-        steps: how many steps to make.
     """
 
     rows: dict[str, np.ndarray]
     domains: np.ndarray
     weights: np.ndarray
     labels: np.ndarray
-    steps: int
 
 
 class TrainingStep:
@@ -61,10 +59,8 @@ class TrainingStep:
         )
         groups = settings.domains_per_step if settings.schedule in ("fused", "mixed") else 1
         self._groups = float(groups)
-        divisor = {"specific": 1.0, "shared": 1.0 / groups}
-        self._gradient_scales = self.optimizer.values_of(
-            [(pattern, divisor[role]) for pattern, role in roles]
-        )
+        shared = {"specific": 0.0, "shared": 1.0}
+        self._is_shared = self.optimizer.values_of([(pattern, shared[role]) for pattern, role in roles])
         self._per_batch = settings.loss_weighting == "batch" and settings.schedule != "mixed"
         specs = {
             key: tf.TensorSpec([None, None, None, *shape], tf.int64 if key == "categorical" else tf.float32)
@@ -73,37 +69,24 @@ class TrainingStep:
         cube = tf.TensorSpec([None, None, None], tf.float32)
         self._run = tf.function(
             self._steps,
-            input_signature=[
-                specs,
-                tf.TensorSpec([None, None], tf.int32),
-                cube,
-                cube,
-                tf.TensorSpec([], tf.int32),
-            ],
+            input_signature=[specs, tf.TensorSpec([None, None], tf.int32), cube, cube],
             autograph=False,
         )
 
     def run(self, chunk: Chunk) -> tuple[float, float]:
         """Makes the chunk's steps; returns the sum of the rows' cross-entropies and the number of rows."""
-        loss, rows = self._run(
-            chunk.rows, chunk.domains, chunk.weights, chunk.labels, tf.constant(chunk.steps)
-        )
+        loss, rows = self._run(chunk.rows, chunk.domains, chunk.weights, chunk.labels)
         return float(loss), float(rows)
 
     def _steps(
-        self,
-        rows: dict[str, tf.Tensor],
-        domains: tf.Tensor,
-        weights: tf.Tensor,
-        labels: tf.Tensor,
-        steps: tf.Tensor,
+        self, rows: dict[str, tf.Tensor], domains: tf.Tensor, weights: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def one(k: tf.Tensor, loss: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             batch = ({key: value[k] for key, value in rows.items()}, domains[k], weights[k])
             return k + 1, loss + self._one(batch, labels[k]), count + tf.reduce_sum(weights[k])
 
         _, loss, count = tf.while_loop(
-            lambda k, *_: k < steps,
+            lambda k, *_: k < tf.shape(domains)[0],
             one,
             (tf.constant(0), tf.constant(0.0), tf.constant(0.0)),
             parallel_iterations=1,
@@ -116,12 +99,17 @@ class TrainingStep:
             logits = self._model(batch, training=True)
             entropies = weights * tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
             batch_losses = tf.reduce_sum(entropies, axis=1)
+            counts = tf.reduce_sum(weights, axis=1)
+            divisor: float | tf.Tensor = self._groups
             if self._per_batch:
-                loss = tf.reduce_sum(tf.math.divide_no_nan(batch_losses, tf.reduce_sum(weights, axis=1)))
+                loss = tf.reduce_sum(tf.math.divide_no_nan(batch_losses, counts))
+                if self._groups > 1:
+                    divisor = tf.reduce_sum(tf.cast(counts > 0, tf.float32))
             else:
                 loss = tf.reduce_sum(batch_losses) / self._settings.batch_size
             if self._model.losses:
                 # Penalties are means over the step's rows and on shared variables, whose gradient is divided.
-                loss += tf.add_n(self._model.losses) * self._groups
-        self.optimizer.apply(tape.gradient(loss, self._variables), self._gradient_scales)
+                loss += tf.add_n(self._model.losses) * divisor
+        scales = [1.0 / divisor if shared else 1.0 for shared in self._is_shared]
+        self.optimizer.apply(tape.gradient(loss, self._variables), scales)
         return tf.reduce_sum(batch_losses)

@@ -70,7 +70,7 @@ class DomainFeatureIntegration(keras.layers.Layer):
             constants,
                 as when one domain is trained at a time. If absent, into the whole table.
         """
-        return tf.matmul(attend(self._queries(inputs), table, seen, own), self.value)
+        return _times(attend(self._queries(inputs), table, seen, own), self.value)
 
     def weights_over_domains(self, inputs: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
         """Weights `(G, B, D)`, each row's summing to 1; arguments as for `call`."""
@@ -79,7 +79,7 @@ class DomainFeatureIntegration(keras.layers.Layer):
         return _weights(self._queries(inputs), table, seen)
 
     def _queries(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.matmul(tf.matmul(inputs, self.query), self.key * self.size**-0.5, transpose_b=True)
+        return _times(_times(inputs, self.query), self.key * self.size**-0.5, transpose_b=True)
 
 
 def _weights(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:

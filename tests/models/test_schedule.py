@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.schedule import KINDS, Schedule, Step, tile_size
+from models.schedule import KINDS, SIZES, Schedule, Step, tile_size
 
 COUNTS = [300, 70, 33, 8, 1]
 
@@ -40,8 +40,8 @@ def test_every_row_is_in_one_mini_batch_of_its_domain(kind, counts, batch_size, 
     plan = Schedule(kind, domain, batch_size, groups, seed).epoch(3)
     met = []
     for step in plan.steps():
-        size = plan.batch_size
-        assert step.rows.shape == step.weights.shape == (plan.groups, size)
+        size = step.rows.shape[1]
+        assert step.rows.shape == step.weights.shape == plan.shape(len(met))
         assert size <= batch_size
         np.testing.assert_array_equal(domain[step.rows], np.tile(step.domains[:, None], (1, size)))
         assert set(step.rows.ravel()) == set(rows_of(step)), (
@@ -87,16 +87,44 @@ def test_interleaved_batches_of_a_domain_have_even_sizes():
     assert sizes == [(0, 65), (0, 65), (1, 33)]
 
 
-def test_fused_is_interleaved_taken_g_at_a_time():
-    domain = domains_of(COUNTS)
-    one = list(Schedule("interleaved", domain, 16).epoch(2).steps())
-    fused = Schedule("fused", domain, 16, 4).epoch(2)
-    assert len(fused) == -(-len(one) // 4)
-    for i, step in enumerate(fused.steps()):
-        parts = one[4 * i : 4 * i + 4]
-        np.testing.assert_array_equal(step.domains[: len(parts)], [part.domains[0] for part in parts])
-        np.testing.assert_array_equal(rows_of(step), np.concatenate([rows_of(part) for part in parts]))
-    assert step.weights[len(parts) :].sum() == 0
+def test_fused_joins_batches_of_like_size_of_the_interleaved_order():
+    domain = domains_of([600, 70, 33, 30, 29, 8, 2, 1])
+    one = [
+        (int(s.domains[0]), *sorted(rows_of(s))) for s in Schedule("interleaved", domain, 16).epoch(2).steps()
+    ]
+    plan = Schedule("fused", domain, 16, 4).epoch(2)
+    joined = []
+    by_size: dict[int, list[tuple[int, ...]]] = {}
+    for step in plan.steps():
+        groups, size = step.rows.shape
+        batches = [
+            (int(d), *sorted(r[w > 0])) for d, r, w in zip(step.domains, step.rows, step.weights, strict=True)
+        ]
+        joined += batches
+        by_size.setdefault(size, []).extend(batches)
+        assert size in SIZES
+        assert groups <= max(4, min(16, 4 * 16 // size))
+        assert all(size * 3 / 5 <= len(batch) - 1 <= size for batch in batches), "little padding"
+    assert sorted(joined) == sorted(one)
+    places = {batch: i for i, batch in enumerate(one)}
+    for batches in by_size.values():
+        order = [places[batch] for batch in batches]
+        assert order == sorted(order)
+
+
+def test_fused_steps_of_equal_domains_are_a_round():
+    plan = Schedule("fused", domains_of([64] * 5), 32, 5).epoch(0)
+    assert [plan.shape(i) for i in range(len(plan))] == [(5, 32)] * 2
+    for step in plan.steps():
+        assert sorted(step.domains) == [0, 1, 2, 3, 4]
+
+
+def test_many_small_domains_are_little_padding():
+    counts = (30000 / np.arange(1, 1001)).astype(int)
+    plan = Schedule("fused", domains_of(list(counts)), 128, 8).epoch(0)
+    slots = (plan.slots * plan.groups).sum()
+    assert counts.sum() / slots > 0.9
+    assert len(plan) < 1.3 * counts.sum() / 1024
 
 
 def test_mixed_takes_the_next_rows_of_one_shuffled_list():

@@ -54,7 +54,7 @@ def trained(**changes):
 )
 def test_every_schedule_learns(change):
     model, result = trained(**change)
-    assert result.best.average_auc > 0.65
+    assert result.best.overall_auc > 0.65
     assert result.history[-1].loss < result.history[0].loss
     assert auc(LATER.label, Predictor(model).predict(LATER)) == pytest.approx(
         result.best.overall_auc, abs=1e-6
@@ -149,7 +149,7 @@ def test_a_loss_that_is_no_number_stops_with_a_clear_error():
         {**ROWS.rows, "numeric": np.full_like(ROWS.rows["numeric"], np.nan)}, ROWS.domain, ROWS.label
     )
     with pytest.raises(
-        DivergedError, match=r"not a finite number any more \(epoch 1, steps 1 to 8\): lower learning"
+        DivergedError, match=r"not a finite number any more \(epoch 1, steps 1 to \d+\): lower learning"
     ):
         train(build_model(LAYOUT, MODEL), broken, LATER, TrainingSettings(**FAST))
 

@@ -45,7 +45,7 @@ def test_many_steps_against_numpy():
     rng = np.random.default_rng(0)
     layer = DomainFeatureExtraction(6, decay=0.9)
     state: dict[int, np.ndarray] = {}
-    step = tf.function(lambda u, d, w: layer(u, d, w, training=True).table)
+    step = tf.function(lambda u, d, w: layer(u, d, w, training=True).table, autograph=False)
     for _ in range(30):
         u = rng.normal(size=(4, 5, 3)).astype(np.float32)
         domains = rng.integers(0, 5, 4).astype(np.int32)
