@@ -186,6 +186,7 @@ def heat_map(
             x=list(range(len(names))),
             y=list(range(len(names))),
             zmin=0,
+            zmax=top,
             colorscale=_HEAT,
             xgap=1,
             ygap=1,

@@ -141,9 +141,11 @@ def _worst(judged: list[DomainRow]) -> list[DomainRow]:
 def _dots(rows: list[DomainRow], average: float | None, has_baseline: bool, has_best: bool) -> dict[str, Any]:
     marks: dict[str, list[float | None]] = {}
     if has_baseline:
-        marks["last blessed model"] = [row.result.baseline_auc for row in rows]
+        marks["last blessed model"] = [
+            row.result.baseline_auc if row.result.decides else None for row in rows
+        ]
     if has_best:
-        marks["best possible"] = [None if row.result.auc is None else row.best for row in rows]
+        marks["best possible"] = [row.best if row.result.decides else None for row in rows]
     return figures.dot_plot(
         [row.name for row in rows],
         [row.result.auc for row in rows],

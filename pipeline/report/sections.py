@@ -12,6 +12,7 @@ from pipeline.report.summary import Epoch, MovingAverages, RunSummary
 
 SHOWN_DOMAINS = 30
 SHOWN_REJECTS = 10
+SHOWN_FILES = 12
 
 
 def training_section(history: Sequence[Epoch]) -> dict[str, Any] | None:
@@ -123,14 +124,15 @@ def data_section(summary: RunSummary) -> dict[str, Any]:
         ("domain", summary.domain or UNDEFINED),
     ]
     unmatched = ingest.get("unmatched") or {}
-    files = [(file["file"], file["rows"], file["rejected"], None) for file in ingest.get("files") or []]
-    files += [
+    files = [
         (file["file"], file["rows"], file["rejected"], unmatched.get(file["file"]))
         for file in ingest.get("lookups") or []
     ]
+    files += [(file["file"], file["rows"], file["rejected"], None) for file in ingest.get("files") or []]
     return {
         "facts": [(name, value) for name, value in facts if value != UNDEFINED],
-        "files": files,
+        "files": files[:SHOWN_FILES],
+        "more_files": max(0, len(files) - SHOWN_FILES),
         "rejects": (ingest.get("rejects") or [])[:SHOWN_REJECTS],
     }
 

@@ -144,6 +144,14 @@ def test_what_a_run_lacks_is_left_out() -> None:
     assert "nan" not in outline.text.lower()
 
 
+def test_of_many_files_the_first_are_listed() -> None:
+    files = [{"file": f"part-{number:03}.csv", "rows": 10, "rejected": 0} for number in range(40)]
+    text = _Outline(report_page(run(ingest={"rows_read": 400, "files": files}))).text
+    assert "part-011.csv" in text
+    assert "part-012.csv" not in text
+    assert "and 28 more files" in text
+
+
 def test_names_from_the_data_cannot_break_the_page() -> None:
     name = "</script><img src=x onerror=alert(1)>"
     summary = run(
