@@ -20,6 +20,7 @@ from tfx.types import Channel, standard_artifacts
 
 from components.baseline.previous_blessed import PreviousBlessedModelStrategy
 from components.dataset.declaration import Declaration
+from components.evaluator import extractors
 from components.evaluator.config import eval_config
 from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
@@ -114,7 +115,8 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
         model=model,
         baseline_model=baseline.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        eval_config=eval_config(declaration),
+        eval_config=eval_config(declaration, code=code_hash("evaluator")),
+        module_path=extractors.MODULE,
     )
     signature_check = SignatureCheck(
         model=model,
