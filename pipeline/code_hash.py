@@ -16,7 +16,13 @@ _SHARED = ("components/dataset", "components/errors.py")
 _SOURCES: dict[str, tuple[str, ...]] = {
     "example_gen": ("components/example_gen",),
     "transform": ("components/transform",),
-    "trainer": ("components/trainer", "components/transform", "models"),
+    "trainer": (
+        "components/trainer",
+        "components/transform",
+        "components/study",
+        "components/evaluator/score_tables.py",
+        "models",
+    ),
     "evaluator": ("components/evaluator",),
     "signature_check": ("components/signature_check", "components/trainer", "components/transform"),
 }

@@ -25,6 +25,7 @@ class NodeRun:
       cached: whether its outputs came from an earlier run.
       seconds: wall-clock seconds it took.
       cpu_seconds: processor seconds it took, processes it started included.
+      peak_memory_mb: most resident memory of this process and those it started while it ran.
       outputs: its output artifacts (TFX `Artifact`s) by key.
     """
 
@@ -33,6 +34,7 @@ class NodeRun:
     seconds: float
     cpu_seconds: float
     outputs: dict[str, list[Any]]
+    peak_memory_mb: float = 0.0
 
     def uri(self, key: str) -> Path:
         """The folder of the single output artifact `key`."""

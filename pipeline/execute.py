@@ -22,6 +22,8 @@ from components.evaluator.results import read_evaluation
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
+from components.study.document import Study
+from components.study.study import STUDY
 from components.trainer.run_fn import TRAINING_FACTS
 from components.transform.history import read_domain_history
 from pipeline.code_hash import COMPONENTS, code_hash
@@ -122,16 +124,24 @@ def summarise(
         parameters=training["parameters"],
         moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
         integration=training["integration"],
+        study=_study(runs["Trainer"].uri("model_run")),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         hashes=hashes,
         seconds={title(run.node): round(run.seconds, 3) for run in runs.values()},
         cpu_seconds={title(run.node): round(run.cpu_seconds, 3) for run in runs.values()},
+        peak_memory_mb={title(run.node): run.peak_memory_mb for run in runs.values() if run.peak_memory_mb},
         cached=[title(run.node) for run in runs.values() if run.cached],
         blessed=not reasons,
         reasons=reasons,
         pushed_to=pushed_to,
         best_possible_auc=_best_possible(data, declaration),
     )
+
+
+def _study(model_run: Path) -> Study | None:
+    """What the Trainer found out about its model; `None` where the declaration asks for no study."""
+    found = model_run / STUDY
+    return Study.model_validate_json(found.read_text()) if found.is_file() else None
 
 
 def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:

@@ -24,6 +24,7 @@ from tfx.types import Artifact
 
 from components.errors import InputError
 from pipeline.events import NodeRun, NodeStarted
+from pipeline.memory import PeakMemory
 
 Listener = Callable[[NodeStarted | NodeRun], None]
 
@@ -60,17 +61,23 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             node_id = node.node_info.id
             self._listener(NodeStarted(node_id, position, len(nodes)))
             begun, cpu_begun = time.monotonic(), _cpu_seconds()
-            info = launcher.Launcher(
-                pipeline_node=node,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
-            ).launch()
+            with PeakMemory() as memory:
+                info = launcher.Launcher(
+                    pipeline_node=node,
+                    mlmd_connection=metadata.Metadata(connection),
+                    pipeline_info=pipeline.pipeline_info,
+                    pipeline_runtime_spec=pipeline.runtime_spec,
+                    executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+                ).launch()
             cached, outputs = _outcome(connection, node_id, info)
             self.runs[node_id] = NodeRun(
-                node_id, cached, time.monotonic() - begun, _cpu_seconds() - cpu_begun, outputs
+                node_id,
+                cached,
+                time.monotonic() - begun,
+                _cpu_seconds() - cpu_begun,
+                outputs,
+                memory.megabytes,
             )
             self._listener(self.runs[node_id])
 

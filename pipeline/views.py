@@ -10,8 +10,8 @@ from __future__ import annotations
 from components.dataset.declaration import Declaration
 from components.dataset.sections import Feature
 
-_INGESTION_IGNORES = ("model", "training", "evaluation", "moving_average", "seed")
-_TRANSFORM_IGNORES = ("model", "training", "evaluation", "split", "seed", "max_rejected_share")
+_INGESTION_IGNORES = ("model", "training", "evaluation", "report", "moving_average", "seed")
+_TRANSFORM_IGNORES = ("model", "training", "evaluation", "report", "split", "seed", "max_rejected_share")
 _TRAINER_IGNORES = ("evaluation", "max_rejected_share")
 
 

@@ -18,6 +18,7 @@ from components.dataset.sections import (
     Impressions,
     Lookup,
     MovingAverageSettings,
+    Report,
     Section,
     Split,
     Timestamp,
@@ -81,6 +82,7 @@ class Declaration(Section):
     model: ModelSettings = Field(default_factory=ModelSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     evaluation: Evaluation = Field(default_factory=Evaluation)
+    report: Report = Field(default_factory=Report)
     max_rejected_share: float = Field(default=0.001, ge=0, le=1)
     seed: int = Field(default=1, ge=0, lt=2**31)
     source: str = Field(default="", description="Set by the loader: the YAML file.")

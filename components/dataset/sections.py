@@ -208,6 +208,17 @@ class Split(Section):
     validation_days: int = Field(default=1, ge=1, description="The last days of `train`, for early stopping.")
 
 
+class Report(Section):
+    """What the run's report looks into, beyond the Evaluator's numbers."""
+
+    study: bool = Field(
+        default=True,
+        description="Whether the model is studied once it is trained: simple systems on the same rows, calibration, "
+        "cold and warm users and items, importance of the inputs.",
+    )
+    rows: int = Field(default=100_000, ge=1, description="Most evaluation rows studied, evenly spread.")
+
+
 class Threshold(Section):
     """What blesses a model: bounds of a metric, and how much worse than the last blessed model it may be."""
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components import progress
 from components.dataset.declaration import Declaration
 from components.errors import GateError, InputError
+from components.study.document import Study
+from components.study.study import STUDY, Subject, study
 from components.trainer import export, row_store
 from components.trainer.integration import integration_weights
-from components.transform.layout import read_layout
+from components.transform.layout import read_layout, read_summary
+from models.features import FeatureLayout
 from models.registry import build_model
 from models.training import DivergedError, EpochRecord, TrainingResult, train
 
@@ -66,6 +70,9 @@ def run_fn(fn_args: FnArgs) -> None:
         export.save(served, Path(fn_args.serving_model_dir))
         facts = _facts(declaration, model, result, train_rows, validation_rows)
         facts["integration"] = integration_weights(model, validation_rows, layout)
+        if declaration.report.study:
+            found = _study(fn_args, declaration, served, layout, rows, work / "evaluation rows")
+            (Path(fn_args.model_run_dir) / STUDY).write_text(found.model_dump_json(indent=1))
         (Path(fn_args.model_run_dir) / TRAINING_FACTS).write_text(json.dumps(facts, indent=1))
 
 
@@ -91,6 +98,26 @@ def split_validation(
             "or give more days of logs"
         )
     return rows.where(~validates), rows.where(validates)
+
+
+def _study(
+    fn_args: FnArgs,
+    declaration: Declaration,
+    served: export.ServedModel,
+    layout: FeatureLayout,
+    train_rows: row_store.RowStore,
+    directory: Path,
+) -> Study:
+    """What the trained model does on the evaluation rows; nothing of it has a say in the training."""
+    files = [file for pattern in fn_args.eval_files for file in tf.io.gfile.glob(pattern)]
+    eval_rows = row_store.decode(files, layout, directory)
+
+    def score(rows: Mapping[str, np.ndarray], domain: np.ndarray) -> np.ndarray:
+        scores = served.predict_transformed({k: tf.constant(v) for k, v in rows.items()}, tf.constant(domain))
+        return np.asarray(scores)
+
+    vocabularies = read_summary(fn_args.transform_graph_path)["vocabularies"]
+    return study(Subject(score, layout, declaration, vocabularies), train_rows, eval_rows)
 
 
 class _Reporter:

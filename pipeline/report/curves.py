@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pipeline.report.figures import DASHES, GRID, INK, SERIES, finish
+from pipeline.report.figures import DASHES, GRID, INK, SERIES, SOFT, finish
 from pipeline.report.numbers import count
 
 
@@ -169,3 +169,80 @@ def scatter(
         xaxis={"type": "log", "title": {"text": x_title}, "dtick": 1 if decades > 1.5 else None},
         yaxis={"title": {"text": y_title}},
     )
+
+
+def reliability(predicted: Sequence[float], observed: Sequence[float], rows: Sequence[int]) -> dict[str, Any]:
+    """Click rate against prediction, bin by bin, with 95 % intervals; on the diagonal is right.
+
+    Args:
+      predicted, observed: mean of each bin.
+      rows: of each bin.
+    """
+    errors = [
+        1.96 * math.sqrt(max(rate * (1 - rate), 0.0) / n) for rate, n in zip(observed, rows, strict=True)
+    ]
+    top = min(1.0, 1.08 * max([*predicted, *(o + e for o, e in zip(observed, errors, strict=True)), 0.01]))
+    chart = go.Figure()
+    chart.add_scatter(
+        x=[0, top],
+        y=[0, top],
+        mode="lines",
+        line={"color": SOFT, "width": 1, "dash": "dash"},
+        hoverinfo="skip",
+    )
+    chart.add_scatter(
+        x=list(predicted),
+        y=list(observed),
+        mode="lines+markers",
+        line={"color": "var(--c1)", "width": 2},
+        marker={"size": 6},
+        error_y={"type": "data", "array": errors, "color": "var(--c1)", "thickness": 1.2, "width": 0},
+        customdata=[count(n) for n in rows],
+        hovertemplate="predicted %{x:.3f}, clicked %{y:.3f}, %{customdata} rows<extra></extra>",
+    )
+    return finish(
+        chart,
+        height=230,
+        xaxis={"range": [0, top], "nticks": 5, "title": {"text": "predicted"}},
+        yaxis={"range": [0, top], "nticks": 5, "title": {"text": "clicked"}},
+    )
+
+
+def days(
+    names: Sequence[str], rows: Sequence[int], rates: Sequence[float], judged: Sequence[bool]
+) -> dict[str, Any]:
+    """Impressions by day as bars, the click rate above them as a line.
+
+    Args:
+      names: ISO dates.
+      rows, rates: impressions and click rate of each.
+      judged: which days were kept back to judge the model.
+    """
+    chart = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16, row_heights=[0.4, 0.6])
+    chart.add_scatter(
+        x=list(names),
+        y=list(rates),
+        mode="lines+markers",
+        line={"color": "var(--c2)", "width": 2},
+        marker={"size": 6},
+        hovertemplate="%{x|%e %b}: %{y:.3f}<extra></extra>",
+        row=1,
+        col=1,
+    )
+    chart.add_bar(
+        x=list(names),
+        y=list(rows),
+        marker={
+            "color": ["var(--c6)" if late else "var(--c1)" for late in judged],
+            "pattern": {"shape": ["/" if late else "" for late in judged], "fgcolor": "var(--card)"},
+        },
+        hovertemplate="%{x|%e %b}: %{y:,} impressions<extra></extra>",
+        row=2,
+        col=1,
+    )
+    result = finish(chart, height=300, margin={"l": 8, "r": 12, "t": 24, "b": 8}, bargap=0.25)
+    for name, text in (("yaxis", "click rate"), ("yaxis2", "impressions")):
+        result["layout"][name].update(title={"text": text}, rangemode="tozero", nticks=4)
+    for axis in ("xaxis", "xaxis2"):
+        result["layout"][axis].update(type="date", tickformat="%e %b", nticks=8)
+    return result

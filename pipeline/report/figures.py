@@ -27,13 +27,25 @@ SERIES = (
     "var(--c8)",
 )
 DASHES = ("solid", "solid", "solid", "solid", "dash", "dash", "dash", "dot")
+# How further values of a row are drawn, in this order; the pages' legends draw the same.
+MARKS = ("diamond-open", "square-open", "triangle-up-open", "cross-open")
+_LEGEND_MARKS = ("◇", "□", "△", "✛")
 _HEAT = [[i / 4, f"var(--heat{i})"] for i in range(5)]
+_BOTH_SIDES = [[i / 4, f"var(--side{i})"] for i in range(5)]
 _ROW = 26
 
 
 def label(name: str, length: int = 22) -> str:
     """A name as plotly may show it: cut, and without markup."""
     return html.escape(short(name, length), quote=False)
+
+
+def mark_legend(names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(name, sign, colour) of the further values of a dot plot, for a legend."""
+    return [
+        (name, _LEGEND_MARKS[i % len(MARKS)], SERIES[1 + i % (len(SERIES) - 1)])
+        for i, name in enumerate(names)
+    ]
 
 
 def finish(chart: go.Figure, height: int, **layout: Any) -> dict[str, Any]:
@@ -74,7 +86,8 @@ def dot_plot(
       values: None: no dot, the note alone.
       spread: half widths of the intervals.
       strong: which dots are full; others are hollow and pale.
-      marks: further values of each row by their legend: hollow diamonds, then squares.
+      marks: further values of each row by their legend: hollow diamonds, squares, triangles, crosses
+        (`mark_legend` draws them).
       sizes: written beside the names, pale.
       notes: what stands beside a row without a value and in every hover.
       line: a reference across all rows.
@@ -92,10 +105,10 @@ def dot_plot(
             y=here,
             mode="markers",
             marker={
-                "symbol": ("diamond-open", "square-open", "triangle-up-open")[number % 3],
+                "symbol": MARKS[number % len(MARKS)],
                 "size": 9,
-                "color": SERIES[1 + number],
-                "line": {"width": 1.8, "color": SERIES[1 + number]},
+                "color": SERIES[1 + number % (len(SERIES) - 1)],
+                "line": {"width": 1.8, "color": SERIES[1 + number % (len(SERIES) - 1)]},
             },
             customdata=[figure(series[i]) for i in here],
             hovertemplate=f"{html.escape(name)}: %{{customdata}}<extra></extra>",
@@ -173,21 +186,37 @@ def _range(
 
 
 def heat_map(
-    names: Sequence[str], values: Sequence[Sequence[float | None]], *, row_title: str, column_title: str
+    names: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    *,
+    row_title: str,
+    column_title: str,
+    middle: float | None = None,
 ) -> dict[str, Any]:
-    """A square of values, rows from the top; numbers in the cells while there is room."""
+    """A square of values, rows from the top; numbers in the cells while there is room.
+
+    Args:
+      names: of rows and columns.
+      values: [row][column].
+      row_title, column_title: of the axes.
+      middle: drawn without colour; less than it in one colour, more in another. None: one colour from 0 on.
+    """
     written = len(names) <= 16
     labels = [label(name, 14) for name in names]
-    top = max((v for row in values for v in row if v is not None), default=1.0)
-    digits = 2 if top >= 0.095 else 3
+    known = [v for row in values for v in row if v is not None]
+    low, top = 0.0, max(known, default=1.0)
+    if middle is not None:
+        reach = max([abs(value - middle) for value in known] + [0.25 * middle])
+        low, top = middle - reach, middle + reach
+    digits = 2 if (top if middle is None else middle) >= 0.095 else 3
     chart = go.Figure(
         go.Heatmap(
             z=[list(row) for row in values],
             x=list(range(len(names))),
             y=list(range(len(names))),
-            zmin=0,
+            zmin=low,
             zmax=top,
-            colorscale=_HEAT,
+            colorscale=_HEAT if middle is None else _BOTH_SIDES,
             xgap=1,
             ygap=1,
             text=[[_cell(v, digits) for v in row] for row in values] if written else None,
@@ -251,7 +280,7 @@ def bars(
         xaxis={"visible": False, "range": [0, top * 1.35]},
         yaxis={
             "tickvals": rows,
-            "ticktext": [label(name) for name in names],
+            "ticktext": [label(name, 34) for name in names],
             "range": [len(names) - 0.4, -0.6],
             "showgrid": False,
         },

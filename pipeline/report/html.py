@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report import quality, sections, story
+from pipeline.report import quality, reasons, sections, story, studied
 from pipeline.report.metrics import write_whole
 from pipeline.report.page import render
 from pipeline.report.summary import RunSummary
@@ -31,7 +31,14 @@ def report_page(summary: RunSummary) -> str:
             " ".join(story.weakness_sentences(summary)),
         ],
         tiles=quality.tiles(summary),
+        systems=studied.systems(summary),
         domains=quality.domain_section(summary),
+        weak=reasons.weakest(summary),
+        calibration=studied.calibration_section(summary),
+        groups=studied.groups_section(summary),
+        importance=studied.importance_section(summary),
+        days=studied.days_section(summary),
+        studied=studied.studied_rows(summary.study) if summary.study else "",
         training=sections.training_section(summary.history),
         averages=sections.averages_section(summary.moving_averages),
         integration=sections.integration_section(summary),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from components.evaluator.results import DomainResult
@@ -34,6 +34,7 @@ class DomainRow:
     spread: float | None
     best: float | None
     why: str
+    others: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class DomainSection:
     by_size: dict[str, Any] | None
     has_baseline: bool
     has_best: bool
+    anchors: list[str] = field(default_factory=list)
+    legend: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def tiles(summary: RunSummary) -> list[Tile]:
@@ -93,6 +96,7 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
     if evaluation is None or not evaluation.domains:
         return None
     possible = summary.best_possible_auc.domains if summary.best_possible_auc is not None else {}
+    anchors = summary.study.anchors if summary.study is not None else []
     rows = [
         DomainRow(
             name=name,
@@ -100,6 +104,7 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
             spread=None if result.auc_standard_error is None else Z95 * result.auc_standard_error,
             best=possible.get(name),
             why=_why(result, evaluation.min_rows),
+            others={anchor.name: anchor.domains.get(name) for anchor in anchors},
         )
         for name, result in evaluation.domains.items()
     ]
@@ -131,6 +136,8 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
         else None,
         has_baseline=has_baseline,
         has_best=has_best,
+        anchors=[anchor.name for anchor in anchors],
+        legend=figures.mark_legend(list(_marks(rows, has_baseline, has_best))),
     )
 
 
@@ -138,20 +145,27 @@ def _worst(judged: list[DomainRow]) -> list[DomainRow]:
     return sorted(judged, key=lambda row: row.result.auc or 0.0)[:SHOWN_WORST]
 
 
-def _dots(rows: list[DomainRow], average: float | None, has_baseline: bool, has_best: bool) -> dict[str, Any]:
+def _marks(rows: list[DomainRow], has_baseline: bool, has_best: bool) -> dict[str, list[float | None]]:
+    """What the domains that decide are compared with, by name."""
     marks: dict[str, list[float | None]] = {}
     if has_baseline:
         marks["last blessed model"] = [
             row.result.baseline_auc if row.result.decides else None for row in rows
         ]
+    for name in rows[0].others if rows else ():
+        marks[name] = [row.others[name] if row.result.decides else None for row in rows]
     if has_best:
         marks["best possible"] = [row.best if row.result.decides else None for row in rows]
+    return marks
+
+
+def _dots(rows: list[DomainRow], average: float | None, has_baseline: bool, has_best: bool) -> dict[str, Any]:
     return figures.dot_plot(
         [row.name for row in rows],
         [row.result.auc for row in rows],
         spread=[row.spread for row in rows],
         strong=[row.result.decides for row in rows],
-        marks=marks,
+        marks=_marks(rows, has_baseline, has_best),
         sizes=[count(row.result.rows) for row in rows],
         notes=[row.why or f"{count(row.result.rows)} rows" for row in rows],
         line=average,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.report import curves, figures
 from pipeline.report.numbers import UNDEFINED, count, day, duration, figure, percent, plural
+from pipeline.report.studied import study_cost
 from pipeline.report.summary import Epoch, MovingAverages, RunSummary
 
 SHOWN_DOMAINS = 30
@@ -97,6 +98,7 @@ def integration_section(summary: RunSummary) -> dict[str, Any] | None:
         return None
     names = integration.domains[:SHOWN_DOMAINS]
     weights = [row[: len(names)] for row in integration.weights[: len(names)]]
+    even = 1 / len(integration.domains)
     received = [
         (sum(row[column] or 0.0 for row in weights) / len(weights), name) for column, name in enumerate(names)
     ]
@@ -104,8 +106,14 @@ def integration_section(summary: RunSummary) -> dict[str, Any] | None:
     words = ", ".join(f"{summary.domain_title(name)} ({share:.2f})" for share, name in most)
     return {
         "words": f"Most attention on average goes to {words}; spread evenly, each of "
-        f"{plural(len(integration.domains), 'domain')} would get {1 / len(integration.domains):.2f}.",
-        "heat": figures.heat_map(names, weights, row_title="impression in", column_title="looks at"),
+        f"{plural(len(integration.domains), 'domain')} would get {even:.2f}.",
+        "heat": figures.heat_map(
+            names,
+            weights,
+            row_title="impression in",
+            column_title="looks at",
+            middle=1 / len(integration.domains),
+        ),
         "hidden": len(integration.domains) - len(names),
     }
 
@@ -162,8 +170,22 @@ def cost_section(summary: RunSummary) -> dict[str, Any] | None:
         words += f"; {plural(sum(cached), 'component')} came from the cache"
     if summary.parameters:
         words += f". The model has {count(summary.parameters)} trainable numbers"
+    peak = max(summary.peak_memory_mb.values(), default=None)
+    if peak is not None:
+        words += f". Most memory at once: {count(peak)} MB"
     return {
         "words": f"{words}.",
+        "rows": [
+            (
+                name,
+                summary.seconds[name],
+                summary.cpu_seconds.get(name),
+                summary.peak_memory_mb.get(name),
+                was,
+            )
+            for name, was in zip(names, cached, strict=True)
+        ],
+        "study": study_cost(summary.study) if summary.study else "",
         "bars": figures.bars(
             names,
             taken,

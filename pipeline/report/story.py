@@ -82,6 +82,15 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
         sentences.append(
             f"The last blessed model reaches {figure(earlier)} on the same rows: this one {signed(own - earlier)}."
         )
+    if own is not None and evaluation is not None and summary.study is not None:
+        others = {anchor.name: anchor.average_auc(evaluation.deciding) for anchor in summary.study.anchors}
+        reached = [
+            f"{figure(auc)} ({name}: this model {signed(own - auc)})"
+            for name, auc in others.items()
+            if auc is not None
+        ]
+        if reached:
+            sentences.append(f"Simple systems reach {listing(reached)} on the same domains.")
     best = summary.best_possible_auc
     if own is not None and best is not None and best.average is not None:
         sentences.append(
@@ -101,7 +110,7 @@ def weakness_sentences(summary: RunSummary) -> list[str]:
     if len(judged) > 1:
         worst = sorted(judged, key=lambda name: judged[name].auc or 0.0)[: min(3, len(judged) - 1)]
         named = [f"{summary.domain_title(name)} ({_auc_range(judged[name])})" for name in worst]
-        sentences.append(f"Served worst: {listing(named)}.")
+        sentences.append(f"Served worst: {listing(named)}; the reasons are below.")
     off = {
         name: domain.calibration - 1
         for name, domain in judged.items()

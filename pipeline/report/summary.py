@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from components.evaluator.results import EvaluationResult
+from components.study.document import Study
 from models.registry import MODELS
 
 
@@ -125,7 +126,9 @@ class RunSummary(_Part):
       evaluation: numbers by domain, gates.
       history: the epochs.
       moving_averages, integration: why the model answers as it does.
+      study: what the model does beyond the Evaluator's numbers.
       seconds, cpu_seconds: by component, in the order they ran.
+      peak_memory_mb: by component, of this process and those it started.
       cached: components taken from an earlier run.
       blessed, reasons, pushed_to: what was decided, and why not.
       best_possible_auc: for a simulated feed.
@@ -150,8 +153,10 @@ class RunSummary(_Part):
     history: list[Epoch] = Field(default_factory=list)
     moving_averages: Annotated[MovingAverages | None, BeforeValidator(_averages)] = None
     integration: Integration | None = None
+    study: Study | None = None
     seconds: dict[str, float] = Field(default_factory=dict)
     cpu_seconds: dict[str, float] = Field(default_factory=dict)
+    peak_memory_mb: dict[str, float] = Field(default_factory=dict)
     cached: list[str] = Field(default_factory=list)
     blessed: bool = False
     reasons: list[str] = Field(default_factory=list)

@@ -32,6 +32,12 @@
   }
   function narrow(figure) {
     figure.layout.font.size = 11;
+    var ticks = figure.layout.yaxis && figure.layout.yaxis.ticktext;
+    if (ticks) {
+      figure.layout.yaxis.ticktext = ticks.map(function (text) {
+        return text.length > 22 && text.indexOf("<") < 0 ? text.slice(0, 20) + "…" : text;
+      });
+    }
     figure.data.forEach(function (trace) {
       if (trace.type !== "heatmap") return;
       trace.showscale = false;

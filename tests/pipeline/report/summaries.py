@@ -7,6 +7,15 @@ from typing import Any
 import numpy as np
 
 from components.evaluator.results import DomainResult, EvaluationResult, Gate, Overall
+from components.study.document import (
+    Anchor,
+    CalibrationBin,
+    DayRows,
+    IdGroup,
+    Importance,
+    Study,
+    TrainedDomain,
+)
 from pipeline.report.summary import RunSummary
 
 
@@ -44,6 +53,56 @@ def evaluation(domains: dict[str, DomainResult], **changes: Any) -> EvaluationRe
             "gates": [Gate(condition="average AUC at least 0.6", value="0.7100", passed=True)],
             **changes,
         }
+    )
+
+
+def study(names: list[str]) -> Study:
+    """What a study might find about these domains."""
+    bins = [CalibrationBin(predicted=x, observed=x, rows=100) for x in (0.1, 0.3, 0.6)]
+    return Study(
+        rows=30_373,
+        of=30_373,
+        seconds=6.5,
+        anchors=[
+            Anchor(
+                name="past click rate",
+                description="the click rate of the video_id in the domain",
+                overall_auc=0.67,
+                log_loss=0.63,
+                domains=dict.fromkeys(names, 0.55),
+                seconds=0.2,
+            ),
+            Anchor(
+                name="MLP",
+                description="one tower for all domains",
+                overall_auc=0.73,
+                log_loss=0.6,
+                domains=dict.fromkeys(names, 0.59),
+                seconds=3.1,
+            ),
+        ],
+        calibration={"": bins, **dict.fromkeys(names[:5], bins)},
+        groups=[
+            IdGroup(
+                role="user",
+                column="user_id",
+                known=known,
+                min_count=5,
+                rows=rows,
+                positives=rows // 3,
+                auc=auc,
+                auc_standard_error=0.004,
+                calibration=1.01,
+            )
+            for known, rows, auc in ((True, 20_000, 0.74), (False, 10_373, 0.69))
+        ],
+        importance=[Importance(name=f"input {i}", kind="feature", drop=0.02 / (i + 1)) for i in range(25)],
+        importance_rows=4000,
+        domains={name: TrainedDomain(rows=9000, positives=2700, rare_users=0.34) for name in names},
+        days=[
+            DayRows(day="2022-05-03", split="train", rows=10_000, positives=3000),
+            DayRows(day="2022-05-04", split="eval", rows=9000, positives=2500),
+        ],
     )
 
 
@@ -106,6 +165,9 @@ def run(count: int = 15, days: int = 9, **changes: Any) -> RunSummary:
                 "domains": names[:shown],
                 "weights": rng.dirichlet(np.ones(shown), shown).tolist(),
             },
+            "study": study(names),
+            "peak_memory_mb": {"ExampleGen": 512.5, "Trainer": 1803.0},
+            "cpu_seconds": {"ExampleGen": 5.5, "Trainer": 60.1},
             "seconds": {"ExampleGen": 6.1, "Trainer": 41.7},
             "cached": ["ExampleGen"],
             "blessed": True,

@@ -1,0 +1,108 @@
+"""The study: everything a report says of a model that its metrics do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+import numpy as np
+
+from components import progress
+from components.dataset.declaration import Declaration
+from components.study import anchors
+from components.study.calibration import calibration
+from components.study.document import Anchor, DayRows, Study
+from components.study.groups import id_groups, known_ids, trained_domains
+from components.study.importance import importance
+from components.study.sample import DatedRows, Sample, Score, take
+from models.features import FeatureLayout
+from models.rows import RowSource
+
+STUDY = "study.json"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is studied.
+
+    Attributes:
+      score: click probabilities (rows,) of row tensors and domains, by the function that is exported.
+      layout: what a row has.
+      declaration: the data set and the run's settings.
+      vocabularies: entries of each feature's vocabulary.
+    """
+
+    score: Score
+    layout: FeatureLayout
+    declaration: Declaration
+    vocabularies: Mapping[str, int]
+
+
+def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows) -> Study:
+    """Studies a model on evaluation rows, at most `report.rows` of them, evenly spread.
+
+    Args:
+      subject: the model.
+      train_rows: the whole training split.
+      eval_rows: the evaluation split.
+    """
+    began = time.monotonic()
+    declaration, layout = subject.declaration, subject.layout
+    steps: list[str] = ["predictions", "click rate", "MLP", "importance"]
+
+    def begin(step: str) -> None:
+        progress.report(
+            progress.Progress(f"studying the model: {step}", steps.index(step), len(steps), "steps")
+        )
+
+    begin("predictions")
+    sample = take(eval_rows, subject.score, declaration.report.rows)
+    # The gates' own `min_rows` is none of the Trainer's business: a changed gate must not train anew.
+    # A sample thins the domains out alike.
+    enough = declaration.training.validation_min_rows * len(sample) // max(1, len(eval_rows.domain))
+    known = known_ids(sample, layout, subject.vocabularies)
+    counts = {name: feature.min_count for name, feature in declaration.features.items()}
+    begin("click rate")
+    found = [anchors.click_rate(train_rows, sample, layout)]
+    begin("MLP")
+    found += _mlp(subject, train_rows, sample)
+    begin("importance")
+    important, shuffled = importance(
+        sample, subject.score, layout, declaration.domain, enough, declaration.seed
+    )
+    return Study(
+        rows=len(sample),
+        of=len(eval_rows.domain),
+        anchors=found,
+        calibration=calibration(sample, layout.domains, enough),
+        groups=id_groups(sample, known, layout, counts),
+        importance=important,
+        importance_rows=shuffled,
+        days=days({"train": train_rows, "eval": eval_rows}),
+        domains=trained_domains(train_rows, sample, known, layout),
+        seconds=time.monotonic() - began,
+    )
+
+
+def days(splits: Mapping[Literal["train", "eval"], DatedRows]) -> list[DayRows]:
+    """Impressions and clicks by day and split."""
+    found = []
+    for split, rows in splits.items():
+        seen, place = np.unique(rows.day, return_inverse=True)
+        clicks = np.bincount(place, np.asarray(rows.label, np.float64), len(seen))
+        for day, count, positives in zip(seen, np.bincount(place, minlength=len(seen)), clicks, strict=True):
+            name = (date(1970, 1, 1) + timedelta(int(day))).isoformat()
+            found.append(DayRows(day=name, split=split, rows=int(count), positives=int(positives)))
+    return sorted(found, key=lambda entry: entry.day)
+
+
+def _mlp(subject: Subject, train_rows: RowSource, sample: Sample) -> list[Anchor]:
+    """Nothing where the model is an MLP itself."""
+    declaration = subject.declaration
+    if declaration.model.name == "mlp":
+        return []
+    training = declaration.training.model_copy(update={"seed": declaration.seed})
+    return [anchors.mlp(train_rows, sample, subject.layout, declaration.model, training)]

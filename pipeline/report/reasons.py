@@ -1,0 +1,186 @@
+"""Where a model is weakest, and what the run shows of the reasons."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from components.evaluator.results import DomainResult
+from components.study.document import IdGroup, Study, TrainedDomain
+from pipeline.report.numbers import count, figure, percent, signed
+from pipeline.report.summary import RunSummary
+
+SHOWN = 3
+# 95 % of a normal distribution lie within this many standard errors.
+_Z95 = 1.96
+# Differences of AUC below this are not worth a word; of calibration and of click rates, this share.
+_TIE = 0.005
+_OFF = 0.1
+# Fewer training clicks, or non-clicks, than this leave a domain's own part of the model to guesses.
+_FEW_OF_A_CLASS = 1000
+
+
+@dataclass(frozen=True)
+class WeakDomain:
+    """A domain that is served badly.
+
+    Attributes:
+      name: with what it is, "tab 4".
+      auc, rows, spread: as evaluated; `spread` is half the 95 % interval.
+      clear: whether its interval ends below the average.
+      reasons: what speaks for a cause, one sentence each; the strongest first.
+    """
+
+    name: str
+    auc: float
+    rows: int
+    spread: float | None
+    clear: bool
+    reasons: list[str]
+
+
+def weakest(summary: RunSummary) -> list[WeakDomain]:
+    """The deciding domains with the lowest AUC, at most three, and fewer than there are."""
+    evaluation = summary.evaluation
+    if evaluation is None or evaluation.average_auc is None:
+        return []
+    judged = {name: result for name, result in evaluation.domains.items() if result.decides}
+    worst = sorted(judged, key=lambda name: judged[name].auc or 0.0)[: min(SHOWN, len(judged) - 1)]
+    found = []
+    for name in worst:
+        result = judged[name]
+        spread = None if result.auc_standard_error is None else _Z95 * result.auc_standard_error
+        auc = result.auc or 0.0
+        found.append(
+            WeakDomain(
+                name=summary.domain_title(name),
+                auc=auc,
+                rows=result.rows,
+                spread=spread,
+                clear=spread is not None and auc + spread < evaluation.average_auc,
+                reasons=_reasons(summary, name, result),
+            )
+        )
+    return found
+
+
+def _reasons(summary: RunSummary, name: str, result: DomainResult) -> list[str]:
+    found = [*_against_others(summary, name, result)]
+    study = summary.study
+    trained = study.domains.get(name) if study else None
+    if study is not None and trained is not None:
+        found += _little_data(study, trained)
+        found += _drift(result, trained)
+        found += _rare_ids(study, trained)
+    found += _wide(result)
+    if result.calibration is not None and abs(result.calibration - 1) > _OFF:
+        side = "high" if result.calibration > 1 else "low"
+        found.append(
+            f"Its probabilities are {percent(abs(result.calibration - 1), 0)} too {side} on average."
+        )
+    return found or ["Nothing that this report records sets it apart: look at its features and its rows."]
+
+
+def _against_others(summary: RunSummary, name: str, result: DomainResult) -> list[str]:
+    """Is the domain hard, or is it the model?"""
+    own = result.auc or 0.0
+    found = []
+    best = summary.best_possible_auc
+    possible = best.domains.get(name) if best else None
+    if possible is not None:
+        if possible - own < 2 * _TIE:
+            found.append(f"No model can do much better: the true probabilities reach {figure(possible, 3)}.")
+        else:
+            found.append(
+                f"{figure(possible - own, 3)} are missing to what the true probabilities reach "
+                f"({figure(possible, 3)})."
+            )
+    if result.baseline_auc is not None and result.baseline_auc > own + _TIE:
+        found.append(
+            f"The last blessed model did better here: {figure(result.baseline_auc, 3)} "
+            f"({signed(own - result.baseline_auc, 3)})."
+        )
+    anchors = {
+        anchor.name: auc
+        for anchor in (summary.study.anchors if summary.study else [])
+        if (auc := anchor.domains.get(name)) is not None
+    }
+    if anchors:
+        text = ", ".join(f"{anchor} {figure(auc, 3)}" for anchor, auc in anchors.items())
+        top = max(anchors.values())
+        if top > own + _TIE:
+            found.append(f"A simple system does better here ({text}): the model, not the data, is to blame.")
+        elif top > own - 2 * _TIE:
+            found.append(
+                f"Simple systems do as well ({text}): these inputs say little of who clicks in this domain."
+            )
+        else:
+            found.append(f"It is hard for all, and harder for simple systems ({text}).")
+    return found
+
+
+def _little_data(study: Study, trained: TrainedDomain) -> list[str]:
+    total = sum(domain.rows for domain in study.domains.values())
+    share = trained.rows / total if total else 0.0
+    rarer = min(trained.positives, trained.rows - trained.positives)
+    if rarer < _FEW_OF_A_CLASS:
+        what = "clicks" if trained.positives == rarer else "impressions without a click"
+        return [
+            f"Training had only {count(rarer)} {what} of it "
+            f"({count(trained.rows)} impressions, {percent(share)} of all)."
+        ]
+    if share < 0.5 / len(study.domains):
+        return [f"Training had only {count(trained.rows)} impressions of it, {percent(share)} of all."]
+    if share > 2 / len(study.domains):
+        return [
+            f"It does not lack data: training had {count(trained.rows)} impressions of it, {percent(share)} of all."
+        ]
+    return []
+
+
+def _drift(result: DomainResult, trained: TrainedDomain) -> list[str]:
+    """A click rate that moved by more than a tenth, and by more than chance would move it."""
+    if not trained.rows or not result.rows:
+        return []
+    before, after = trained.positives / trained.rows, result.positives / result.rows
+    pooled = (trained.positives + result.positives) / (trained.rows + result.rows)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / trained.rows + 1 / result.rows))
+    if not before or abs(after / before - 1) < _OFF or abs(after - before) < 3 * error:
+        return []
+    return [
+        f"Its click rate moved from {percent(before)} in training to {percent(after)} on the evaluation days."
+    ]
+
+
+def _rare_ids(study: Study, trained: TrainedDomain) -> list[str]:
+    """Clearly more rows with ids that training hardly knew than elsewhere."""
+    found = []
+    for role, share in (("item", trained.rare_items), ("user", trained.rare_users)):
+        groups = {group.known: group for group in study.groups if group.role == role}
+        rare, known = groups.get(False), groups.get(True)
+        if share is None or rare is None or known is None:
+            continue
+        overall = rare.rows / (rare.rows + known.rows)
+        if share > 1.25 * overall and share - overall > 0.02:
+            found.append(
+                f"{percent(share, 0)} of its impressions are of {role}s that training hardly knew, "
+                f"{percent(overall, 0)} over all domains{_what_rare_costs(role, rare, known)}."
+            )
+    return found
+
+
+def _what_rare_costs(role: str, rare: IdGroup, known: IdGroup) -> str:
+    if rare.auc is None or known.auc is None:
+        return ""
+    little = ", which costs little" if known.auc - rare.auc < 4 * _TIE else ""
+    return f"{little} (overall AUC with such {role}s {figure(rare.auc, 3)}, with known ones {figure(known.auc, 3)})"
+
+
+def _wide(result: DomainResult) -> list[str]:
+    """An interval so wide that the domain may not be bad at all."""
+    rarer = min(result.positives, result.rows - result.positives)
+    error = result.auc_standard_error
+    if error is None or _Z95 * error < 0.03:
+        return []
+    what = "clicks" if result.positives == rarer else "impressions without a click"
+    return [f"It was judged on only {count(rarer)} {what}: its AUC is known to ± {figure(_Z95 * error, 3)}."]

@@ -1,0 +1,246 @@
+"""Each part of the study against hand-made rows: click rates, calibration, rare ids, importance, days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.study import anchors
+from components.study.calibration import bins
+from components.study.document import Anchor, Study
+from components.study.groups import id_groups, known_ids, trained_domains
+from components.study.importance import importance, inputs
+from components.study.sample import Sample, evenly, one_auc, take
+from components.study.study import days
+from models.features import CategoricalFeature, FeatureLayout
+from models.rows import ArrayRows
+from models.scores import auc
+from models.settings import ModelSettings, TrainingSettings
+
+LAYOUT = FeatureLayout(
+    categorical=(
+        CategoricalFeature("tab", 4),
+        CategoricalFeature("user_id", 6),
+        CategoricalFeature("tags", 5, width=2),
+        CategoricalFeature("video_id", 5),
+    ),
+    numeric=("length",),
+    averages=("domain.click", "domain.known", "user_x_domain.click", "user_x_domain.count"),
+    domains=("a", "b"),
+    user="user_id",
+    item="video_id",
+)
+
+
+class Dated(ArrayRows):
+    """Rows in memory with days."""
+
+    def __init__(
+        self, rows: Mapping[str, np.ndarray], domain: object, label: object, day: object = ()
+    ) -> None:
+        super().__init__(rows, np.asarray(domain, np.int32), np.asarray(label, np.float32))
+        self.day = np.asarray(day, np.int32)
+
+
+def rows(domain: list[int], label: list[int], user: object = 1, item: object = 1, **columns: object) -> Dated:
+    """Rows of the layout: what is not given is constant."""
+    count = len(domain)
+    categorical = np.ones((count, 5), np.int64)
+    categorical[:, 1], categorical[:, 4] = user, item
+    numeric = np.zeros((count, 1), np.float32)
+    numeric[:, 0] = columns.get("length", 0.0)
+    return Dated(
+        {"categorical": categorical, "numeric": numeric, "averages": np.zeros((count, 4), np.float32)},
+        domain,
+        label,
+        columns.get("day", [0] * count),
+    )
+
+
+def sampled(source: Dated, prediction: object) -> Sample:
+    """All rows with these predictions."""
+    index = np.arange(len(source.domain))
+    return Sample(source, index, source.domain, source.label, np.asarray(prediction, float))
+
+
+def test_the_past_click_rate_is_that_of_the_item_in_the_domain() -> None:
+    # Domain a: item 1 clicked 3 of 4, item 2 clicked 0 of 2; domain b: item 1 clicked 0 of 2.
+    train = rows([0] * 6 + [1] * 2, [1, 1, 1, 0, 0, 0, 0, 0], item=[1, 1, 1, 1, 2, 2, 1, 1])
+    judge = rows([0, 0, 0, 1], [1, 0, 1, 0], item=[1, 2, 3, 1])
+    found = anchors.click_rate(train, sampled(judge, [0.5] * 4), LAYOUT)
+    rate_a, rate_b = 4 / 8, 1 / 4
+    expected = np.array(
+        [(3 + 20 * rate_a) / 24, (20 * rate_a) / 22, rate_a, (20 * rate_b) / 22],
+    )
+    right = np.where(judge.label > 0, expected, 1 - expected)
+    assert found.log_loss == pytest.approx(-np.log(right).mean())
+    # In a: scores .542 (clicked), .455 (not), .5 (clicked); b has one class.
+    assert found.domains == {"a": 1.0, "b": None}
+    assert found.average_auc(["a"]) == 1.0
+    assert found.average_auc(["a", "b"]) is None
+    assert "150" not in found.description
+    assert "8 training rows" in found.description
+
+
+def test_without_an_item_the_click_rate_is_the_domains() -> None:
+    layout = FeatureLayout(categorical=LAYOUT.categorical, numeric=("length",), domains=("a", "b"))
+    train = rows([0, 0, 1, 1], [1, 1, 0, 0])
+    judge = rows([0, 0, 1, 1], [1, 0, 1, 0])
+    found = anchors.click_rate(train, sampled(judge, [0.5] * 4), layout)
+    assert found.domains == {"a": 0.5, "b": 0.5}
+    assert found.overall_auc == 0.5
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+def test_the_auc_of_a_sample_is_the_exact_one(pairs: list[tuple[float, bool]]) -> None:
+    prediction = np.array([score for score, _ in pairs])
+    label = np.array([clicked for _, clicked in pairs], float)
+    expected = auc(label, prediction)
+    assert one_auc(prediction, label)[0] == (None if expected is None else pytest.approx(expected))
+
+
+def test_calibration_bins_hold_equally_many_rows_in_order() -> None:
+    prediction = np.linspace(0.9, 0.1, 100)
+    label = (np.arange(100) < 30).astype(float)
+    found = bins(prediction, label)
+    assert [entry.rows for entry in found] == [25, 25, 25, 25]
+    assert found[0].predicted == pytest.approx(prediction[75:].mean())
+    assert [entry.observed for entry in found] == pytest.approx([0, 0, 5 / 25, 1.0])
+    assert bins(prediction[:24], label[:24]) == []
+    assert len(bins(np.zeros(5000), np.zeros(5000))) == 10
+
+
+def test_ids_are_known_when_they_are_in_the_vocabulary() -> None:
+    # The vocabulary has 3 users: ids 1 to 3; 0 is missing, 4 and 5 are buckets of others.
+    judge = rows([0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0], user=[0, 1, 3, 4, 5, 2])
+    sample = sampled(judge, [0.9, 0.1, 0.8, 0.3, 0.2, 0.6])
+    known = known_ids(sample, LAYOUT, {"user_id": 3})
+    assert list(known) == ["user"]
+    assert known["user"].tolist() == [False, True, True, False, False, True]
+    warm, cold = id_groups(sample, known, LAYOUT, {"user_id": 5})
+    assert (warm.known, warm.rows, warm.positives, warm.auc, warm.min_count) == (True, 3, 1, 1.0, 5)
+    assert (cold.known, cold.rows, cold.positives) == (False, 3, 2)
+    # Clicks .9 and .2 against a non-click .3: one of two pairs in order.
+    assert cold.auc == 0.5
+    assert cold.calibration == pytest.approx((0.9 + 0.3 + 0.2) / 2)
+    found = trained_domains(rows([0, 0, 1], [1, 0, 0]), sample, known, LAYOUT)
+    assert (found["a"].rows, found["a"].positives, found["a"].rare_users) == (2, 1, pytest.approx(1 / 3))
+    assert (found["b"].rows, found["b"].rare_users, found["b"].rare_items) == (1, pytest.approx(2 / 3), None)
+
+
+def test_every_column_of_a_row_belongs_to_exactly_one_input() -> None:
+    found = inputs(LAYOUT, "tab")
+    taken = [(key, column) for entry in found for key, columns in entry.columns for column in columns]
+    assert sorted(taken) == [
+        *(("averages", i) for i in range(4)),
+        *(("categorical", i) for i in range(5)),
+        ("numeric", 0),
+    ]
+    assert [entry.name for entry in found] == [
+        "user_id",
+        "tags",
+        "video_id",
+        "length",
+        "averages by domain",
+        "averages by user and domain",
+        "tab",
+    ]
+    assert [entry.moves_domain for entry in found] == [False] * 6 + [True]
+
+
+def test_importance_is_what_shuffling_costs() -> None:
+    rng = np.random.default_rng(0)
+    count = 4000
+    length = rng.normal(size=count)
+    user = rng.integers(1, 6, count)
+    domain = rng.integers(0, 2, count)
+    # In b the length speaks against a click: which domain answers matters, the user does not.
+    sign = np.where(domain == 0, 1.0, -1.0)
+    label = (rng.random(count) < 1 / (1 + np.exp(-3 * length * sign))).astype(int)
+    source = rows(domain.tolist(), label.tolist(), user=user, length=length)
+
+    def score(data: Mapping[str, np.ndarray], domains: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-3 * data["numeric"][:, 0] * np.where(domains == 0, 1.0, -1.0)))
+
+    sample = take(source, score, count)
+    found, used = importance(sample, score, LAYOUT, "tab", min_rows=100)
+    drops = {entry.name: entry for entry in found}
+    assert used == count
+    whole = np.mean([auc(label[domain == d], sample.prediction[domain == d]) or 0.0 for d in (0, 1)])
+    # Without its only input, and with the wrong domain half of the time, the ranking is chance.
+    assert drops["length"].drop == pytest.approx(whole - 0.5, abs=0.03)
+    assert drops["tab"].drop == pytest.approx(whole - 0.5, abs=0.06)
+    assert drops["user_id"].drop == drops["averages by domain"].drop == 0
+    assert drops["user_id"].standard_error == 0
+    assert 0 < drops["length"].standard_error < 0.03
+    assert {found[0].name, found[1].name} == {"length", "tab"}
+    assert importance(sample, score, LAYOUT, "tab", min_rows=100)[0] == found
+
+
+def test_importance_of_rows_of_one_class_is_nothing() -> None:
+    source = rows([0] * 10, [0] * 10)
+    sample = sampled(source, np.linspace(0, 1, 10))
+    assert importance(sample, lambda data, domains: np.zeros(len(domains)), LAYOUT, "tab", 1) == ([], 0)
+
+
+def test_small_domains_are_judged_together() -> None:
+    source = rows([0, 1] * 10, [0, 1, 1, 0] * 5, length=np.arange(20))
+    sample = sampled(source, np.linspace(0, 1, 20))
+    found, used = importance(
+        sample, lambda data, domains: data["numeric"][:, 0] / 20, LAYOUT, "tab", min_rows=100
+    )
+    assert used == 20
+    assert len(found) == 7
+
+
+def test_the_mlp_learns_what_there_is_to_learn() -> None:
+    rng = np.random.default_rng(1)
+    count = 6000
+    length = rng.normal(size=count)
+    label = (rng.random(count) < 1 / (1 + np.exp(-2 * length))).astype(int)
+    domain = rng.integers(0, 2, count)
+    source = rows(domain.tolist(), label.tolist(), length=length)
+    sample = sampled(source, np.full(count, 0.5))
+    found = anchors.mlp(
+        source, sample, LAYOUT, ModelSettings(name="dfei", options={"unknown": 1}), TrainingSettings(seed=1)
+    )
+    best = auc(label, length)
+    assert best is not None
+    assert found.overall_auc is not None
+    assert found.overall_auc > best - 0.02
+    assert set(found.domains) == {"a", "b"}
+    assert "6,000 training rows" in found.description
+
+
+def test_days_are_counted_by_split() -> None:
+    found = days(
+        {
+            "train": rows([0, 0, 1], [1, 0, 1], day=[19107, 19107, 19108]),
+            "eval": rows([0], [1], day=[19109]),
+        }
+    )
+    assert [(d.day, d.split, d.rows, d.positives) for d in found] == [
+        ("2022-04-25", "train", 2, 1),
+        ("2022-04-26", "train", 1, 1),
+        ("2022-04-27", "eval", 1, 1),
+    ]
+
+
+def test_rows_are_taken_evenly() -> None:
+    assert evenly(10, 4).tolist() == [0, 3, 6, 9]
+    assert evenly(3, 10).tolist() == [0, 1, 2]
+    assert evenly(0, 10).tolist() == []
+    source = rows([0, 1, 0, 1], [0, 1, 0, 1], length=[1, 2, 3, 4])
+    sample = take(source, lambda data, domains: data["numeric"][:, 0] * 10 + domains, 2)
+    assert sample.prediction.tolist() == [10.0, 41.0]
+    assert sample.label.tolist() == [0, 1]
+
+
+def test_a_study_of_a_later_version_is_still_read() -> None:
+    document = Study(rows=1, of=2, anchors=[Anchor(name="x", description="y")]).model_dump()
+    assert Study.model_validate({**document, "new": 1}).anchors[0].domains == {}
