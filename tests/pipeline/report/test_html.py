@@ -225,3 +225,18 @@ def test_a_browser_draws_every_figure_within_the_window(width: int, tmp_path: Pa
         [*command, f"--screenshot={picture}", path.as_uri()], capture_output=True, timeout=120, check=True
     )
     assert picture.stat().st_size > 60_000
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on PATH to print the page with")
+def test_the_page_prints_with_its_figures_and_sections(tmp_path: Path) -> None:
+    path, sheet = tmp_path / "report.html", tmp_path / "report.pdf"
+    path.write_text(report_page(run()))
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    subprocess.run(
+        [*command, f"--print-to-pdf={sheet}", path.as_uri()], capture_output=True, timeout=120, check=True
+    )
+    document = sheet.read_bytes()
+    assert document.startswith(b"%PDF")
+    pages = len(re.findall(rb"/Type\s*/Page\b", document))
+    assert 5 <= pages <= 20
