@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 OUTPUT = "click_probability"
 TOLERANCE = 1e-5
@@ -64,12 +65,35 @@ def unknown(spec: tf.TensorSpec, rows: int) -> tf.Tensor:
     return tf.fill([rows], tf.constant(value, spec.dtype))
 
 
+def inputs_without_default(model_dir: str, signature: str) -> list[str]:
+    """Inputs that every request of a signature has to carry."""
+    with open(f"{model_dir}/saved_model.pb", "rb") as handle:  # noqa: PTH123
+        saved = saved_model_pb2.SavedModel.FromString(handle.read())
+    definition = saved.meta_graphs[0].signature_def[signature]
+    return sorted(definition.inputs.keys() - definition.defaults.keys())
+
+
+def rank(
+    signatures: Any, named: dict[str, tf.Tensor], domain: list[str], few: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the first `few` rows as candidates in their own domains, asked as one request and row by row."""
+    request = {name: value[None, :few] for name, value in named.items()}
+    ranked = signatures["rank"](**request)[OUTPUT].numpy()
+    rows = {
+        name: tf.repeat(value[:few], few) if name in domain else tf.tile(value[:few], [few])
+        for name, value in named.items()
+    }
+    return ranked, signatures["serving_default"](**rows)[OUTPUT].numpy().reshape(1, few, few)
+
+
 def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Runs every check; returns the list of results."""
     checks = Checks()
     model = tf.saved_model.load(model_dir)
-    for signature in ("serving_default", "examples"):
+    for signature in ("serving_default", "rank", "examples"):
         checks.expect(f"signature {signature}", signature in model.signatures, sorted(model.signatures))
+    required = inputs_without_default(model_dir, "serving_default")
+    checks.expect("every input but one may be left out", len(required) == 1, f"without a default: {required}")
     serialized = tf.constant(requests["serialized"].tolist())
     rows = int(serialized.shape[0])
     columns = {key.removeprefix("named."): requests[key] for key in requests if key.startswith("named.")}
@@ -101,6 +125,9 @@ def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any
     checks.equal("a row's answer does not depend on its neighbours", alone, served[: len(alone)])
 
     few = min(rows, 8)
+    ranked, expected = rank(model.signatures, named, required, few)
+    checks.equal("rank answers as serving_default, for every candidate in every domain", ranked, expected)
+
     for what, make in (("no value", missing), ("an unknown value", unknown)):
         for column in [*specs, None]:
             request = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,39 +46,67 @@ class ServedModel(tf.Module):
         self._layout = layout
         self._inputs = RawInputs(declaration, transform_output.raw_feature_spec())
         self.predict_transformed = tf.function(
-            self._score, input_signature=[_row_specs(layout), _DOMAIN_SPEC]
+            self._score, input_signature=[_row_specs(layout), _DOMAIN_SPEC], autograph=False
+        )
+        # Traced once for all signatures: to save and to load an export costs by what is in it.
+        self._transformed = tf.function(
+            self._transform, input_signature=[self._inputs.specs()], autograph=False
         )
 
     @property
     def request_features(self) -> list[RequestFeature]:
-        """The named inputs of `serving_default` and `explain`."""
+        """The named inputs of `serving_default`, `rank` and `explain`."""
         return self._inputs.features
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
-        """The signatures of the export: `serving_default`, `examples` and, where the model explains, `explain`."""
+        """`serving_default`, `rank`, `examples` and, where the model explains, `explain`."""
         signatures = {
-            "serving_default": self._named(lambda raw: {OUTPUT: self._score(*self._transform(raw))}),
+            "serving_default": self._named(lambda named: self._click(self._inputs.from_named(named)), 1),
+            "rank": self._named(self._rank, 2),
             "examples": tf.function(
-                lambda examples: {
-                    OUTPUT: self._score(*self._transform(self._inputs.from_examples(examples)))
-                },
+                lambda examples: self._click(self._inputs.from_examples(examples)),
                 input_signature=[tf.TensorSpec([None], tf.string, name="examples")],
+                autograph=False,
             ),
         }
         if self.model.explains:
             signatures["explain"] = self._named(
-                lambda raw: {"weights": explain_mixed(self.model, *self._transform(raw))}
+                lambda named: {
+                    "weights": explain_mixed(self.model, *self._transformed(self._inputs.from_named(named)))
+                },
+                1,
             )
         return signatures
 
-    def _named(self, answer: Callable[[dict[str, Any]], dict[str, tf.Tensor]]) -> Callable[..., Any]:
-        specs = {
-            feature.name: tf.TensorSpec([None], feature.dtype, name=feature.name)
-            for feature in self._inputs.features
-        }
-        return tf.function(
-            lambda features: answer(self._inputs.from_named(features)), input_signature=[specs]
+    def _named(
+        self, answer: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], rank: int
+    ) -> Callable[..., Any]:
+        """A signature that takes one tensor per feature; "no value" where a caller leaves one out."""
+        # Defaults have to come last. Names of inputs are those of the specs: a column need not be an identifier.
+        features = sorted(self._inputs.features, key=lambda feature: not feature.is_domain)
+
+        def ask(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+            return answer({feature.name: value for feature, value in zip(features, values, strict=True)})
+
+        ask.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(
+                    f"input_{number}",
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=inspect.Parameter.empty if feature.is_domain else _no_value(feature, rank),
+                )
+                for number, feature in enumerate(features)
+            ]
         )
+        specs = [tf.TensorSpec([None] * rank, feature.dtype, name=feature.name) for feature in features]
+        return tf.function(ask, input_signature=specs, autograph=False)
+
+    def _click(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
+        return {OUTPUT: self.predict_transformed(*self._transformed(raw))}
+
+    def _rank(self, named: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        raw, shape = self._inputs.from_ranking(named)
+        return {OUTPUT: tf.reshape(self._click(raw)[OUTPUT], shape)}
 
     def _transform(self, raw: dict[str, Any]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         packed = self.transform_layer(raw)
@@ -85,6 +114,10 @@ class ServedModel(tf.Module):
 
     def _score(self, rows: dict[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(predict_mixed(self.model, rows, domain))
+
+
+def _no_value(feature: RequestFeature, rank: int) -> tf.Tensor:
+    return tf.constant(missing_value(feature.dtype), feature.dtype, [1] * rank)
 
 
 _DOMAIN_SPEC = tf.TensorSpec([None], tf.int32, name="domain")
@@ -114,16 +147,19 @@ def save(served: ServedModel, directory: Path) -> None:
 def _write_warmup_requests(served: ServedModel, directory: Path) -> None:
     """Requests that a server replays before it serves, so that no caller pays for the first call."""
     directory.mkdir(parents=True, exist_ok=True)
-    signatures = ["serving_default", *(["explain"] if served.model.explains else [])]
+    shapes: dict[str, list[list[int]]] = {
+        "serving_default": [[rows] for rows in WARMUP_BATCHES],
+        "rank": [[1, items] for items in WARMUP_BATCHES],
+    }
+    if served.model.explains:
+        shapes["explain"] = shapes["serving_default"]
     with tf.io.TFRecordWriter(str(directory / "tf_serving_warmup_requests")) as writer:
-        for signature in signatures:
-            for rows in WARMUP_BATCHES:
-                request = predict_pb2.PredictRequest()
-                request.model_spec.signature_name = signature
-                for feature in served.request_features:
-                    values = np.full([rows], missing_value(feature.dtype), feature.dtype.as_numpy_dtype)
-                    request.inputs[feature.name].CopyFrom(tf.make_tensor_proto(values, feature.dtype, [rows]))
-                log = prediction_log_pb2.PredictionLog(
-                    predict_log=prediction_log_pb2.PredictLog(request=request)
-                )
-                writer.write(log.SerializeToString())
+        for signature, shape in ((name, shape) for name, sizes in shapes.items() for shape in sizes):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            for feature in served.request_features:
+                sizes = [1, 1] if feature.is_domain and signature == "rank" else shape
+                values = np.full(sizes, missing_value(feature.dtype), feature.dtype.as_numpy_dtype)
+                request.inputs[feature.name].CopyFrom(tf.make_tensor_proto(values, feature.dtype, sizes))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())

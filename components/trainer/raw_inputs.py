@@ -3,13 +3,14 @@
 A caller sends one flat tensor per feature; `tf.Example`s carry the same features. A missing value is NaN for a
 number, the empty string for text and -1 for an integer: the Transform graph then sees no value at all, exactly
 as for a log row in which the column was empty. Neither label, behaviours nor time are asked for: the graph gets
--1 as the time, which stands for "now".
+-1 as the time, which stands for "now". Every feature but the domain may be left out of a request.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -35,11 +36,13 @@ class RequestFeature:
       name: the raw column.
       dtype: int64, float32 or string; a list-valued feature is one string with its separator, as in the logs.
       separator: what separates the values of a list-valued feature; `None` for a single value.
+      is_domain: whether it is the domain, the one feature that every request has.
     """
 
     name: str
     dtype: tf.DType
     separator: str | None = None
+    is_domain: bool = False
 
 
 def request_features(declaration: Declaration) -> list[RequestFeature]:
@@ -47,7 +50,10 @@ def request_features(declaration: Declaration) -> list[RequestFeature]:
     separators = {name: feature.separator for name, feature in declaration.features.items()}
     return [
         RequestFeature(
-            name, tf.string if separators.get(name) is not None else _DTYPES[column], separators.get(name)
+            name,
+            tf.string if separators.get(name) is not None else _DTYPES[column],
+            separators.get(name),
+            name == declaration.domain,
         )
         for name, column in declaration.serving_columns().items()
     ]
@@ -61,21 +67,64 @@ class RawInputs:
       raw_spec: the raw feature spec that the Transform graph was built with.
     """
 
-    def __init__(self, declaration: Declaration, raw_spec: Mapping[str, object]) -> None:
+    def __init__(self, declaration: Declaration, raw_spec: Mapping[str, Any]) -> None:
         self.features = request_features(declaration)
         self._types = declaration.serving_columns()
         self._spec = {feature.name: raw_spec[feature.name] for feature in self.features}
         self._time_spec = raw_spec[TIME_FEATURE]
 
+    def specs(self) -> dict[str, tf.TypeSpec]:
+        """What the other methods return, for a batch of any size."""
+        return {
+            name: tf.TensorSpec([None, *spec.shape], spec.dtype)
+            if isinstance(spec, tf.io.FixedLenFeature)
+            else tf.SparseTensorSpec([None, None], spec.dtype)
+            for name, spec in {**self._spec, TIME_FEATURE: self._time_spec}.items()
+        }
+
     def from_named(self, named: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor | tf.SparseTensor]:
-        """Named tensors (rows,) to Transform inputs. A tensor of length 1 holds for every row."""
-        rows = tf.reduce_max(tf.stack([tf.shape(value)[0] for value in named.values()]))
-        raw = {}
-        for feature in self.features:
-            value = tf.reshape(named[feature.name], [-1])
-            value = tf.cond(tf.shape(value)[0] == rows, lambda v=value: v, lambda v=value: tf.repeat(v, rows))
-            value = tf.ensure_shape(value, [None])
-            raw[feature.name] = self._from_flat(feature, value)
+        """Named tensors (rows,) to Transform inputs. A tensor of length 1 holds for every row.
+
+        Raises:
+          tf.errors.InvalidArgumentError: a tensor has another length; names the input.
+        """
+        names = [feature.name for feature in self.features]
+        rows = _agreed_size(names, [tf.size(named[name]) for name in names], "values")
+        return self._raw({name: tf.broadcast_to(named[name], [rows]) for name in names}, rows)
+
+    def from_ranking(
+        self, named: Mapping[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor | tf.SparseTensor], tf.Tensor]:
+        """Named tensors of ranking requests to Transform inputs: every candidate in every domain is a row.
+
+        Args:
+          named: the domain (requests, domains); every other feature (requests, candidates), or (requests, 1) where one
+            value holds for all candidates, as the user's do.
+
+        Returns:
+          The inputs of requests x domains x candidates rows, and these three numbers.
+
+        Raises:
+          tf.errors.InvalidArgumentError: a tensor has another size; names the input.
+        """
+        names = [feature.name for feature in self.features]
+        sizes = {name: tf.shape(named[name]) for name in names}
+        requests = _agreed_size(names, [sizes[name][0] for name in names], "requests")
+        per_item = [feature.name for feature in self.features if not feature.is_domain]
+        items = _agreed_size(per_item, [sizes[name][1] for name in per_item], "candidates")
+        [domain] = [feature.name for feature in self.features if feature.is_domain]
+        shape = tf.stack([requests, sizes[domain][1], items])
+        rows = tf.reduce_prod(shape)
+        flat = {
+            name: tf.reshape(
+                tf.broadcast_to(tf.expand_dims(named[name], 2 if name == domain else 1), shape), [-1]
+            )
+            for name in names
+        }
+        return self._raw(flat, rows), shape
+
+    def _raw(self, flat: Mapping[str, tf.Tensor], rows: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
+        raw = {feature.name: self._from_flat(feature, flat[feature.name]) for feature in self.features}
         raw[TIME_FEATURE] = self._now(rows)
         return raw
 
@@ -116,3 +165,23 @@ class RawInputs:
         if isinstance(self._time_spec, tf.io.FixedLenFeature):
             return tf.reshape(value, [-1, *self._time_spec.shape])
         return tf.sparse.from_dense(tf.expand_dims(value, 1))
+
+
+def _agreed_size(names: Sequence[str], sizes: Sequence[tf.Tensor], what: str) -> tf.Tensor:
+    """The size that tensors have which are not of size 1; that one, where all are."""
+    found = tf.stack(sizes)
+    size = tf.where(tf.reduce_any(found == 0), 0, tf.reduce_max(found))
+    fits = (found == size) | (found == 1)
+    wrong = tf.argmin(tf.cast(fits, tf.int32))
+    message = tf.strings.join(
+        [
+            "input ",
+            tf.gather(tf.constant(list(names)), wrong),
+            " has ",
+            tf.strings.as_string(tf.gather(found, wrong)),
+            f" {what}, expected 1 or ",
+            tf.strings.as_string(size),
+        ]
+    )
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fits), [message])]):
+        return tf.identity(size)

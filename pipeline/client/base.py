@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.client.errors import CallError, Code
+from pipeline.client.ranking import ranking_inputs
 from pipeline.client.retries import Retries
 
 DEFAULT_SIGNATURE = "serving_default"
+RANKING_SIGNATURE = "rank"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,12 @@ class TensorSpec:
     Attributes:
       dtype: the data type's number in the protocol; see `pipeline.client.tensors.DTYPES`.
       shape: sizes, -1 for any; `None` where even the rank is open.
+      optional: whether a request may leave this input out.
     """
 
     dtype: int
     shape: tuple[int, ...] | None
+    optional: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,40 @@ class ServingClient(abc.ABC):
           CallError: the server refused, or did not answer in time.
           ValueError: an input is not something that can be sent.
         """
+
+    def rank(
+        self,
+        user: Mapping[str, Any],
+        items: Mapping[str, Any],
+        domains: Mapping[str, Any],
+        *,
+        signature: str = RANKING_SIGNATURE,
+        output: str = "click_probability",
+        which: Which = LATEST,
+        timeout: float | None = None,
+    ) -> np.ndarray:
+        """Asks how likely a user is to click each of many candidates, in one or more domains.
+
+        Args:
+          user: what holds for all candidates: one value per feature, the user's and the moment's.
+          items: features of the candidates: one value for each of them.
+          domains: the domain's column with one or more domains.
+          signature: which signature; one whose inputs are (requests, values).
+          output: its output.
+          which: which version.
+          timeout: seconds, retries included.
+
+        Returns:
+          float32 (domains, candidates).
+
+        Raises:
+          CallError: the server refused, or did not answer in time.
+          ValueError: a feature has too many values, or there is no candidate.
+        """
+        inputs, shape = ranking_inputs(user, items, domains)
+        answer = self.predict(inputs, signature=signature, which=which, outputs=[output], timeout=timeout)
+        # A server that pads requests of different lengths in one batch answers for the padding too.
+        return answer[output][0, : shape[0], : shape[1]]
 
     @abc.abstractmethod
     def classify(

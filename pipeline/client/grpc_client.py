@@ -147,7 +147,7 @@ class GrpcClient(ServingClient):
             response.model_spec.version.value,
             {
                 name: Signature(
-                    {key: _spec(info) for key, info in signature.inputs.items()},
+                    {key: _spec(info, key in signature.defaults) for key, info in signature.inputs.items()},
                     {key: _spec(info) for key, info in signature.outputs.items()},
                 )
                 for name, signature in signatures.signature_def.items()
@@ -170,6 +170,7 @@ class GrpcClient(ServingClient):
         self._channel.close()
 
 
-def _spec(info: Any) -> TensorSpec:
+def _spec(info: Any, optional: bool = False) -> TensorSpec:
     shape = info.tensor_shape
-    return TensorSpec(info.dtype, None if shape.unknown_rank else tuple(dim.size for dim in shape.dim))
+    sizes = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
+    return TensorSpec(info.dtype, sizes, optional)

@@ -1,7 +1,8 @@
 """Requests that leave features out.
 
-A signature wants all its inputs. The exported models take NaN for a float without a value, the empty string for
-text, and -1 for an integer; these stand in for the features that a caller does not have.
+The exported models take NaN for a float without a value, the empty string for text, and -1 for an integer. A server
+puts these in for optional inputs that a request leaves out, but not every server in every case: TensorFlow Serving's
+REST interface wants all inputs, and its batching wants as many rows of each. A complete request is always taken.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def with_missing(inputs: Mapping[str, Any], signature: Signature) -> dict[str, n
       signature: from `ServingClient.metadata`.
 
     Returns:
-      Arrays of the signature's types; those added have as many rows as the longest one given.
+      Arrays of the signature's types; those added have as many rows as the longest one given, and one value in each
+      further dimension.
 
     Raises:
       ValueError: an input is not one of the signature's, or does not fit its type.
@@ -37,5 +39,5 @@ def with_missing(inputs: Mapping[str, Any], signature: Signature) -> dict[str, n
         if name not in arrays:
             dtype = tensors.DTYPES[spec.dtype]
             value: Any = {"f": np.nan, "O": b"", "i": -1}.get(dtype.kind, 0)
-            arrays[name] = np.full(rows, value, dtype)
+            arrays[name] = np.full((rows, *[1] * (len(spec.shape or (-1,)) - 1)), value, dtype)
     return arrays

@@ -195,7 +195,10 @@ class RestClient(ServingClient):
             int(answer["model_spec"]["version"]),
             {
                 name: Signature(
-                    {key: _spec(info) for key, info in signature["inputs"].items()},
+                    {
+                        key: _spec(info, key in signature.get("defaults", {}))
+                        for key, info in signature["inputs"].items()
+                    },
                     {key: _spec(info) for key, info in signature["outputs"].items()},
                 )
                 for name, signature in signatures.items()
@@ -266,9 +269,10 @@ def _array(values: Any, code: int) -> np.ndarray:
     return np.fromiter(flat, object, len(flat)).reshape(array.shape)
 
 
-def _spec(info: Mapping[str, Any]) -> TensorSpec:
+def _spec(info: Mapping[str, Any], optional: bool = False) -> TensorSpec:
     shape = info["tensor_shape"]
     return TensorSpec(
         _TYPE_CODES.get(info["dtype"], 0),
         None if shape.get("unknown_rank") else tuple(int(dim["size"]) for dim in shape.get("dim", [])),
+        optional,
     )

@@ -110,7 +110,7 @@ class LocalTarget:
         try:
             asked = self._model.signature(signature)
             asked.check(inputs)
-            return self._model.run(asked, inputs)
+            return self._model.run(asked, asked.complete(inputs))
         except self._refused as error:
             raise InputError(f"{self.name}: {error}") from error
 

@@ -85,7 +85,7 @@ class Batcher:
         Raises:
           RequestError: INVALID_ARGUMENT, it has more rows than `max_batch_size`; UNAVAILABLE, the queue is full.
         """
-        rows = _common_rows(inputs)
+        inputs, rows = _even(signature, inputs)
         if not rows:
             return self._direct.run(model, signature, inputs, deadline)
         if rows > self._parameters.max_batch_size:
@@ -224,10 +224,26 @@ def _wait(task: _Task) -> dict[str, np.ndarray]:
         raise too_late() from error
 
 
-def _common_rows(inputs: Arrays) -> int:
-    """The rows that all inputs have, or 0 where they do not agree."""
-    rows = {len(array) if array.ndim else 0 for array in inputs.values()}
-    return rows.pop() if len(rows) == 1 else 0
+def _even(signature: ServedSignature, inputs: Arrays) -> tuple[Arrays, int]:
+    """The inputs, and the rows that all have, or 0 where they do not agree.
+
+    A default of one row, of an input that was left out, is repeated for every row.
+    """
+    left_out = {
+        name
+        for name, default in signature.defaults.items()
+        if inputs[name] is default and default.shape[:1] == (1,)
+    }
+    sizes = {len(array) if array.ndim else 0 for name, array in inputs.items() if name not in left_out}
+    if len(sizes) != 1:
+        return inputs, int(not sizes)
+    rows = sizes.pop()
+    if left_out and rows > 1:
+        inputs = {
+            name: np.repeat(array, rows, axis=0) if name in left_out else array
+            for name, array in inputs.items()
+        }
+    return inputs, rows
 
 
 def _parts(inputs: Arrays, rows: int, limit: int) -> list[tuple[Arrays, int]]:

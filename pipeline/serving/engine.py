@@ -116,8 +116,9 @@ class Engine:
         """
         with self.model(spec.name).acquire(spec.version, spec.label) as serving:
             signature = serving.model.signature(spec.signature)
-            inputs = decode(signature)
-            signature.check(inputs)
+            given = decode(signature)
+            signature.check(given)
+            inputs = signature.complete(given)
             begun = time.monotonic()
             outputs = self._runner.run(serving.model, signature, inputs, call.deadline)
             self.metrics.runtime(spec.name, call.api, time.monotonic() - begun)

@@ -197,7 +197,7 @@ def _fill_spec(response: Any, spec: Spec, answer: Answer) -> None:
 
 def _inputs(request: Any, signature: ServedSignature) -> dict[str, np.ndarray]:
     _wanted(request.output_filter, signature)
-    inputs = dict(signature.defaults)
+    inputs: dict[str, np.ndarray] = {}
     for name, message in request.inputs.items():
         try:
             inputs[name] = tensors.to_array(message)

@@ -95,7 +95,9 @@ def predict_inputs(document: Mapping[str, Any], signature: ServedSignature) -> d
         if is_row_format(document)
         else _columns(document["inputs"], signature)
     )
-    return {port.name: to_tensor(columns[port.name], port) for port in signature.inputs}
+    return {
+        port.name: to_tensor(columns[port.name], port) for port in signature.inputs if port.name in columns
+    }
 
 
 def _columns(inputs: Any, signature: ServedSignature) -> Mapping[str, Any]:
@@ -107,8 +109,10 @@ def _columns(inputs: Any, signature: ServedSignature) -> Mapping[str, Any]:
             )
         return {signature.inputs[0].name: inputs}
     for port in signature.inputs:
-        if port.name not in inputs:
+        if port.name not in inputs and port.name not in signature.defaults:
             raise invalid(f"Missing named input: {port.name} in 'inputs' object.")
+    if unknown := sorted(inputs.keys() - {port.name for port in signature.inputs}):
+        raise invalid(f"Not an input: {', '.join(unknown)}. There are: {_names(signature)}")
     return inputs
 
 
@@ -124,16 +128,28 @@ def _columns_of_rows(rows: list[Any], signature: ServedSignature) -> Mapping[str
                 raise invalid(f"Expecting value/list but got object at item {number} of input list")
         return {signature.inputs[0].name: rows}
     names = {port.name for port in signature.inputs}
+    optional = {
+        name: _element(value) for name, value in signature.defaults.items() if value.shape[:1] == (1,)
+    }
     for number, row in enumerate(rows):
         if not _is_object(row):
             raise invalid(f"Expecting object but got list at item {number} of input list")
-        if row.keys() != names:
-            wrong = sorted(names - row.keys()) or sorted(row.keys() - names)
+        if wrong := sorted(names - row.keys() - optional.keys()) or sorted(row.keys() - names):
             raise invalid(
                 f"Failed to process element: {number} of 'instances' list. JSON object: {_show(row)} keys must be "
                 f"equal to: {_names(signature)}; see {', '.join(wrong)}"
             )
-    return {name: [row[name] for row in rows] for name in names}
+    given = set().union(*rows)
+    return {name: [row.get(name, optional.get(name)) for row in rows] for name in names if name in given}
+
+
+def _element(default: np.ndarray) -> Any:
+    """The value of an input that one row leaves out, in JSON."""
+    if default.dtype != object:
+        return default[0].tolist()
+    encoded = np.empty(default[0:1].size, object)
+    encoded[:] = [{"b64": base64.b64encode(item).decode("ascii")} for item in default.ravel().tolist()]
+    return encoded.reshape(default.shape)[0].tolist() if default.ndim > 1 else encoded[0]
 
 
 def _names(signature: ServedSignature) -> str:

@@ -7,6 +7,7 @@ the restored `tf.function` does for a single row, and it loads several times fas
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,16 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class ServedSignature:
-    """A signature: inputs and outputs in a fixed order, and the values of inputs that gRPC callers may leave out."""
+    """A signature: inputs and outputs in a fixed order, and the values of inputs that callers may leave out."""
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     defaults: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def complete(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The inputs, and the defaults of those that were left out."""
+        return {**self.defaults, **inputs}
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Checks that the inputs are all there and fit.
@@ -68,13 +73,16 @@ class ServedSignature:
           RequestError: INVALID_ARGUMENT, naming the input.
         """
         names = {port.name for port in self.inputs}
-        if inputs.keys() != names:
-            missing, extra = sorted(names - inputs.keys()), sorted(inputs.keys() - names)
+        if self.complete(inputs).keys() != names:
+            missing = sorted(names - inputs.keys() - self.defaults.keys())
+            extra = sorted(inputs.keys() - names)
             raise invalid(
                 f"the inputs do not match signature {self.name!r}. "
                 f"Missing: {', '.join(missing) or 'none'}. Not an input: {', '.join(extra) or 'none'}."
             )
         for port in self.inputs:
+            if port.name not in inputs:
+                continue
             array = inputs[port.name]
             if tensors.DTYPES.get(port.dtype) != array.dtype or not port.accepts(array.shape):
                 code = tensors.type_code(array)
@@ -156,7 +164,7 @@ class LoadedModel:
 
         Args:
           signature: of this model.
-          inputs: as `ServedSignature.check` demands.
+          inputs: all of them, as `ServedSignature.check` demands.
 
         Raises:
           RequestError: the computation failed, with TensorFlow's code and message.
@@ -178,7 +186,7 @@ class LoadedModel:
 
 def short_message(error: tf.errors.OpError) -> str:
     """The first lines of TensorFlow's message, without the trace through the graph."""
-    text = str(error.message)
+    text = re.sub(r"\{\{function_node [^}]*\}\} ", "", str(error.message))
     return text.split("\n\t [[")[0].split("\n\nOriginal stack trace")[0].split("\nStack trace")[0].strip()
 
 

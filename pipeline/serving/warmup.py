@@ -75,7 +75,7 @@ def _run(
     signature = model.signature(name)
     inputs = decode(signature)
     signature.check(inputs)
-    model.run(signature, inputs)
+    model.run(signature, signature.complete(inputs))
 
 
 def serialized_examples(message: Any) -> list[bytes]:

@@ -114,3 +114,27 @@ def test_no_rows_are_no_rows(inputs: RawInputs) -> None:
     raw = inputs.from_named({name: value[:0] for name, value in NAMED.items()})
     assert raw["tab"].shape == (0, 1)
     assert raw["city"].dense_shape.numpy().tolist() == [0, 1]
+
+
+def test_every_candidate_in_every_domain_is_a_row(inputs: RawInputs) -> None:
+    named = {name: value[None] for name, value in NAMED.items()}
+    request = {**named, "tab": tf.constant([[4, 2]], tf.int64), "user_id": tf.constant([[7]], tf.int64)}
+    raw, shape = inputs.from_ranking(request)
+    assert shape.numpy().tolist() == [1, 2, 3]
+    assert _dense(raw["tab"]) == [[4]] * 3 + [[2]] * 3
+    assert _dense(raw["user_id"]) == [[7]] * 6
+    assert _dense(raw["item_id"]) == [[b"x"], [b"y"], [b"-"]] * 2
+    assert _dense(raw["tags"]) == [[b"a", b"b"], [b"-", b"-"], [b"c", b"-"]] * 2
+    assert _dense(raw["local_time_ms"]) == [[-1]] * 6
+
+
+def test_a_wrong_number_of_values_names_the_input(inputs: RawInputs) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="input city has 2 values, expected 1 or 3"):
+        inputs.from_named({**NAMED, "city": NAMED["city"][:2]})
+    named = {name: value[None] for name, value in NAMED.items()}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="input city has 2 candidates, expected 1 or 3"):
+        inputs.from_ranking({**named, "city": named["city"][:, :2]})
+
+
+def test_only_the_domain_has_to_be_there(inputs: RawInputs) -> None:
+    assert [feature.name for feature in inputs.features if feature.is_domain] == ["tab"]

@@ -52,6 +52,18 @@ class Clicks(tf.Module):
             logits = self.bias + tf.cast(user_id[:, None] + video_id, tf.float32) / 10
             return {"click_probability": tf.sigmoid(logits), "video_id": video_id}
 
+        grid = [tf.TensorSpec([None, None], dtype) for dtype in (tf.int64, tf.int64, tf.string)]
+
+        @tf.function(input_signature=grid)
+        def candidates(
+            tab: tf.Tensor,
+            video_id: tf.Tensor,
+            tag: tf.Tensor = tf.constant([[""]]),  # noqa: B008
+        ) -> dict[str, tf.Tensor]:
+            length = tf.cast(tf.strings.length(tag), tf.float32)[:, None, :]
+            logits = tf.cast(tab[:, :, None] + video_id[:, None, :], tf.float32) / 10 - length
+            return {"click_probability": tf.sigmoid(self.bias + logits)}
+
         floats = tf.TensorSpec([None], tf.float32)
 
         @tf.function(input_signature=[floats, floats])
@@ -60,6 +72,7 @@ class Clicks(tf.Module):
 
         return {
             "optional": optional,
+            "candidates": candidates,
             "serving_default": tf.function(
                 lambda raw: {"click_probability": self.score(raw)}, input_signature=named
             ),

@@ -159,3 +159,26 @@ def test_what_waits_is_computed_before_the_threads_end(batcher: Callable[..., Ba
             time.sleep(0.005)
         threading.Thread(target=one.stop).start()
         assert answer.result(5.0) == [2.0]
+
+
+def test_an_input_that_was_left_out_does_not_keep_a_request_out_of_a_batch(
+    batcher: Callable[..., Batcher],
+) -> None:
+    class Adder(Doubler):
+        def run(self, signature: ServedSignature, inputs: Any) -> dict[str, np.ndarray]:
+            self.batches.append(inputs["z"].tolist())
+            return {"y": inputs["x"] + inputs["z"]}
+
+    ports = tuple(Port(name, f"{name}:0", 1, (-1,)) for name in ("x", "z"))
+    default = np.array([10.0], np.float32)
+    signature = ServedSignature("serving_default", ports, (Port("y", "y:0", 1, (-1,)),), {"z": default})
+    model, runner = Adder(), batcher(batch_timeout_seconds=5.0)
+
+    def one(given: dict[str, list[float]]) -> list[float]:
+        inputs = signature.complete({name: np.array(values, np.float32) for name, values in given.items()})
+        return runner.run(model, signature, inputs, None)["y"].tolist()  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(one, [{"x": [1.0, 2.0, 3.0]}, {"x": [4.0], "z": [5.0]}]))
+    assert answers == [[11.0, 12.0, 13.0], [9.0]]
+    assert [sorted(batch) for batch in model.batches] == [[5.0, 10.0, 10.0, 10.0]]

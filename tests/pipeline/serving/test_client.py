@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,9 @@ from pipeline.client import (
     tensors,
     with_missing,
 )
+from pipeline.client.grpc_client import GrpcClient
 from pipeline.client.messages import SERVING
+from pipeline.client.ranking import ranking_inputs
 from pipeline.client.retries import NO_RETRIES
 from tests.pipeline.serving.conftest import ROWS, Served
 from tests.pipeline.serving.models import DOMAINS, NAME, example, expected
@@ -107,6 +110,52 @@ def test_metadata_and_status(client: ServingClient) -> None:
         (1, "AVAILABLE", Code.OK),
     ]
     assert client.wait_until_ready(5.0) == 2
+
+
+def test_ranking(client: ServingClient) -> None:
+    scores = client.rank({"tag": "a"}, {"video_id": [1, 2, 3]}, {"tab": [0, 2]}, signature="candidates")
+    logits = np.array([[1, 2, 3], [3, 4, 5]]) / 10
+    assert (scores.shape, scores.dtype) == ((2, 3), np.float32)
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), rtol=1e-5)
+    signature = client.metadata().signature("candidates")
+    assert {name for name, spec in signature.inputs.items() if spec.optional} == {"tag"}
+    assert with_missing({"tab": [[0]], "video_id": [[1, 2]]}, signature)["tag"].tolist() == [[b""]]
+
+
+@pytest.mark.parametrize(
+    ("user", "items", "domains", "message"),
+    [
+        (
+            {"tag": ["a", "b"]},
+            {"video_id": [1, 2]},
+            {"tab": [0]},
+            "'tag' is the user's: expected one value, got 2",
+        ),
+        ({}, {"video_id": [1, 2], "tag": ["a"]}, {"tab": [0]}, "'tag' has 1 values for 2 candidates"),
+        (
+            {},
+            {"video_id": [[1, 2]]},
+            {"tab": [0]},
+            r"'video_id': expected a list of values, got the shape \(1, 2\)",
+        ),
+        ({"tag": "a"}, {}, {"tab": [0]}, "there is no candidate"),
+        ({"tag": "a"}, {"tag": ["a"]}, {"tab": [0]}, "given twice: tag"),
+        ({}, {"video_id": [1]}, {}, "domains is the domain's column alone, got nothing"),
+    ],
+)
+def test_ranking_requests_that_cannot_be(user: Any, items: Any, domains: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ranking_inputs(user, items, domains)
+
+
+def test_a_padded_ranking_is_cut() -> None:
+    class Padding(GrpcClient):
+        def predict(self, inputs: Any, **_: Any) -> dict[str, np.ndarray]:
+            return {"click_probability": np.arange(12, dtype=np.float32).reshape(1, 3, 4)}
+
+    with Padding("localhost:1", NAME) as client:
+        scores = client.rank({"tag": "a"}, {"video_id": [1, 2]}, {"tab": [0]})
+    assert scores.tolist() == [[0.0, 1.0]]
 
 
 def test_features_that_are_left_out(client: ServingClient) -> None:

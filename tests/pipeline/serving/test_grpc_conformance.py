@@ -111,6 +111,13 @@ def test_inputs_with_a_default_may_be_left_out(predictions: Any) -> None:
     assert _scores(predictions.Predict(request, timeout=20), "z").tolist() == [2.0, 4.0]
 
 
+def test_ranking_in_one_request(predictions: Any) -> None:
+    rows = {"tab": np.array([[0, 2]]), "video_id": np.array([[1, 2, 3]])}
+    scores = _scores(predictions.Predict(predict_request(rows, "candidates"), timeout=20))
+    logits = 1.0 + np.array([[[1, 2, 3], [3, 4, 5]]]) / 10
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), rtol=1e-5)
+
+
 def test_output_filter(predictions: Any) -> None:
     request = predict_request({"user_id": [5], "video_id": np.array([[1, 2]], np.int64)}, "rank")
     request.output_filter.append("video_id")

@@ -49,6 +49,15 @@ def test_column_format(server: Served) -> None:
     np.testing.assert_allclose(answer["outputs"], expected(ROWS, 1.0), rtol=1e-5)
 
 
+def test_a_ranking_request_is_an_instance(server: Served) -> None:
+    instance = {"tab": [0, 2], "video_id": [1, 2, 3], "tag": ["a"]}
+    body = {"signature_name": "candidates", "instances": [instance, {**instance, "tab": [4, 6]}]}
+    status, answer = predict(server, body)
+    logits = np.array([[[1, 2, 3], [3, 4, 5]], [[5, 6, 7], [7, 8, 9]]]) / 10
+    assert status == 200
+    np.testing.assert_allclose(answer["predictions"], 1 / (1 + np.exp(-logits)), rtol=1e-5)
+
+
 def test_by_version_and_by_label(server: Served) -> None:
     for which, bias in (
         ("/versions/1", 0.0),
@@ -252,3 +261,24 @@ def test_errors_name_the_input(ours: Served) -> None:
     assert "'video_id'" in message(
         {"signature_name": "rank", "inputs": {"user_id": [1], "video_id": [[1, 2], [3]]}}
     )
+
+
+def test_optional_inputs_may_be_left_out_of_columns_and_rows(ours: Served) -> None:
+    body: dict[str, Any] = {"signature_name": "optional", "inputs": {"x": [1.0, 2.0]}}
+    assert predict(ours, body) == (200, {"outputs": [8.0, 9.0]})
+    body = {"signature_name": "optional", "instances": [{"x": 1.0}, {"x": 2.0}]}
+    assert predict(ours, body) == (200, {"predictions": [8.0, 9.0]})
+    body = {"signature_name": "optional", "instances": [{"x": 1.0, "y": 3.0}, {"x": 2.0}]}
+    assert predict(ours, body) == (200, {"predictions": [4.0, 9.0]})
+    rows = [{"tab": [0], "video_id": [1]}, {"tab": [0], "video_id": [1], "tag": ["a"]}]
+    status, answer = predict(ours, {"signature_name": "candidates", "instances": rows})
+    assert status == 200
+    logits = np.array([[[1.1]], [[0.1]]])
+    np.testing.assert_allclose(answer["predictions"], 1 / (1 + np.exp(-logits)), rtol=1e-5)
+
+
+def test_a_name_that_is_no_input_is_an_error_in_both_formats(ours: Served) -> None:
+    for body in ({"inputs": {"x": [1.0], "Y": [2.0]}}, {"instances": [{"x": 1.0, "Y": 2.0}]}):
+        status, answer = predict(ours, {"signature_name": "optional", **body})
+        assert status == 400
+        assert "Y" in answer["error"]
