@@ -22,8 +22,7 @@ from rich.progress import (
 
 from components import progress
 from pipeline.events import NodeRun, NodeStarted
-
-_PLAIN_INTERVAL_SECONDS = 10.0
+from pipeline.screen import PLAIN_INTERVAL_SECONDS, Remaining, line
 
 _TITLES = {
     "DeclaredExampleGen": "ExampleGen",
@@ -40,15 +39,16 @@ def title(node: str) -> str:
 
 
 @contextmanager
-def libraries_to(log: Path, quiet: bool = False) -> Iterator[Console]:
+def libraries_to(log: Path, quiet: bool = False, as_json: bool = False) -> Iterator[Console]:
     """Sends everything this process prints, C++ libraries included, to `log`.
 
     Args:
       log: the log file; made with its folder.
       quiet: the console shows nothing.
+      as_json: standard output is kept for one JSON document.
 
     Yields:
-      A console on what was standard output.
+      A console on what was standard output, or standard error where that is kept for JSON.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
@@ -57,7 +57,7 @@ def libraries_to(log: Path, quiet: bool = False) -> Iterator[Console]:
     with log.open("ab") as sink:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
-    terminal = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8")
+    terminal = os.fdopen(os.dup(saved[1 if as_json else 0]), "w", encoding="utf-8")
     try:
         yield Console(file=terminal, quiet=quiet, soft_wrap=not terminal.isatty())
     finally:
@@ -91,6 +91,7 @@ class RunDisplay:
         )
         self._task = self._bars.add_task("starting", total=None, detail="")
         self._last_line = 0.0
+        self._remaining = Remaining()
         self._place = ""
 
     def __enter__(self) -> RunDisplay:
@@ -117,10 +118,11 @@ class RunDisplay:
 
     def progress(self, event: progress.Progress) -> None:
         """A component says how far it is."""
-        total = "" if event.total is None else f" of {event.total:,}"
-        detail = f"{event.step}: {event.done:,}{total} {event.unit} {event.note}".rstrip()
+        left = self._remaining.seconds(event)
         if self._live:
-            self._bars.update(self._task, completed=event.done, total=event.total, detail=escape(detail))
-        elif time.monotonic() - self._last_line > _PLAIN_INTERVAL_SECONDS:
+            # The bar has its own column for the time that is left.
+            detail = escape(line(event, None))
+            self._bars.update(self._task, completed=event.done, total=event.total, detail=detail)
+        elif time.monotonic() - self._last_line > PLAIN_INTERVAL_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"  {self._place}: {escape(detail)}", highlight=False)
+            self._console.print(f"  {self._place}: {escape(line(event, left))}", highlight=False)

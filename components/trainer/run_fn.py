@@ -62,7 +62,7 @@ def run_fn(fn_args: FnArgs) -> None:
                 declaration.training.model_copy(update={"seed": declaration.seed}),
                 checkpoint_dir=work / "checkpoints",
                 log_dir=Path(fn_args.model_run_dir),
-                progress=_Reporter(declaration.training.epochs),
+                progress=_Reporter(declaration.training.epochs, len(train_rows)),
             )
         except DivergedError as error:
             raise GateError(str(error)) from error
@@ -121,22 +121,40 @@ def _study(
 
 
 class _Reporter:
-    """Hands the training loop's progress on to whoever watches the run."""
+    """Hands the training loop's progress on to whoever watches the run.
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-        self._finished = 0
+    Args:
+      epochs: most epochs of the first training.
+      rows: that it has; a second training, on the validation rows too, has more.
+    """
+
+    def __init__(self, epochs: int, rows: int) -> None:
+        self._epochs, self._rows = epochs, rows
+        self._finished = {"fit": 0, "refit": 0}
+        self._best = epochs
         self._validated = ""
 
     def on_step(self, rows_done: int, rows_total: int, loss: float) -> None:
         """Some steps are done."""
-        step = f"training, epoch {self._finished + 1} of at most {self._epochs}"
-        note = f"loss {loss:.4f}{self._validated}"
-        progress.report(progress.Progress(step, rows_done, rows_total, "rows", note))
+        again = rows_total > self._rows
+        done = self._finished["refit" if again else "fit"]
+        epochs = self._best if again else self._epochs
+        name, most = ("training anew on all rows", "") if again else ("training", "at most ")
+        progress.report(
+            progress.Progress(
+                f"{name}, epoch {done + 1} of {most}{epochs}",
+                done * rows_total + rows_done,
+                epochs * rows_total,
+                "rows",
+                f"loss {loss:.4f}{self._validated}",
+            )
+        )
 
     def on_epoch(self, record: EpochRecord) -> None:
         """An epoch is done."""
-        self._finished = record.epoch if record.phase == "fit" else record.epoch + self._finished
+        self._finished[record.phase] = record.epoch
+        if record.best:
+            self._best = record.epoch
         if record.average_auc is not None:
             self._validated = f", validation average AUC {record.average_auc:.4f}"
 

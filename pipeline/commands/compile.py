@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import Dataset, Quiet, Settings, ending
+from pipeline.commands.shared import AsJson, Dataset, Quiet, Settings, ending
 
 Texts = list[str] | None
 
@@ -72,6 +72,7 @@ def compile_(
         bool, typer.Option("--allow-tag", help="Take an image by tag, which may change between runs.")
     ] = False,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compile the pipeline for a cluster: a Kubeflow Pipelines v2 package, or a Vertex job.
 
@@ -114,10 +115,17 @@ def compile_(
         )
         # Wrong options are refused before TFX's imports take their time.
         check_request(request)
+        from pipeline.screen import print_json
         from pipeline.terminal import libraries_to
 
-        with tempfile.TemporaryDirectory() as scratch, libraries_to(Path(scratch) / "log", quiet) as console:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            libraries_to(Path(scratch) / "log", quiet, as_json) as console,
+        ):
             from kubeflow.compile import compile_package
 
-            for path in compile_package(request):
+            written = compile_package(request)
+            for path in written:
                 console.print(str(path), highlight=False, soft_wrap=True)
+        if as_json:
+            print_json({"files": [str(path) for path in written]})

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,7 +16,7 @@ from rich.progress import (
 )
 
 from components import progress
-from pipeline.commands.shared import Quiet, ending
+from pipeline.commands.shared import AsJson, Quiet, ending
 
 dataset = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +37,7 @@ def download(
         str | None, typer.Option("--md5", help="The archive's checksum, for a mirror that packs otherwise.")
     ] = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Download KuaiRand's public release, verify it and unpack it.
 
@@ -49,10 +49,12 @@ def download(
 
         dfei run --dataset kuairand-pure --data data/KuaiRand-Pure --root out/kuairand
     """
-    console = Console(quiet=quiet)
-    with ending():
+    with ending("stopped; the same command goes on where it stopped"):
         from pipeline.datasets.download import download as fetch
         from pipeline.datasets.download_releases import find_release
+        from pipeline.screen import command_console, print_json
+
+        console = command_console(quiet, as_json)
 
         console.print(find_release(name).notice, highlight=False)
         bars = Progress(
@@ -72,5 +74,15 @@ def download(
                 bars.update(task, description=step.step, completed=step.done, total=step.total)
 
             facts = fetch(name, directory, base_url=base_url, md5=md5, progress=show)
+        if as_json:
+            print_json(
+                {
+                    "data": str(facts.data),
+                    "files": facts.files,
+                    "licence": facts.licence,
+                    "resumed": facts.resumed,
+                    "reused": facts.reused,
+                }
+            )
         already = " (already there)" if facts.reused else ""
         console.print(f"{len(facts.files)} files in {facts.data}{already}", highlight=False)

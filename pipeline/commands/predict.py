@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from components.errors import InputError
-from pipeline.commands.shared import Quiet, ending, leave
+from components.progress import Progress
+from pipeline.commands.shared import AsJson, Quiet, ending, leave
 
 
 def predict(
@@ -30,6 +30,7 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a request.")] = 512,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask a served or a pushed model about every row of a file.
 
@@ -41,22 +42,27 @@ def predict(
         dfei predict rows.csv --model-dir out/simulated/serving/dfei -o scored.csv
 
         dfei predict rows.parquet --url http://localhost:8501 --model dfei
+
+        dfei predict rows.csv --model-dir out/simulated/serving/dfei -o scored.csv --json
     """
-    with ending():
+    left = "nothing of it was written" if output is not None else "what was printed is not all"
+    with ending(f"stopped; {left}: the same command starts anew"):
         if (url is None) == (model_dir is None):
             raise InputError("name one of --url (a server) and --model-dir (a pushed model)")
+        if as_json and output is None:
+            raise InputError(
+                "--json keeps standard output for the summary: name a file for the rows with --output"
+            )
         from pipeline.predict import PredictionProgress, predict_rows
+        from pipeline.screen import Steps, print_json
 
         console = Console(stderr=True, quiet=quiet)
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(
-            *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-        ) as bars:
-            task = bars.add_task("predicting", total=None)
+        with Steps(console) as bar:
 
             def show(step: PredictionProgress) -> None:
-                total = None if step.share is None else 1.0
-                bars.update(task, description=f"{step.rows:,} rows", completed=step.share or 0.0, total=total)
+                # The share of the file that is read tells how many rows there will be.
+                total = round(step.rows / step.share) if step.share else None
+                bar(Progress("predicting", step.rows, total, "rows"))
 
             done = predict_rows(
                 None if source is None or str(source) == "-" else source,
@@ -71,5 +77,9 @@ def predict(
         if done.missing:
             console.print(
                 f"columns that no row had, taken as missing: {', '.join(done.missing)}", highlight=False
+            )
+        if as_json:
+            print_json(
+                {"rows": done.rows, "model": done.model, "output": str(output), "missing": list(done.missing)}
             )
     leave(0)

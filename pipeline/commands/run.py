@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import AsJson, Data, Dataset, Quiet, Root, Settings, complain, failure, leave
+from pipeline.commands.shared import (
+    AsJson,
+    Data,
+    Dataset,
+    Model,
+    Quiet,
+    Root,
+    Settings,
+    complain,
+    failure,
+    leave,
+)
 from pipeline.layout import RunLayout
 
 
@@ -19,9 +30,7 @@ def run(
     dataset: Dataset,
     root: Root,
     data: Data = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="The model to train; default: the declared one.")
-    ] = None,
+    model: Model = None,
     settings: Settings = None,
     serving: Annotated[
         Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
@@ -76,7 +85,7 @@ def run(
         complain(message)
         leave(code)
     message = ""
-    with libraries_to(log, quiet=quiet or as_json) as console:
+    with libraries_to(log, quiet=quiet, as_json=as_json) as console:
         try:
             summary = run_pipeline(request, console)
             code = 0 if summary.pushed_to else 1

@@ -16,10 +16,34 @@ from rich.markup import escape
 
 from pipeline.failures import explain
 
+
+def _declared_names(incomplete: str) -> list[str]:
+    """The data sets that come with the product, for the shell's completion."""
+    from importlib.resources import files
+
+    names = sorted(entry.name[:-5] for entry in files("schemas").iterdir() if entry.name.endswith(".yaml"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _model_names(incomplete: str) -> list[str]:
+    """The models, for the shell's completion."""
+    from models.registry import MODELS
+
+    return [name for name in MODELS if name.startswith(incomplete)]
+
+
 Dataset = Annotated[
     str,
     typer.Option(
-        "--dataset", help="A declared data set (kuairand-pure, kuairand-1k, simulated) or FILE.yaml."
+        "--dataset",
+        help="A declared data set (kuairand-pure, kuairand-1k, simulated) or FILE.yaml.",
+        autocompletion=_declared_names,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="The model to train; default: the declared one.", autocompletion=_model_names
     ),
 ]
 Data = Annotated[
@@ -39,7 +63,12 @@ Settings = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON document on standard output, everything else on standard error."
+    ),
+]
 
 
 def complain(message: str) -> None:
@@ -65,12 +94,16 @@ def leave(code: int) -> None:
 
 
 @contextmanager
-def ending() -> Iterator[None]:
-    """Turns what the block raises into one message and an exit code."""
+def ending(stopped: str = "stopped") -> Iterator[None]:
+    """Turns what the block raises into one message and an exit code.
+
+    Args:
+      stopped: what to say when the user interrupts: what is left, and how to go on.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        complain("stopped")
+        complain(stopped)
         raise typer.Exit(130) from None
     except typer.Exit:
         raise

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress as Bars
 
-from pipeline.commands.shared import Quiet, ending
+from pipeline.commands.shared import AsJson, Quiet, ending
 
 
 def simulate(
@@ -19,6 +17,7 @@ def simulate(
     days: Annotated[int, typer.Option(help="Days that they cover.")] = 14,
     seed: Annotated[int, typer.Option(help="The same seed writes the same files.")] = 0,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a simulated feed of many related domains, with its known best possible AUC.
 
@@ -34,19 +33,15 @@ def simulate(
 
         dfei run --dataset simulated --data feed --root out/feed
     """
+    from pipeline.screen import Steps, command_console, print_json
     from pipeline.simulate import simulate as write_feed
 
-    console = Console(quiet=quiet)
-    with ending(), Bars(console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
-        task = bars.add_task("simulating", total=rows)
-        facts = write_feed(
-            directory,
-            domains=domains,
-            rows=rows,
-            days=days,
-            seed=seed,
-            progress=lambda step: bars.update(task, completed=step.done),
-        )
+    console = command_console(quiet, as_json)
+    with (
+        ending(f"stopped; nothing was left in {directory}: the same command starts anew"),
+        Steps(console) as show,
+    ):
+        facts = write_feed(directory, domains=domains, rows=rows, days=days, seed=seed, progress=show)
     average, overall = facts.best.average_auc, facts.best.overall.auc
     console.print(
         f"{rows:,} impressions in {domains} domains, {days} days: {directory}"
@@ -54,6 +49,18 @@ def simulate(
         + f"\nbest possible AUC on the evaluation days: average {_figure(average)}, overall {_figure(overall)}",
         highlight=False,
     )
+    if as_json:
+        print_json(
+            {
+                "directory": str(directory),
+                "rows": rows,
+                "domains": domains,
+                "days": days,
+                "seed": seed,
+                "reused": facts.reused,
+                "best_possible": {"average_auc": average, "overall_auc": overall},
+            }
+        )
 
 
 def _figure(auc: float | None) -> str:
