@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 
-.PHONY: help env run test test-slow lint bench lock clean
+.PHONY: help env run test test-slow lint bench docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ lint: env ## ruff and mypy
 bench: env ## Training speed by number of domains, and the local run against a stock TFX pipeline
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.local_run
+
+docs: env ## Remake the pages of docs/ that are made from the code
+	$(BIN)/python -m pipeline.reference
 
 lock: ## Remake requirements.txt from pyproject.toml
 	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }

@@ -53,6 +53,7 @@ def write_examples(folder: Path, declaration: Declaration) -> None:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
+    from components.dataset.schema import schema_text
     from components.example_gen.executor import Executor
 
     examples = standard_artifacts.Examples()
@@ -64,7 +65,7 @@ def write_examples(folder: Path, declaration: Declaration) -> None:
         {}, {"examples": [examples]}, {"declaration": declaration.to_json(), "data_dir": str(kuairand_dir())}
     )
     (folder / "schema").mkdir()
-    (folder / "schema" / "schema.pbtxt").write_bytes(declaration.schema_path().read_bytes())
+    (folder / "schema" / "schema.pbtxt").write_text(schema_text(declaration))
 
 
 def run_transform(folder: Path, settings: tuple[str, ...]) -> dict[str, float]:

@@ -23,7 +23,6 @@ from components.dataset.sections import (
     Split,
     Timestamp,
 )
-from components.errors import InputError
 from models.settings import ModelSettings, TrainingSettings
 
 LOCAL_TIME = "local_time_ms"
@@ -238,19 +237,13 @@ class Declaration(Section):
         """The behaviours' column names in the examples, in declared order."""
         return tuple(BEHAVIOUR_PREFIX + name for name in self.behaviours)
 
-    def schema_path(self) -> Path:
-        """The TFMD schema (`.pbtxt`) beside the YAML file.
-
-        Raises:
-          InputError: there is none.
-        """
+    def schema_path(self) -> Path | None:
+        """The TFMD schema (`.pbtxt`) beside the YAML file; `None` where there is none."""
+        if not self.source:
+            return None
         path = Path(self.source)
         path = (path if path.is_absolute() else SCHEMAS_DIR / path).with_suffix(".pbtxt")
-        if not self.source or not path.is_file():
-            raise InputError(
-                f"{path}: the schema of the dataset {self.name} is missing; it lies beside the YAML file"
-            )
-        return path
+        return path if path.is_file() else None
 
     def to_json(self) -> str:
         """The whole document, defaults included; the same declaration always gives the same text."""

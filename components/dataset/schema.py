@@ -21,7 +21,7 @@ def schema_text(declaration: Declaration) -> str:
     """The schema of the run as protobuf text, the same for the same declaration and file.
 
     Raises:
-      InputError: the file beside the declaration is missing or is not a schema.
+      InputError: the file beside the declaration is not a schema.
     """
     return text_format.MessageToString(declared_schema(declaration))
 
@@ -29,10 +29,14 @@ def schema_text(declaration: Declaration) -> str:
 def declared_schema(declaration: Declaration) -> schema_pb2.Schema:
     """The curated schema, fitted to the columns that the examples of this declaration have.
 
+    A declaration without a schema file beside it gets what it implies by itself.
+
     Raises:
-      InputError: the file beside the declaration is missing or is not a schema.
+      InputError: the file beside the declaration is not a schema.
     """
     path = declaration.schema_path()
+    if path is None:
+        return draft_schema(declaration)
     try:
         curated = text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
     except text_format.ParseError as error:
