@@ -88,7 +88,10 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
         examples=examples,
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=PREPROCESSING_FN,
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        splits_config=transform_pb2.SplitsConfig(
+            analyze=["train", "eval"] if declaration.moving_average.eval_state == "daily" else ["train"],
+            transform=["train", "eval"],
+        ),
         custom_config={"declaration": views.for_transform(declaration), "code": code_hash("transform")},
         disable_analyzer_cache=True,
         disable_statistics=True,

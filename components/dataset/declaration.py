@@ -153,7 +153,7 @@ class Declaration(Section):
         known = {*ROLES, *self.features, *(c for c in (self.domain, self.user, self.item) if c)}
         for index, key in enumerate(self.moving_average.keys):
             where = ("moving_average", "keys", index)
-            for name in key:
+            for name in key.columns:
                 if name in ROLES and name not in self.features and getattr(self, name) is None:
                     yield InconsistencyError(where, f"the declaration has no role `{name}`")
                 elif name not in known:

@@ -148,15 +148,19 @@ class Feature(Section):
         return self.separator is not None
 
 
-def _key_columns(value: Any) -> Any:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict) and set(value) == {"columns"}:
-        return _key_columns(value["columns"])
-    return value
+class AverageKey(Section):
+    """A combination of columns over whose values behaviour is averaged; in YAML also its columns alone."""
+
+    columns: FileList = Field(
+        description="Columns, or the role names `domain`, `user`, `item`: [user, domain] is one key made of two."
+    )
+    decay: float | None = Field(
+        default=None, gt=0, le=1, description="Of this key's sums; null: `moving_average.key_decay`."
+    )
 
 
-AverageKey = Annotated[list[str], BeforeValidator(_key_columns), Field(min_length=1)]
+def _key(value: Any) -> Any:
+    return {"columns": value} if isinstance(value, (str, list)) else value
 
 
 class MovingAverageSettings(Section):
@@ -165,12 +169,19 @@ class MovingAverageSettings(Section):
     `m_t = decay * m_{t-1} + (1 - decay) * mean_t`; a row in bucket `t` sees the state as of `t - 1`.
     """
 
-    decay: float = Field(default=0.9, gt=0, lt=1)
+    decay: float = Field(default=0.9, gt=0, lt=1, description="Of the domain's averages.")
+    key_decay: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Of the sums of the keys beyond the domain, S_t = decay * S_{t-1} + sum_t; 1: all of the past "
+        "counts alike; null: `decay`.",
+    )
     bucket_hours: float = Field(default=24.0, gt=0)
-    keys: list[AverageKey] = Field(
+    keys: list[Annotated[AverageKey, BeforeValidator(_key)]] = Field(
         default_factory=list,
         description="Keys beyond the domain: columns, or the role names `domain`, `user`, `item`; "
-        "[user, domain] is one key made of two columns.",
+        "[user, domain] is one key made of two columns; {columns: [item], decay: 0.5} has a decay of its own.",
     )
     prior_strength: float | Literal["learned"] = Field(
         default="learned", description="Impressions that the prior counts for when a key has few of its own."
@@ -183,8 +194,8 @@ class MovingAverageSettings(Section):
     )
     eval_state: Literal["frozen", "daily"] = Field(
         default="frozen",
-        description="frozen: rows to evaluate see the state at the end of training; daily: that of the bucket "
-        "before.",
+        description="frozen: rows to evaluate see the state at the end of training, as a server would; daily: "
+        "the state as of their own bucket, from all earlier rows, those to evaluate included.",
     )
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 
+from components.dataset.declaration import DAY_MS
 from components.transform import collect
 from components.transform.collect import MergePartials, Partial, ReduceRows
 from components.transform.plan import Plan
@@ -36,15 +37,29 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
         self._plan = plan
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        reduce = beam.ParDo(ReduceRows(self._plan))
+        if self._plan.refreshed_days:
+            first = (
+                batches
+                | "Days" >> beam.FlatMap(_days)
+                | "Distinct days" >> beam.Distinct()
+                | "All days" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+                | "First refreshed day" >> beam.Map(collect.first_refreshed_day, self._plan.refreshed_days)
+            )
+            reduce = beam.ParDo(ReduceRows(self._plan), beam.pvalue.AsSingleton(first))
         return (
             batches
-            | "Reduce" >> beam.ParDo(ReduceRows(self._plan))
+            | "Reduce" >> reduce
             | "Merge" >> beam.CombinePerKey(MergePartials())
             | "Values" >> beam.Values()
             | "Prune" >> beam.Map(collect.prune, self._plan)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
             | "Build" >> beam.Map(_build, self._plan, self.base_temp_dir)
         )
+
+
+def _days(batch: collect.Block) -> set[int]:
+    return set((batch[-1] // DAY_MS).tolist())
 
 
 def _build(partials: Sequence[Partial], plan: Plan, directory: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from components.dataset.declaration import DAY_MS
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.fold import decayed_sums
@@ -58,7 +59,10 @@ class ReduceRows(beam.DoFn):
         self._blocks: list[Block] = []
         self._rows = 0
 
-    def process(self, batch: Block) -> Iterator[tuple[tuple[str, int, int], Partial]]:
+    def process(
+        self, batch: Block, analysed_until: int | None = None
+    ) -> Iterator[tuple[tuple[str, int, int], Partial]]:
+        self._analysed_until = analysed_until
         self._blocks.append(batch)
         self._rows += len(batch[-1])
         if self._rows >= BLOCK_ROWS:
@@ -73,22 +77,28 @@ class ReduceRows(beam.DoFn):
         if self._rows:
             block = tuple(np.concatenate(columns) for columns in zip(*self._blocks, strict=True))
             self._blocks, self._rows = [], 0
-            for partial in reduce_block(self._plan, block):
+            for partial in reduce_block(self._plan, block, self._analysed_until):
                 by = "key" if "key" in partial.chunk and partial.merge != "sample" else None
                 for part, chunk in chunks.split(partial.chunk) if by else [(0, partial.chunk)]:
                     yield (partial.name, partial.index, part), replace(partial, chunk=chunk)
 
 
-def reduce_block(plan: Plan, block: Block) -> Iterator[Partial]:
-    """The partial results of a block of rows."""
-    hashes, integers, texts, numbers, behaviours, time = block
-    bucket = time // plan.bucket_ms
-    behaviours = behaviours.astype(np.float64)
-    yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts))
-    yield Partial(
-        "moments", "moments", 0, chunks.moments(numbers[:, : len(plan.normalised)].astype(np.float64))
-    )
-    yield Partial("sample", "sample", 0, _sample(plan, hashes, bucket, time, numbers, behaviours))
+def reduce_block(plan: Plan, block: Block, analysed_until: int | None = None) -> Iterator[Partial]:
+    """The partial results of a block of rows.
+
+    Args:
+      plan: what is computed.
+      block: the rows.
+      analysed_until: rows of this day and later are averaged over only: no vocabulary, no statistic, no strength
+        knows them; `None`: there are none.
+    """
+    behaviours = block[4].astype(np.float64)
+    analysed = block
+    if analysed_until is not None:
+        analysed = tuple(column[block[5] // DAY_MS < analysed_until] for column in block)
+    if len(analysed[5]):
+        yield from _analyse(plan, analysed)
+    hashes, bucket = block[0], block[5] // plan.bucket_ms
     if plan.behaviours:
         present = ~np.isnan(behaviours)
         filled = np.where(present, behaviours, 0.0)
@@ -98,6 +108,22 @@ def reduce_block(plan: Plan, block: Block) -> Iterator[Partial]:
                 np.concatenate([values, np.square(filled)], axis=1) if index == DOMAIN_PARENT else values
             )
             yield Partial("sums", "average", index, _sum_key(plan, index, hashes, bucket, columns))
+
+
+def _analyse(plan: Plan, block: Block) -> Iterator[Partial]:
+    hashes, integers, texts, numbers, behaviours, time = block
+    bucket, behaviours = time // plan.bucket_ms, behaviours.astype(np.float64)
+    yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts))
+    yield Partial(
+        "moments", "moments", 0, chunks.moments(numbers[:, : len(plan.normalised)].astype(np.float64))
+    )
+    yield Partial("sample", "sample", 0, _sample(plan, hashes, bucket, time, numbers, behaviours))
+
+
+def first_refreshed_day(days: Iterable[int], refreshed: int) -> int | None:
+    """The first of the last `refreshed` days with rows; `None` if there are not more days than that."""
+    ordered = sorted(set(days))
+    return ordered[-refreshed] if len(ordered) > refreshed else None
 
 
 def _count_values(plan: Plan, hashes: np.ndarray, integers: np.ndarray, texts: np.ndarray) -> Chunk:
@@ -212,7 +238,7 @@ def prune_key(plan: Plan, partial: Partial, limit: int) -> Partial:
         {name: chunk[name] for name in ("key", "bucket")}, chunk["rows"], chunk["rows"][:, None]
     )
     ends = np.r_[np.flatnonzero(np.diff(buckets["key"])), len(buckets["key"]) - 1]
-    weight = decayed_sums(buckets["key"], buckets["values"], plan.decay)[ends, 0]
+    weight = decayed_sums(buckets["key"], buckets["values"], plan.keys[partial.index].decay)[ends, 0]
     kept = np.isin(chunk["key"], keys[chunks.largest(weight, keys, limit)])
     dropped = (partial.dropped[0] + len(keys) - limit, partial.dropped[1] + int(chunk["rows"][~kept].sum()))
     return replace(partial, chunk={name: values[kept] for name, values in chunk.items()}, dropped=dropped)

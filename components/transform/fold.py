@@ -31,21 +31,22 @@ def _steps(place: np.ndarray) -> Iterator[np.ndarray]:
         yield order[edges[step] : edges[step + 1]]
 
 
-def decayed_sums(keys: np.ndarray, values: np.ndarray, decay: float) -> np.ndarray:
+def decayed_sums(keys: np.ndarray, values: np.ndarray, decay: np.ndarray | float) -> np.ndarray:
     """`S_t = a S_{t-1} + values_t` within each key.
 
     Args:
       keys: sorted by key and time, (n,).
       values: sums per (key, bucket), float64 (n, v).
-      decay: a.
+      decay: a, one number or one per row, (n,).
 
     Returns:
       The state after each row, float64 (n, v).
     """
     state = values.astype(np.float64, copy=True)
     _, place = _positions(keys)
+    factors = np.broadcast_to(np.asarray(decay, np.float64), keys.shape)[:, None]
     for rows in _steps(place):
-        state[rows] += decay * state[rows - 1]
+        state[rows] += factors[rows] * state[rows - 1]
     return state
 
 

@@ -62,6 +62,7 @@ class AverageKey:
       parent: index of the key that it is shrunk towards; `DOMAIN_PARENT`: the domain's moving average.
       is_feature: its values are among `averages`; else it only serves `history` or other keys.
       width: combinations that one row belongs to; above 1 when a list is part of the key.
+      decay: `a` in `S <- a S + sum`, 1 for none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class AverageKey:
     parent: int
     is_feature: bool
     width: int
+    decay: float
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,12 @@ class Plan:
       behaviours: names of the behaviours.
       keys: keys of averages beyond the domain, parents before children.
       history: what is given per domain.
-      decay: `a` in `m <- a m + (1 - a) mean`.
+      decay: of the domain, `a` in `m <- a m + (1 - a) mean`.
       bucket_ms: length of a time bucket.
       max_keys: values of one key that are kept.
       prior_strength: fixed strength of the shrinkage; `None`: learned.
+      refreshed_days: the last days with rows that are only averaged over, not analysed otherwise, so that rows to
+        evaluate see what happened before their own bucket; 0: the analysis has training rows only.
       time, label: names of those columns.
     """
 
@@ -114,6 +118,7 @@ class Plan:
     bucket_ms: int
     max_keys: int
     prior_strength: float | None
+    refreshed_days: int
     time: str
     label: str
 
@@ -145,14 +150,9 @@ def make_plan(declaration: Declaration) -> Plan:
     """The plan of a declaration.
 
     Raises:
-      InputError: a key of the averages joins two lists; `eval_state: daily` is asked for.
+      InputError: a key of the averages joins two lists.
     """
     settings = declaration.moving_average
-    if settings.eval_state != "frozen":
-        raise InputError(
-            "moving_average.eval_state: only `frozen` is available: rows to evaluate see the state at the end of"
-            " training, as a server would"
-        )
     sources = _sources(declaration)
     by_name = {source.name: index for index, source in enumerate(sources)}
     keys, history = _keys(declaration, sources, by_name)
@@ -179,6 +179,7 @@ def make_plan(declaration: Declaration) -> Plan:
         bucket_ms=max(1, round(settings.bucket_hours * 3_600_000)),
         max_keys=settings.max_keys,
         prior_strength=None if isinstance(settings.prior_strength, str) else float(settings.prior_strength),
+        refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" else 0,
         time="local_time_ms",
         label=declaration.label,
     )
@@ -203,10 +204,18 @@ def _requested_keys(declaration: Declaration) -> list[tuple[str, ...]]:
     """Declared keys, then those that only the history needs."""
     if not declaration.behaviours:
         return []
-    keys = [tuple(key) for key in declaration.moving_average.keys]
+    keys = [tuple(key.columns) for key in declaration.moving_average.keys]
     for column in declaration.moving_average.history_columns:
         keys += [(column,), (column, "domain")]
     return keys
+
+
+def _decays(declaration: Declaration) -> list[float]:
+    """Of every requested key."""
+    settings = declaration.moving_average
+    usual = settings.decay if settings.key_decay is None else settings.key_decay
+    own = [usual if key.decay is None else key.decay for key in settings.keys]
+    return own + [usual] * (len(_requested_keys(declaration)) - len(own))
 
 
 def _keys(
@@ -214,15 +223,16 @@ def _keys(
 ) -> tuple[tuple[AverageKey, ...], tuple[HistoryKey, ...]]:
     domain = by_name[declaration.domain]
     declared = len(declaration.moving_average.keys) if declaration.behaviours else 0
-    found: dict[frozenset[int], tuple[str, bool]] = {}
+    found: dict[frozenset[int], tuple[str, bool, float]] = {}
+    decays = _decays(declaration)
     for position, names in enumerate(_requested_keys(declaration)):
         members = frozenset(by_name[declaration.resolve_role(name)] for name in names)
         if members != {domain}:
-            found.setdefault(members, ("_x_".join(names), position < declared))
+            found.setdefault(members, ("_x_".join(names), position < declared, decays[position]))
     order = sorted(found, key=len)
     keys: list[AverageKey] = []
     for members in order:
-        name, is_feature = found[members]
+        name, is_feature, decay = found[members]
         lists = [source for source in members if sources[source].width > 1]
         if len(lists) > 1:
             columns = ", ".join(sources[source].name for source in lists)
@@ -231,7 +241,7 @@ def _keys(
             )
         parent = _parent(members, order[: len(keys)], domain)
         width = sources[lists[0]].width if lists else 1
-        keys.append(AverageKey(name, tuple(sorted(members)), parent, is_feature, width))
+        keys.append(AverageKey(name, tuple(sorted(members)), parent, is_feature, width, decay))
     history = []
     for column in declaration.moving_average.history_columns if declaration.behaviours else ():
         own = frozenset([by_name[declaration.resolve_role(column)]])

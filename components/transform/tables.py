@@ -244,6 +244,9 @@ def _domain_averages(
         return domain_averages(none, none, none, empty, empty, empty, shape, plan.decay), buckets
     chunk = _joined(partials, "sums")
     buckets = np.unique(chunk["bucket"])
+    # A domain that only rows to evaluate have is not one of the domains.
+    known = _indices(vocabularies.domain_hashes, chunk["domain"]) >= 0
+    chunk = {name: column[known] for name, column in chunk.items()}
     sums, missing, squares = np.split(chunk["values"], 3, axis=1)
     folded = domain_averages(
         _indices(vocabularies.domain_hashes, chunk["domain"]),
@@ -266,6 +269,8 @@ def _key_table(
     domain_hashes: np.ndarray,
 ) -> tuple[KeyTable, list[dict[str, Any]]]:
     behaviours, kept, parts = len(plan.behaviours), [], []
+    every: list[np.ndarray] = []
+    decays: list[np.ndarray] = []
     for index, key in enumerate(plan.keys):
         partials = by_kind.get(("average", index), [])
         dropped = (sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials))
@@ -273,8 +278,11 @@ def _key_table(
         if partials:
             joined = Partial("sums", "average", index, _joined(partials, "sums"), dropped)
             joined = prune_key(plan, joined, plan.max_keys)
-            dropped, values = joined.dropped, len(np.unique(joined.chunk["key"]))
+            found = np.unique(joined.chunk["key"])
+            dropped, values = joined.dropped, len(found)
+            every.append(found)
             parts.append(joined.chunk)
+            decays.append(np.full(values, key.decay))
         kept.append(
             {"key": key.name, "values": values, "dropped_values": dropped[0], "dropped_rows": dropped[1]}
         )
@@ -294,6 +302,8 @@ def _key_table(
     columns = [above, chunk["rows"][:, None], missing_rows[:, lacking]]
     total = chunks.sum_by({"key": chunk["key"], "bucket": at}, chunk["rows"], np.concatenate(columns, axis=1))
     keys, position = np.unique(total["key"], return_inverse=True)
-    states = decayed_sums(total["key"], total["values"], plan.decay).astype(np.float32)
+    # Keys of different kinds differ, so that sorting them together sorts their decays too.
+    decay = np.concatenate(decays)[np.argsort(np.concatenate(every))]
+    states = decayed_sums(total["key"], total["values"], decay[position]).astype(np.float32)
     moments = position * (len(buckets) + 1) + total["bucket"]
     return KeyTable(keys, moments.astype(np.int64), states, missing, len(buckets)), kept

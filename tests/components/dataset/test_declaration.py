@@ -159,7 +159,12 @@ def test_moving_average_keys_in_all_their_forms(tmp_path: Path) -> None:
         + "  tag: {type: string, treatment: vocabulary}\n"
         "moving_average: {keys: [tag, [user, domain], {columns: [uid]}, {columns: tag}]}\n",
     )
-    assert declaration.moving_average.keys == [["tag"], ["user", "domain"], ["uid"], ["tag"]]
+    assert [key.columns for key in declaration.moving_average.keys] == [
+        ["tag"],
+        ["user", "domain"],
+        ["uid"],
+        ["tag"],
+    ]
     assert [declaration.resolve_role(name) for name in ("user", "domain", "tag")] == ["uid", "scene", "tag"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.dataset.declaration import Declaration
+from components.dataset.declaration import DAY_MS, Declaration
 from components.transform import collect
 from components.transform.columns import Raw, read_columns
 from components.transform.lookup import Lookup, TableVariables
@@ -50,6 +50,9 @@ def block_of(declared: Declaration, plan: Plan, rows: Sequence[Row]) -> collect.
 
 def analyse_block(plan: Plan, block: collect.Block, cuts: Sequence[int] = ()) -> Analysis:
     """The analysis of a block that is cut into bundles at the row numbers `cuts`."""
+    until = None
+    if plan.refreshed_days:
+        until = collect.first_refreshed_day((block[-1] // DAY_MS).tolist(), plan.refreshed_days)
     merged: dict[tuple[str, int, int], list[collect.Partial]] = {}
     edges = [0, *sorted(cuts), len(block[-1])]
     combine = collect.MergePartials()
@@ -58,7 +61,7 @@ def analyse_block(plan: Plan, block: collect.Block, cuts: Sequence[int] = ()) ->
         reducer.start_bundle()
         emitted = []
         if end > start:
-            emitted += reducer.process(tuple(column[start:end] for column in block))
+            emitted += reducer.process(tuple(column[start:end] for column in block), until)
         emitted += [windowed.value for windowed in reducer.finish_bundle()]
         for key, partial in emitted:
             merged[key] = combine.add_input(merged.get(key, []), partial)
@@ -90,5 +93,6 @@ def averages(
 
 def with_settings(declared: Declaration, **settings: Any) -> Declaration:
     """The declaration with other settings of its moving averages."""
-    section = declared.moving_average.model_copy(update=settings)
+    before = declared.moving_average
+    section = type(before).model_validate({**before.model_dump(), **settings})
     return declared.model_copy(update={"moving_average": section})

@@ -120,7 +120,9 @@ def execute(
     (folder / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(schema))
     graph, transformed = standard_artifacts.TransformGraph(), standard_artifacts.Examples()
     graph.uri, transformed.uri = str(folder / "graph"), str(folder / "transformed")
-    splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
+    daily = declared.moving_average.eval_state == "daily"
+    analyze = ["train", "eval"] if daily else ["train"]
+    splits = transform_pb2.SplitsConfig(analyze=analyze, transform=["train", "eval"])
     Executor(
         BaseBeamExecutor.Context(
             beam_pipeline_args=["--direct_running_mode=in_memory"], tmp_dir=str(folder / "tmp"), unique_id="1"

@@ -96,10 +96,11 @@ def decayed(
     *,
     domain: str,
     decay: float,
+    key_decay: float,
     bucket_ms: int,
 ) -> tuple[float, float, float]:
     """Decayed sum of the behaviour above its domain's average, decayed count of rows in which it is known, and of
-    all rows."""
+    all rows. `decay` is that of the domain's average."""
     total = known = every = 0.0
     for part in parts_of(row, columns):
         sum_, count, rows = 0.0, 0.0, 0.0
@@ -114,16 +115,16 @@ def decayed(
                         mean = expected(train, r, domain, behaviour, bucket + 1, decay, bucket_ms)
                         above += times * (value - mean)
                         count_now += times
-                sum_ = decay * sum_ + above
-                count = decay * count + count_now
-                rows = decay * rows + sum(times for _, times in mine)
+                sum_ = key_decay * sum_ + above
+                count = key_decay * count + count_now
+                rows = key_decay * rows + sum(times for _, times in mine)
         total, known, every = total + sum_, known + count, every + rows
     return total, known, every
 
 
 def estimate(
     train: Sequence[Row],
-    chain: Sequence[Sequence[str]],
+    chain: Sequence[tuple[Sequence[str], float]],
     row: Row,
     before: float,
     behaviour: str,
@@ -133,11 +134,15 @@ def estimate(
     decay: float,
     bucket_ms: int,
 ) -> float:
-    """How far the first key of `chain` lies above the domain, shrunk to the next key and so on, in the end to 0."""
+    """How far the first key of `chain` lies above the domain, shrunk to the next key and so on, in the end to 0.
+
+    `chain` gives each key's columns and its decay, `decay` is the domain's.
+    """
     if not chain:
         return 0.0
     settings = {"domain": domain, "decay": decay, "bucket_ms": bucket_ms}
     parent = estimate(train, chain[1:], row, before, behaviour, strength=strength, **settings)
-    total, known, _ = decayed(train, chain[0], row, before, behaviour, **settings)
+    columns, key_decay = chain[0]
+    total, known, _ = decayed(train, columns, row, before, behaviour, key_decay=key_decay, **settings)
     weight = known + strength
     return (total + strength * parent) / weight if weight > 0 else parent

@@ -9,18 +9,25 @@ from hypothesis import strategies as st
 from tests.components.transform.helpers import declaration
 
 DAY = 86_400_000
-KEYS = [["user"], ["item"], ["user", "domain"], ["tag"], ["tag", "user"]]
-CHAINS = {
-    "user": [["user"]],
-    "item": [["item"]],
-    "user_x_domain": [["user", "tab"], ["user"]],
-    "tag": [["tag"]],
-    "tag_x_user": [["tag", "user"], ["user"]],
-}
+KEYS = [["user"], {"columns": ["item"], "decay": 0.5}, ["user", "domain"], ["tag"], ["tag", "user"]]
 DECAY = 0.8
+KEY_DECAY = 1.0
+CHAINS = {
+    "user": [(["user"], KEY_DECAY)],
+    "item": [(["item"], 0.5)],
+    "user_x_domain": [(["user", "tab"], KEY_DECAY), (["user"], KEY_DECAY)],
+    "tag": [(["tag"], KEY_DECAY)],
+    "tag_x_user": [(["tag", "user"], KEY_DECAY), (["user"], KEY_DECAY)],
+}
 STRENGTH = 3.0
 DECLARED = declaration(
-    moving_average={"keys": KEYS, "decay": DECAY, "prior_strength": STRENGTH, "history": True}
+    moving_average={
+        "keys": KEYS,
+        "decay": DECAY,
+        "key_decay": KEY_DECAY,
+        "prior_strength": STRENGTH,
+        "history": True,
+    }
 )
 
 

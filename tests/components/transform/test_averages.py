@@ -18,25 +18,30 @@ BEHAVIOURS = ("click", "like")
 
 
 def expected(
-    train: list[dict[str, Any]], one: dict[str, Any], before: float, key: str, behaviour: str
+    train: list[dict[str, Any]],
+    one: dict[str, Any],
+    before: float,
+    key: str,
+    behaviour: str,
+    domain: str = "tab",
 ) -> float:
-    """A standardised average as of bucket `before`."""
+    """A standardised average as of bucket `before`; `domain` is the column with the model's domains."""
     if key == "domain":
-        value = oracle.expected(train, one, "tab", behaviour, before, DECAY, DAY)
-        value -= oracle.overall(train, "tab", behaviour, before, DECAY, DAY)
-        return value / oracle.spread(train, "tab", behaviour, before, DAY)
+        value = oracle.expected(train, one, domain, behaviour, before, DECAY, DAY)
+        value -= oracle.overall(train, domain, behaviour, before, DECAY, DAY)
+        return value / oracle.spread(train, domain, behaviour, before, DAY)
     value = oracle.estimate(
         train,
         CHAINS[key],
         one,
         before,
         behaviour,
-        domain="tab",
+        domain=domain,
         strength=STRENGTH,
         decay=DECAY,
         bucket_ms=DAY,
     )
-    return value / oracle.spread(train, "tab", behaviour, before, DAY)
+    return value / oracle.spread(train, domain, behaviour, before, DAY)
 
 
 @settings(max_examples=25, deadline=None)
@@ -73,12 +78,13 @@ def test_counts_are_decayed_impressions(train: list[dict[str, Any]]) -> None:
         for key, chain in CHAINS.items():
             *_, rows = oracle.decayed(
                 train,
-                chain[0],
+                chain[0][0],
                 one,
                 oracle.bucket_of(one, DAY),
                 "click",
                 domain="tab",
                 decay=DECAY,
+                key_decay=chain[0][1],
                 bucket_ms=DAY,
             )
             assert found[f"{key}.count"][number] * scales[key] == pytest.approx(math.log1p(rows), abs=1e-4)
@@ -143,3 +149,33 @@ def test_small_tables_keep_the_heaviest_keys_and_say_so() -> None:
     found = direct.averages(declared, analysis, [{"tab": 1, "user": u} for u in (10, 11, 12, 13)], now=True)
     assert (found["user.count"] > 0).tolist() == [True, False, True, False]
     assert found["user.click"][1] == 0.0
+
+
+@settings(max_examples=15, deadline=None)
+@given(train=log(), evaluation=log(12))
+def test_the_daily_state_knows_every_row_before_its_bucket_and_nothing_else_of_the_rows_to_evaluate(
+    train: list[dict[str, Any]], evaluation: list[dict[str, Any]]
+) -> None:
+    evaluation = [
+        {**one, "local_time_ms": (10 + one["local_time_ms"] // DAY % 2) * DAY} for one in evaluation
+    ]
+    evaluation += [{**evaluation[0], "tab": 77, "user": 98, "local_time_ms": day * DAY} for day in (10, 11)]
+    daily = direct.with_settings(DECLARED, eval_state="daily")
+    everything = [*train, *evaluation]
+    analysis = direct.analyse(daily, everything)
+    frozen = direct.analyse(DECLARED, train)
+    found = direct.averages(daily, analysis, everything)
+    # The domains of the model are those of training: what happens elsewhere is no domain's average.
+    domains = {row["tab"] for row in train}
+    rows = [{**row, "home": row["tab"] if row["tab"] in domains else None} for row in everything]
+    for number, one in enumerate(rows):
+        before = oracle.bucket_of(one, DAY)
+        for key in ("domain", *CHAINS):
+            assert found[f"{key}.click"][number] == pytest.approx(
+                expected(rows, one, before, key, "click", "home"), abs=2e-4
+            ), (key, one)
+    for name in ("vocabulary_keys", "vocabulary_ids", "mean", "deviation", "quantiles", "domain_hashes"):
+        np.testing.assert_array_equal(
+            getattr(analysis.tables, name), getattr(frozen.tables, name), err_msg=name
+        )
+    assert analysis.summary["domains"] == frozen.summary["domains"]

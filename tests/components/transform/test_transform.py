@@ -139,7 +139,7 @@ def test_averages_equal_the_oracle_and_evaluation_sees_the_last_state(run: Path)
             for behaviour in ("click", "like"):
                 value = oracle.estimate(
                     TRAIN,
-                    [["user", "tab"], ["user"]],
+                    [(["user", "tab"], 0.7), (["user"], 0.7)],
                     one,
                     before,
                     behaviour,
@@ -151,6 +151,34 @@ def test_averages_equal_the_oracle_and_evaluation_sees_the_last_state(run: Path)
                 value /= oracle.spread(TRAIN, "tab", behaviour, before, DAY)
                 column = layout.averages.index(f"user_x_domain.{behaviour}")
                 assert found[number, column] == pytest.approx(value, abs=1e-4)
+
+
+def test_rows_to_evaluate_see_the_day_before_when_asked_through_tfx(tmp_path: Path) -> None:
+    declared = direct.with_settings(DECLARED, eval_state="daily")
+    declared = declared.model_copy(update={"split": declared.split.model_copy(update={"eval_days": 3})})
+    types = declared.example_columns()
+    train = [helpers.encode(row, types) for row in TRAIN]
+    evaluation = [helpers.encode(row, types) for row in EVALUATION]
+    helpers.run_transform(tmp_path, declared, [train[:7], train[7:]], [evaluation])
+    layout = read_layout(tmp_path / "graph", declared)
+    assert layout.domain_rows == (8, 4)
+    found = by_row(tmp_path, "eval", EVALUATION)["averages"]
+    everything = [*TRAIN, *EVALUATION]
+    for number, one in enumerate(EVALUATION):
+        before = oracle.bucket_of(one, DAY)
+        value = oracle.estimate(
+            everything,
+            [(["user"], 0.7)],
+            one,
+            before,
+            "click",
+            domain="tab",
+            strength=2.0,
+            decay=0.7,
+            bucket_ms=DAY,
+        )
+        value /= oracle.spread(everything, "tab", "click", before, DAY)
+        assert found[number, layout.averages.index("user.click")] == pytest.approx(value, abs=1e-4)
 
 
 def test_unknown_and_missing_values_in_evaluation(run: Path) -> None:
@@ -261,16 +289,11 @@ def test_summary_says_what_was_kept(run: Path) -> None:
     assert entries[0]["strength"] == {"click": 2.0, "like": 2.0}
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"eval_state": "daily"}, "eval_state"),
-        ({"keys": [["tag", "tags"]]}, "joins the lists"),
-    ],
-)
-def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+def test_a_key_of_two_lists_is_refused() -> None:
     declared: Declaration = DECLARED
     features = {**declared.features, "tags": declared.features["tag"]}
-    declared = direct.with_settings(declared.model_copy(update={"features": features}), **settings)
-    with pytest.raises(InputError, match=message):
+    declared = direct.with_settings(
+        declared.model_copy(update={"features": features}), keys=[["tag", "tags"]]
+    )
+    with pytest.raises(InputError, match="joins the lists"):
         preprocessing_fn(direct.inputs_of(declared, TRAIN), {"declaration": declared.to_json()})
