@@ -14,8 +14,8 @@ from models.settings import ModelSettings
 Rows = Mapping[str, tf.Tensor]
 GroupedBatch = tuple[Rows, tf.Tensor, tf.Tensor]
 
-SPECIFIC = r"(^|/)specific_"
-SHARED = r"^(?!(.*/)?specific_)"
+SPECIFIC = r"(^|/)specific_(?!.*/base_(kernel|bias)$)"
+SHARED = r"^(?!(.*/)?specific_(?!.*/base_(kernel|bias)$))"
 
 
 class DomainModel(keras.Model):

@@ -11,6 +11,7 @@ from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatu
 from models.layers.domain_integration import DomainFeatureIntegration, OwnFeatures
 from models.layers.embedding import FeatureEmbedding
 from models.layers.head import StackedHead
+from models.layers.personal_integration import PersonalIntegration
 from models.layers.stacked_tower import StackedTower
 from models.layers.tower import SharedTower
 from models.settings import ModelSettings
@@ -38,9 +39,19 @@ class DFEI(DomainModel):
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count
-        self.embedding = FeatureEmbedding(layout, settings, name="embedding")
+        self.embedding = FeatureEmbedding(layout, settings, attends_history=True, name="embedding")
+        self.personal: PersonalIntegration | None = None
+        if layout.history and settings.history in ("attention", "both"):
+            self.personal = PersonalIntegration(
+                domains,
+                settings.attention_size or settings.layers[-1],
+                settings.personal_heads,
+                name="personal_integration",
+            )
         self.shared_tower = SharedTower(settings.layers, settings.dropout, name="shared_tower")
-        self.specific_tower = StackedTower(domains, settings.layers, settings.dropout, name="specific_tower")
+        self.specific_tower = StackedTower(
+            domains, settings.layers, settings.dropout, settings.common_base, name="specific_tower"
+        )
         self.extraction: DomainFeatureExtraction | None = None
         self.integration: DomainFeatureIntegration | None = None
         if settings.uses_domain_state:
@@ -57,11 +68,13 @@ class DFEI(DomainModel):
                 shape=(domains, settings.layers[-1]),
                 initializer=keras.initializers.RandomNormal(stddev=0.05),
             )
-        self.head = StackedHead(domains, settings.head_hidden, name="specific_head")
+        self.head = StackedHead(domains, settings.head_hidden, settings.common_base, name="specific_head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
         x = self.embedding(rows, domains, weights, training=training)
+        if self.personal is not None:
+            x = tf.concat([x, self.personal((x, rows["history"]), domains)], axis=-1)
         shared = self.shared_tower(x, training=training)
         specific = self.specific_tower(x, domains, training=training)
         parts = [shared, specific]
@@ -97,6 +110,8 @@ class DFEI(DomainModel):
             raise ValueError("this DFEI was built with domain_integration: false and has no weights to show")
         rows, domains, weights = inputs
         x = self.embedding(rows, domains, weights)
+        if self.personal is not None:
+            x = tf.concat([x, self.personal((x, rows["history"]), domains)], axis=-1)
         specific = self.specific_tower(x, domains)
         features = self._domain_features(specific, domains, weights, training=False)
         return self.integration.weights_over_domains(x, features.table, features.seen)

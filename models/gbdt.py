@@ -54,7 +54,7 @@ class FeatureMatrix:
         if layout.averages and settings.uses_transform_averages:
             self._numbers.append("averages")
             numbers += layout.averages
-        if layout.history and settings.history == "flat":
+        if layout.history and settings.history != "none":
             self._numbers.append("history")
             numbers += [f"{name} in {domain}" for domain in layout.domains for name in layout.history]
         names = [*([DOMAIN] if self._domain_feature else []), *names]

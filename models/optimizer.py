@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from models.learning_rate import Course, rate_factor
+
 
 class _Slots(NamedTuple):
     mean: tf.Variable
@@ -78,6 +80,8 @@ class TwoRateOptimizer(tf.Module):
         beta_1: b1.
         beta_2: b2.
         epsilon: eps.
+        course: how the rate moves over `horizon` steps (`models.learning_rate`).
+        warmup: share of the steps in which it grows first.
 
     Raises:
         ValueError: if the patterns do not cover every variable exactly once, or the rule is unknown.
@@ -92,6 +96,8 @@ class TwoRateOptimizer(tf.Module):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        course: Course = "constant",
+        warmup: float = 0.0,
     ) -> None:
         super().__init__(name="two_rate_optimizer")
         if rule not in ("adam", "sgd"):
@@ -100,11 +106,13 @@ class TwoRateOptimizer(tf.Module):
         self._multipliers = assign_multipliers(self._names, pairs)
         self._variables = list(variables)
         self._rule = rule
+        self._course, self._warmup = course, warmup
         self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
         self.learning_rate = tf.Variable(
             learning_rate, trainable=False, name="learning_rate", dtype=tf.float32
         )
         self.iterations = tf.Variable(0, trainable=False, name="iterations", dtype=tf.int64)
+        self.horizon = tf.Variable(1, trainable=False, name="horizon", dtype=tf.int64)
         self._slots = [self._make_slots(variable) for variable in variables] if rule == "adam" else []
 
     @staticmethod
@@ -124,6 +132,14 @@ class TwoRateOptimizer(tf.Module):
     def values_of(self, pairs: Sequence[tuple[str, float]]) -> list[float]:
         """A number for every variable, in their order, from `(regex, number)` pairs that cover each once."""
         return assign_multipliers(self._names, pairs)
+
+    def plan(self, steps: int) -> None:
+        """Says how many steps the training has, for the course of the rate."""
+        self.horizon.assign(steps)
+
+    def rate(self) -> tf.Tensor:
+        """The learning rate of the step that `iterations` counts, for a multiplier of 1."""
+        return self.learning_rate * rate_factor(self.iterations, self.horizon, self._course, self._warmup)
 
     def reset(self) -> None:
         """Forgets all steps made, as if newly built."""
@@ -150,10 +166,11 @@ class TwoRateOptimizer(tf.Module):
             raise ValueError(f"{len(gradients)} gradients for {len(self._variables)} variables")
         self.iterations.assign_add(1)
         scales = [1.0] * len(gradients) if scales is None else scales
+        base_rate = self.rate()
         for i, (gradient, scale) in enumerate(zip(gradients, scales, strict=True)):
             if gradient is None:
                 continue
-            rate = self.learning_rate * self._multipliers[i]
+            rate = base_rate * self._multipliers[i]
             if isinstance(gradient, tf.IndexedSlices):
                 self._apply_sparse(i, _summed(gradient), scale, rate)
             else:

@@ -48,8 +48,11 @@ class ModelSettings(_Settings):
         description="Which moving averages feed the model: Transform's averages of behaviour, the learned "
         "domain state v_d of DFE, both, or none.",
     )
-    history: Literal["none", "flat"] = Field(
-        "flat", description="What is done with the user's averages in every domain, where rows have them."
+    history: Literal["none", "flat", "attention", "both"] = Field(
+        "flat",
+        description="What is done with the user's (and item's) averages in every domain, where rows have them: "
+        "flat: all are inputs; attention: DFEI takes what it needs of them by attention over the domains "
+        "(other models: flat); both.",
     )
     head_hidden: int = Field(
         32, ge=0, description="Units of the hidden layer of each output head; 0 for none."
@@ -63,6 +66,14 @@ class ModelSettings(_Settings):
         None,
         ge=1,
         description="DFI: length of queries, keys and values; null is the width of the last tower layer.",
+    )
+    common_base: bool = Field(
+        False,
+        description="Whether DFEI's towers and heads of the domains are offsets, zero at first, from a common "
+        "one that all domains train, instead of each domain's own from the start.",
+    )
+    personal_heads: int = Field(
+        4, ge=1, description="DFEI: heads of the attention over a row's own averages in every domain."
     )
     domain_state: Literal["moving_average", "frozen_random"] = Field(
         "moving_average",
@@ -126,6 +137,14 @@ class TrainingSettings(_Settings):
         "adam", description="Update rule; adam is lazy on gathered slices."
     )
     learning_rate: float = Field(1e-3, gt=0, description="Rate of the domain-specific part.")
+    learning_rate_schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant",
+        description="Course of the rate after the warm-up: constant, or down to 0 at the end of the last of "
+        "`epochs` (with refit: of the chosen number).",
+    )
+    warmup: float = Field(
+        0.0, ge=0, lt=1, description="Share of the steps in which the rate grows from 0 to learning_rate."
+    )
     shared_lr_scale: float | Literal["1/D"] = Field(
         1.0, description="Rate of the shared part as a multiple of learning_rate; '1/D' is the paper's rule."
     )

@@ -166,6 +166,7 @@ class _Loop:
 
     def _fit(self) -> None:
         schedule = self._schedule(self.train_rows)
+        self._plan_rate(schedule, self.settings.epochs)
         while not self._enough():
             self._epoch(schedule, self.train_rows)
             scores = self._validate()
@@ -189,6 +190,7 @@ class _Loop:
 
     def _refit(self, rows: RowSource) -> None:
         schedule = self._schedule(rows)
+        self._plan_rate(schedule, self.state.best_epoch + 1)
         while self.state.epoch <= self.state.best_epoch:
             self._epoch(schedule, rows)
             self._record(None, False)
@@ -274,6 +276,11 @@ class _Loop:
         return Schedule(
             chosen.schedule, np.asarray(rows.domain), chosen.batch_size, chosen.domains_per_step, chosen.seed
         )
+
+    def _plan_rate(self, schedule: Schedule, epochs: int) -> None:
+        # Epochs differ by a few steps at most, where batches of like size are joined.
+        if self.settings.learning_rate_schedule != "constant" or self.settings.warmup:
+            self.step.optimizer.plan(len(schedule.epoch(0)) * epochs)
 
     def _diverged(self, begin: int, end: int) -> DivergedError:
         return DivergedError(

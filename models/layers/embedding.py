@@ -31,13 +31,20 @@ class FeatureEmbedding(keras.layers.Layer):
         layout: what a row has.
         settings: `embedding_size`, `use_ids`, `averages`, `history`, `embedding_l2`, the dropouts.
         domain_feature: whether the domain's id is embedded like a feature, unless the settings say.
+        attends_history: whether the model reads the history itself when `history` is "attention"; the rows'
+            history is then no part of x.
 
     Raises:
         ValueError: when nothing is left to be an input.
     """
 
     def __init__(
-        self, layout: FeatureLayout, settings: ModelSettings, domain_feature: bool = False, **kwargs: Any
+        self,
+        layout: FeatureLayout,
+        settings: ModelSettings,
+        domain_feature: bool = False,
+        attends_history: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.layout = layout
@@ -46,7 +53,8 @@ class FeatureEmbedding(keras.layers.Layer):
         chosen = settings.domain_feature
         self.domain_feature = domain_feature if chosen is None else chosen
         self.uses_averages = bool(layout.averages) and settings.uses_transform_averages
-        self.uses_history = bool(layout.history) and settings.history == "flat"
+        flat = ("flat", "both") if attends_history else ("flat", "attention", "both")
+        self.uses_history = bool(layout.history) and settings.history in flat
         self._plan_columns()
         if not self.output_size:
             raise ValueError("no input is left: the layout has no feature that the settings let through")

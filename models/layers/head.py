@@ -16,12 +16,13 @@ class StackedHead(keras.layers.Layer):
     Args:
         stacks: D.
         hidden: units of the hidden layer; 0 for a linear head.
+        base: whether the heads are offsets from a common one (`StackedDense`).
     """
 
-    def __init__(self, stacks: int, hidden: int, **kwargs: Any) -> None:
+    def __init__(self, stacks: int, hidden: int, base: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.hidden = StackedDense(stacks, hidden, "relu", name="hidden") if hidden else None
-        self.unit = StackedDense(stacks, 1, name="unit")
+        self.hidden = StackedDense(stacks, hidden, "relu", base=base, name="hidden") if hidden else None
+        self.unit = StackedDense(stacks, 1, base=base, name="unit")
 
     def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Logits `(G, B)` of inputs `(G, B, in)`, group `g` through head `index[g]`."""

@@ -18,6 +18,12 @@ class StackedDense(keras.layers.Layer):
     A step gathers the `G` kernels it needs and does one batched product. The gradient stays sparse: `G`
     slices, whatever `D` is, so neither the time nor the gradient's memory grows with the number of domains.
 
+    With `base` each domain's layer is a common one plus an offset of its own that starts at zero,
+
+        W_d = W + dW_d,   b_d = b + db_d,
+
+    so that a domain with few rows starts from what all domains have learned instead of from noise.
+
     Args:
         stacks: D.
         units: out.
@@ -25,6 +31,7 @@ class StackedDense(keras.layers.Layer):
         use_bias: whether there is `b`.
         bias_initializer: Keras initialiser of `b`.
         kernel_initializer: of `W`; each slice Glorot uniform if absent.
+        base: whether the layers have a common part. Its variables are named `base_kernel` and `base_bias`.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class StackedDense(keras.layers.Layer):
         use_bias: bool = True,
         bias_initializer: Any = "zeros",
         kernel_initializer: Any = None,
+        base: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,6 +52,7 @@ class StackedDense(keras.layers.Layer):
         self.units = units
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
+        self.base = base
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_initializer = (
             StackedGlorotUniform()
@@ -52,15 +61,26 @@ class StackedDense(keras.layers.Layer):
         )
 
     def build(self, input_shape: Any) -> None:
+        inputs = int(input_shape[-1])
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(self.stacks, int(input_shape[-1]), self.units),
-            initializer=self.kernel_initializer,
+            shape=(self.stacks, inputs, self.units),
+            initializer="zeros" if self.base else self.kernel_initializer,
         )
+        if self.base:
+            self.base_kernel = self.add_weight(
+                name="base_kernel", shape=(inputs, self.units), initializer="glorot_uniform"
+            )
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias", shape=(self.stacks, self.units), initializer=self.bias_initializer
+                name="bias",
+                shape=(self.stacks, self.units),
+                initializer="zeros" if self.base else self.bias_initializer,
             )
+            if self.base:
+                self.base_bias = self.add_weight(
+                    name="base_bias", shape=(self.units,), initializer=self.bias_initializer
+                )
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -70,7 +90,9 @@ class StackedDense(keras.layers.Layer):
             inputs: `(G, B, in)`.
             index: `(G,)`, which layer each group goes through.
         """
-        outputs = tf.matmul(inputs, tf.gather(self.kernel, index))
+        kernel = tf.gather(self.kernel, index)
+        outputs = tf.matmul(inputs, kernel + self.base_kernel if self.base else kernel)
         if self.use_bias:
-            outputs += tf.gather(self.bias, index)[:, None, :]
+            bias = tf.gather(self.bias, index)
+            outputs += (bias + self.base_bias if self.base else bias)[:, None, :]
         return self.activation(outputs)

@@ -20,12 +20,16 @@ class StackedTower(keras.layers.Layer):
         stacks: D.
         layers: units of each hidden layer.
         dropout: share of units dropped after each layer in training.
+        base: whether the towers are offsets from a common one (`StackedDense`).
     """
 
-    def __init__(self, stacks: int, layers: Sequence[int], dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self, stacks: int, layers: Sequence[int], dropout: float = 0.0, base: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.dense = [
-            StackedDense(stacks, units, "relu", name=f"layer_{i}") for i, units in enumerate(layers)
+            StackedDense(stacks, units, "relu", base=base, name=f"layer_{i}")
+            for i, units in enumerate(layers)
         ]
         salt = zlib.crc32(self.name.encode())
         self.dropouts = [

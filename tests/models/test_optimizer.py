@@ -23,7 +23,9 @@ def test_leftovers_and_doubles_are_named():
         assign_multipliers(["a/kernel", "b/bias", "c/table"], [("kernel", 1.0), ("a/", 1.0), ("table", 1.0)])
 
 
-@pytest.mark.parametrize("change", [{}, {"domain_extraction": False}, {"domain_integration": False}])
+@pytest.mark.parametrize(
+    "change", [{}, {"domain_extraction": False}, {"domain_integration": False}, {"common_base": True}]
+)
 def test_the_roles_of_dfei_cover_it(change):
     model = build_model(small_layout(), ModelSettings(layers=[4], **change))
     scale = {"specific": 1.0, "shared": 0.25}
@@ -31,7 +33,8 @@ def test_the_roles_of_dfei_cover_it(change):
     multipliers = TwoRateOptimizer(model.trainable_variables, pairs).multipliers()
     assert len(multipliers) == len(model.trainable_variables)
     for name, multiplier in multipliers.items():
-        assert multiplier == (1.0 if "specific_" in name else 0.25), name
+        own = "specific_" in name and "base_" not in name
+        assert multiplier == (1.0 if own else 0.25), name
 
 
 def test_dense_steps_equal_two_separate_keras_adams():

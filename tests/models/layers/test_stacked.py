@@ -43,6 +43,32 @@ def test_stacked_tower_is_a_tower_per_domain():
         np.testing.assert_allclose(result[g], hidden, rtol=1e-5, atol=1e-6)
 
 
+def test_layers_with_a_base_start_equal_and_are_the_common_one_plus_their_offsets():
+    tower, head = StackedTower(7, [6, 3], base=True), StackedHead(7, 2, base=True)
+    start = head(tower(X, INDEX), INDEX)
+    np.testing.assert_array_equal(start, head(tower(X, np.array([0, 1, 2])), np.array([0, 1, 2])))
+    random = np.random.default_rng(1)
+    for layer in (tower, head):
+        layer.set_weights([random.normal(size=w.shape) for w in layer.get_weights()])
+    result = head(tower(X, INDEX), INDEX)
+    for g, d in enumerate(INDEX):
+        hidden = X[g]
+        for dense in (*tower.dense, head.hidden, head.unit):
+            kernel = dense.base_kernel.numpy() + dense.kernel.numpy()[d]
+            hidden = hidden @ kernel + dense.base_bias.numpy() + dense.bias.numpy()[d]
+            hidden = hidden if dense is head.unit else relu(hidden)
+        np.testing.assert_allclose(result[g], hidden[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_base_has_a_gradient_from_every_group_and_its_offsets_from_their_own():
+    layer = StackedDense(7, 2, base=True)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(X, INDEX) ** 2)
+    kernel, base = tape.gradient(total, [layer.kernel, layer.base_kernel])
+    np.testing.assert_array_equal(kernel.indices, INDEX)
+    np.testing.assert_allclose(base, tf.reduce_sum(kernel.values, axis=0), rtol=1e-4)
+
+
 def test_only_the_gathered_slices_have_a_gradient():
     layer = StackedTower(7, [6, 3])
     with tf.GradientTape() as tape:
