@@ -122,6 +122,7 @@ def summarise(
         evaluation=evaluation,
         history=training["result"]["history"],
         parameters=training["parameters"],
+        eval_state=declaration.moving_average.eval_state,
         moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
         integration=training["integration"],
         study=_study(runs["Trainer"].uri("model_run")),

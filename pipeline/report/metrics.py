@@ -18,6 +18,7 @@ def metrics(summary: RunSummary) -> dict[str, Any]:
         "model": summary.model,
         "seed": summary.seed,
         "rows": {"train": summary.rows.get("train"), "eval": summary.rows.get("eval")},
+        "eval_state": summary.eval_state,
         "average_auc": overall.average_auc if overall else None,
         "overall_auc": overall.auc if overall else None,
         "gauc": overall.gauc if overall else None,

@@ -53,14 +53,22 @@ def training_section(history: Sequence[Epoch]) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class AveragesSection:
-    """One small figure for each behaviour, and the legend that they share."""
+    """One small figure for each behaviour, the legend that they share, and which state evaluated rows saw."""
 
+    state: str
     behaviours: list[tuple[str, dict[str, Any]]]
     legend: list[tuple[str, str, str]] = field(default_factory=list)
     others: int = 0
 
 
-def averages_section(averages: MovingAverages | None) -> AveragesSection | None:
+EVAL_STATES = {
+    "frozen": "Evaluated rows saw the state at the end of training, as a server would.",
+    "daily": "Evaluated rows saw the state as of their own bucket, refreshed with all earlier rows, those of the "
+    "evaluation days included.",
+}
+
+
+def averages_section(averages: MovingAverages | None, eval_state: str = "frozen") -> AveragesSection | None:
     """The largest domains in colour, further ones pale; None without averages."""
     if averages is None or not averages.buckets or not averages.domains:
         return None
@@ -68,6 +76,7 @@ def averages_section(averages: MovingAverages | None) -> AveragesSection | None:
     shown = averages.domains[:SHOWN_DOMAINS]
     colours = {name: index if index < coloured else None for index, name in enumerate(shown)}
     return AveragesSection(
+        state=EVAL_STATES[eval_state],
         behaviours=[
             (
                 behaviour,

@@ -125,6 +125,7 @@ class RunSummary(_Part):
       anomalies: what the data has against its schema, in words.
       evaluation: numbers by domain, gates.
       history: the epochs.
+      eval_state: which averages the evaluated rows saw: `frozen` at the end of training, or refreshed `daily`.
       moving_averages, integration: why the model answers as it does.
       study: what the model does beyond the Evaluator's numbers.
       seconds, cpu_seconds: by component, in the order they ran.
@@ -151,6 +152,7 @@ class RunSummary(_Part):
     anomalies: list[str] = Field(default_factory=list)
     evaluation: EvaluationResult | None = None
     history: list[Epoch] = Field(default_factory=list)
+    eval_state: Literal["frozen", "daily"] = "frozen"
     moving_averages: Annotated[MovingAverages | None, BeforeValidator(_averages)] = None
     integration: Integration | None = None
     study: Study | None = None

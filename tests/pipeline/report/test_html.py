@@ -102,6 +102,14 @@ def test_the_page_needs_no_network() -> None:
     assert not re.search(r"url\(|@import", own)
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("frozen", "the state at the end of training"), ("daily", "refreshed with all earlier rows")],
+)
+def test_the_page_says_which_averages_the_evaluated_rows_saw(state: str, words: str) -> None:
+    assert words in _Outline(report_page(run(eval_state=state))).text
+
+
 def test_the_page_tells_the_run_in_words() -> None:
     text = _Outline(report_page(run())).text
     for words in (

@@ -17,6 +17,7 @@ def test_the_shape_is_the_agreed_one(tmp_path: Path) -> None:
         "model",
         "seed",
         "rows",
+        "eval_state",
         "average_auc",
         "overall_auc",
         "gauc",
@@ -29,6 +30,7 @@ def test_the_shape_is_the_agreed_one(tmp_path: Path) -> None:
     assert found["rows"] == {"train": 150_011, "eval": 30_373}
     assert found["seconds"] == {"ExampleGen": 6.1, "Trainer": 41.7}
     assert found["blessed"] is True
+    assert found["eval_state"] == "frozen"
     assert len(found["domains"]) == 15
     assert all(
         list(domain) == ["rows", "positives", "auc", "log_loss", "calibration"]
