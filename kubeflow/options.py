@@ -84,6 +84,11 @@ def check_request(request: CompileRequest) -> None:
             f"the data set's name {request.declaration.name!r} cannot be a pipeline's name: use lower-case "
             "letters, digits and - in the declaration's `name`"
         )
+    if request.declaration.training.strategy == "multi_worker":
+        raise InputError(
+            "training.strategy is multi_worker, but a cluster starts one container for the Trainer: take "
+            "training.strategy=mirrored with --resources Trainer:gpus=N"
+        )
     _check_places(request)
     if request.recurring is not None:
         check_cron(request.recurring)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from models.replicas import ALONE, Replicas
 from models.rows import RowSource
 from models.schedule import EpochPlan
 from models.training_step import Chunk
@@ -16,9 +17,9 @@ READY_AT_MOST = 2
 WAIT_SECONDS = 0.1
 
 
-def chunk_of(source: RowSource, plan: EpochPlan, begin: int, steps: int) -> Chunk:
-    """Steps `begin ... begin + steps - 1` of a plan, which have one shape, stacked."""
-    parts = [plan.step(i) for i in range(begin, begin + steps)]
+def chunk_of(source: RowSource, plan: EpochPlan, begin: int, steps: int, replicas: Replicas = ALONE) -> Chunk:
+    """This process's part of steps `begin ... begin + steps - 1` of a plan, which have one shape, stacked."""
+    parts = [replicas.part(plan.step(i)) for i in range(begin, begin + steps)]
     rows = np.stack([part.rows for part in parts])
     return Chunk(
         rows=source.gather(rows),
@@ -29,7 +30,12 @@ def chunk_of(source: RowSource, plan: EpochPlan, begin: int, steps: int) -> Chun
 
 
 def chunks(
-    source: RowSource, plan: EpochPlan, begin: int, steps_per_call: int, stop_every: int
+    source: RowSource,
+    plan: EpochPlan,
+    begin: int,
+    steps_per_call: int,
+    stop_every: int,
+    replicas: Replicas = ALONE,
 ) -> Generator[tuple[int, Chunk], None, None]:
     """The epoch from step `begin` on, made ready ahead of use.
 
@@ -39,6 +45,7 @@ def chunks(
         begin: first step.
         steps_per_call: most steps in a chunk; all of one shape.
         stop_every: no chunk crosses a multiple of so many steps of the epoch.
+        replicas: who makes the steps together.
 
     Yields:
         The step after the chunk's last, and the chunk. An error in the thread is raised here.
@@ -65,7 +72,7 @@ def chunks(
                     step
                 ):
                     count += 1
-                if not offer((step + count, chunk_of(source, plan, step, count))):
+                if not offer((step + count, chunk_of(source, plan, step, count, replicas))):
                     return
                 step += count
             offer(None)

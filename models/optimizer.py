@@ -25,6 +25,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from models.learning_rate import Course, rate_factor
+from models.replicas import own_copy
 
 
 class _Slots(NamedTuple):
@@ -164,7 +165,7 @@ class TwoRateOptimizer(tf.Module):
         """
         if len(gradients) != len(self._variables):
             raise ValueError(f"{len(gradients)} gradients for {len(self._variables)} variables")
-        self.iterations.assign_add(1)
+        own_copy(self.iterations).assign_add(1)
         scales = [1.0] * len(gradients) if scales is None else scales
         base_rate = self.rate()
         for i, (gradient, scale) in enumerate(zip(gradients, scales, strict=True)):
@@ -178,12 +179,15 @@ class TwoRateOptimizer(tf.Module):
                     i, gradient * scale if tf.is_tensor(scale) or scale != 1 else gradient, rate
                 )
 
+    def _own_slots(self, i: int) -> _Slots:
+        return _Slots(*(own_copy(slot) for slot in self._slots[i]))
+
     def _apply_dense(self, i: int, gradient: tf.Tensor, rate: tf.Tensor) -> None:
-        variable = self._variables[i]
+        variable = own_copy(self._variables[i])
         if self._rule == "sgd":
             variable.assign_sub(rate * gradient)
             return
-        slots = self._slots[i]
+        slots = self._own_slots(i)
         step = tf.cast(self.iterations, tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -201,11 +205,11 @@ class TwoRateOptimizer(tf.Module):
     def _apply_sparse(
         self, i: int, gradient: tf.IndexedSlices, scale: float | tf.Tensor, rate: tf.Tensor
     ) -> None:
-        variable, values, indices = self._variables[i], gradient.values, gradient.indices
+        variable, values, indices = own_copy(self._variables[i]), gradient.values, gradient.indices
         if self._rule == "sgd":
             variable.scatter_sub(tf.IndexedSlices(rate * scale * values, indices))
             return
-        slots = self._slots[i]
+        slots = self._own_slots(i)
         mean = tf.gather(slots.mean, indices) * self._beta_1 + values * ((1 - self._beta_1) * scale)
         square = tf.gather(slots.square, indices) * self._beta_2 + tf.square(values) * (
             (1 - self._beta_2) * scale**2

@@ -160,11 +160,26 @@ class TrainingSettings(_Settings):
         description="Whether, once the number of epochs is chosen, the model is trained anew for that long "
         "on training and validation rows together.",
     )
+    strategy: Literal["none", "mirrored", "multi_worker"] = Field(
+        "none",
+        description="Who makes each step together: one device; mirrored: the GPUs of this machine; multi_worker: the "
+        "processes that TF_CONFIG lists, this one among them (docs/scaling.md). Same steps, same model up to "
+        "rounding; dropout draws otherwise.",
+    )
     checkpoint_steps: int = Field(
         500, ge=1, description="Steps between checkpoints; one more after every epoch."
     )
     steps_per_call: int = Field(8, ge=1, description="Optimiser steps that one call into TensorFlow makes.")
     seed: int = Field(1, ge=0, description="Seed of initial weights, order of rows and dropout.")
+
+    @model_validator(mode="after")
+    def _can_be_shared(self) -> TrainingSettings:
+        if self.strategy != "none" and self.schedule not in ("fused", "mixed"):
+            raise ValueError(
+                f"strategy {self.strategy} shares out the mini-batches of a step, and a {self.schedule} step has one: "
+                "take schedule fused or mixed"
+            )
+        return self
 
     @model_validator(mode="after")
     def _positive_scale(self) -> TrainingSettings:

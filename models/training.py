@@ -17,6 +17,7 @@ from models.base import DomainModel
 from models.checkpoint import Progressed, TrainingCheckpoint
 from models.feed import chunks
 from models.prediction import Predictor
+from models.replicas import ALONE, Replicas
 from models.rows import JoinedRows, RowSource
 from models.schedule import Schedule
 from models.scores import Scores, score
@@ -96,6 +97,7 @@ def train(
     checkpoint_dir: str | Path | None = None,
     log_dir: str | Path | None = None,
     progress: Progress | None = None,
+    replicas: Replicas = ALONE,
 ) -> TrainingResult:
     """Trains a model, keeps the weights of the epoch that validates best, and leaves them in it.
 
@@ -113,6 +115,8 @@ def train(
         checkpoint_dir: where to resume from and to write checkpoints; None for no resumption.
         log_dir: where TensorBoard's events are written; None for none.
         progress: told about steps and epochs.
+        replicas: who trains together; the model was built in their scope. All processes call with the same
+            arguments; `checkpoint_dir` is a folder that all of them see, and the chief alone writes.
 
     Raises:
         DivergedError: if the loss becomes NaN or infinite.
@@ -122,9 +126,18 @@ def train(
         validation_rows = None
     with tempfile.TemporaryDirectory() as scratch:
         loop = _Loop(
-            model, train_rows, validation_rows, settings, Path(checkpoint_dir or scratch), log_dir, progress
+            model,
+            train_rows,
+            validation_rows,
+            settings,
+            Path(checkpoint_dir or scratch),
+            log_dir,
+            progress,
+            replicas,
         )
-        loop.writes = checkpoint_dir is not None
+        loop.writes = checkpoint_dir is not None and replicas.is_chief
+        # Without a common folder each process keeps weights in one of its own.
+        loop.keeps = checkpoint_dir is None or replicas.is_chief
         return loop.run()
 
 
@@ -138,13 +151,15 @@ class _Loop:
         directory: Path,
         log_dir: str | Path | None,
         progress: Progress | None,
+        replicas: Replicas,
     ) -> None:
+        self.replicas = replicas
         self.model = model
         self.train_rows, self.validation_rows = train_rows, validation_rows
         self.settings = settings
         self.progress = progress
-        self.writes = True
-        self.step = TrainingStep(model, settings)
+        self.writes = self.keeps = True
+        self.step = TrainingStep(model, settings, replicas)
         self.predictor = Predictor(model)
         self.kept = TrainingCheckpoint(directory, model, self.step.optimizer, self._fingerprint())
         self.log = tf.summary.create_file_writer(str(log_dir)) if log_dir else tf.summary.create_noop_writer()
@@ -155,7 +170,7 @@ class _Loop:
         if restored is not None:
             self.state = restored
         elif self.settings.refit:
-            self.kept.save_weights("initial")
+            self._keep_weights("initial")
         if self.state.phase == "fit":
             self._fit()
         if self.state.phase == "refit" and self.validation_rows is not None:
@@ -170,21 +185,21 @@ class _Loop:
         while not self._enough():
             self._epoch(schedule, self.train_rows)
             scores = self._validate()
-            criterion = scores.criterion if scores else float(self.state.epoch)
+            criterion = self.replicas.chiefs(scores.criterion if scores else float(self.state.epoch))
             best = self.state.best is None or criterion > self.state.best + self.settings.min_delta
             if best:
                 self.state.best, self.state.best_epoch = criterion, self.state.epoch
-                self.kept.save_weights("best")
+                self._keep_weights("best")
             self._record(scores, best)
             self.state.next_epoch(self.state.epoch + 1)
             self._save()
         if self.settings.refit and self.validation_rows is not None:
-            self.kept.load_weights("initial")
+            self._load_weights("initial")
             self.step.optimizer.reset()
             self.state.phase = "refit"
             self.state.next_epoch(0)
         else:
-            self.kept.load_weights("best")
+            self._load_weights("best")
             self.state.phase = "done"
         self._save()
 
@@ -208,7 +223,8 @@ class _Loop:
         plan = schedule.epoch(self.state.epoch)
         every = self.settings.checkpoint_steps
         started = time.perf_counter() - self.state.seconds
-        for next_step, chunk in chunks(rows, plan, self.state.step, self.settings.steps_per_call, every):
+        calls = chunks(rows, plan, self.state.step, self.settings.steps_per_call, every, self.replicas)
+        for next_step, chunk in calls:
             loss, count = self.step.run(chunk)
             if not math.isfinite(loss):
                 raise self._diverged(self.state.step, next_step)
@@ -265,6 +281,15 @@ class _Loop:
                 tf.summary.scalar(f"validation/{name}", value, step=record.epoch)
         for domain, value in (record.domain_auc or {}).items():
             tf.summary.scalar(f"validation_auc/{domain}", value, step=record.epoch)
+
+    def _keep_weights(self, name: str) -> None:
+        if self.keeps:
+            self.kept.save_weights(name)
+
+    def _load_weights(self, name: str) -> None:
+        self.replicas.meet()  # The chief has written them now.
+        self.kept.load_weights(name)
+        self.replicas.meet()  # All have read them: the chief may remove them.
 
     def _save(self) -> None:
         if self.writes:

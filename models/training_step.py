@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models.base import DomainModel
 from models.optimizer import TwoRateOptimizer
+from models.replicas import ALONE, Replicas, sums
 from models.settings import TrainingSettings
 
 
@@ -43,22 +44,25 @@ class TrainingStep:
     Args:
         model: built.
         settings: rule, rates, schedule.
+        replicas: who makes the steps together; the model was built in their scope.
     """
 
-    def __init__(self, model: DomainModel, settings: TrainingSettings) -> None:
+    def __init__(self, model: DomainModel, settings: TrainingSettings, replicas: Replicas = ALONE) -> None:
+        self._replicas = replicas
         self._model = model
         self._settings = settings
         self._variables = list(model.trainable_variables)
         roles = model.learning_rate_roles()
         scale = {"specific": 1.0, "shared": settings.shared_multiplier(model.domain_count)}
-        self.optimizer = TwoRateOptimizer(
-            self._variables,
-            [(pattern, scale[role]) for pattern, role in roles],
-            settings.learning_rate,
-            settings.optimizer,
-            course=settings.learning_rate_schedule,
-            warmup=settings.warmup,
-        )
+        with replicas.scope():
+            self.optimizer = TwoRateOptimizer(
+                self._variables,
+                [(pattern, scale[role]) for pattern, role in roles],
+                settings.learning_rate,
+                settings.optimizer,
+                course=settings.learning_rate_schedule,
+                warmup=settings.warmup,
+            )
         groups = settings.domains_per_step if settings.schedule in ("fused", "mixed") else 1
         self._groups = float(groups)
         shared = {"specific": 0.0, "shared": 1.0}
@@ -85,7 +89,8 @@ class TrainingStep:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def one(k: tf.Tensor, loss: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             batch = ({key: value[k] for key, value in rows.items()}, domains[k], weights[k])
-            return k + 1, loss + self._one(batch, labels[k]), count + tf.reduce_sum(weights[k])
+            step_loss, step_rows = self._replicas.run(self._one, (batch, labels[k]))
+            return k + 1, loss + step_loss, count + step_rows
 
         _, loss, count = tf.while_loop(
             lambda k, *_: k < tf.shape(domains)[0],
@@ -95,23 +100,39 @@ class TrainingStep:
         )
         return loss, count
 
-    def _one(self, batch: tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+    def _one(
+        self, batch_and_labels: tuple[tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        batch, labels = batch_and_labels
         weights = batch[2]
+        counts = tf.reduce_sum(weights, axis=1)
+        own_rows = tf.reduce_sum(counts)
+        rows, present = sums([own_rows, tf.reduce_sum(tf.cast(counts > 0, tf.float32))])
+        divisor = present if self._per_batch and self._groups > 1 else self._groups
         with tf.GradientTape() as tape:
             logits = self._model(batch, training=True)
             entropies = weights * tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
             batch_losses = tf.reduce_sum(entropies, axis=1)
-            counts = tf.reduce_sum(weights, axis=1)
-            divisor: float | tf.Tensor = self._groups
             if self._per_batch:
                 loss = tf.reduce_sum(tf.math.divide_no_nan(batch_losses, counts))
-                if self._groups > 1:
-                    divisor = tf.reduce_sum(tf.cast(counts > 0, tf.float32))
             else:
                 loss = tf.reduce_sum(batch_losses) / self._settings.batch_size
             if self._model.losses:
                 # Penalties are means over the step's rows and on shared variables, whose gradient is divided.
-                loss += tf.add_n(self._model.losses) * divisor
+                share = tf.math.divide_no_nan(own_rows, rows)
+                loss += tf.add_n(self._model.losses) * divisor * share
         scales = [1.0 / divisor if shared else 1.0 for shared in self._is_shared]
-        self.optimizer.apply(tape.gradient(loss, self._variables), scales)
-        return tf.reduce_sum(batch_losses)
+        self.optimizer.apply(self._summed(tape.gradient(loss, self._variables)), scales)
+        [step_loss] = sums([tf.reduce_sum(batch_losses)])
+        return step_loss, rows
+
+    @staticmethod
+    def _summed(
+        gradients: list[tf.Tensor | tf.IndexedSlices | None],
+    ) -> list[tf.Tensor | tf.IndexedSlices | None]:
+        """Gradients of the whole step; those that are None, because the model does not use a variable, stay so."""
+        present = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        whole = list(gradients)
+        for i, gradient in zip(present, sums([gradients[i] for i in present]), strict=True):
+            whole[i] = gradient
+        return whole

@@ -11,6 +11,7 @@ from pipeline.commands.report import report
 from pipeline.commands.run import run
 from pipeline.commands.serve import serve
 from pipeline.commands.simulate import simulate
+from pipeline.commands.worker import worker
 
 app = typer.Typer(
     name="dfei",
@@ -27,6 +28,7 @@ app.command()(report)
 app.command()(serve)
 app.command()(predict)
 app.command("compile")(compile_)
+app.command()(worker)
 app.add_typer(dataset, name="dataset")
 
 

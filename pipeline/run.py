@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.errors import InputError
+from components.trainer.multi_worker import check_chief
 from models.registry import MODELS
 from pipeline.beam_runner import beam_args
 from pipeline.layout import RunLayout
@@ -82,6 +83,8 @@ def run(request: RunRequest, console: Console) -> RunSummary:
       GateError: the data does not fit its schema.
     """
     declaration = declared(request.dataset, request.overrides, request.model)
+    if declaration.training.strategy == "multi_worker":
+        check_chief()
     engine = beam_args(request.beam_runner, request.beam_options)
     layout = RunLayout(request.root.resolve())
     make_writable(layout.root)

@@ -21,11 +21,12 @@ from components.dataset.declaration import Declaration
 from components.errors import GateError, InputError
 from components.study.document import Study
 from components.study.study import STUDY, Subject, study
-from components.trainer import export, row_store
+from components.trainer import export, multi_worker, row_store
 from components.trainer.integration import integration_weights
 from components.transform.layout import read_layout, read_summary
 from models.features import FeatureLayout
 from models.registry import build_model
+from models.replicas import ALONE, Replicas, mirrored
 from models.training import DivergedError, EpochRecord, TrainingResult, train
 
 TRAINING_FACTS = "training.json"
@@ -37,23 +38,45 @@ def run_fn(fn_args: FnArgs) -> None:
     `fn_args.custom_config` holds `declaration` (JSON), `code` (a hash; only there for the cache) and `work_dir`:
     a folder that outlives a kill, in which a restarted Trainer finds its checkpoints; `None` for a temporary one.
 
+    `training.strategy` says who trains: this process on one device, on all GPUs of the machine, or together with
+    others.
+
+    Raises:
+      InputError: there is nothing to train on, or nothing to validate with; the other workers are not told well.
+      GateError: the training diverged.
+    """
+    declaration = Declaration.from_json(fn_args.custom_config["declaration"])
+    if declaration.training.strategy == "multi_worker":
+        multi_worker.train_as_chief(fn_args)
+    else:
+        train_and_export(fn_args, mirrored() if declaration.training.strategy == "mirrored" else ALONE)
+
+
+def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
+    """Trains the declared model together with the other replicas; the chief exports it.
+
     Raises:
       InputError: there is nothing to train on, or nothing to validate with.
+      GateError: the training diverged.
     """
     config = fn_args.custom_config
     declaration = Declaration.from_json(config["declaration"])
-    with _work_dir(config.get("work_dir"), fn_args) as work:
+    with (
+        _work_dir(config.get("work_dir"), fn_args, replicas.is_chief) as work,
+        tempfile.TemporaryDirectory() as own,
+    ):
         transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
         layout = read_layout(fn_args.transform_graph_path, declaration)
         files = [file for pattern in fn_args.train_files for file in tf.io.gfile.glob(pattern)]
         rows = row_store.decode(
             files,
             layout,
-            work / "rows",
+            (work if replicas.is_chief else Path(own)) / "rows",
             lambda done: progress.report(progress.Progress("reading rows", done)),
         )
         train_rows, validation_rows = split_validation(rows, declaration.split.validation_days)
-        model = build_model(layout, declaration.model, seed=declaration.seed)
+        with replicas.scope():
+            model = build_model(layout, declaration.model, seed=declaration.seed)
         try:
             result = train(
                 model,
@@ -61,14 +84,23 @@ def run_fn(fn_args: FnArgs) -> None:
                 validation_rows,
                 declaration.training.model_copy(update={"seed": declaration.seed}),
                 checkpoint_dir=work / "checkpoints",
-                log_dir=Path(fn_args.model_run_dir),
+                log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
                 progress=_Reporter(declaration.training.epochs, len(train_rows)),
+                replicas=replicas,
             )
         except DivergedError as error:
             raise GateError(str(error)) from error
+        if not replicas.is_chief:
+            return
+        if replicas.count > 1:
+            # What is exported knows nothing of the devices that it was trained on.
+            trained = model.get_weights()
+            model = build_model(layout, declaration.model, seed=declaration.seed)
+            model.set_weights(trained)
         served = export.ServedModel(model, transform_output, layout, declaration)
         export.save(served, Path(fn_args.serving_model_dir))
         facts = _facts(declaration, model, result, train_rows, validation_rows)
+        facts["replicas"] = replicas.count
         facts["integration"] = integration_weights(model, validation_rows, layout)
         if declaration.report.study:
             found = _study(fn_args, declaration, served, layout, rows, work / "evaluation rows")
@@ -176,9 +208,10 @@ def _facts(
 
 
 class _work_dir:  # noqa: N801 - a context manager, used as a function
-    """A folder for rows and checkpoints; removed once training has succeeded, kept when it was killed."""
+    """A folder for rows and checkpoints; the chief removes it once training has succeeded, a killed one leaves it."""
 
-    def __init__(self, base: str | None, fn_args: FnArgs) -> None:
+    def __init__(self, base: str | None, fn_args: FnArgs, remove: bool) -> None:
+        self._remove = remove
         self._path = Path(tempfile.mkdtemp()) if base is None else Path(base) / _key(fn_args)
 
     def __enter__(self) -> Path:
@@ -186,7 +219,7 @@ class _work_dir:  # noqa: N801 - a context manager, used as a function
         return self._path
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
+        if kind is None and self._remove:
             shutil.rmtree(self._path, ignore_errors=True)
 
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
+from models.replicas import all_groups, own_copy, own_groups
+
 
 class DomainFeatures(NamedTuple):
     """What is known of the domains in one forward pass.
@@ -100,10 +102,11 @@ class DomainFeatureExtraction(keras.layers.Layer):
         return tf.where(self.seen[:, None] > 0, self.state, mean)
 
     def _accumulate(self, inputs: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor) -> DomainFeatures:
-        occurring, place = tf.unique(domains)
         group_sums = tf.squeeze(tf.matmul(weights[:, None, :], inputs), axis=1)
+        group_sums, group_counts, domains = all_groups(group_sums, tf.reduce_sum(weights, 1), domains)
+        occurring, place = tf.unique(domains)
         sums = tf.math.unsorted_segment_sum(group_sums, place, tf.size(occurring))
-        counts = tf.math.unsorted_segment_sum(tf.reduce_sum(weights, 1), place, tf.size(occurring))[:, None]
+        counts = tf.math.unsorted_segment_sum(group_counts, place, tf.size(occurring))[:, None]
         means = tf.math.divide_no_nan(sums, counts)
         state = tf.gather(self.state, occurring)
         seen = tf.gather(self.seen, occurring)[:, None]
@@ -112,11 +115,11 @@ class DomainFeatureExtraction(keras.layers.Layer):
         now_seen = tf.maximum(seen, tf.cast(counts > 0, seen.dtype))[:, 0]
         rows = occurring[:, None]
         features = DomainFeatures(
-            own=tf.gather(moved, place),
+            own=own_groups(tf.gather(moved, place)),
             table=tf.tensor_scatter_nd_update(self.state, rows, tf.stop_gradient(moved)),
             seen=tf.tensor_scatter_nd_update(self.seen, rows, now_seen),
         )
         if not self.frozen_random:
-            self.state.scatter_nd_update(rows, tf.stop_gradient(moved))
-            self.seen.scatter_nd_update(rows, now_seen)
+            own_copy(self.state).scatter_nd_update(rows, tf.stop_gradient(moved))
+            own_copy(self.seen).scatter_nd_update(rows, now_seen)
         return features

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from models.replicas import own_copy, own_seed
+
 
 class ResumableDropout(keras.layers.Layer):
     """Inverted dropout drawn from a counter, not from a hidden generator.
@@ -36,8 +38,9 @@ class ResumableDropout(keras.layers.Layer):
 
     def keep_mask(self, shape: Any) -> tf.Tensor:
         """A bool tensor of that shape, true where a unit is kept; moves the counter."""
-        count = self.draws.assign_add(1, read_value=True)
-        draw = tf.random.stateless_uniform(shape, seed=tf.stack([tf.constant(self.seed, tf.int64), count]))
+        count = own_copy(self.draws).assign_add(1, read_value=True)
+        seed = own_seed(tf.constant(self.seed, tf.int64))
+        draw = tf.random.stateless_uniform(shape, seed=tf.stack([seed, count]))
         return draw >= self.rate
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
+from models.replicas import all_groups, own_copy, own_groups
+
 
 class _Moments(NamedTuple):
     mean: tf.Tensor
@@ -91,25 +93,30 @@ class PartitionedNorm(keras.layers.Layer):
         return _Moments(mean, tf.where(rows > 0, variance, 1.0))
 
     def _of_batch(self, inputs: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor) -> _Moments:
+        mask = weights[:, :, None]
+        group_rows, group_values, domains = all_groups(
+            tf.reduce_sum(mask, axis=1), tf.reduce_sum(inputs * mask, axis=1), domains
+        )
         occurring, group_of = tf.unique(domains)
         count = tf.size(occurring)
 
         def pool(per_group: tf.Tensor) -> tf.Tensor:
             return tf.math.unsorted_segment_sum(per_group, group_of, count)
 
-        mask = weights[:, :, None]
-        rows = pool(tf.reduce_sum(mask, axis=1))
-        values = pool(tf.reduce_sum(inputs * mask, axis=1))
+        rows = pool(group_rows)
+        values = pool(group_values)
         mean = tf.math.divide_no_nan(values, rows)
-        deviations = tf.square(inputs - tf.gather(mean, group_of)[:, None, :]) * mask
-        squares = pool(tf.reduce_sum(deviations, axis=1))
+        own_mean = own_groups(tf.gather(mean, group_of))
+        deviations = tf.square(inputs - own_mean[:, None, :]) * mask
+        [group_squares] = all_groups(tf.reduce_sum(deviations, axis=1))
+        squares = pool(group_squares)
         variance = tf.math.divide_no_nan(squares, rows)
         self._move(occurring, rows, values, squares + rows * tf.square(mean))
-        return _Moments(tf.gather(mean, group_of), tf.gather(variance, group_of))
+        return _Moments(own_mean, own_groups(tf.gather(variance, group_of)))
 
     def _move(self, occurring: tf.Tensor, *sums: tf.Tensor) -> None:
         index = tf.concat([occurring, [self.stacks]], axis=0)
         sums = tuple(tf.stop_gradient(tf.concat([s, tf.reduce_sum(s, 0, keepdims=True)], 0)) for s in sums)
         kept = tf.where(sums[0] > 0, self.momentum, 1.0)  # Groups of nothing but padding move nothing.
         for state, added in zip((self.rows, self.values, self.squares), sums, strict=True):
-            state.scatter_update(tf.IndexedSlices(kept * tf.gather(state, index) + added, index))
+            own_copy(state).scatter_update(tf.IndexedSlices(kept * tf.gather(state, index) + added, index))

@@ -105,3 +105,8 @@ def test_checking_a_request_imports_no_tfx() -> None:
         "sys.exit(any(name.split('.')[0] in ('tfx', 'tensorflow', 'apache_beam') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_training_of_several_processes_does_not_compile(request_: CompileRequest) -> None:
+    declaration = declared("simulated", ["training.strategy=multi_worker"], None)
+    _refused(request_, "one container", "training.strategy=mirrored", declaration=declaration)
