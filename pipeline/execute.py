@@ -31,6 +31,7 @@ from pipeline.create import PipelineSettings, create_pipeline
 from pipeline.events import NodeRun
 from pipeline.layout import RunLayout
 from pipeline.local import LocalRunner
+from pipeline.metadata_store import MetadataServer, open_store
 from pipeline.report.html import write_report
 from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary
@@ -47,6 +48,7 @@ def execute(
     data: Path,
     layout: RunLayout,
     engine: Sequence[str],
+    server: MetadataServer | None,
     console: Console,
 ) -> RunSummary:
     """Runs every component and writes `metrics.json`, `run.json` and `report.html`.
@@ -57,6 +59,7 @@ def execute(
       data: the folder with the impression files.
       layout: where the files go.
       engine: Beam's pipeline options.
+      server: of the metadata; `None` for a file in the root.
       console: shows progress, then the result.
     """
     logging.getLogger().setLevel(logging.INFO)
@@ -76,7 +79,9 @@ def execute(
             serving_dir=str(serving),
             work_dir=str(layout.work),
             beam_args=engine,
-            metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata)),
+            metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata))
+            if server is None
+            else open_store(server),
         )
     )
     with RunDisplay(console) as display, progress.listening(display.progress):

@@ -15,7 +15,6 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
-from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.orchestration.portable.mlmd import execution_lib
@@ -25,6 +24,7 @@ from tfx.types import Artifact
 from components.errors import InputError
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.memory import PeakMemory
+from pipeline.metadata_texts import open_metadata
 
 Listener = Callable[[NodeStarted | NodeRun], None]
 
@@ -64,7 +64,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             with PeakMemory() as memory:
                 info = launcher.Launcher(
                     pipeline_node=node,
-                    mlmd_connection=metadata.Metadata(connection),
+                    mlmd_connection=open_metadata(connection),
                     pipeline_info=pipeline.pipeline_info,
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
@@ -91,7 +91,7 @@ def _outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, 
     """Whether the execution was cached, and its outputs, as the metadata store has them."""
     if info is None or info.execution_id is None:
         return False, {}
-    with metadata.Metadata(connection) as store:
+    with open_metadata(connection) as store:
         [execution] = store.store.get_executions_by_id([info.execution_id])
         if not execution_lib.is_execution_successful(execution):
             raise RuntimeError(f"{node_id} did not run: its inputs could not be resolved")
@@ -101,6 +101,7 @@ def _outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, 
         if cached and "://" not in artifact.uri and not Path(artifact.uri).exists():
             raise InputError(
                 f"{artifact.uri} is gone, but the metadata store still names it as a result of {node_id}: "
-                "give another --root, or delete this one as a whole"
+                "give another --root, or delete this one as a whole; with --metadata, give a root on a disk that all "
+                "who share the metadata see, or another database"
             )
     return cached, {key: list(artifacts) for key, artifacts in outputs.items()}

@@ -16,6 +16,7 @@ from components.trainer.multi_worker import check_chief
 from models.registry import MODELS
 from pipeline.beam_runner import beam_args
 from pipeline.layout import RunLayout
+from pipeline.metadata_store import check_metadata, parse_metadata
 from pipeline.root_lock import root_lock
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class RunRequest:
       serving: the directory that TF Serving watches, or `None` for `<root>/serving`.
       beam_runner: the engine of the data components.
       beam_options: its options, `name=value`.
+      metadata: the address of a database server for the metadata, or `None` for a file in the root.
       command: how to run it again, for the report.
     """
 
@@ -50,6 +52,7 @@ class RunRequest:
     serving: Path | None = None
     beam_runner: str = "direct"
     beam_options: tuple[str, ...] = ()
+    metadata: str | None = None
     command: str = ""
 
 
@@ -86,13 +89,16 @@ def run(request: RunRequest, console: Console) -> RunSummary:
     if declaration.training.strategy == "multi_worker":
         check_chief()
     engine = beam_args(request.beam_runner, request.beam_options)
+    server = parse_metadata(request.metadata) if request.metadata is not None else None
+    if server is not None:
+        check_metadata(server)
     layout = RunLayout(request.root.resolve())
     make_writable(layout.root)
     with root_lock(layout.lock):
         data = _data_dir(request, declaration, layout)
         from pipeline.execute import execute
 
-        return execute(request, declaration, data, layout, engine, console)
+        return execute(request, declaration, data, layout, engine, server, console)
 
 
 def make_writable(root: Path) -> None:

@@ -27,7 +27,14 @@ from components.errors import GateError, InputError
 
 JOB_FILE = "multi-worker.json"
 VARIABLE = "TF_CONFIG"
-_FIELDS = ("transform_graph_path", "train_files", "eval_files", "custom_config", "model_run_dir", "serving_model_dir")
+_FIELDS = (
+    "transform_graph_path",
+    "train_files",
+    "eval_files",
+    "custom_config",
+    "model_run_dir",
+    "serving_model_dir",
+)
 _EXAMPLE = '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type": "worker", "index": 0}}'
 _POLL_SECONDS = 0.5
 

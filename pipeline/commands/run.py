@@ -43,6 +43,15 @@ def run(
         list[str] | None,
         typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of the engine; repeat for more."),
     ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            "--metadata",
+            metavar="URL",
+            help="A database server that several machines share: postgresql://USER@HOST:PORT/DATABASE or mysql://...; "
+            "the password in DFEI_METADATA_PASSWORD. Default: a file in ROOT.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +84,7 @@ def run(
         serving=serving,
         beam_runner=beam_runner,
         beam_options=tuple(beam_options or ()),
+        metadata=metadata,
         command=shlex.join(["dfei", *sys.argv[1:]]),
     )
     log = layout.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
