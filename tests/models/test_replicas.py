@@ -30,7 +30,17 @@ CASES = [
     ("dfei", {"name": "dfei", **SIZES, "embedding_l2": 0.01}, STEPS),
     ("dfei-resume", {"name": "dfei", **SIZES}, {**STEPS, "checkpoint_steps": 5, "steps_per_call": 2}),
     ("star-mixed", {"name": "star", **SIZES}, {**STEPS, "schedule": "mixed", "domains_per_step": 4}),
-    ("dfei-batch", {"name": "dfei", **SIZES}, {**STEPS, "loss_weighting": "batch", "refit": True}),
+    (
+        "dfei-batch",
+        {"name": "dfei", **SIZES},
+        {
+            **STEPS,
+            "loss_weighting": "batch",
+            "refit": True,
+            "warmup": 0.1,
+            "learning_rate_schedule": "linear",
+        },
+    ),
 ]
 # Float32 sums in another order, grown over the steps by Adam's division by small numbers.
 TOLERANCE = 1e-4
