@@ -84,7 +84,7 @@ def execute(
             else open_store(server),
         )
     )
-    with RunDisplay(console) as display, progress.listening(display.progress):
+    with RunDisplay(console, _last_time(layout)) as display, progress.listening(display.progress):
         runner = LocalRunner(display.node)
         runner.run(pipeline)
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
@@ -95,6 +95,15 @@ def execute(
     print_summary(summary, console)
     console.print(f"report: {layout.report}", highlight=False)
     return summary
+
+
+def _last_time(layout: RunLayout) -> dict[str, float]:
+    """Seconds that the components of the earlier run with this root took; nothing where there was none."""
+    try:
+        earlier = RunSummary.model_validate_json(layout.summary.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: seconds for name, seconds in earlier.seconds.items() if name not in earlier.cached}
 
 
 def summarise(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,15 +16,17 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from components import progress
 from pipeline.events import NodeRun, NodeStarted
-from pipeline.screen import PLAIN_INTERVAL_SECONDS, Remaining, line
+from pipeline.screen import PLAIN_INTERVAL_SECONDS, Remaining, line, roughly
 
 _TITLES = {
     "DeclaredExampleGen": "ExampleGen",
@@ -31,6 +35,19 @@ _TITLES = {
     "AtomicPusher": "Pusher",
     "baseline": "Baseline",
 }
+
+
+# The rows that these steps of components go through.
+_SPLIT_OF = {"analysing rows": "train", "reading rows": "train", "scoring rows": "eval"}
+
+
+def _rows_by_split(example_gen: NodeRun) -> dict[str, int]:
+    """How many rows there are, as ExampleGen reported."""
+    report = example_gen.uri("examples") / "ingest_report.json"
+    if not report.is_file():
+        return {}
+    found = json.loads(report.read_text())
+    return {split: int(found[split]) for split in ("train", "eval")}
 
 
 def title(node: str) -> str:
@@ -69,14 +86,31 @@ def libraries_to(log: Path, quiet: bool = False, as_json: bool = False) -> Itera
             os.close(original)
 
 
+class _Left(ProgressColumn):
+    """The time that is left: from what was done so far, else from how long it took last time."""
+
+    def render(self, task: Task) -> Text:
+        """ "0:12 left", or nothing where there is no telling."""
+        left = task.time_remaining if task.total else None
+        expected = task.fields.get("expected")
+        if left is None and expected is not None and task.elapsed is not None:
+            left = max(0.0, expected - task.elapsed)
+        if left is None:
+            return Text("")
+        return Text(f"about {roughly(left)} left", style="progress.remaining")
+
+
 class RunDisplay:
-    """Shows which component runs, how far it is, and how long each took.
+    """Shows which component runs, how far it is, when it may end, and how long each took.
 
     Args:
       console: where to show it; a live bar on a terminal, else a line per component and one every ten seconds.
+      last_time: seconds that each component took in an earlier run, by its title.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, last_time: Mapping[str, float] | None = None) -> None:
+        self._last_time = dict(last_time or {})
+        self._rows: dict[str, int] = {}
         self._console = console
         self._live = console.is_terminal and not console.quiet
         self._bars = Progress(
@@ -85,11 +119,11 @@ class RunDisplay:
             BarColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _Left(),
             console=console,
             transient=True,
         )
-        self._task = self._bars.add_task("starting", total=None, detail="")
+        self._task = self._bars.add_task("starting", total=None, detail="", expected=None)
         self._last_line = 0.0
         self._remaining = Remaining()
         self._place = ""
@@ -107,17 +141,24 @@ class RunDisplay:
         """A component began or ended."""
         if isinstance(event, NodeStarted):
             self._place = f"{event.position}/{event.total} {title(event.node)}"
-            self._bars.reset(self._task, description=self._place, total=None, detail="")
+            expected = self._last_time.get(title(event.node))
+            self._bars.reset(self._task, description=self._place, total=None, detail="", expected=expected)
             self._last_line = time.monotonic()
+            if not self._live and expected is not None and expected > PLAIN_INTERVAL_SECONDS:
+                self._console.print(f"  {self._place}: {roughly(expected)} last time", highlight=False)
             return
         if event.node == "baseline":
             return
+        if event.node == "DeclaredExampleGen":
+            self._rows = _rows_by_split(event)
         took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
         mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
         self._console.print(f"{mark} {title(event.node):<18} {took}", highlight=False)
 
     def progress(self, event: progress.Progress) -> None:
         """A component says how far it is."""
+        if event.total is None and event.step in _SPLIT_OF:
+            event = dataclasses.replace(event, total=self._rows.get(_SPLIT_OF[event.step]))
         left = self._remaining.seconds(event)
         if self._live:
             # The bar has its own column for the time that is left.

@@ -25,6 +25,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.utils import model_util
 
 from components.evaluator.config import SIGNATURE
+from components.progress import Progress, report
 
 MODULE = __name__
 GATHERED_ROWS = 1 << 16
@@ -125,12 +126,15 @@ class Predict(model_util.DoFnWithModels):
     def __init__(self, models: list[Any]) -> None:
         super().__init__({model.model_name: model.model_loader for model in models})
         self._baselines = {model.model_name for model in models if model.is_baseline}
+        self._done = 0
 
     def process(self, elem: dict[str, Any]) -> Iterator[dict[str, Any]]:
         serialized = tf.constant(elem[constants.INPUT_KEY], tf.string)
         predictions = {
             name: self._predict(name, model, serialized) for name, model in self._loaded_models.items()
         }
+        self._done += len(serialized)
+        report(Progress("scoring rows", self._done))
         alone = len(predictions) == 1
         yield {
             **elem,

@@ -15,6 +15,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from components.dataset.declaration import DAY_MS
+from components.progress import Progress, report
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.fold import decayed_sums
@@ -54,6 +55,7 @@ class ReduceRows(beam.DoFn):
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._done = 0
 
     def start_bundle(self) -> None:
         self._blocks: list[Block] = []
@@ -65,6 +67,8 @@ class ReduceRows(beam.DoFn):
         self._analysed_until = analysed_until
         self._blocks.append(batch)
         self._rows += len(batch[-1])
+        self._done += len(batch[-1])
+        report(Progress("analysing rows", self._done))
         if self._rows >= BLOCK_ROWS:
             yield from self._flush()
 

@@ -1,0 +1,110 @@
+"""What a run shows of its components: rows out of all, the time left, what it took last time."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from components.progress import Progress
+from pipeline import screen, terminal
+from pipeline.events import NodeRun, NodeStarted
+from pipeline.terminal import RunDisplay
+from tests.pipeline.commands.terminal import HOUSE
+
+
+class _Clock:
+    """Seconds as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    """The clock of display and estimates."""
+    found = _Clock()
+    monkeypatch.setattr(terminal.time, "monotonic", found.monotonic)
+    monkeypatch.setattr(screen.time, "monotonic", found.monotonic)
+    return found
+
+
+def _ingested(folder: Path) -> NodeRun:
+    (folder / "ingest_report.json").write_text(json.dumps({"train": 1000, "eval": 200}))
+    artifact = SimpleNamespace(uri=str(folder))
+    return NodeRun("DeclaredExampleGen", False, 1.0, 1.0, {"examples": [artifact]})
+
+
+def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: _Clock, tmp_path: Path) -> None:
+    out = io.StringIO()
+    with RunDisplay(Console(file=out, width=120), {"Transform": 40.0, "Pusher": 0.1}) as display:
+        display.node(_ingested(tmp_path))
+        display.node(NodeStarted("Transform", 5, 10))
+        for done in (0, 250, 500):
+            display.progress(Progress("analysing rows", done))
+            clock.now += 11
+        display.node(NodeRun("Transform", False, 33.0, 30.0, {}))
+        display.node(NodeStarted("AtomicPusher", 10, 10))
+        display.node(NodeRun("AtomicPusher", True, 0.0, 0.0, {}))
+    assert out.getvalue().splitlines() == [
+        "✓ ExampleGen         1.0 s",
+        "  5/10 Transform: 40 s last time",
+        "  5/10 Transform: analysing rows: 250 of 1,000 rows, about 33 s left",
+        "  5/10 Transform: analysing rows: 500 of 1,000 rows, about 22 s left",
+        "✓ Transform          33.0 s",
+        "= Pusher             from the cache",
+    ]
+
+
+def test_on_a_terminal_the_time_of_the_last_run_tells_what_is_left(tmp_path: Path) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=120, force_terminal=True, no_color=True)
+    with RunDisplay(console, {"StatisticsGen": 30.0}) as display:
+        display.node(NodeStarted("StatisticsGen", 2, 10))
+        display._bars.refresh()
+        display.node(NodeStarted("ImportSchemaGen", 3, 10))
+        display._bars.refresh()
+    shown = out.getvalue()
+    assert "2/10 StatisticsGen" in shown
+    assert "about 30 s left" in shown
+    assert "left" not in shown[shown.index("3/10 Schema") :]
+
+
+CHATTER = """
+import os, sys
+from pathlib import Path
+from pipeline.terminal import libraries_to
+with libraries_to(Path(sys.argv[1]), as_json=sys.argv[2] == "json") as console:
+    print("a library prints")
+    os.write(2, b"and so does C++\\n")
+    console.print("progress")
+print("the result")
+"""
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("json", ("the result\n", "progress\n")), ("text", None)])
+def test_the_libraries_chatter_goes_to_the_log(
+    kind: str, shown: tuple[str, str] | None, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHATTER, str(tmp_path / "log"), kind],
+        cwd=HOUSE,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+    )
+    assert (done.stdout, done.stderr) == (shown or ("progress\nthe result\n", ""))
+    log = (tmp_path / "log").read_text()
+    assert "a library prints" in log
+    assert "and so does C++" in log
