@@ -20,7 +20,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Multi-domain click models on TFX: from impression logs to a judged, served DFEI model.\n\n"
-    "Start with `dfei run --dataset simulated --root out/first`.",
+    "Examples:\n\n"
+    "    dfei run --dataset simulated --root out/first\n\n"
+    "    dfei run --dataset kuairand-pure --data data/KuaiRand-Pure --root out/kuairand\n\n"
+    "    dfei serve out/first/serving/dfei\n\n"
+    "Exit codes: 0 done; 1 a gate refused the data or the model; 2 the input is wrong; 130 stopped with Ctrl-C, and "
+    "the same command goes on. `docs/` has a tutorial, the declaration's keys, the models, and messages explained.",
 )
 app.command()(run)
 app.command()(simulate)

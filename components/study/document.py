@@ -121,7 +121,7 @@ class Study(_Part):
     Attributes:
       rows: evaluation rows studied.
       of: evaluation rows there are.
-      seconds: what the study added to the run.
+      seconds, cpu_seconds: what the study added to the run.
       anchors: simple systems on the same rows.
       calibration: by domain, "" for all rows together.
       groups: known and rare users and items.
@@ -134,6 +134,7 @@ class Study(_Part):
     rows: int
     of: int
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     anchors: list[Anchor] = Field(default_factory=list)
     calibration: dict[str, list[CalibrationBin]] = Field(default_factory=dict)
     groups: list[IdGroup] = Field(default_factory=list)

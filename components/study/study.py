@@ -49,7 +49,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows) -> Stud
       train_rows: the whole training split.
       eval_rows: the evaluation split.
     """
-    began = time.monotonic()
+    began, cpu_began = time.monotonic(), time.process_time()
     declaration, layout = subject.declaration, subject.layout
     steps: list[str] = ["predictions", "click rate", "MLP", "importance"]
 
@@ -84,6 +84,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows) -> Stud
         days=days({"train": train_rows, "eval": eval_rows}),
         domains=trained_domains(train_rows, sample, known, layout),
         seconds=time.monotonic() - began,
+        cpu_seconds=time.process_time() - cpu_began,
     )
 
 

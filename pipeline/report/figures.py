@@ -181,8 +181,10 @@ def _range(
     for value, width, full in zip(values, spread, strong, strict=True):
         if value is not None and full:
             found += [value - (width or 0), value + (width or 0)]
-    low, high = min([0.5, *found]), max([0.75, *found])
-    return max(-0.01, low - 0.02), min(1.01, high + 0.02)
+    low, high = (min(found), max(found)) if found else (0.5, 0.75)
+    # A tenth of AUC at least, lest a tie look like a gap.
+    missing = max(0.0, 0.1 - (high - low)) / 2
+    return max(-0.01, low - missing - 0.01), min(1.01, high + missing + 0.01)
 
 
 def heat_map(

@@ -112,7 +112,7 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
             found.append(f"A simple system does better here ({text}): the model, not the data, is to blame.")
         elif top > own - 2 * _TIE:
             found.append(
-                f"Simple systems do as well ({text}): these inputs say little of who clicks in this domain."
+                f"Simple systems do about as well ({text}): these inputs say little of who clicks in this domain."
             )
         else:
             found.append(f"It is hard for all, and harder for simple systems ({text}).")

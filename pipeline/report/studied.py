@@ -123,7 +123,7 @@ class GroupsSection:
     """Known and rare ids: the figure, the table and what they say."""
 
     rows: list[tuple[str, IdGroup, float | None]]
-    dots: dict[str, Any]
+    dots: dict[str, Any] | None
     words: str
 
 
@@ -151,7 +151,8 @@ def groups_section(summary: RunSummary) -> GroupsSection | None:
         line_name=f"overall {figure(overall)}" if overall is not None else "",
         title="overall AUC",
     )
-    return GroupsSection(rows, dots, _group_words(study))
+    apart = any(not group.known for group in study.groups)
+    return GroupsSection(rows if apart else [], dots if apart else None, _group_words(study))
 
 
 def _group_words(study: Study) -> str:
@@ -163,9 +164,13 @@ def _group_words(study: Study) -> str:
         some = next(iter(groups.values()))
         share = groups[False].rows / sum(group.rows for group in groups.values()) if False in groups else 0.0
         than = f"fewer than {some.min_count} training rows" if some.min_count > 1 else "no training row"
+        if share == 0.0:
+            words.append(f"every {role} of the evaluation rows was known in training ({some.column})")
+            continue
         whose = "an item" if role == "item" else "a user"
         words.append(f"{percent(share)} of the impressions have {whose} with {than} ({some.column})")
-    return f"{'; '.join(words)}."
+    text = "; ".join(words)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def importance_section(summary: RunSummary) -> dict[str, Any] | None:
@@ -207,4 +212,5 @@ def days_section(summary: RunSummary) -> dict[str, Any] | None:
 def study_cost(study: Study) -> str:
     """What the study added to the run."""
     parts = ", ".join(f"{anchor.name} {duration(anchor.seconds)}" for anchor in study.anchors)
-    return f"The study of the model took {duration(study.seconds)} of the Trainer's time ({parts})."
+    spent = f"{duration(study.seconds)} of the Trainer's time, {duration(study.cpu_seconds)} of a processor's"
+    return f"The study of the model took {spent} ({parts})."
