@@ -7,7 +7,7 @@ For DFEI of 5, 21 and 1,000 domains and requests of 1, 32 and 512 rows of mixed 
 * an open loop at a fixed rate (`--load` of what the bare loop managed): p50, p95, p99 from when a request was due,
   while a new version is pushed in the middle.
 
-With `--requests N` one load of N single-row requests goes over three version switches; a failed one is an error.
+A failed request is an error. `benchmarks.serving_switches` holds a pushed model under load over three version switches.
 Server, bare loop and client share the machine.
 """
 
@@ -170,24 +170,9 @@ def measure(domains: int, batches: list[int], options: dict[str, Any], scratch: 
                 at = {count // 2: partial(push, model, base, version)}
                 report = open_loop(addresses["grpc"], requests, rows, rate, count, at)
                 lines.append({"domains": domains, "rows": rows, **paired, **asdict(report)})
-            if options["requests"] and domains == options["switch_domains"]:
-                lines.append(across_switches(addresses, model, base, domains, version, options))
     finally:
         bare.close()
     return lines
-
-
-def across_switches(
-    addresses: dict[str, str], model: Path, base: Path, domains: int, version: int, options: dict[str, Any]
-) -> dict[str, Any]:
-    """A long load of single rows over three version switches."""
-    count = options["requests"]
-    requests = [encode(NAME, feature_columns(1, domains, seed)) for seed in range(64)]
-    at = {count * step // 4: partial(push, model, base, version + step) for step in (1, 2, 3)}
-    report = open_loop(addresses["grpc"], requests, 1, options["switch_rate"], count, at)
-    with connect(f"grpc://{addresses['grpc']}", NAME) as client:
-        newest = client.wait_until_ready(30)
-    return {"domains": domains, "rows": 1, "switches": 3, "version_at_end": newest, **asdict(report)}
 
 
 def show(lines: list[dict[str, Any]], console: Console) -> None:
@@ -208,18 +193,17 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
         title="open loop",
     )
     for line in lines:
-        if "bare_ms" in line:
-            paired.add_row(
-                str(line["domains"]),
-                str(line["rows"]),
-                f"{line['bare_ms']:.2f}",
-                f"{line['grpc_ms']:.2f}",
-                f"{line['grpc_overhead']:+.0%}",
-                f"{line['rest_ms']:.2f}",
-            )
+        paired.add_row(
+            str(line["domains"]),
+            str(line["rows"]),
+            f"{line['bare_ms']:.2f}",
+            f"{line['grpc_ms']:.2f}",
+            f"{line['grpc_overhead']:+.0%}",
+            f"{line['rest_ms']:.2f}",
+        )
         loaded.add_row(
             str(line["domains"]),
-            f"{line['rows']}" + (f" x{line['requests']:,}, 3 switches" if "switches" in line else ""),
+            str(line["rows"]),
             f"{line['rate']:.0f}",
             f"{line['rows_per_second']:.0f}",
             *(f"{line[key]:.1f}" for key in ("p50", "p95", "p99", "worst")),
@@ -231,9 +215,8 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
 
 def costs_of_domains(lines: list[dict[str, Any]]) -> dict[str, float]:
     """What a request of the most rows costs with the most domains, as a multiple of the fewest: bare and over gRPC."""
-    paired = [line for line in lines if "bare_ms" in line]
-    rows = max(line["rows"] for line in paired)
-    of = sorted((line for line in paired if line["rows"] == rows), key=lambda line: line["domains"])
+    rows = max(line["rows"] for line in lines)
+    of = sorted((line for line in lines if line["rows"] == rows), key=lambda line: line["domains"])
     return {name: of[-1][f"{name}_ms"] / of[0][f"{name}_ms"] for name in ("bare", "grpc")}
 
 
@@ -244,8 +227,6 @@ def main(
     calls: Annotated[int, typer.Option(help="Calls in each turn.")] = 60,
     seconds: Annotated[float, typer.Option(help="Length of each open loop.")] = 15.0,
     load: Annotated[float, typer.Option(help="Its rate, as a share of what the bare loop manages.")] = 0.3,
-    requests: Annotated[int, typer.Option(help="Requests of the load over three switches; 0 for none.")] = 0,
-    switch_rate: Annotated[float, typer.Option(help="Their rate, requests a second.")] = 250.0,
     batching: Annotated[
         Path | None, typer.Option(help="A batching-parameters file, to measure with batching.")
     ] = None,
@@ -258,9 +239,6 @@ def main(
         "calls": calls,
         "seconds": seconds,
         "load": load,
-        "requests": requests,
-        "switch_rate": switch_rate,
-        "switch_domains": 21 if 21 in numbers else numbers[0],
         "batching": None if batching is None else batching.resolve(),
     }
     console = Console()

@@ -6,6 +6,7 @@ counts as one slow request. Here every request that was due during a stall count
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -56,12 +57,13 @@ class _Outcomes:
             self._done.wait_for(lambda: not self._left, seconds)
 
 
-def encode(model: str, columns: dict[str, np.ndarray]) -> bytes:
+def encode(model: str, columns: Mapping[str, np.ndarray], signature: str = "") -> bytes:
     """A serialized predict request."""
     from pipeline.client import tensors
 
     request = SERVING["PredictRequest"]()
     request.model_spec.name = model
+    request.model_spec.signature_name = signature
     for name, column in columns.items():
         tensors.fill(request.inputs[name], column)
     return request.SerializeToString()
@@ -74,6 +76,7 @@ def open_loop(
     rate: float,
     count: int,
     at: Mapping[int, Callable[[], None]] | None = None,
+    connections: int = 4,
 ) -> LoadReport:
     """Sends `count` requests at a fixed rate, without retries.
 
@@ -84,11 +87,18 @@ def open_loop(
       rate: requests a second.
       count: how many.
       at: things to do when so many requests have been sent, on a thread of their own.
+      connections: to the server, used in turn.
     """
     outcomes = _Outcomes(count)
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(target, options) as channel:
-        predict = channel.unary_unary(f"/{PREDICTION_SERVICE}/Predict")
+    options = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # Channels to the same address share a connection otherwise.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    with contextlib.ExitStack() as stack:
+        channels = [stack.enter_context(grpc.insecure_channel(target, options)) for _ in range(connections)]
+        predicts = [channel.unary_unary(f"/{PREDICTION_SERVICE}/Predict") for channel in channels]
         begun = time.perf_counter() + 0.05
         for number in range(count):
             due = begun + number / rate
@@ -96,6 +106,7 @@ def open_loop(
                 time.sleep(wait)
             if at and number in at:
                 threading.Thread(target=at[number]).start()
+            predict = predicts[number % connections]
             call = predict.future(requests[number % len(requests)], timeout=60)
             call.add_done_callback(lambda done, number=number, due=due: outcomes.arrived(number, due, done))
         outcomes.wait(90)

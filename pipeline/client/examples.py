@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.client import tensors
 from pipeline.client.messages import SERVING
 
 
@@ -24,7 +25,7 @@ def serialize_example(features: Mapping[str, Any]) -> bytes:
     example = SERVING["Example"]()
     for name, value in features.items():
         feature = example.features.feature[name]
-        array = np.atleast_1d(np.asarray([] if value is None else value))
+        array = np.atleast_1d(tensors.as_array([] if value is None else value))
         if array.size == 0:
             continue
         if array.dtype.kind in "iub":

@@ -81,6 +81,9 @@ def as_array(values: Any, code: int | None = None) -> np.ndarray:
       ValueError: the values do not fit the type, or are ragged.
     """
     array = np.asarray(values)
+    if array.dtype.kind in "SU" and not isinstance(values, np.ndarray):
+        # NumPy's own strings lose zero bytes at their end, which serialized messages may have.
+        array = np.asarray(values, object)
     if code is not None and code != STRING:
         kind = DTYPES[code].kind
         if array.dtype.kind not in ("iub" if kind in "iu" else "iubf"):

@@ -102,3 +102,14 @@ def kuairand() -> Path:
     if not path.is_dir():
         pytest.skip(f"no KuaiRand-Pure at {path}; set KUAIRAND_DIR")
     return path
+
+
+@pytest.fixture(scope="session")
+def kuairand_root(kuairand: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on KuaiRand's shared part; the one named by `$KUAIRAND_RUN` where there is one."""
+    if "KUAIRAND_RUN" in os.environ:
+        return Path(os.environ["KUAIRAND_RUN"])
+    directory = tmp_path_factory.mktemp("kuairand") / "root"
+    finished = run_dfei(kuairand, directory, (), dataset="kuairand-pure")
+    assert finished.code == 0, finished.text
+    return directory

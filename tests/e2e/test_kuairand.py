@@ -14,17 +14,8 @@ pytestmark = pytest.mark.slow
 ONE_CLASS = {"11", "14", "10"}
 
 
-@pytest.fixture(scope="module")
-def root(kuairand: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on the shared part."""
-    directory = tmp_path_factory.mktemp("kuairand") / "root"
-    finished = run_dfei(kuairand, directory, (), dataset="kuairand-pure")
-    assert finished.code == 0, finished.text
-    return directory
-
-
-def test_fifteen_tabs_and_no_auc_where_there_is_one_class(root: Path) -> None:
-    result = metrics(root)
+def test_fifteen_tabs_and_no_auc_where_there_is_one_class(kuairand_root: Path) -> None:
+    result = metrics(kuairand_root)
     assert set(result["domains"]) == {str(tab) for tab in range(15)}
     assert result["rows"] == {"train": 150214, "eval": 30170}
     for tab, figures in result["domains"].items():

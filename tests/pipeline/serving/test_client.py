@@ -79,6 +79,18 @@ def test_other_signatures(client: ServingClient) -> None:
     assert (total.shape, int(total)) == ((), 3)
 
 
+def test_zero_bytes_at_the_end_of_a_string_are_kept(client: ServingClient) -> None:
+    for texts in ([b"a\0\0", b""], ["x\0"], np.array([b"\0", b"b\0"], object)):
+        rows = {"text_bytes": texts, "flag": [True] * len(texts), "half": np.zeros(len(texts))}
+        answer = client.predict(rows, signature="echo")["text_bytes"].tolist()
+        assert answer == [text if isinstance(text, bytes) else text.encode() for text in texts]
+
+
+def test_zero_bytes_at_the_end_of_an_example_feature_are_kept() -> None:
+    message = SERVING["Example"].FromString(serialize_example({"tag": [b"a\0", b"b"]}))
+    assert list(message.features.feature["tag"].bytes_list.value) == [b"a\0", b"b"]
+
+
 def test_examples(client: ServingClient) -> None:
     rows = {"user_id": [3, 7], "duration": [0.5, 1.5], "tag": ["a", "bb"]}
     examples = [
