@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -33,7 +34,8 @@ def real_requests(root: Path, rows: int) -> list[bytes]:
     from components.signature_check.real_rows import named_rows, read_serialized
     from components.trainer.raw_inputs import request_features
 
-    [split] = (root / "artifacts" / "DeclaredExampleGen" / "examples").glob("*/Split-eval")
+    examples = (root / "artifacts" / "DeclaredExampleGen" / "examples").iterdir()
+    split = max(examples, key=lambda path: int(path.name)) / "Split-eval"
     serialized = read_serialized([str(path) for path in split.iterdir()], rows)
     declaration = load_declaration(json.loads((root / "metrics.json").read_text())["dataset"])
     columns = named_rows(serialized, request_features(declaration))
@@ -51,6 +53,15 @@ def _mixed(serialized: list[bytes], columns: dict[str, np.ndarray], domain: str)
             yield encode(NAME, {**ranked, domain: part[domain][None]}, "rank")
         else:
             yield encode(NAME, part)
+
+
+def _newest(target: str, expected: int) -> int:
+    """The newest version that answers, once it is the expected one or a minute has passed."""
+    deadline = time.monotonic() + 60
+    with connect(f"grpc://{target}", NAME) as client:
+        while (newest := client.wait_until_ready()) != expected and time.monotonic() < deadline:
+            time.sleep(0.2)
+    return newest
 
 
 def main(
@@ -71,8 +82,7 @@ def main(
         with serving(base, Path(scratch) / "server.log", batching) as addresses:
             at = {requests * step // 4: partial(push, model, base, 1 + step) for step in (1, 2, 3)}
             report = open_loop(addresses["grpc"], encoded, 1, rate, requests, at)
-            with connect(f"grpc://{addresses['grpc']}", NAME) as client:
-                newest = client.wait_until_ready(30)
+            newest = _newest(addresses["grpc"], 4)
         log = (Path(scratch) / "server.log").read_text()
     console = Console()
     console.print(log, highlight=False, markup=False)

@@ -60,7 +60,8 @@ def base(kuairand_root: Path) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(kuairand_root: Path, base: Path) -> Evaluated:
     """All rows of the evaluation days."""
-    [split] = (kuairand_root / "artifacts" / "DeclaredExampleGen" / "examples").glob("*/Split-eval")
+    examples = (kuairand_root / "artifacts" / "DeclaredExampleGen" / "examples").iterdir()
+    split = max(examples, key=lambda path: int(path.name)) / "Split-eval"
     serialized = read_serialized([str(path) for path in split.iterdir()], 1 << 20)
     model = tf.saved_model.load(str(max(base.iterdir(), key=lambda path: int(path.name))))
     ask = model.signatures["examples"]
