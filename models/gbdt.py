@@ -1,6 +1,7 @@
 """Gradient-boosted trees (LightGBM) on the rows that the networks train on: what a practitioner reaches for.
 
-Not a Keras model and not in the registry: `fit` gives an object with `predict`, from the same row sources.
+Not a Keras model and not in the registry: `fit` gives an object with `predict`, from the same row sources, and
+`ServedTrees` the same answers from TensorFlow operations alone.
 """
 
 from __future__ import annotations
@@ -32,10 +33,17 @@ class FeatureMatrix:
     Args:
         layout: what a row has.
         settings: `use_ids`, `averages`, `history`, `domain_feature` (default here: true).
+
+    Attributes:
+        names: of the columns.
+        categorical: which of them hold ids.
+        domain_feature: whether the first column is the domain's index.
+        kept: the columns of `categorical` that are used.
+        numbers: the keys of the row tensors that follow, flattened.
     """
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings) -> None:
-        self._domain_feature = settings.domain_feature is not False
+        self.domain_feature = settings.domain_feature is not False
         dropped = set() if settings.use_ids else set(layout.id_features)
         names: list[str] = []
         kept: list[int] = []
@@ -48,16 +56,16 @@ class FeatureMatrix:
                     for i in range(feature.width)
                 ]
             column += feature.width
-        self._kept = np.array(kept, int)
-        self._numbers = ["numeric"] if layout.numeric else []
+        self.kept = np.array(kept, int)
+        self.numbers = ["numeric"] if layout.numeric else []
         numbers = list(layout.numeric)
         if layout.averages and settings.uses_transform_averages:
-            self._numbers.append("averages")
+            self.numbers.append("averages")
             numbers += layout.averages
         if layout.history and settings.history != "none":
-            self._numbers.append("history")
+            self.numbers.append("history")
             numbers += [f"{name} in {domain}" for domain in layout.domains for name in layout.history]
-        names = [*([DOMAIN] if self._domain_feature else []), *names]
+        names = [*([DOMAIN] if self.domain_feature else []), *names]
         self.categorical = list(range(len(names)))
         self.names = [*names, *numbers]
         if not self.names:
@@ -66,10 +74,10 @@ class FeatureMatrix:
     def __call__(self, rows: Rows, domain: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """The matrix `(N, columns)` of rows `(N, ...)` of these domains `(N,)`."""
         count = len(domain)
-        parts = [np.asarray(domain, float)[:, None]] if self._domain_feature else []
-        if len(self._kept):
-            parts.append(np.asarray(rows["categorical"])[:, self._kept].astype(float))
-        parts += [np.asarray(rows[key], float).reshape(count, -1) for key in self._numbers]
+        parts = [np.asarray(domain, float)[:, None]] if self.domain_feature else []
+        if len(self.kept):
+            parts.append(np.asarray(rows["categorical"])[:, self.kept].astype(float))
+        parts += [np.asarray(rows[key], float).reshape(count, -1) for key in self.numbers]
         return np.concatenate(parts, axis=1)
 
 
@@ -81,13 +89,22 @@ class GradientBoostedTrees:
         layout: what a row has.
         settings: that it was trained with.
         rounds: number of trees.
+        validation: the criterion of the validation rows with that number of trees; None without such rows.
     """
 
-    def __init__(self, booster: Any, layout: FeatureLayout, settings: ModelSettings, rounds: int) -> None:
+    def __init__(
+        self,
+        booster: Any,
+        layout: FeatureLayout,
+        settings: ModelSettings,
+        rounds: int,
+        validation: float | None = None,
+    ) -> None:
         self._booster = booster
         self.layout = layout
         self.settings = settings
         self.rounds = rounds
+        self.validation = validation
         self._matrix = FeatureMatrix(layout, settings)
 
     @property
@@ -105,6 +122,15 @@ class GradientBoostedTrees:
         if not len(domain):
             return np.zeros(0)
         return np.asarray(self._booster.predict(self._matrix(rows, domain), num_iteration=self.rounds))
+
+    def dump(self) -> dict[str, Any]:
+        """The trees as LightGBM describes them, for `models.forest.Forest`."""
+        return dict(self._booster.dump_model(num_iteration=self.rounds))
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that were learned: a threshold or set for each split, a value for each leaf."""
+        return sum(2 * tree["num_leaves"] - 1 for tree in self.dump()["tree_info"])
 
     def save(self, path: Path) -> None:
         """Writes the trees and what is needed to use them into one JSON file."""
@@ -182,11 +208,12 @@ def fit(
         callbacks=callbacks,
     )
     rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    validation = None if validation_rows is None else float(booster.best_score["valid_0"]["criterion"])
     if training.refit and validation_rows is not None:
         booster = lightgbm.train(
             parameters, _dataset(matrix, JoinedRows(train_rows, validation_rows)), rounds
         )
-    return GradientBoostedTrees(booster, layout, settings, rounds)
+    return GradientBoostedTrees(booster, layout, settings, rounds, validation)
 
 
 def _parameters(settings: ModelSettings, training: TrainingSettings, threads: int) -> dict[str, Any]:
