@@ -126,6 +126,8 @@ class ServedTrees(tf.Module):
         trees: trained.
     """
 
+    explains = False
+
     def __init__(self, trees: GradientBoostedTrees) -> None:
         super().__init__(name="trees")
         self.layout = trees.layout

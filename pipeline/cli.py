@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pipeline.commands.compare import compare
 from pipeline.commands.compile import compile_
 from pipeline.commands.dataset import dataset
 from pipeline.commands.predict import predict
@@ -28,6 +29,7 @@ app = typer.Typer(
     "the same command goes on. `docs/` has a tutorial, the declaration's keys, the models, and messages explained.",
 )
 app.command()(run)
+app.command()(compare)
 app.command()(simulate)
 app.command()(report)
 app.command()(serve)

@@ -25,10 +25,14 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     ),
     "evaluator": ("components/evaluator",),
     "signature_check": ("components/signature_check", "components/trainer", "components/transform"),
+    "rows": ("components/rows", "components/trainer", "components/transform", "models/features.py"),
+    "tuner": ("components/tuner", "components/trainer", "components/transform", "models"),
+    "latency": ("components/latency", "components/signature_check", "components/trainer"),
 }
 
 
-COMPONENTS = tuple(_SOURCES)
+# Those of a single run; the others are a comparison's.
+COMPONENTS = ("example_gen", "transform", "trainer", "evaluator", "signature_check")
 
 
 @functools.cache
@@ -36,7 +40,7 @@ def code_hash(component: str) -> str:
     """Hash of the Python files that a component runs.
 
     Args:
-      component: `example_gen`, `transform`, `trainer`, `evaluator` or `signature_check`.
+      component: one of `COMPONENTS`, or `rows`, `tuner` or `latency`.
     """
     digest = hashlib.blake2b(digest_size=12)
     for source in sorted({*_SHARED, *_SOURCES[component]}):

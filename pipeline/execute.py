@@ -24,7 +24,7 @@ from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
 from components.study.document import Study
 from components.study.study import STUDY
-from components.trainer.run_fn import TRAINING_FACTS
+from components.trainer.compared import read_facts
 from components.transform.history import read_domain_history
 from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.create import PipelineSettings, create_pipeline
@@ -116,7 +116,7 @@ def summarise(
 ) -> RunSummary:
     """Everything a report says of a run, read from the artifacts of its components."""
     ingest = json.loads((runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text())
-    training = json.loads((runs["Trainer"].uri("model_run") / TRAINING_FACTS).read_text())
+    training = read_facts(runs["Trainer"].uri("model_run"))
     evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
     [anomalies] = runs["StrictExampleValidator"].outputs["anomalies"]
     reasons, pushed_to = decision(runs, serving)

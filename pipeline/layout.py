@@ -62,6 +62,16 @@ class RunLayout:
         return self.root / "run.json"
 
     @property
+    def comparison(self) -> Path:
+        """`comparison.json`: the result of a comparison."""
+        return self.root / "comparison.json"
+
+    @property
+    def comparison_page(self) -> Path:
+        """`comparison.html`."""
+        return self.root / "comparison.html"
+
+    @property
     def lock(self) -> Path:
         """Held while a run uses the root."""
         return self.root / ".lock"

@@ -70,7 +70,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
                 ).launch()
-            cached, outputs = _outcome(connection, node_id, info)
+            cached, outputs = outcome(connection, node_id, info)
             self.runs[node_id] = NodeRun(
                 node_id,
                 cached,
@@ -87,7 +87,7 @@ def _cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, list[Artifact]]]:
+def outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, list[Artifact]]]:
     """Whether the execution was cached, and its outputs, as the metadata store has them."""
     if info is None or info.execution_id is None:
         return False, {}

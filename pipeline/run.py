@@ -95,7 +95,7 @@ def run(request: RunRequest, console: Console) -> RunSummary:
     layout = RunLayout(request.root.resolve())
     make_writable(layout.root)
     with root_lock(layout.lock):
-        data = _data_dir(request, declaration, layout)
+        data = data_dir(request.data, declaration, layout)
         from pipeline.execute import execute
 
         return execute(request, declaration, data, layout, engine, server, console)
@@ -115,12 +115,17 @@ def make_writable(root: Path) -> None:
         raise InputError(f"--root {root} is not writable: give another folder")
 
 
-def _data_dir(request: RunRequest, declaration: Declaration, layout: RunLayout) -> Path:
-    if request.data is not None:
-        data = request.data.resolve()
+def data_dir(given: Path | None, declaration: Declaration, layout: RunLayout) -> Path:
+    """The folder with the impression files; the simulated feed is made where none is given.
+
+    Raises:
+      InputError: it is not there, or not given.
+    """
+    if given is not None:
+        data = given.resolve()
         if not data.is_dir():
             raise InputError(
-                f"--data {request.data}: no such folder; give the folder that holds the impression files"
+                f"--data {given}: no such folder; give the folder that holds the impression files"
             )
         return data
     if declaration.name != SIMULATED:

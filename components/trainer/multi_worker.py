@@ -32,6 +32,7 @@ _FIELDS = (
     "train_files",
     "eval_files",
     "custom_config",
+    "hyperparameters",
     "model_run_dir",
     "serving_model_dir",
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,23 +113,55 @@ def decode(
     Raises:
       InputError: the files hold no row.
     """
+    if write(_batches(files, _columns(layout)), layout, directory, progress) == 0:
+        raise InputError("Transform wrote no training row: check the split and the impression files")
+    return open_rows(directory, layout)
+
+
+def write(
+    batches: Iterable[Mapping[str, Any]],
+    layout: FeatureLayout,
+    directory: Path,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Writes batches of packed rows as flat columns; `open_rows` reads them.
+
+    Args:
+      batches: arrays (rows, ...) by column: `domain`, `day`, `label`, and those that the layout names.
+      layout: what the packed columns hold.
+      directory: where the columns go; made, and emptied first.
+      progress: called with the number of rows written so far.
+
+    Returns:
+      The number of rows.
+    """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     columns = _columns(layout)
     total = 0
     files_by_name = {name: (directory / name).open("wb") for name in columns}
     try:
-        for batch in _batches(files, columns):
+        for batch in batches:
             for name, column in columns.items():
-                batch[name].astype(column.stored).tofile(files_by_name[name])
+                np.asarray(batch[name]).astype(column.stored).tofile(files_by_name[name])
             total += len(batch["domain"])
             if progress is not None:
                 progress(total)
     finally:
         for handle in files_by_name.values():
             handle.close()
-    if total == 0:
-        raise InputError("Transform wrote no training row: check the split and the impression files")
+    return total
+
+
+def open_rows(directory: Path, layout: FeatureLayout) -> RowStore:
+    """The rows that `write` or `decode` left in a folder.
+
+    Args:
+      directory: the folder; it holds at least one row.
+      layout: the one they were written with.
+    """
+    columns = _columns(layout)
+    total = (directory / "domain").stat().st_size // np.dtype(columns["domain"].stored).itemsize
     return RowStore(
         {
             name: np.memmap(directory / name, dtype=column.stored, mode="r", shape=(total, *column.shape))
@@ -137,6 +169,11 @@ def decode(
         },
         layout,
     )
+
+
+def is_decoded(directory: Path) -> bool:
+    """Whether a folder holds columns and not TFRecords."""
+    return (directory / "domain").is_file() and (directory / "label").is_file()
 
 
 def _batches(files: Sequence[str], columns: dict[str, _Column]) -> Iterator[dict[str, Any]]:

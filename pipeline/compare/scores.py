@@ -131,6 +131,7 @@ class Scored:
     def __init__(self, rows: EvaluationRows, score: Floats) -> None:
         self.rows = rows
         self.score = score
+        self._counted = rows.counted()
         self._overall = RankedScores(rows.label, score)
         self._at = [np.flatnonzero(rows.domain == domain) for domain in range(len(rows.domains))]
         self._ranked = [RankedScores(rows.label[at], score[at]) for at in self._at]
@@ -141,7 +142,7 @@ class Scored:
 
     def average_auc(self, weight: Floats | None = None) -> float | None:
         """Unweighted mean AUC of the domains that count."""
-        aucs = [self.domain_auc(domain, weight) for domain in self.rows.counted()]
+        aucs = [self.domain_auc(domain, weight) for domain in self._counted]
         known = [auc for auc in aucs if auc is not None]
         return float(np.mean(known)) if known else None
 

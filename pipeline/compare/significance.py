@@ -63,24 +63,42 @@ def mean_average_auc(runs: Sequence[Scored], weight: npt.NDArray[np.float64] | N
     return float(np.mean([value for value in values if value is not None]))
 
 
-def user_test(
-    champion: Sequence[Scored], other: Sequence[Scored], weights: Sequence[npt.NDArray[np.float64]]
+def bootstrap(runs: Sequence[Scored], weights: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """A model's mean average AUC on each of the resampled sets of users, (samples,).
+
+    Args:
+      runs: its scores for each seed.
+      weights: row weights of each bootstrap sample (`scores.user_weights`).
+    """
+    return np.array([mean_average_auc(runs, weight) for weight in weights])
+
+
+def paired_test(
+    difference: float, champion: npt.NDArray[np.float64], other: npt.NDArray[np.float64]
 ) -> UserTest:
     """Compares two models on the same resampled users.
 
     Args:
-      champion: its scores for each seed.
-      other: the other's.
-      weights: row weights of each bootstrap sample (`scores.user_weights`).
+      difference: champion minus other, on the rows as they are.
+      champion, other: what `bootstrap` gave for the same weights.
     """
-    differences = np.array(
-        [mean_average_auc(champion, weight) - mean_average_auc(other, weight) for weight in weights]
-    )
+    differences = champion - other
     low, high = np.percentile(differences, [2.5, 97.5])
     return UserTest(
-        difference=mean_average_auc(champion) - mean_average_auc(other),
+        difference=difference,
         low=float(low),
         high=float(high),
         standard_error=float(differences.std(ddof=1)),
         wins=float((differences > 0).mean()),
+    )
+
+
+def user_test(
+    champion: Sequence[Scored], other: Sequence[Scored], weights: Sequence[npt.NDArray[np.float64]]
+) -> UserTest:
+    """`paired_test` from the scores of two models for each seed."""
+    return paired_test(
+        mean_average_auc(champion) - mean_average_auc(other),
+        bootstrap(champion, weights),
+        bootstrap(other, weights),
     )

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from components.errors import InputError
+from components.trainer.inputs import split_validation
 from components.trainer.row_store import decode
-from components.trainer.run_fn import split_validation
 from models.features import CategoricalFeature, FeatureLayout
 
 LAYOUT = FeatureLayout(

@@ -1,0 +1,1 @@
+"""Which of the compared models is pushed."""

@@ -1,0 +1,1 @@
+"""How long an exported model takes to answer."""

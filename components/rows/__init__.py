@@ -1,0 +1,1 @@
+"""Transformed rows decoded once, for the many trainings of a comparison."""

@@ -1,0 +1,127 @@
+"""The rows that models are judged on: what a served model makes of raw examples, and who saw them where.
+
+A model is judged by what it would answer to a caller. So the evaluation rows do not come from Transform's output but
+from the raw examples, through the Transform graph as in serving: without their time, which stands for "now".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.dataset.declaration import LOCAL_TIME, Declaration
+from components.trainer import row_store
+from components.trainer.export import unpack
+from components.trainer.raw_inputs import RawInputs
+from models.features import FeatureLayout
+
+DAY_MS = 86_400_000
+_BATCH = 4096
+_USERS = "user.npy"
+_DOMAINS = "domain_value.npy"
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgedRows:
+    """Evaluation rows in the order of their scores.
+
+    Attributes:
+      store: their model inputs and labels.
+      domain: the domain's value as text, (rows,).
+      user: who saw it, as text, (rows,); the row's number where the data set names no user.
+    """
+
+    store: row_store.RowStore
+    domain: np.ndarray
+    user: np.ndarray
+
+
+def write_judged(
+    files: Sequence[str],
+    declaration: Declaration,
+    transform_graph: str,
+    layout: FeatureLayout,
+    directory: Path,
+) -> int:
+    """Transforms raw examples as serving does, and writes them with their domains and users.
+
+    Args:
+      files: gzip-compressed TFRecords of raw `tf.Example`s.
+      declaration: the data set.
+      transform_graph: the Transform graph's folder.
+      layout: what the packed columns hold.
+      directory: where they go.
+
+    Returns:
+      The number of rows.
+    """
+    domains: list[np.ndarray] = []
+    users: list[np.ndarray] = []
+    batches = _batches(files, declaration, transform_graph, layout, domains, users)
+    total = row_store.write(batches, layout, directory)
+    np.save(directory / _DOMAINS, np.concatenate([*domains, np.zeros(0, "U1")]))
+    user = np.concatenate(users) if users else np.arange(total).astype(str)
+    np.save(directory / _USERS, user)
+    return total
+
+
+def read_judged(directory: Path, layout: FeatureLayout) -> JudgedRows:
+    """The rows that `write_judged` left."""
+    return JudgedRows(
+        row_store.open_rows(directory, layout),
+        np.load(directory / _DOMAINS),
+        np.load(directory / _USERS),
+    )
+
+
+def _batches(
+    files: Sequence[str],
+    declaration: Declaration,
+    transform_graph: str,
+    layout: FeatureLayout,
+    domains: list[np.ndarray],
+    users: list[np.ndarray],
+) -> Iterator[dict[str, Any]]:
+    transform_output = tft.TFTransformOutput(transform_graph)
+    layer = transform_output.transform_features_layer()
+    inputs = RawInputs(declaration, transform_output.raw_feature_spec())
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def transform(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        packed = layer(inputs.from_examples(serialized))
+        return {**unpack(packed, layout), "domain": tf.reshape(packed["domain"], [-1])}
+
+    read = _reader(declaration)
+    dataset = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(_BATCH)
+    for serialized in dataset:
+        raw = {name: column.numpy() for name, column in read(serialized).items()}
+        domains.append(_text(raw[declaration.domain]))
+        if declaration.user is not None:
+            users.append(_text(raw[declaration.user]))
+        rows = {name: column.numpy() for name, column in transform(serialized).items()}
+        yield {**rows, "label": raw[declaration.label], "day": raw[LOCAL_TIME] // DAY_MS}
+
+
+def _reader(declaration: Declaration) -> Any:
+    """Parses what is needed beside the model's inputs: label, time, domain and user."""
+    types = {"int": (tf.int64, -1), "string": (tf.string, ""), "float": (tf.float32, 0.0)}
+    names = [declaration.label, LOCAL_TIME, declaration.domain, declaration.user]
+    columns = declaration.example_columns()
+    spec = {
+        name: tf.io.FixedLenFeature([], types[columns[name]][0], types[columns[name]][1])
+        for name in names
+        if name is not None
+    }
+    return lambda serialized: tf.io.parse_example(serialized, spec)
+
+
+def _text(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.array([value.decode("utf-8", "replace") for value in values], str)
+    return values.astype(str)

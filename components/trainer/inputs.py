@@ -1,0 +1,108 @@
+"""What a training starts from: the declaration with tuned settings, the layout, the rows to learn from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components import progress
+from components.dataset.change import changed
+from components.dataset.declaration import Declaration
+from components.errors import InputError
+from components.trainer import row_store
+from components.transform.layout import read_layout
+from models.features import FeatureLayout
+
+TUNED_SETTINGS = "settings"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingInputs:
+    """All that a run function trains with.
+
+    Attributes:
+      declaration: with the tuned settings, where there are some.
+      layout: what the packed columns hold.
+      rows: of the training split, whole.
+      train, validation: of these, the rows before the validation days, and the others.
+      transform_output: the Transform graph.
+    """
+
+    declaration: Declaration
+    layout: FeatureLayout
+    rows: row_store.RowStore
+    train: row_store.RowStore
+    validation: row_store.RowStore
+    transform_output: tft.TFTransformOutput
+
+
+def read_inputs(fn_args: FnArgs, work: Path) -> TrainingInputs:
+    """Reads what the Trainer component was given.
+
+    Args:
+      fn_args: the component's; `custom_config["declaration"]` is JSON, `hyperparameters` what the Tuner chose.
+      work: where rows are decoded to, unless they come decoded.
+
+    Raises:
+      InputError: there is nothing to train on, or nothing to validate with.
+    """
+    tuned = (fn_args.hyperparameters or {}).get(TUNED_SETTINGS, [])
+    declaration = changed(Declaration.from_json(fn_args.custom_config["declaration"]), tuned)
+    layout = read_layout(fn_args.transform_graph_path, declaration)
+    rows = read_rows(fn_args.train_files, layout, work / "rows")
+    train, validation = split_validation(rows, declaration.split.validation_days)
+    return TrainingInputs(
+        declaration, layout, rows, train, validation, tft.TFTransformOutput(fn_args.transform_graph_path)
+    )
+
+
+def read_rows(patterns: list[str], layout: FeatureLayout, work: Path) -> row_store.RowStore:
+    """The rows of a split: columns where they come decoded, else TFRecords, decoded into `work`."""
+    folder = Path(patterns[0]).parent
+    if row_store.is_decoded(folder):
+        return row_store.open_rows(folder, layout)
+    files = [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
+    return row_store.decode(
+        files,
+        layout,
+        work,
+        lambda done: progress.report(progress.Progress("reading rows", done)),
+    )
+
+
+def split_validation(
+    rows: row_store.RowStore, validation_days: int
+) -> tuple[row_store.RowStore, row_store.RowStore]:
+    """Cuts the last days of the training rows off for validation.
+
+    Args:
+      rows: the training split.
+      validation_days: how many of its last calendar days validate.
+
+    Raises:
+      InputError: one of the two would be empty.
+    """
+    day = rows.day
+    first = int(day.max()) - validation_days + 1
+    validates = day >= first
+    if validates.all() or not validates.any():
+        raise InputError(
+            f"split.validation_days is {validation_days}, but the training rows cover {len(np.unique(day))} day(s): "
+            "at least one earlier day must be left to train on. Lower split.validation_days or split.eval_days, "
+            "or give more days of logs"
+        )
+    return rows.where(~validates), rows.where(validates)
+
+
+def training_key(fn_args: FnArgs) -> str:
+    """Names a training by all that decides its outcome."""
+    config: dict[str, Any] = fn_args.custom_config
+    tuned = json.dumps(fn_args.hyperparameters, sort_keys=True)
+    return "\n".join([config["declaration"], config["code"], fn_args.transform_graph_path, tuned])

@@ -1,0 +1,159 @@
+"""ModelTuner: searches settings for one model and hands the best to its Trainers."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+
+from components import progress
+from components.dataset.change import changed
+from components.dataset.declaration import Declaration
+from components.trainer import row_store
+from components.trainer.inputs import TUNED_SETTINGS, split_validation
+from components.transform.layout import read_layout
+from components.tuner.search import TREES, best_of, search
+from models.features import FeatureLayout
+from models.registry import build_model
+from models.rows import RowSource
+from models.training import DivergedError, train
+
+CHOSEN = "best_hyperparameters.txt"
+
+
+class ModelTunerSpec(component_spec.ComponentSpec):
+    """Inputs, output and parameters of `ModelTuner`."""
+
+    PARAMETERS = {  # noqa: RUF012
+        "declaration": component_spec.ExecutionParameter(type=str),
+        "trials": component_spec.ExecutionParameter(type=int),
+        "work_dir": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {  # noqa: RUF012
+        "rows": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+    }
+    OUTPUTS = {  # noqa: RUF012
+        "best_hyperparameters": component_spec.ChannelParameter(type=standard_artifacts.HyperParameters),
+    }
+
+
+class ModelTunerExecutor(base_executor.BaseExecutor):
+    """Trains once per trial on the rows before the validation days, and keeps what validates best."""
+
+    def Do(  # noqa: N802 - the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Searches, and writes the chosen settings with all trials as JSON."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        declaration = Declaration.from_json(exec_properties["declaration"])
+        graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
+        layout = read_layout(graph, declaration)
+        rows = row_store.open_rows(Path(artifact_utils.get_split_uri(input_dict["rows"], "train")), layout)
+        learned_from, validation = split_validation(rows, declaration.split.validation_days)
+        wanted = int(exec_properties["trials"])
+        done = 0
+
+        def evaluate(settings: list[str]) -> float | None:
+            nonlocal done
+            value = try_settings(changed(declaration, settings), layout, learned_from, validation)
+            done += 1
+            progress.report(progress.Progress("tuning", done, wanted, "trials", f"last {value}"))
+            return value
+
+        trials = search(declaration, wanted, evaluate, _journal(exec_properties, graph))
+        best = best_of(trials)
+        document = {
+            TUNED_SETTINGS: best.settings,
+            "validation_average_auc": best.value,
+            "trials": [dataclasses.asdict(trial) for trial in trials],
+        }
+        folder = Path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
+        (folder / CHOSEN).write_text(json.dumps(document, indent=1))
+
+
+def try_settings(
+    declaration: Declaration, layout: FeatureLayout, learned_from: RowSource, validation: RowSource
+) -> float | None:
+    """What a model reaches on the validation rows: average AUC, or what else stops training; None if it diverged.
+
+    Args:
+      declaration: with the settings to try.
+      layout: what the rows hold.
+      learned_from: rows to train on.
+      validation: rows to stop by and to judge.
+    """
+    training = declaration.training.model_copy(update={"seed": declaration.seed, "refit": False})
+    if declaration.model.name == TREES:
+        from models.gbdt import fit
+
+        return fit(learned_from, validation, layout, declaration.model, training).validation
+    model = build_model(layout, declaration.model, seed=declaration.seed)
+    try:
+        best = train(model, learned_from, validation, training).best
+    except DivergedError as error:
+        logging.warning("a trial of %s: %s", declaration.model.name, error)
+        return None
+    values = (best.average_auc, best.overall_auc, -best.log_loss if best.log_loss is not None else None)
+    return next((value for value in values if value is not None), None)
+
+
+def _journal(exec_properties: dict[str, Any], graph: str) -> Path | None:
+    """Named by all that decides the search but its length: a longer search goes on with a shorter one's."""
+    if not exec_properties["work_dir"]:
+        return None
+    text = "\n".join([exec_properties["declaration"], exec_properties["code"], graph])
+    digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    return Path(exec_properties["work_dir"]) / f"tuner-{digest}.log"
+
+
+class ModelTuner(base_component.BaseComponent):
+    """A search of settings for one model.
+
+    Args:
+      rows: decoded rows (`components.rows`).
+      transform_graph: the graph that made them.
+      declaration: names the model; as JSON.
+      trials: how many settings are tried, at least 1.
+      work_dir: where the search's journal outlives a kill; empty for none.
+      code: a hash of the code, so that the cache sees code edits.
+
+    Outputs:
+      best_hyperparameters: for a Trainer; `{"settings": [...], "validation_average_auc", "trials": [...]}`.
+    """
+
+    SPEC_CLASS = ModelTunerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ModelTunerExecutor)
+
+    def __init__(
+        self,
+        *,
+        rows: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        declaration: str,
+        trials: int,
+        work_dir: str,
+        code: str,
+    ) -> None:
+        super().__init__(
+            ModelTunerSpec(
+                rows=rows,
+                transform_graph=transform_graph,
+                declaration=declaration,
+                trials=trials,
+                work_dir=work_dir,
+                code=code,
+                best_hyperparameters=types.Channel(type=standard_artifacts.HyperParameters),
+            )
+        )

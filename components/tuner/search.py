@@ -1,0 +1,139 @@
+"""The search: which settings are tried, and how many of them, for every model alike.
+
+The first trial is the declaration as it is, so that no model is tuned to something that validates worse. Optuna's TPE
+draws the others. A trial's draw depends on the seed, its number and the results before it: a search that was killed
+goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from components.dataset.declaration import Declaration
+
+TREES = "lightgbm"
+# The same for every network: what anchors the comparison is that none has a search of its own.
+NETWORKS: Mapping[str, BaseDistribution] = {
+    "training.learning_rate": FloatDistribution(5e-4, 5e-3, log=True),
+    "model.dropout": FloatDistribution(0.0, 0.4, step=0.1),
+    "model.id_dropout": FloatDistribution(0.0, 0.3, step=0.1),
+    "training.batch_size": CategoricalDistribution([64, 128, 256]),
+}
+FOREST: Mapping[str, BaseDistribution] = {
+    "model.options.tree_learning_rate": FloatDistribution(0.02, 0.2, log=True),
+    "model.options.leaves": IntDistribution(7, 63, log=True),
+    "model.options.min_leaf_rows": IntDistribution(20, 500, log=True),
+    "model.options.category_smoothing": FloatDistribution(1.0, 100.0, log=True),
+}
+_FOREST_DEFAULTS = {"tree_learning_rate": 0.05, "leaves": 31, "min_leaf_rows": 50, "category_smoothing": 10.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One set of settings.
+
+    Attributes:
+      settings: `a.b=value` texts; none is the declaration as it is.
+      value: the average AUC of the validation rows; None when training diverged.
+    """
+
+    settings: list[str]
+    value: float | None
+
+
+def search_space(model: str) -> Mapping[str, BaseDistribution]:
+    """What is searched for a model, by dotted name."""
+    return FOREST if model == TREES else NETWORKS
+
+
+def search(
+    declaration: Declaration,
+    trials: int,
+    evaluate: Callable[[list[str]], float | None],
+    journal: Path | None = None,
+) -> list[Trial]:
+    """Tries settings.
+
+    Args:
+      declaration: as declared; its seed is the search's.
+      trials: how many to try, that of the declaration as it is included.
+      evaluate: from settings to the average AUC of the validation rows, higher is better; None: it diverged.
+      journal: a file that outlives a kill; None to keep nothing.
+
+    Returns:
+      The trials in their order.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = dict(search_space(declaration.model.name))
+    storage = None
+    if journal is not None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.create_study(
+        storage=storage, study_name="search", direction="maximize", load_if_exists=True
+    )
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    for number in range(len(finished), trials):
+        # A sampler of its own for each trial: its draws do not depend on what this process has drawn before.
+        study.sampler = optuna.samplers.TPESampler(seed=1000 * declaration.seed + number, n_startup_trials=4)
+        if number == 0:
+            study.enqueue_trial(_declared(declaration, space), skip_if_exists=True)
+        trial = study.ask(space)
+        settings = [] if number == 0 else settings_of(trial.params)
+        value = evaluate(settings)
+        trial.set_user_attr("settings", settings)
+        if value is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, value)
+    done = [trial for trial in study.trials if trial.state.is_finished()][:trials]
+    return [
+        Trial(list(trial.user_attrs["settings"]), trial.value if trial.values else None) for trial in done
+    ]
+
+
+def best_of(trials: list[Trial]) -> Trial:
+    """The trial with the highest value; the earliest of equals, and the first when all diverged."""
+    return max(trials, key=lambda trial: float("-inf") if trial.value is None else trial.value)
+
+
+def settings_of(parameters: Mapping[str, Any]) -> list[str]:
+    """Drawn values as settings, rounded to what a person would write down."""
+    return [f"{name}={_rounded(value)}" for name, value in sorted(parameters.items())]
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _declared(declaration: Declaration, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """The declaration's own values, moved to the nearest that the search could draw: what the sampler learns from."""
+    values: dict[str, Any] = {}
+    for name, distribution in space.items():
+        section, _, field = name.partition(".")
+        if field.startswith("options."):
+            option = field.removeprefix("options.")
+            value = declaration.model.options.get(option, _FOREST_DEFAULTS[option])
+        else:
+            value = getattr(getattr(declaration, section), field)
+        values[name] = _nearest(value, distribution)
+    return values
+
+
+def _nearest(value: Any, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return min(distribution.choices, key=lambda choice: abs(float(str(choice)) - float(value)))
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    inside = min(max(value, distribution.low), distribution.high)
+    if distribution.step is not None and isinstance(distribution, FloatDistribution):
+        steps = round((inside - distribution.low) / distribution.step)
+        return round(distribution.low + steps * distribution.step, 10)
+    return inside

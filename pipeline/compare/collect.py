@@ -1,0 +1,192 @@
+"""From the artifacts of a comparison to its result: exact metrics of the stored scores, tests, costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from components.dataset.declaration import Declaration
+from components.evaluator.results import read_evaluation
+from components.latency.component import REPORT as LATENCY_REPORT
+from components.rows.judged import JudgedRows, read_judged
+from components.trainer.compared import SCORES, read_facts
+from components.transform.layout import read_layout
+from pipeline.compare.create import node
+from pipeline.compare.result import Compared, JudgedDomain, Response, Spread, Trained, Trial, Versus
+from pipeline.compare.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
+from pipeline.compare.significance import bootstrap, paired_test, seed_test
+from pipeline.compare.variants import REFERENCE, Variant
+from pipeline.events import NodeRun
+
+Runs = Mapping[str, NodeRun]
+SAMPLES = 500
+_BOOTSTRAP_SEED = 1
+
+
+def evaluation_rows(runs: Runs, declaration: Declaration) -> EvaluationRows:
+    """The rows that every model is judged on, domains by their values, most rows first."""
+    layout = read_layout(str(runs["Transform"].uri("transform_graph")), declaration)
+    judged = read_judged(runs["DecodedRows"].uri("rows") / "Split-eval", layout)
+    return judged_rows(judged, declaration.evaluation.min_rows)
+
+
+def judged_rows(judged: JudgedRows, min_rows: int) -> EvaluationRows:
+    """Domains and users as numbers.
+
+    Args:
+      judged: the evaluation rows.
+      min_rows: rows that a domain needs to count.
+    """
+    names, index, count = np.unique(judged.domain, return_inverse=True, return_counts=True)
+    order = np.lexsort((names, -count))
+    place = np.empty(len(names), int)
+    place[order] = np.arange(len(names))
+    _, user = np.unique(judged.user, return_inverse=True)
+    return EvaluationRows(
+        label=judged.store.label,
+        domain=place[index],
+        user=user,
+        domains=tuple(str(name) for name in names[order]),
+        min_rows=min_rows,
+    )
+
+
+def judged_domains(rows: EvaluationRows, best: Mapping[str, float | None]) -> dict[str, JudgedDomain]:
+    """Rows and clicks of each domain.
+
+    Args:
+      rows: the evaluation rows.
+      best: the best possible AUC by domain, for a simulated feed.
+    """
+    counted = set(rows.counted())
+    return {
+        name: JudgedDomain(
+            rows=int((rows.domain == d).sum()),
+            positives=int((rows.label[rows.domain == d] == 1).sum()),
+            counts=d in counted,
+            best_possible_auc=best.get(name),
+        )
+        for d, name in enumerate(rows.domains)
+    }
+
+
+def compared(
+    runs: Runs,
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    rows: EvaluationRows,
+    best_average: float | None = None,
+) -> tuple[list[Compared], str]:
+    """Every model's result, best average AUC first, and the name of the one that the others are tested against.
+
+    Args:
+      runs: the components' runs, by id.
+      variants: what was compared.
+      seeds: of the trainings.
+      rows: the evaluation rows.
+      best_average: the best possible average AUC of a simulated feed.
+    """
+    scored = {
+        variant.name: [
+            Scored(rows, np.load(runs[node("Trainer", variant.name, seed)].uri("model_run") / SCORES))
+            for seed in seeds
+        ]
+        for variant in variants
+    }
+    reference = REFERENCE if REFERENCE in scored else variants[0].name
+    models = [_model(runs, variant, seeds, scored[variant.name]) for variant in variants]
+    _test(models, scored, reference)
+    for model in models:
+        mean = model.average_auc.mean
+        model.below_best = None if best_average is None or mean is None else best_average - mean
+    models.sort(key=lambda m: -(m.average_auc.mean if m.average_auc.mean is not None else float("-inf")))
+    for rank, model in enumerate(models, 1):
+        model.rank = rank
+    return models, reference
+
+
+def _test(models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], reference: str) -> None:
+    """Fills in `versus`."""
+    by_name = {model.name: model for model in models}
+    own = by_name[reference]
+    others = [model for model in models if model.name != reference and model.average_auc.mean is not None]
+    if own.average_auc.mean is None or not others:
+        return
+    weights = user_weights(scored[reference][0].rows.user, SAMPLES, _BOOTSTRAP_SEED)
+    samples = bootstrap(scored[reference], weights)
+    for model in others:
+        pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, model.trained, strict=True)]
+        seeds = seed_test([a for a, _ in pairs if a is not None], [b for _, b in pairs if b is not None])
+        users = paired_test(seeds.difference, samples, bootstrap(scored[model.name], weights))
+        model.versus = Versus(
+            difference=seeds.difference,
+            seed_p_value=seeds.p_value,
+            low=users.low,
+            high=users.high,
+            standard_error=users.standard_error,
+            wins=users.wins,
+        )
+
+
+def _model(runs: Runs, variant: Variant, seeds: Sequence[int], scored: Sequence[Scored]) -> Compared:
+    trained = [_trained(runs, variant, seed, score) for seed, score in zip(seeds, scored, strict=True)]
+    facts = read_facts(runs[node("Trainer", variant.name, seeds[0])].uri("model_run"))
+    tuned: dict[str, Any] = facts["tuned"] or {}
+    latency = json.loads((runs[node("Latency", variant.name)].uri("latency") / LATENCY_REPORT).read_text())
+    rows = scored[0].rows
+    return Compared(
+        name=variant.name,
+        title=variant.title,
+        model=variant.model,
+        settings=list(variant.settings),
+        tuned=tuned.get("settings", []),
+        trials=[Trial(**trial) for trial in tuned.get("trials", [])],
+        parameters=facts["parameters"],
+        trained=trained,
+        average_auc=Spread.of([run.average_auc for run in trained]),
+        overall_auc=Spread.of([run.overall_auc for run in trained]),
+        gauc=Spread.of([run.gauc for run in trained]),
+        log_loss=Spread.of([run.log_loss for run in trained]),
+        validation_average_auc=Spread.of([run.validation_average_auc for run in trained]),
+        domain_auc={
+            name: Spread.of([score.domain_auc(d) for score in scored]).mean
+            for d, name in enumerate(rows.domains)
+        },
+        rows_per_second=float(np.median([run.rows_per_second for run in trained])),
+        training_seconds=float(np.median([run.training_seconds for run in trained])),
+        latency={size: Response(**found) for size, found in latency.items()},
+        blessed=sum(run.blessed for run in trained),
+    )
+
+
+def _trained(runs: Runs, variant: Variant, seed: int, scored: Scored) -> Trained:
+    trainer = runs[node("Trainer", variant.name, seed)]
+    facts = read_facts(trainer.uri("model_run"))
+    evaluation = read_evaluation(str(runs[node("Evaluator", variant.name, seed)].uri("evaluation")))
+    rows = scored.rows
+    return Trained(
+        seed=seed,
+        average_auc=scored.average_auc(),
+        overall_auc=scored.overall_auc(),
+        gauc=gauc(rows.label, scored.score, rows.user),
+        log_loss=log_loss(rows.label, scored.score),
+        evaluator_average_auc=evaluation.average_auc,
+        validation_average_auc=facts["validation_average_auc"],
+        epochs=facts["result"]["best_epoch"],
+        rows_per_second=facts["rows_per_second"],
+        training_seconds=facts["seconds"],
+        blessed=evaluation.blessed,
+        failures=evaluation.failures,
+        model_uri=str(trainer.uri("model")),
+    )
+
+
+def seconds_of(runs: Runs) -> tuple[dict[str, float], dict[str, float]]:
+    """Wall-clock and processor seconds by component, of those that ran."""
+    ran = [run for run in runs.values() if not run.cached and run.outputs]
+    return {run.node: round(run.seconds, 2) for run in ran}, {
+        run.node: round(run.cpu_seconds, 2) for run in ran
+    }

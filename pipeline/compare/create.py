@@ -1,0 +1,247 @@
+"""The comparison's pipeline: one ExampleGen and Transform, a Tuner, Trainers and Evaluators for each model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
+from tfx.types import channel_utils
+
+from components.champion import strategy
+from components.dataset.change import changed
+from components.dataset.declaration import Declaration
+from components.evaluator.config import eval_config
+from components.example_gen.component import DeclaredExampleGen
+from components.example_validator.strict import StrictExampleValidator
+from components.latency.component import ServingLatency
+from components.pusher.atomic import AtomicPusher
+from components.rows.component import DecodedRows
+from components.signature_check.component import SignatureCheck
+from components.tuner.component import ModelTuner
+from pipeline import views
+from pipeline.code_hash import code_hash
+from pipeline.compare.variants import LIGHTGBM, Variant
+from pipeline.create import PREPROCESSING_FN, RUN_FN
+
+TREES_FN = "components.trainer.trees_fn.run_fn"
+CHAMPION = "champion"
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonSettings:
+    """What a comparison is made of.
+
+    Attributes:
+      declaration: the data set and the settings that all models share.
+      variants: what is compared.
+      seeds: of the trainings.
+      trials: settings tried for each model; 0 for no search.
+      push: whether the champion is pushed.
+      data_dir, data_fingerprint, schema_file, pipeline_root, serving_dir, work_dir, beam_args, metadata: as in
+        `pipeline.create.PipelineSettings`.
+    """
+
+    declaration: Declaration
+    variants: Sequence[Variant]
+    seeds: Sequence[int]
+    trials: int
+    push: bool
+    data_dir: str
+    data_fingerprint: str
+    schema_file: str
+    pipeline_root: str
+    serving_dir: str
+    work_dir: str
+    beam_args: Sequence[str]
+    metadata: Any
+
+
+def node(component: str, variant: str, seed: int | None = None) -> str:
+    """The id of a model's component, such as `Trainer.star.2`."""
+    return ".".join([component, variant, *([str(seed)] if seed is not None else [])])
+
+
+def declared_for(declaration: Declaration, variant: Variant) -> Declaration:
+    """The declaration that a variant is trained with.
+
+    Raises:
+      InputError: a setting of the variant does not fit the declaration.
+    """
+    named = declaration.model.model_copy(update={"name": variant.model})
+    return changed(declaration.model_copy(update={"model": named}), variant.settings)
+
+
+def create_comparison(settings: ComparisonSettings) -> Pipeline:
+    """Chains the components; every model gets the same Transform output.
+
+    Args:
+      settings: the data, the models, the places.
+
+    Returns:
+      The pipeline, named `dfei-compare-<data set>`.
+    """
+    shared = _Shared(settings)
+    nodes, trainers, evaluators = shared.nodes(), [], []
+    latencies = []
+    for variant in settings.variants:
+        declaration = declared_for(settings.declaration, variant)
+        tuner = shared.tuner(variant, declaration) if settings.trials else None
+        nodes += [tuner] if tuner is not None else []
+        for seed in settings.seeds:
+            trainer = shared.trainer(variant, declaration, seed, tuner)
+            trainers.append(trainer)
+            evaluators.append(shared.evaluator(variant, seed, trainer))
+            nodes += [trainer, evaluators[-1]]
+            if seed == settings.seeds[0]:
+                latencies.append(shared.latency(variant, trainer))
+    nodes += latencies
+    if settings.push:
+        nodes += shared.push(trainers, evaluators)
+    return Pipeline(
+        pipeline_name=f"dfei-compare-{settings.declaration.name}",
+        pipeline_root=settings.pipeline_root,
+        components=nodes,
+        enable_cache=True,
+        metadata_connection_config=settings.metadata,
+        beam_pipeline_args=list(settings.beam_args),
+    )
+
+
+class _Shared:
+    """The components that all models share, and what hangs on them for each."""
+
+    def __init__(self, settings: ComparisonSettings) -> None:
+        self._settings = settings
+        declaration = settings.declaration
+        self.example_gen = DeclaredExampleGen(
+            declaration=views.for_ingestion(declaration),
+            data_dir=settings.data_dir,
+            fingerprint=f"{settings.data_fingerprint}-{code_hash('example_gen')}",
+        )
+        self.examples = self.example_gen.outputs["examples"]
+        self.statistics_gen = StatisticsGen(examples=self.examples)
+        self.schema_gen = ImportSchemaGen(schema_file=settings.schema_file)
+        self.schema = self.schema_gen.outputs["schema"]
+        self.validator = StrictExampleValidator(
+            statistics=self.statistics_gen.outputs["statistics"], schema=self.schema
+        )
+        self.transform = Transform(
+            examples=self.examples,
+            schema=self.schema,
+            preprocessing_fn=PREPROCESSING_FN,
+            splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+            custom_config={"declaration": views.for_transform(declaration), "code": code_hash("transform")},
+            disable_analyzer_cache=True,
+            disable_statistics=True,
+        )
+        self.transform.add_upstream_node(self.validator)
+        self.graph = self.transform.outputs["transform_graph"]
+        self.decoded = DecodedRows(
+            transformed_examples=self.transform.outputs["transformed_examples"],
+            examples=self.examples,
+            transform_graph=self.graph,
+            declaration=views.for_signatures(declaration),
+            code=code_hash("rows"),
+        )
+        self.rows = self.decoded.outputs["rows"]
+
+    def nodes(self) -> list[BaseNode]:
+        """In the order of the data."""
+        return [
+            self.example_gen,
+            self.statistics_gen,
+            self.schema_gen,
+            self.validator,
+            self.transform,
+            self.decoded,
+        ]
+
+    def tuner(self, variant: Variant, declaration: Declaration) -> ModelTuner:
+        """The search of one model's settings."""
+        return ModelTuner(
+            rows=self.rows,
+            transform_graph=self.graph,
+            declaration=views.for_trainer(declaration),
+            trials=self._settings.trials,
+            work_dir=self._settings.work_dir,
+            code=code_hash("tuner"),
+        ).with_id(node("Tuner", variant.name))
+
+    def trainer(
+        self, variant: Variant, declaration: Declaration, seed: int, tuner: ModelTuner | None
+    ) -> Trainer:
+        """One training of one model."""
+        hyperparameters = {"hyperparameters": tuner.outputs["best_hyperparameters"]} if tuner else {}
+        return Trainer(
+            run_fn=TREES_FN if variant.model == LIGHTGBM else RUN_FN,
+            examples=self.rows,
+            transform_graph=self.graph,
+            schema=self.schema,
+            train_args=trainer_pb2.TrainArgs(splits=["train"]),
+            eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+            custom_config={
+                "declaration": views.for_trainer(declaration.model_copy(update={"seed": seed})),
+                "code": code_hash("trainer"),
+                "work_dir": self._settings.work_dir,
+                "compared": variant.name,
+                "seed": seed,
+            },
+            **hyperparameters,
+        ).with_id(node("Trainer", variant.name, seed))
+
+    def evaluator(self, variant: Variant, seed: int, trainer: Trainer) -> Evaluator:
+        """TFMA's judgement of one training; bounds decide, there is no earlier model to compare with."""
+        return Evaluator(
+            examples=self.examples,
+            example_splits=["eval"],
+            model=trainer.outputs["model"],
+            schema=self.schema,
+            eval_config=eval_config(self._settings.declaration),
+        ).with_id(node("Evaluator", variant.name, seed))
+
+    def latency(self, variant: Variant, trainer: Trainer) -> ServingLatency:
+        """The time that one model takes to answer."""
+        return ServingLatency(
+            model=trainer.outputs["model"],
+            examples=self.examples,
+            declaration=views.for_signatures(self._settings.declaration),
+            code=code_hash("latency"),
+        ).with_id(node("Latency", variant.name))
+
+    def push(self, trainers: Sequence[Trainer], evaluators: Sequence[Evaluator]) -> list[BaseNode]:
+        """The champion, its signature check and its push."""
+        champion = Resolver(
+            strategy_class=strategy.ChampionStrategy,
+            **{
+                strategy.MODEL: channel_utils.union([t.outputs["model"] for t in trainers]),
+                strategy.BLESSING: channel_utils.union([e.outputs["blessing"] for e in evaluators]),
+                strategy.MODEL_RUN: channel_utils.union([t.outputs["model_run"] for t in trainers]),
+            },
+        ).with_id(CHAMPION)
+        model = champion.outputs[strategy.MODEL]
+        check = SignatureCheck(
+            model=model,
+            examples=self.examples,
+            transform_graph=self.graph,
+            declaration=views.for_signatures(self._settings.declaration),
+            code=code_hash("signature_check"),
+        )
+        pusher = AtomicPusher(
+            model=model,
+            model_blessing=champion.outputs[strategy.BLESSING],
+            infra_blessing=check.outputs["blessing"],
+            push_destination=pusher_pb2.PushDestination(
+                filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=self._settings.serving_dir)
+            ),
+        )
+        return [champion, check, pusher]

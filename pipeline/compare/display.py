@@ -1,0 +1,102 @@
+"""What a comparison shows while it runs: every component at work, how far each is, what came from the cache."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from components import progress
+from pipeline.compare.create import CHAMPION
+from pipeline.events import NodeRun, NodeStarted
+from pipeline.terminal import title
+
+_PLAIN_INTERVAL_SECONDS = 30.0
+
+
+def spoken(node: str) -> str:
+    """A component's id as people say it: "Trainer star, seed 2"."""
+    component, *names = node.split(".")
+    words = title(component)
+    if names:
+        words += f" {names[0]}"
+    return f"{words}, seed {names[1]}" if len(names) > 1 else words
+
+
+class CompareDisplay:
+    """Live bars on a terminal, else a line per component and now and then one per component at work.
+
+    Args:
+      console: where to show it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal and not console.quiet
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._whole: TaskID | None = None
+        self._lines: dict[str, float] = {}
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> CompareDisplay:
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def node(self, event: NodeStarted | NodeRun) -> None:
+        """A component began or ended."""
+        with self._lock:
+            if isinstance(event, NodeStarted):
+                self._begin(event)
+            else:
+                self._end(event)
+
+    def progress(self, node: str, event: progress.Progress) -> None:
+        """A component says how far it is."""
+        total = "" if event.total is None else f" of {event.total:,}"
+        detail = f"{event.step}: {event.done:,}{total} {event.unit} {event.note}".rstrip()
+        with self._lock:
+            if self._live and node in self._tasks:
+                self._bars.update(
+                    self._tasks[node], completed=event.done, total=event.total, detail=escape(detail)
+                )
+            elif not self._live and time.monotonic() - self._lines.get(node, 0.0) > _PLAIN_INTERVAL_SECONDS:
+                self._lines[node] = time.monotonic()
+                self._console.print(f"  {spoken(node)}: {escape(detail)}", highlight=False)
+
+    def _begin(self, event: NodeStarted) -> None:
+        self._lines[event.node] = time.monotonic()
+        if not self._live:
+            return
+        if self._whole is None:
+            self._whole = self._bars.add_task("components", total=event.total, detail="")
+        self._tasks[event.node] = self._bars.add_task(spoken(event.node), total=None, detail="")
+
+    def _end(self, event: NodeRun) -> None:
+        self._done += 1
+        if self._live and event.node in self._tasks:
+            self._bars.remove_task(self._tasks.pop(event.node))
+        if self._whole is not None:
+            self._bars.update(self._whole, completed=self._done, detail=f"{self._done} done")
+        if event.node == CHAMPION:
+            return
+        took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
+        mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
+        self._console.print(f"{mark} {escape(spoken(event.node)):<44} {took}", highlight=False)

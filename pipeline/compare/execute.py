@@ -1,0 +1,176 @@
+"""Runs the comparison's pipeline and writes what came out. Imports TFX: only once the request is known to be good."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from absl import logging as absl_logging
+from rich.console import Console
+from tfx.orchestration import metadata
+
+from components.champion import strategy
+from components.dataset.declaration import Declaration
+from components.dataset.files import data_fingerprint
+from components.trainer.compared import read_facts
+from pipeline.code_hash import COMPONENTS, code_hash
+from pipeline.compare.collect import SAMPLES, compared, evaluation_rows, judged_domains, seconds_of
+from pipeline.compare.create import CHAMPION, ComparisonSettings, create_comparison
+from pipeline.compare.display import CompareDisplay
+from pipeline.compare.html import write_page
+from pipeline.compare.request import CompareRequest, default_jobs
+from pipeline.compare.result import Champion, Comparison
+from pipeline.compare.runner import ParallelRunner
+from pipeline.compare.table import print_comparison
+from pipeline.compare.variants import Variant
+from pipeline.compare.workers import WorkerPool
+from pipeline.events import NodeRun
+from pipeline.execute import PACKAGES, decision
+from pipeline.layout import RunLayout
+from pipeline.report.metrics import write_whole
+from pipeline.report.numbers import plural
+from pipeline.run import copy_schema
+
+BASELINES = ("lightgbm", "optuna")
+
+
+def execute(
+    request: CompareRequest,
+    variants: Sequence[Variant],
+    declaration: Declaration,
+    data: Path,
+    layout: RunLayout,
+    engine: Sequence[str],
+    console: Console,
+) -> Comparison:
+    """Runs every component, then writes `comparison.json` and `comparison.html` and prints the table.
+
+    Args:
+      request: what the user asked for.
+      variants: what is compared.
+      declaration: validated, with the command line's settings.
+      data: the folder with the impression files.
+      layout: where the files go.
+      engine: Beam's pipeline options.
+      console: shows progress, then the result.
+    """
+    logging.getLogger().setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
+    begun = time.monotonic()
+    jobs = request.jobs or default_jobs()
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    seeds = [declaration.seed + number for number in range(request.seeds)]
+    serving = (request.serving.resolve() if request.serving else layout.serving) / CHAMPION
+    console.print(
+        f"[bold]{declaration.name}[/]: {data} → {plural(len(variants), 'model')}, {plural(len(seeds), 'seed')} each",
+        highlight=False,
+    )
+    fingerprint = data_fingerprint(declaration, str(data))
+    pipeline = create_comparison(
+        ComparisonSettings(
+            declaration=declaration,
+            variants=variants,
+            seeds=seeds,
+            trials=request.trials,
+            push=request.push,
+            data_dir=str(data),
+            data_fingerprint=fingerprint,
+            schema_file=str(copy_schema(declaration, layout)),
+            pipeline_root=str(layout.artifacts),
+            serving_dir=str(serving),
+            work_dir=str(layout.work),
+            beam_args=engine,
+            metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata)),
+        )
+    )
+    with CompareDisplay(console) as display, WorkerPool(jobs, threads, display.progress) as pool:
+        runner = ParallelRunner(
+            pool,
+            jobs,
+            alone=lambda name: name.startswith("Latency."),
+            optional=(CHAMPION,),
+            listener=display.node,
+        )
+        runner.run(pipeline)
+    runs = runner.runs
+    rows = evaluation_rows(runs, declaration)
+    best = _best_possible(data, declaration)
+    models, reference = compared(runs, variants, seeds, rows, best.get("average_auc"))
+    champion, refused = _champion(runs, serving) if request.push else (None, [])
+    seconds, cpu_seconds = seconds_of(runs)
+    facts = read_facts(runs[f"Trainer.{variants[0].name}.{seeds[0]}"].uri("model_run"))
+    comparison = Comparison(
+        dataset=declaration.name,
+        description=declaration.description,
+        licence=declaration.licence,
+        label=declaration.label,
+        domain=declaration.domain,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        command=request.command,
+        versions={"python": platform.python_version(), **{n: version(n) for n in (*PACKAGES, *BASELINES)}},
+        hashes={"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}},
+        seeds=seeds,
+        trials=request.trials,
+        jobs=jobs,
+        threads=threads,
+        bootstrap_samples=SAMPLES,
+        rows={
+            "train": facts["train_rows"],
+            "validation": facts["validation_rows"],
+            "eval": len(rows.label),
+        },
+        users=int(rows.user.max()) + 1,
+        min_rows=rows.min_rows,
+        domains=judged_domains(rows, {name: score["auc"] for name, score in best.get("domains", {}).items()}),
+        reference=reference,
+        models=models,
+        champion=champion,
+        refused=refused,
+        best_possible_average_auc=best.get("average_auc"),
+        best_possible_overall_auc=best.get("overall_auc"),
+        cached=[run.node for run in runs.values() if run.cached],
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        wall_seconds=round(time.monotonic() - begun, 1),
+    )
+    write_whole(layout.comparison, comparison.model_dump_json(indent=1))
+    write_page(comparison, layout.comparison_page)
+    print_comparison(comparison, console)
+    console.print(f"result: {layout.comparison}\nreport: {layout.comparison_page}", highlight=False)
+    return comparison
+
+
+def _champion(runs: dict[str, NodeRun], serving: Path) -> tuple[Champion | None, list[str]]:
+    """The champion, where it was pushed, and why not."""
+    if not any(runs[CHAMPION].outputs.values()):
+        return None, ["no model passed its gates"]
+    facts = read_facts(runs[CHAMPION].uri(strategy.MODEL_RUN))
+    chosen = dict(runs)
+    trainer, evaluator = (f"{name}.{facts['compared']}.{facts['seed']}" for name in ("Trainer", "Evaluator"))
+    chosen["Trainer"], chosen["Evaluator"] = runs[trainer], runs[evaluator]
+    reasons, pushed_to = decision(chosen, serving)
+    champion = Champion(
+        name=facts["compared"],
+        seed=facts["seed"],
+        validation_average_auc=facts["validation_average_auc"],
+        pushed_to=pushed_to,
+    )
+    return champion, reasons
+
+
+def _best_possible(data: Path, declaration: Declaration) -> dict[str, Any]:
+    """What the true probabilities of a simulated feed reach on the evaluation days; nothing for real logs."""
+    if not (data / "truth.json").is_file():
+        return {}
+    from pipeline.simulate import best_possible_auc
+
+    return best_possible_auc(
+        data, eval_days=declaration.split.eval_days, min_rows=declaration.evaluation.min_rows
+    ).to_dict()

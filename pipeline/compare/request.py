@@ -1,0 +1,86 @@
+"""`dfei compare`: what was asked for, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.dataset.declaration import Declaration
+from components.errors import InputError
+from pipeline.beam_runner import beam_args
+from pipeline.compare.variants import chosen
+from pipeline.layout import RunLayout
+from pipeline.root_lock import root_lock
+from pipeline.run import data_dir, declared, make_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.compare.result import Comparison
+
+MOST_JOBS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareRequest:
+    """What the user asked for.
+
+    Attributes:
+      dataset, data, root, overrides, serving, command: as in `pipeline.run.RunRequest`.
+      models: names of `pipeline.compare.variants`; none: the nine systems and gradient-boosted trees.
+      seeds: trainings of each model.
+      jobs: trainings at once; None for one per core.
+      trials: settings that are tried for each model; 0: the declared ones are used.
+      push: whether the champion is pushed.
+    """
+
+    dataset: str
+    data: Path | None
+    root: Path
+    overrides: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    seeds: int = 3
+    jobs: int | None = None
+    trials: int = 0
+    push: bool = False
+    serving: Path | None = None
+    command: str = ""
+
+
+def default_jobs() -> int:
+    """One training per core: small models gain more from that than from threads."""
+    return min(len(os.sched_getaffinity(0)), MOST_JOBS)
+
+
+def compare(request: CompareRequest, console: Console) -> Comparison:
+    """Runs the comparison and writes `comparison.json` and `comparison.html`.
+
+    Args:
+      request: what to compare.
+      console: where progress and the table are shown.
+
+    Returns:
+      The result.
+
+    Raises:
+      InputError: the data, the declaration, a model's name or a setting is wrong.
+      GateError: the data does not fit its schema, or a model diverged.
+    """
+    variants = chosen(request.models)
+    for option, value, least in (
+        ("--seeds", request.seeds, 1),
+        ("--jobs", request.jobs or default_jobs(), 1),
+        ("--trials", request.trials, 0),
+    ):
+        if value < least:
+            raise InputError(f"{option} {value}: give a number of at least {least}")
+    declaration: Declaration = declared(request.dataset, request.overrides, None)
+    layout = RunLayout(request.root.resolve())
+    make_writable(layout.root)
+    with root_lock(layout.lock):
+        data = data_dir(request.data, declaration, layout)
+        from pipeline.compare.execute import execute
+
+        return execute(request, variants, declaration, data, layout, beam_args("direct"), console)

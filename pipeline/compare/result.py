@@ -1,0 +1,201 @@
+"""What a comparison found: `comparison.json`, from which the table and the page are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+
+class Spread(BaseModel):
+    """A metric over seeds.
+
+    Attributes:
+      mean: over the seeds; None where it is undefined for one of them.
+      sd: sample standard deviation; None with one seed.
+    """
+
+    mean: float | None = None
+    sd: float | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Spread:
+        """Of one value per seed."""
+        known = [value for value in values if value is not None]
+        if not known or len(known) < len(values):
+            return cls()
+        return cls(mean=float(np.mean(known)), sd=float(np.std(known, ddof=1)) if len(known) > 1 else None)
+
+
+class Trained(BaseModel):
+    """One training of one model.
+
+    Attributes:
+      average_auc, overall_auc, gauc, log_loss: on the evaluation rows, from the stored scores, exactly.
+      evaluator_average_auc: what TFMA's Evaluator found for the exported model.
+      validation_average_auc: on the validation days, when training stopped.
+      epochs: of the best epoch; the number of trees for trees.
+      rows_per_second, training_seconds: of the training loop, validation left out.
+      blessed, failures: whether the gates were passed, and why not.
+      model_uri: the exported model.
+    """
+
+    seed: int
+    average_auc: float | None
+    overall_auc: float | None
+    gauc: float | None
+    log_loss: float
+    evaluator_average_auc: float | None
+    validation_average_auc: float | None
+    epochs: int
+    rows_per_second: float
+    training_seconds: float
+    blessed: bool
+    failures: list[str] = Field(default_factory=list)
+    model_uri: str
+
+
+class Trial(BaseModel):
+    """Settings that a search tried, and the validation average AUC that they reached; None: training diverged."""
+
+    settings: list[str]
+    value: float | None
+
+
+class Versus(BaseModel):
+    """The reference model minus this one, in average AUC.
+
+    Attributes:
+      difference: of the means over seeds.
+      seed_p_value: paired t-test over seeds; None with one seed.
+      low, high: 95 % of the paired bootstrap over users.
+      standard_error: of the bootstrap.
+      wins: share of the resampled users on which the reference is ahead.
+    """
+
+    difference: float
+    seed_p_value: float | None
+    low: float
+    high: float
+    standard_error: float
+    wins: float
+
+    @property
+    def verdict(self) -> str:
+        """`ahead`, `behind` or `tie`: whether the bootstrap's interval leaves 0 on one side."""
+        return "ahead" if self.low > 0 else "behind" if self.high < 0 else "tie"
+
+
+class Response(BaseModel):
+    """Milliseconds of a request."""
+
+    median_ms: float
+    p95_ms: float
+
+
+class Compared(BaseModel):
+    """One model of the comparison.
+
+    Attributes:
+      name, title, model, settings: what was trained (`pipeline.compare.variants`).
+      tuned: the settings that the search chose, beside the declaration's; trials: what it tried.
+      parameters: trained numbers.
+      trained: one per seed.
+      average_auc, overall_auc, gauc, log_loss, validation_average_auc: over seeds.
+      domain_auc: mean over seeds by domain; None where it has one class.
+      rows_per_second, training_seconds: medians over seeds.
+      latency: by the rows of a request.
+      blessed: seeds that passed the gates.
+      versus: the reference against this model; None for the reference itself.
+      rank: by average AUC, from 1.
+      below_best: best possible average AUC minus this; None for real logs.
+    """
+
+    name: str
+    title: str
+    model: str
+    settings: list[str] = Field(default_factory=list)
+    tuned: list[str] = Field(default_factory=list)
+    trials: list[Trial] = Field(default_factory=list)
+    parameters: int
+    trained: list[Trained]
+    average_auc: Spread
+    overall_auc: Spread
+    gauc: Spread
+    log_loss: Spread
+    validation_average_auc: Spread
+    domain_auc: dict[str, float | None]
+    rows_per_second: float
+    training_seconds: float
+    latency: dict[str, Response] = Field(default_factory=dict)
+    blessed: int
+    versus: Versus | None = None
+    rank: int = 0
+    below_best: float | None = None
+
+
+class JudgedDomain(BaseModel):
+    """A domain's evaluation rows; `counts`: whether it counts in the average AUC."""
+
+    rows: int
+    positives: int
+    counts: bool
+    best_possible_auc: float | None = None
+
+
+class Champion(BaseModel):
+    """What validated best among those that passed the gates."""
+
+    name: str
+    seed: int
+    validation_average_auc: float | None
+    pushed_to: str | None = None
+
+
+class Comparison(BaseModel):
+    """The whole comparison.
+
+    Attributes:
+      reference: the model that the others are tested against.
+      bootstrap_samples: resampled sets of users.
+      trials: settings tried for each model.
+      jobs, threads: trainings at once and threads of each.
+      models: best average AUC first.
+      best_possible_average_auc, best_possible_overall_auc: of a simulated feed.
+      cached: components taken from an earlier run.
+      seconds: of this run, by component; processor seconds in `cpu_seconds`.
+    """
+
+    dataset: str
+    description: str = ""
+    licence: str = ""
+    label: str
+    domain: str
+    created: str
+    command: str
+    versions: dict[str, str]
+    hashes: dict[str, str]
+    seeds: list[int]
+    trials: int
+    jobs: int
+    threads: int
+    bootstrap_samples: int
+    rows: dict[str, int]
+    users: int
+    min_rows: int
+    domains: dict[str, JudgedDomain]
+    reference: str
+    models: list[Compared]
+    champion: Champion | None = None
+    refused: list[str] = Field(default_factory=list)
+    best_possible_average_auc: float | None = None
+    best_possible_overall_auc: float | None = None
+    cached: list[str] = Field(default_factory=list)
+    seconds: dict[str, float] = Field(default_factory=dict)
+    cpu_seconds: dict[str, float] = Field(default_factory=dict)
+    wall_seconds: float = 0.0
+
+    def model(self, name: str) -> Compared:
+        """The compared model of this name."""
+        return next(model for model in self.models if model.name == name)

@@ -1,0 +1,61 @@
+"""A comparison told in sentences: who is first, whom the reference beats beyond chance, what it is worth."""
+
+from __future__ import annotations
+
+from pipeline.compare.result import Comparison
+from pipeline.report.numbers import count, figure, listing, plural
+
+
+def outcome(comparison: Comparison) -> list[str]:
+    """Who is first, and how the reference stands to the others."""
+    first, reference = comparison.models[0], comparison.model(comparison.reference)
+    if first.average_auc.mean is None:
+        return [
+            "No average AUC is defined: no domain has both classes and at least "
+            f"{count(comparison.min_rows)} evaluation rows."
+        ]
+    sentences = [f"{first.title} has the highest average AUC: {figure(first.average_auc.mean)}."]
+    if first.name != reference.name:
+        sentences[0] += (
+            f" {reference.title} is number {reference.rank}, at {figure(reference.average_auc.mean)}."
+        )
+    others = [model for model in comparison.models if model.versus is not None]
+    by_verdict = {
+        verdict: [m.title for m in others if m.versus is not None and m.versus.verdict == verdict]
+        for verdict in ("ahead", "tie", "behind")
+    }
+    words = {
+        "ahead": f"By the users, {reference.title} is ahead beyond chance of",
+        "tie": "it cannot be told apart from",
+        "behind": "it is beyond chance behind",
+    }
+    parts = [f"{words[verdict]} {listing(names)}" for verdict, names in by_verdict.items() if names]
+    if parts:
+        text = "; ".join(parts)
+        if not text.startswith("By the users"):
+            text = text.replace("it ", f"By the users, {reference.title} ", 1)
+        sentences.append(f"{text} (95 % of {comparison.bootstrap_samples} resampled sets of users).")
+    best = comparison.best_possible_average_auc
+    if best is not None and first.below_best is not None:
+        sentences.append(
+            f"The true click probabilities of this simulated feed reach {figure(best)}: {first.title} is "
+            f"{figure(first.below_best)} below."
+        )
+    return sentences
+
+
+def equal_terms(comparison: Comparison) -> str:
+    """What all models had in common."""
+    tuned = (
+        f"For each, {plural(comparison.trials, 'set')} of settings, the declared one among them, were tried on the "
+        "validation days, and the best was trained with every seed."
+        if comparison.trials
+        else "All were trained with the declared settings, untuned."
+    )
+    rows = comparison.rows
+    return (
+        f"{plural(len(comparison.models), 'model')} learned from the same {count(rows['train'] + rows['validation'])} "
+        f"impressions of {comparison.dataset} with the same features, with "
+        f"{plural(len(comparison.seeds), 'seed')} each; the last {count(rows['validation'])} of them decided when to "
+        f"stop. {tuned} {count(rows['eval'])} later impressions of {count(comparison.users)} users judge them."
+    )
