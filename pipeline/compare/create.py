@@ -20,6 +20,7 @@ from tfx.types import channel_utils
 from components.champion import strategy
 from components.dataset.change import changed
 from components.dataset.declaration import Declaration
+from components.evaluator import extractors
 from components.evaluator.config import eval_config
 from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
@@ -206,7 +207,8 @@ class _Shared:
             example_splits=["eval"],
             model=trainer.outputs["model"],
             schema=self.schema,
-            eval_config=eval_config(self._settings.declaration),
+            eval_config=eval_config(self._settings.declaration, code=code_hash("evaluator")),
+            module_path=extractors.MODULE,
         ).with_id(node("Evaluator", variant.name, seed))
 
     def latency(self, variant: Variant, trainer: Trainer) -> ServingLatency:
