@@ -16,10 +16,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from components.dataset.declaration import Declaration
 
 TREES = "lightgbm"
+_SETTINGS = "settings"
 # The same for every network: what anchors the comparison is that none has a search of its own.
 NETWORKS: Mapping[str, BaseDistribution] = {
     "training.learning_rate": FloatDistribution(5e-4, 5e-3, log=True),
@@ -80,8 +82,10 @@ def search(
     study = optuna.create_study(
         storage=storage, study_name="search", direction="maximize", load_if_exists=True
     )
-    finished = [trial for trial in study.trials if trial.state.is_finished()]
-    for number in range(len(finished), trials):
+    for stale in study.get_trials(states=[TrialState.RUNNING]):
+        # Its process was killed.
+        study.tell(stale.number, state=TrialState.FAIL)
+    for number in range(len(_judged(study)), trials):
         # A sampler of its own for each trial: its draws do not depend on what this process has drawn before.
         study.sampler = optuna.samplers.TPESampler(seed=1000 * declaration.seed + number, n_startup_trials=4)
         if number == 0:
@@ -89,15 +93,20 @@ def search(
         trial = study.ask(space)
         settings = [] if number == 0 else settings_of(trial.params)
         value = evaluate(settings)
-        trial.set_user_attr("settings", settings)
+        trial.set_user_attr(_SETTINGS, settings)
         if value is None:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.tell(trial, state=TrialState.FAIL)
         else:
             study.tell(trial, value)
-    done = [trial for trial in study.trials if trial.state.is_finished()][:trials]
     return [
-        Trial(list(trial.user_attrs["settings"]), trial.value if trial.values else None) for trial in done
+        Trial(list(trial.user_attrs[_SETTINGS]), trial.value if trial.values else None)
+        for trial in _judged(study)[:trials]
     ]
+
+
+def _judged(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that came to an end; not those whose process was killed."""
+    return [trial for trial in study.trials if _SETTINGS in trial.user_attrs]
 
 
 def best_of(trials: list[Trial]) -> Trial:

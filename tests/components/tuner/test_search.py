@@ -1,0 +1,99 @@
+"""The search is the same for every model, starts from the declared settings, and goes on after a kill."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from components.dataset.change import changed
+from components.dataset.declaration import Declaration
+from components.dataset.loader import load_declaration
+from components.errors import InputError
+from components.tuner.search import NETWORKS, TREES, Trial, best_of, search, search_space, settings_of
+from models.registry import MODELS
+
+
+def _declaration(model: str = "dfei") -> Declaration:
+    return load_declaration("simulated", [f"model.name={model}"])
+
+
+def _distance(settings: list[str]) -> float:
+    """Best at a learning rate of 2e-3; the declared settings are worth 0."""
+    values = dict(text.split("=") for text in settings)
+    rate = float(values.get("training.learning_rate", 1e9))
+    return -abs(math.log(rate / 2e-3)) if settings else -100.0
+
+
+def test_the_first_trial_is_the_declaration_as_it_is_and_the_others_are_drawn() -> None:
+    trials = search(_declaration(), 5, _distance)
+    assert trials[0] == Trial([], -100.0)
+    assert len({tuple(trial.settings) for trial in trials}) == 5
+    for trial in trials[1:]:
+        assert {text.split("=")[0] for text in trial.settings} == set(NETWORKS)
+    assert best_of(trials).value == max(trial.value for trial in trials if trial.value is not None)
+
+
+def test_every_network_searches_the_same_settings_as_long() -> None:
+    assert all(search_space(name) is NETWORKS for name in MODELS)
+    drawn = {name: search(_declaration(name), 4, _distance) for name in ("dfei", "star")}
+    assert drawn["dfei"] == drawn["star"]
+
+
+@pytest.mark.parametrize("model", ["dfei", TREES])
+@pytest.mark.parametrize("dataset", ["simulated", "kuairand-pure"])
+def test_what_is_drawn_can_be_trained_with(model: str, dataset: str) -> None:
+    declaration = load_declaration(dataset)
+    declaration = declaration.model_copy(
+        update={"model": declaration.model.model_copy(update={"name": model})}
+    )
+    for trial in search(declaration, 6, lambda settings: 0.5):
+        tuned = changed(declaration, trial.settings)
+        assert (tuned == declaration) == (trial.settings == [])
+        if model == TREES and trial.settings:
+            assert tuned.model.option("leaves", 31) >= 7
+            assert tuned.model.option("tree_learning_rate", 0.05) > 0
+
+
+def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    whole = search(_declaration(), 8, _distance)
+
+    def killed(settings: list[str]) -> float:
+        killed.calls += 1  # type: ignore[attr-defined]
+        if killed.calls == 6:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return _distance(settings)
+
+    killed.calls = 0  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        search(_declaration(), 8, killed, tmp_path / "journal.log")
+    calls: list[list[str]] = []
+
+    def counted(settings: list[str]) -> float:
+        calls.append(settings)
+        return _distance(settings)
+
+    assert search(_declaration(), 8, counted, tmp_path / "journal.log") == whole
+    assert len(calls) == 3
+    longer = search(_declaration(), 10, counted, tmp_path / "journal.log")
+    assert longer[:8] == whole
+    assert len(calls) == 5
+    assert search(_declaration(), 2, counted, tmp_path / "journal.log") == whole[:2]
+
+
+def test_a_training_that_diverged_is_never_chosen() -> None:
+    trials = search(_declaration(), 4, lambda settings: None if settings else 0.6)
+    assert best_of(trials) == Trial([], 0.6)
+    assert best_of([Trial([], None), Trial(["a=1"], None)]) == Trial([], None)
+
+
+def test_numbers_are_written_down_as_a_person_would() -> None:
+    assert settings_of({"b": 0.30000000000000004, "a": 7, "c": 0.00123456}) == ["a=7", "b=0.3", "c=0.00123"]
+
+
+def test_a_setting_that_does_not_fit_is_named() -> None:
+    with pytest.raises(InputError, match=r"model\.dropout"):
+        changed(_declaration(), ["model.dropout=2"])
+    with pytest.raises(InputError, match="dropout"):
+        changed(_declaration(), ["model.dropot=0.1"])

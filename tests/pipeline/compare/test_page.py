@@ -1,0 +1,96 @@
+"""The table and the page say what was found, in plain words."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from pipeline.compare.html import comparison_page
+from pipeline.compare.result import Comparison, Spread
+from pipeline.compare.story import equal_terms, outcome
+from pipeline.compare.table import print_comparison
+from tests.pipeline.compare.results import comparison
+
+
+def _printed(result: Comparison, width: int = 200) -> str:
+    out = io.StringIO()
+    print_comparison(result, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_it_says_plainly_when_the_reference_is_not_first() -> None:
+    first, tests = outcome(comparison())
+    assert first == "STAR has the highest average AUC: 0.7250. DFEI is number 2, at 0.7150."
+    assert "DFEI is ahead beyond chance of MLP" in tests
+    assert "cannot be told apart from LightGBM" in tests
+    assert "beyond chance behind STAR" in tests
+
+
+def test_it_names_what_all_had_in_common() -> None:
+    words = equal_terms(comparison())
+    assert "4 models learned from the same 110,000 impressions" in words
+    assert "2 sets of settings" in words
+    assert "untuned" in equal_terms(comparison(trials=0))
+
+
+def test_the_distance_to_the_best_possible_is_told() -> None:
+    result = comparison(best_possible_average_auc=0.78)
+    for model in result.models:
+        model.below_best = 0.78 - model.average_auc.mean
+    assert "STAR is 0.0550 below" in " ".join(outcome(result))
+    assert "to best" in _printed(result)
+    assert "0.0550" in _printed(result)
+    assert "to best possible" in comparison_page(result)
+
+
+def test_the_table_has_a_line_for_each_model_in_order() -> None:
+    text = _printed(comparison())
+    lines = [line.split()[:2] for line in text.splitlines() if re.match(r"\s+\d ", line)]
+    assert lines == [["1", "STAR"], ["2", "DFEI"], ["3", "LightGBM"], ["4", "MLP"]]
+    assert "0.7250 ± 0.0071" in text
+    assert "+0.1100 [+0.0900, +0.1300]" in text
+    assert "0.012" in text
+    assert "/serving/champion/1" in text
+    assert "training.learning_rate=0.002" in text
+    assert len(_printed(comparison(), width=100).splitlines()) > 8
+
+
+def test_the_page_is_one_file_with_every_part_of_the_result() -> None:
+    page = comparison_page(comparison())
+    text = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)=["']?https?:""", text)
+    for words in ("DFEI is number 2 of 4", "0.7250 ± 0.0071", "123,456", "20,000", "3.20", "+0.1100"):
+        assert words in text, words
+    assert "&lt;7&gt;" in text
+    assert "<7>" not in text
+    assert text.count("<h2>") == 6
+    assert "dfei compare --dataset kuairand-pure" in text
+
+
+def test_one_model_alone_and_one_seed_make_a_page_too() -> None:
+    whole = comparison()
+    alone = comparison(models=[whole.model("dfei")], seeds=[1], champion=None)
+    alone.models[0].average_auc = Spread.of([0.71])
+    assert "Better, or luck?" not in comparison_page(alone)
+    assert "DFEI has the highest" in " ".join(outcome(alone))
+    undefined = comparison()
+    for model in undefined.models:
+        model.average_auc, model.versus = Spread(), None
+    assert "No average AUC is defined" in " ".join(outcome(undefined))
+    assert "No average AUC is defined" in comparison_page(undefined)
+    assert _printed(undefined)
+
+
+def test_the_result_is_read_back_as_it_was_written() -> None:
+    result = comparison()
+    assert Comparison.model_validate_json(result.model_dump_json()) == result
+
+
+def test_a_spread_over_seeds() -> None:
+    spread = Spread.of([0.5, 0.7])
+    assert (spread.mean, spread.sd) == (pytest.approx(0.6), pytest.approx(0.02**0.5))
+    assert Spread.of([0.5]).sd is None
+    assert Spread.of([0.5, None]) == Spread()
