@@ -35,8 +35,7 @@ class HMoE(DomainModel):
     Args:
         layout: what a row has.
         settings: `layers` (of each expert), `head_hidden` (of `T_d`), `dropout`; options `experts`: K,
-        default
-            4; `relation_hidden`: hidden units of `net_d`, default 32; `peers`: see above.
+            default 4; `relation_hidden`: hidden units of `net_d`, default 32; `peers`: see above.
     """
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:

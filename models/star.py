@@ -33,8 +33,7 @@ class STAR(DomainModel):
     Args:
         layout: what a row has.
         settings: `layers`, `head_hidden` (one more layer of the star), `dropout`; options `aux_hidden`:
-        hidden
-            units of the auxiliary network, default 32; `norm_momentum`: default 0.99.
+            hidden units of the auxiliary network, default 32; `norm_momentum`: default 0.99.
     """
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:

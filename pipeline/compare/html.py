@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.compare import story
 from pipeline.compare.figures import auc_map, difference_plot
 from pipeline.compare.result import Compared, Comparison
@@ -55,7 +57,7 @@ def _averages(comparison: Comparison) -> dict[str, Any] | None:
     values = [model.average_auc.mean for model in comparison.models]
     if all(value is None for value in values):
         return None
-    return dot_plot(
+    plot = dot_plot(
         [model.title for model in comparison.models],
         values,
         spread=[model.average_auc.sd for model in comparison.models],
@@ -65,6 +67,12 @@ def _averages(comparison: Comparison) -> dict[str, Any] | None:
         line_name="best possible",
         title="average AUC",
     )
+    # Models of one comparison lie close together: the axis shows them, not the whole way from chance.
+    best = comparison.best_possible_average_auc
+    known = [value for value in [*values, best] if value is not None]
+    around = max([model.average_auc.sd or 0.0 for model in comparison.models]) + 0.1 * np.ptp(known) + 0.001
+    plot["layout"]["xaxis"]["range"] = [min(known) - around, max(known) + around]
+    return plot
 
 
 def _map(comparison: Comparison) -> dict[str, Any]:
