@@ -24,7 +24,7 @@ TREES = "lightgbm"
 _SETTINGS = "settings"
 # The same for every network: what anchors the comparison is that none has a search of its own.
 NETWORKS: Mapping[str, BaseDistribution] = {
-    "training.learning_rate": FloatDistribution(5e-4, 5e-3, log=True),
+    "training.learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
     "model.dropout": FloatDistribution(0.0, 0.4, step=0.1),
     "model.id_dropout": FloatDistribution(0.0, 0.3, step=0.1),
     "training.batch_size": CategoricalDistribution([64, 128, 256]),
