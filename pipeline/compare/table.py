@@ -11,7 +11,8 @@ from pipeline.compare.result import Compared, Comparison, Spread
 from pipeline.compare.story import outcome
 from pipeline.report.numbers import UNDEFINED, count, figure, signed
 
-_WIDE = 120
+_WIDE = 150
+_LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
 _MARKS = {"ahead": "[green]✓[/]", "behind": "[red]✗[/]", "tie": "="}
 
 
@@ -23,6 +24,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
       console: where to.
     """
     console.print(_table(comparison, wide=console.width >= _WIDE))
+    console.print(f"[dim]{_LEGEND}[/]", highlight=False)
     for sentence in outcome(comparison):
         console.print(sentence, highlight=False)
     for model in comparison.models:
@@ -41,27 +43,23 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 def _table(comparison: Comparison, wide: bool) -> Table:
     simulated = comparison.best_possible_average_auc is not None
+    reference = comparison.model(comparison.reference).title
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", justify="right")
     table.add_column("model", no_wrap=True)
-    table.add_column("average AUC", justify="right")
-    if simulated:
-        table.add_column("to best", justify="right")
-    table.add_column("overall", justify="right")
-    table.add_column("GAUC", justify="right")
-    table.add_column("log loss", justify="right")
-    reference = comparison.model(comparison.reference).title
-    table.add_column(f"{reference} ahead by (95 %, users)", justify="right")
-    table.add_column("p (seeds)", justify="right")
-    if wide:
-        for name in ("numbers", "rows/s", "ms, 1 row"):
-            table.add_column(name, justify="right")
-    table.add_column("gates", justify="right")
+    names = ["average AUC"]
+    names += ["to best"] if simulated else []
+    names += ["overall", "GAUC", "log loss"] if wide else ["GAUC"]
+    names += [f"{reference} ahead by (95 %, users)", "p (seeds)"] if wide else [f"{reference} ahead"]
+    names += ["numbers", "rows/s", "ms, 1 row"] if wide else []
+    for name in [*names, "gates"]:
+        table.add_column(name, justify="right", no_wrap=True)
     for model in comparison.models:
         cells = [str(model.rank), model.title, spread(model.average_auc)]
         cells += [figure(model.below_best)] if simulated else []
-        cells += [figure(model.overall_auc.mean), figure(model.gauc.mean), figure(model.log_loss.mean)]
-        cells += versus(model)
+        gauc, loss = figure(model.gauc.mean), figure(model.log_loss.mean)
+        cells += [figure(model.overall_auc.mean), gauc, loss] if wide else [gauc]
+        cells += versus(model) if wide else [brief(model)]
         if wide:
             latency = model.latency.get("1")
             cells += [count(model.parameters), count(model.rows_per_second)]
@@ -85,3 +83,9 @@ def versus(model: Compared) -> list[str]:
         f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}] {_MARKS[found.verdict]}"
     )
     return [interval.replace("[", "\\[", 1), figure(found.seed_p_value, 3)]
+
+
+def brief(model: Compared) -> str:
+    """The difference to the reference, and whether it is beyond chance."""
+    found = model.versus
+    return UNDEFINED if found is None else f"{signed(found.difference)} {_MARKS[found.verdict]}"
