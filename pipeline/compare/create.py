@@ -79,7 +79,9 @@ def declared_for(declaration: Declaration, variant: Variant) -> Declaration:
       InputError: a setting of the variant does not fit the declaration.
     """
     named = declaration.model.model_copy(update={"name": variant.model})
-    return changed(declaration.model_copy(update={"model": named}), variant.settings)
+    # What a single run's report looks into would take as long as the training, for every seed.
+    report = declaration.report.model_copy(update={"study": False})
+    return changed(declaration.model_copy(update={"model": named, "report": report}), variant.settings)
 
 
 def create_comparison(settings: ComparisonSettings) -> Pipeline:
