@@ -35,8 +35,9 @@ lint: env ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: env ## Training speed by number of domains, and the local run against a stock TFX pipeline
+bench: env ## Training speed by number of domains and by model, and the local run against a stock TFX pipeline
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.models
 	$(BIN)/python -m benchmarks.local_run
 
 docs: env ## Remake the pages of docs/ that are made from the code
