@@ -13,13 +13,13 @@ from pipeline.layout import RunLayout
 
 
 def report(
-    root: Annotated[Path, typer.Argument(help="The --root of a finished run.")],
+    root: Annotated[Path, typer.Argument(help="The --root of a finished run or comparison.")],
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild the report of a run, and print its table.
+    """Rebuild the report of a run or of a comparison, and print its table.
 
-    With `--json` it prints what `metrics.json` holds.
+    With `--json` it prints what `metrics.json`, or `comparison.json`, holds.
 
     Examples:
 
@@ -28,18 +28,42 @@ def report(
         dfei report out/simulated --json --quiet
     """
     with ending():
-        from pipeline.report import RunSummary, print_summary, write_metrics, write_report
-        from pipeline.report.metrics import metrics
-        from pipeline.screen import command_console, print_json
-
         layout = RunLayout(root)
-        if not layout.summary.is_file():
-            raise InputError(f"{layout.summary}: no such file; give the --root of a run that came to its end")
-        summary = RunSummary.model_validate_json(layout.summary.read_text())
-        write_metrics(summary, layout.metrics)
-        write_report(summary, layout.report)
-        console = command_console(quiet, as_json)
-        print_summary(summary, console)
-        console.print(f"report: {layout.report}", highlight=False)
-        if as_json:
-            print_json(metrics(summary))
+        if layout.summary.is_file():
+            _run(layout, quiet, as_json)
+        elif layout.comparison.is_file():
+            _comparison(layout, quiet, as_json)
+        else:
+            raise InputError(
+                f"{layout.summary}: no such file; give the --root of a run or comparison that came to its end"
+            )
+
+
+def _run(layout: RunLayout, quiet: bool, as_json: bool) -> None:
+    from pipeline.report import RunSummary, print_summary, write_metrics, write_report
+    from pipeline.report.metrics import metrics
+    from pipeline.screen import command_console, print_json
+
+    summary = RunSummary.model_validate_json(layout.summary.read_text())
+    write_metrics(summary, layout.metrics)
+    write_report(summary, layout.report)
+    console = command_console(quiet, as_json)
+    print_summary(summary, console)
+    console.print(f"report: {layout.report}", highlight=False)
+    if as_json:
+        print_json(metrics(summary))
+
+
+def _comparison(layout: RunLayout, quiet: bool, as_json: bool) -> None:
+    from pipeline.compare.html import write_page
+    from pipeline.compare.result import Comparison
+    from pipeline.compare.table import print_comparison
+    from pipeline.screen import command_console, print_json
+
+    comparison = Comparison.model_validate_json(layout.comparison.read_text())
+    write_page(comparison, layout.comparison_page)
+    console = command_console(quiet, as_json)
+    print_comparison(comparison, console)
+    console.print(f"report: {layout.comparison_page}", highlight=False)
+    if as_json:
+        print_json(comparison.model_dump())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.compare.html import comparison_page
 from pipeline.compare.result import Comparison, Spread
 from pipeline.compare.story import equal_terms, outcome
@@ -94,3 +97,12 @@ def test_a_spread_over_seeds() -> None:
     assert (spread.mean, spread.sd) == (pytest.approx(0.6), pytest.approx(0.02**0.5))
     assert Spread.of([0.5]).sd is None
     assert Spread.of([0.5, None]) == Spread()
+
+
+def test_the_page_is_rebuilt_from_the_result(tmp_path: Path) -> None:
+    (tmp_path / "comparison.json").write_text(comparison().model_dump_json())
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "comparison.html").read_text() == comparison_page(comparison())
+    assert "STAR has the highest average AUC" in done.output
+    assert CliRunner().invoke(app, ["report", str(tmp_path / "nowhere")]).exit_code == 2
