@@ -106,7 +106,7 @@ def compare(
         complain(message)
         leave(code)
     message = ""
-    with libraries_to(log, quiet=quiet or as_json) as console:
+    with libraries_to(log, quiet=quiet, as_json=as_json) as console:
         try:
             comparison = run_comparison(request, console)
             code = 1 if comparison.refused else 0

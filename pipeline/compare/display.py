@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from components import progress
 from pipeline.compare.create import CHAMPION
 from pipeline.events import NodeRun, NodeStarted
+from pipeline.screen import line
 from pipeline.terminal import title
 
 _PLAIN_INTERVAL_SECONDS = 30.0
@@ -70,8 +71,7 @@ class CompareDisplay:
 
     def progress(self, node: str, event: progress.Progress) -> None:
         """A component says how far it is."""
-        total = "" if event.total is None else f" of {event.total:,}"
-        detail = f"{event.step}: {event.done:,}{total} {event.unit} {event.note}".rstrip()
+        detail = line(event, None)
         with self._lock:
             if self._live and node in self._tasks:
                 self._bars.update(

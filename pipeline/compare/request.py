@@ -77,6 +77,11 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
         if value < least:
             raise InputError(f"{option} {value}: give a number of at least {least}")
     declaration: Declaration = declared(request.dataset, request.overrides, None)
+    if declaration.moving_average.eval_state != "frozen":
+        raise InputError(
+            f"moving_average.eval_state is {declaration.moving_average.eval_state}: a comparison judges models as they "
+            "are served, with the averages at the end of training; add --set moving_average.eval_state=frozen"
+        )
     layout = RunLayout(request.root.resolve())
     make_writable(layout.root)
     with root_lock(layout.lock):

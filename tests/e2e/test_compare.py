@@ -208,3 +208,6 @@ def test_a_wrong_name_is_said_before_anything_starts(tmp_path: Path) -> None:
     done = compare(tmp_path, tmp_path / "root", "--seeds", "0")
     assert done.code == 2
     assert "--seeds 0" in done.text
+    done = compare(tmp_path, tmp_path / "root", "--set", "moving_average.eval_state=daily")
+    assert done.code == 2
+    assert "as they are served" in done.text
