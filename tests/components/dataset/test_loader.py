@@ -141,7 +141,10 @@ def test_later_override_wins(tmp_path: Path) -> None:
             "features.price.tretment=as_is",
             "`features.price` has no setting 'tretment'. Did you mean treatment?",
         ),
-        ("training.learning_rat=1", "`training` has no setting 'learning_rat'. Did you mean learning_rate or learning_rate_schedule?"),
+        (
+            "training.learning_rat=1",
+            "`training` has no setting 'learning_rat'. Did you mean learning_rate or learning_rate_schedule?",
+        ),
         ("lookups.2.key=x", "'2' is no position in a list of 2"),
         ("lookups.x=1", "'x' is no position in a list of 2"),
         ("seed.a=1", "`seed` is a single value, it has no 'a'"),
