@@ -120,7 +120,7 @@ class Study(_Part):
 
     Attributes:
       rows: evaluation rows studied.
-      of: evaluation rows there are.
+      of: evaluation rows there are, about.
       seconds, cpu_seconds: what the study added to the run.
       anchors: simple systems on the same rows.
       calibration: by domain, "" for all rows together.

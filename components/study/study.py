@@ -41,13 +41,14 @@ class Subject:
     vocabularies: Mapping[str, int]
 
 
-def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows) -> Study:
+def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: int = 1) -> Study:
     """Studies a model on evaluation rows, at most `report.rows` of them, evenly spread.
 
     Args:
       subject: the model.
       train_rows: the whole training split.
-      eval_rows: the evaluation split.
+      eval_rows: the evaluation split, or one of every so many of its rows.
+      every: how many.
     """
     began, cpu_began = time.monotonic(), time.process_time()
     declaration, layout = subject.declaration, subject.layout
@@ -62,7 +63,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows) -> Stud
     sample = take(eval_rows, subject.score, declaration.report.rows)
     # The gates' own `min_rows` is none of the Trainer's business: a changed gate must not train anew.
     # A sample thins the domains out alike.
-    enough = declaration.training.validation_min_rows * len(sample) // max(1, len(eval_rows.domain))
+    enough = declaration.training.validation_min_rows * len(sample) // max(1, len(eval_rows.domain) * every)
     known = known_ids(sample, layout, subject.vocabularies)
     counts = {name: feature.min_count for name, feature in declaration.features.items()}
     begin("click rate")
@@ -75,28 +76,33 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows) -> Stud
     )
     return Study(
         rows=len(sample),
-        of=len(eval_rows.domain),
+        of=len(eval_rows.domain) * every,
         anchors=found,
         calibration=calibration(sample, layout.domains, enough),
         groups=id_groups(sample, known, layout, counts),
         importance=important,
         importance_rows=shuffled,
-        days=days({"train": train_rows, "eval": eval_rows}),
+        days=days({"train": train_rows, "eval": eval_rows}, every),
         domains=trained_domains(train_rows, sample, known, layout),
         seconds=time.monotonic() - began,
         cpu_seconds=time.process_time() - cpu_began,
     )
 
 
-def days(splits: Mapping[Literal["train", "eval"], DatedRows]) -> list[DayRows]:
-    """Impressions and clicks by day and split."""
+def days(splits: Mapping[Literal["train", "eval"], DatedRows], every: int = 1) -> list[DayRows]:
+    """Impressions and clicks by day and split; of `eval` one row stands for `every` rows."""
     found = []
     for split, rows in splits.items():
         seen, place = np.unique(rows.day, return_inverse=True)
         clicks = np.bincount(place, np.asarray(rows.label, np.float64), len(seen))
         for day, count, positives in zip(seen, np.bincount(place, minlength=len(seen)), clicks, strict=True):
             name = (date(1970, 1, 1) + timedelta(int(day))).isoformat()
-            found.append(DayRows(day=name, split=split, rows=int(count), positives=int(positives)))
+            stands_for = every if split == "eval" else 1
+            found.append(
+                DayRows(
+                    day=name, split=split, rows=int(count) * stands_for, positives=int(positives) * stands_for
+                )
+            )
     return sorted(found, key=lambda entry: entry.day)
 
 

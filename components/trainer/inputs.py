@@ -63,8 +63,10 @@ def read_inputs(fn_args: FnArgs, work: Path) -> TrainingInputs:
     )
 
 
-def read_rows(patterns: list[str], layout: FeatureLayout, work: Path) -> row_store.RowStore:
-    """The rows of a split: columns where they come decoded, else TFRecords, decoded into `work`."""
+def read_rows(
+    patterns: list[str], layout: FeatureLayout, work: Path, step: str = "reading rows", every: int = 1
+) -> row_store.RowStore:
+    """The rows of a split: columns where they come decoded, else one of `every` TFRecords, decoded into `work`."""
     folder = Path(patterns[0]).parent
     if row_store.is_decoded(folder):
         return row_store.open_rows(folder, layout)
@@ -73,7 +75,8 @@ def read_rows(patterns: list[str], layout: FeatureLayout, work: Path) -> row_sto
         files,
         layout,
         work,
-        lambda done: progress.report(progress.Progress("reading rows", done)),
+        lambda done: progress.report(progress.Progress(step, done)),
+        every,
     )
 
 

@@ -101,6 +101,7 @@ def decode(
     layout: FeatureLayout,
     directory: Path,
     progress: Callable[[int], None] | None = None,
+    every: int = 1,
 ) -> RowStore:
     """Decodes transformed TFRecords into a `RowStore` in `directory`.
 
@@ -109,11 +110,12 @@ def decode(
       layout: what the packed columns hold.
       directory: where the columns go; made, and emptied first.
       progress: called with the number of rows decoded so far.
+      every: decodes the first of so many rows, and skips the others.
 
     Raises:
       InputError: the files hold no row.
     """
-    if write(_batches(files, _columns(layout)), layout, directory, progress) == 0:
+    if write(_batches(files, _columns(layout), every), layout, directory, progress) == 0:
         raise InputError("Transform wrote no training row: check the split and the impression files")
     return open_rows(directory, layout)
 
@@ -176,10 +178,12 @@ def is_decoded(directory: Path) -> bool:
     return (directory / "domain").is_file() and (directory / "label").is_file()
 
 
-def _batches(files: Sequence[str], columns: dict[str, _Column]) -> Iterator[dict[str, Any]]:
+def _batches(files: Sequence[str], columns: dict[str, _Column], every: int) -> Iterator[dict[str, Any]]:
     spec = {name: tf.io.FixedLenFeature(column.shape, column.parsed) for name, column in columns.items()}
     dataset = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP", num_parallel_reads=None)
-    dataset = dataset.batch(_DECODE_BATCH).map(
-        lambda serialized: tf.io.parse_example(serialized, spec), num_parallel_calls=tf.data.AUTOTUNE
+    dataset = (
+        dataset.shard(every, 0)
+        .batch(_DECODE_BATCH)
+        .map(lambda serialized: tf.io.parse_example(serialized, spec), num_parallel_calls=tf.data.AUTOTUNE)
     )
     return iter(dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator())

@@ -19,7 +19,7 @@ from components.dataset.declaration import Declaration
 from components.errors import GateError
 from components.study.document import Study
 from components.study.study import STUDY, Subject, study
-from components.trainer import export, multi_worker
+from components.trainer import export, multi_worker, row_store
 from components.trainer.compared import judge, sigmoid, write_facts
 from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, training_key
 from components.trainer.integration import integration_weights
@@ -103,14 +103,30 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
 
 def _study(fn_args: FnArgs, inputs: TrainingInputs, served: export.ServedModel, work: Path) -> Study:
     """What the trained model does on the evaluation rows; nothing of it has a say in the training."""
-    eval_rows = read_rows(fn_args.eval_files, inputs.layout, work / "evaluation rows")
+    every = _thinning(fn_args, len(inputs.rows), inputs.declaration.report.rows)
+    eval_rows = read_rows(
+        fn_args.eval_files, inputs.layout, work / "evaluation rows", "reading rows to judge", every
+    )
 
     def score(rows: Mapping[str, np.ndarray], domain: np.ndarray) -> np.ndarray:
         scores = served.predict_transformed({k: tf.constant(v) for k, v in rows.items()}, tf.constant(domain))
         return np.asarray(scores)
 
     vocabularies = read_summary(fn_args.transform_graph_path)["vocabularies"]
-    return study(Subject(score, inputs.layout, inputs.declaration, vocabularies), inputs.rows, eval_rows)
+    return study(
+        Subject(score, inputs.layout, inputs.declaration, vocabularies), inputs.rows, eval_rows, every
+    )
+
+
+def _thinning(fn_args: FnArgs, train_rows: int, wanted: int) -> int:
+    """Of how many evaluation rows one is enough, so that twice those `wanted` are left, by the files' sizes."""
+    if row_store.is_decoded(Path(fn_args.eval_files[0]).parent):
+        return 1
+    train, judged = (
+        sum(tf.io.gfile.stat(file).length for pattern in patterns for file in tf.io.gfile.glob(pattern))
+        for patterns in (fn_args.train_files, fn_args.eval_files)
+    )
+    return max(1, int(train_rows * judged / max(1, train) // (2 * wanted)))
 
 
 class _Reporter:

@@ -21,7 +21,7 @@ def studied_rows(study: Study) -> str:
     """ "all evaluation rows" or how many of them."""
     if study.rows == study.of:
         return "all evaluation rows"
-    return f"{count(study.rows)} of {count(study.of)} evaluation rows, evenly spread"
+    return f"{count(study.rows)} of about {count(study.of)} evaluation rows, evenly spread"
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,16 @@ def test_days_are_counted_by_split() -> None:
     ]
 
 
+def test_thinned_out_days_are_counted_in_full() -> None:
+    judged = rows([0, 0], [1, 0], day=[19109, 19110])
+    found = days({"train": rows([0], [1], day=[19108]), "eval": judged}, every=3)
+    assert [(d.split, d.rows, d.positives) for d in found] == [
+        ("train", 1, 1),
+        ("eval", 3, 3),
+        ("eval", 3, 0),
+    ]
+
+
 def test_rows_are_taken_evenly() -> None:
     assert evenly(10, 4).tolist() == [0, 3, 6, 9]
     assert evenly(3, 10).tolist() == [0, 1, 2]

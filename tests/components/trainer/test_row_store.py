@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 from components.errors import InputError
 from components.trainer.inputs import split_validation
 from components.trainer.row_store import decode
+from components.trainer.run_fn import _thinning
 from models.features import CategoricalFeature, FeatureLayout
 
 LAYOUT = FeatureLayout(
@@ -87,3 +89,18 @@ def test_no_row_is_an_error_that_says_so(tmp_path: Path) -> None:
     _write(tmp_path / "a.gz", 0)
     with pytest.raises(InputError, match="no training row"):
         decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows")
+
+
+def test_one_of_every_so_many_rows_is_decoded(tmp_path: Path) -> None:
+    _write(tmp_path / "a.gz", 11)
+    store = decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows", every=4)
+    assert store.gather(np.arange(len(store)))["numeric"].ravel().tolist() == [0.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize(("wanted", "every"), [(1000, 1), (50, 1), (10, 5), (1, 50)])
+def test_long_evaluation_splits_are_thinned_out(wanted: int, every: int, tmp_path: Path) -> None:
+    (tmp_path / "train").write_bytes(b"x" * 400)
+    (tmp_path / "eval").write_bytes(b"x" * 100)
+    files = SimpleNamespace(train_files=[str(tmp_path / "tr*")], eval_files=[str(tmp_path / "ev*")])
+    # A quarter of the bytes of 400 training rows: about 100 rows, of which twice as many as wanted are kept.
+    assert _thinning(files, 400, wanted) == every
