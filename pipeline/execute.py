@@ -16,7 +16,7 @@ from tfx.orchestration import metadata
 from tfx.utils import path_utils
 
 from components import progress
-from components.dataset.declaration import Declaration
+from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.files import data_fingerprint
 from components.evaluator.results import read_evaluation
 from components.example_validator.strict import read_anomalies
@@ -181,7 +181,7 @@ def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | 
 
 def _best_possible(data: Path, declaration: Declaration) -> dict[str, object] | None:
     """What the true probabilities of a simulated feed reach on the evaluation days; `None` for real logs."""
-    if not (data / "truth.json").is_file():
+    if not (data / "truth.json").is_file() or declaration.split.day_ms != DAY_MS:
         return None
     from pipeline.simulate import best_possible_auc
 

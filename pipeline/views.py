@@ -8,7 +8,7 @@ concern it at their defaults.
 from __future__ import annotations
 
 from components.dataset.declaration import Declaration
-from components.dataset.sections import Feature
+from components.dataset.sections import Feature, Split
 
 _INGESTION_IGNORES = ("model", "training", "evaluation", "report", "moving_average", "seed")
 _TRANSFORM_IGNORES = ("model", "training", "evaluation", "report", "split", "seed", "max_rejected_share")
@@ -38,8 +38,10 @@ def for_ingestion(declaration: Declaration) -> str:
 
 
 def for_transform(declaration: Declaration) -> str:
-    """Features, behaviours and moving averages."""
-    return _without(declaration, _TRANSFORM_IGNORES)
+    """Features, behaviours and moving averages; of the split, what counts as a day."""
+    split = Split(day_hours=declaration.split.day_hours)
+    kept = tuple(section for section in _TRANSFORM_IGNORES if section != "split")
+    return _without(declaration.model_copy(update={"split": split}), kept)
 
 
 def for_trainer(declaration: Declaration) -> str:

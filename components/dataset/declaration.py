@@ -18,6 +18,7 @@ from components.dataset.sections import (
     Impressions,
     Lookup,
     MovingAverageSettings,
+    Positive,
     Report,
     Section,
     Split,
@@ -61,7 +62,11 @@ class Declaration(Section):
     )
     impressions: Impressions
     lookups: list[Lookup] = Field(default_factory=list)
-    label: str = Field(description="A column of 0 and 1.")
+    label: str = Field(description="A column of 0 and 1, or of anything else together with `positive`.")
+    positive: Positive | None = Field(
+        default=None,
+        description="Which values of the label's column count as 1: {at_least: 4} or {one_of: [purchase]}.",
+    )
     domain: str
     user: str | None = None
     item: str | None = None
@@ -136,11 +141,11 @@ class Declaration(Section):
                 )
         if self.author is not None and self.author not in self.features:
             yield InconsistencyError(("author",), f"{self.author} must be a feature")
-        if self.column_type(self.label) != "int":
-            yield InconsistencyError(("label",), f"the label {self.label} must be of type int (0 or 1)")
+        yield from self._label_problems()
         for name, behaviour in self.behaviours.items():
+            texts_count = behaviour.positive is not None and behaviour.positive.one_of is not None
             for column in behaviour.columns:
-                if self.column_type(column) == "string" or self._is_list(column):
+                if (self.column_type(column) == "string" and not texts_count) or self._is_list(column):
                     yield InconsistencyError(("behaviours", name), f"{column} must be a number")
         for lookup_index, lookup in enumerate(self.lookups):
             if lookup.left_key in forbidden:
@@ -148,6 +153,18 @@ class Declaration(Section):
                     ("lookups", lookup_index, "key"), f"{lookup.left_key} is only known after the exposure"
                 )
         yield from self._moving_average_problems()
+
+    def _label_problems(self) -> Iterator[InconsistencyError]:
+        kind = self.column_type(self.label)
+        if self.positive is None and kind != "int":
+            yield InconsistencyError(
+                ("label",),
+                f"the label {self.label} must be of type int (0 or 1), or have `positive` to say what counts as 1",
+            )
+        if self.positive is not None and self.positive.at_least is not None and kind == "string":
+            yield InconsistencyError(
+                ("positive",), f"{self.label} is a text: `at_least` needs a number, texts need `one_of`"
+            )
 
     def _moving_average_problems(self) -> Iterator[InconsistencyError]:
         known = {*ROLES, *self.features, *(c for c in (self.domain, self.user, self.item) if c)}
@@ -195,8 +212,12 @@ class Declaration(Section):
             return self.features[column].type
         if column in self.columns:
             return self.columns[column]
-        if column == self.label:
+        if column == self.label and self.positive is None:
             return "int"
+        rules = [b.positive for b in self.behaviours.values() if b.column == column]
+        rules.append(self.positive if column == self.label else None)
+        if any(rule is not None and rule.type == "string" for rule in rules):
+            return "string"
         if column == self.timestamp.column:
             return "string" if self.timestamp.unit == "iso" else "int"
         return "float"
@@ -211,6 +232,7 @@ class Declaration(Section):
         """Every column of the examples that ExampleGen writes, with its type (behaviours are float)."""
         names = [self.domain, self.user, self.item, *self.features, self.label]
         columns: dict[str, ColumnType] = {name: self.column_type(name) for name in names if name is not None}
+        columns[self.label] = "int"
         columns.update({BEHAVIOUR_PREFIX + name: "float" for name in self.behaviours})
         columns[LOCAL_TIME] = "int"
         return columns

@@ -12,6 +12,7 @@ import polars as pl
 from components.dataset.blocks import BLOCK_BYTES, read_blocks
 from components.dataset.csv_lines import TextBlock
 from components.dataset.declaration import LOCAL_TIME
+from components.dataset.label import label_of
 from components.dataset.lookups import LookupTable, join
 from components.dataset.plan import Piece, ReadPlan
 from components.dataset.values import to_local_ms, to_type
@@ -79,13 +80,14 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
             feature = declaration.features.get(name)
             typed = to_type(frame[name], kind, feature.separator if feature else None)
             columns[name] = typed.values
-            expected = "0 or 1" if name == declaration.label else _KINDS[kind]
+            is_label = name == declaration.label and declaration.positive is None
+            expected = "0 or 1" if is_label else _KINDS[kind]
         reasons.add(typed.bad, f"column {name}: expected {expected}", frame[name])
-    label = columns[declaration.label]
+    result = pl.DataFrame(columns)
+    label = label_of(result, declaration)
     reasons.add(~label.is_in([0, 1]).fill_null(True), f"label {declaration.label}: expected 0 or 1", label)
     reasons.add(label.is_null(), f"label {declaration.label}: is missing")
     reasons.add(columns[LOCAL_TIME].is_null(), f"timestamp {clock.column}: is missing")
-    result = pl.DataFrame(columns)
     domain = join(result, plan, tables)[0] if plan.domain_is_joined else result
     where = "has no match" if plan.domain_is_joined else "is missing"
     reasons.add(domain[declaration.domain].is_null(), f"domain {declaration.domain}: {where}")

@@ -70,6 +70,28 @@ class Timestamp(Section):
     unit: TimeUnit = Field(description="s, ms or us since 1970-01-01 UTC, or iso (text).")
 
 
+class Positive(Section):
+    """Which values of a column count as 1, all others as 0; a missing value stays missing.
+
+    `at_least` is for numbers (a film rated 4 or better), `one_of` for texts (`[purchase]`, `["yes"]`), which are
+    compared as they are written in the files, without the spaces around them.
+    """
+
+    at_least: float | None = None
+    one_of: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Positive:
+        if (self.at_least is None) == (self.one_of is None):
+            raise ValueError("give either `at_least` (a number) or `one_of` (a list of texts)")
+        return self
+
+    @property
+    def type(self) -> ColumnType:
+        """What the column is read as."""
+        return "string" if self.at_least is None else "float"
+
+
 class Behaviour(Section):
     """What the user did after the exposure: a column, or a ratio of two columns clipped to a range.
 
@@ -78,6 +100,9 @@ class Behaviour(Section):
     """
 
     column: str | None = None
+    positive: Positive | None = Field(
+        default=None, description="Makes 0 or 1 of the column: {at_least: 4} or {one_of: [purchase]}."
+    )
     numerator: str | None = None
     denominator: str | None = None
     clip: tuple[float, float] | None = Field(default=None, description="Lowest and highest value kept.")
@@ -88,6 +113,8 @@ class Behaviour(Section):
         partial = (self.numerator is None) != (self.denominator is None)
         if partial or ratio == (self.column is not None):
             raise ValueError("give either `column`, or both `numerator` and `denominator`")
+        if self.positive is not None and self.column is None:
+            raise ValueError("`positive` needs `column`")
         if self.clip is not None and self.clip[0] >= self.clip[1]:
             raise ValueError(f"clip must be [low, high] with low < high, not {list(self.clip)}")
         return self
@@ -213,10 +240,28 @@ class MovingAverageSettings(Section):
 
 
 class Split(Section):
-    """The time-forward split by calendar days (in the declared zone) that have data."""
+    """The time-forward split by calendar days (in the declared zone) that have data.
+
+    A log of a few hours has no days to split by: `day_hours: 1` makes every hour count as a day.
+    """
 
     eval_days: int = Field(default=2, ge=1, description="The last days: split `eval`.")
     validation_days: int = Field(default=1, ge=1, description="The last days of `train`, for early stopping.")
+    day_hours: float = Field(
+        default=24.0,
+        ge=1 / 60,
+        description="Hours that count as one day of the split, from midnight of 1 January 1970 on.",
+    )
+
+    @property
+    def day_ms(self) -> int:
+        """Length of what counts as a day, in milliseconds."""
+        return round(self.day_hours * 3_600_000)
+
+    @property
+    def day_word(self) -> str:
+        """What messages call what counts as a day."""
+        return "days" if self.day_hours == 24 else f"stretches of {self.day_hours:g} hours"
 
 
 class Report(Section):

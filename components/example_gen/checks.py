@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from components.dataset.declaration import DAY_MS
 from components.dataset.plan import Piece, ReadPlan
 from components.errors import InputError
 
@@ -24,7 +25,7 @@ class Scan:
       rejected: rows that cannot be used.
       rejects: (path, line, reason) of the first of them, in the order of files and lines.
       positives: accepted rows with label 1.
-      days: local day, counted from 1970-01-01 -> accepted rows.
+      days: local day (`split.day_hours` long), counted from 1970-01-01 -> accepted rows.
       domains: values of the domain.
       by_file: (rows, rejected) of each file.
     """
@@ -77,38 +78,57 @@ def first_eval_day(plan: ReadPlan, scan: Scan) -> int:
       InputError: the log is empty; too many rows are rejected; the domain or the label has one value; there are too
         few days to train, to validate and to evaluate on.
     """
+    for problem in problems(plan, scan):
+        raise InputError(problem)
+    return sorted(scan.days)[-plan.declaration.split.eval_days]
+
+
+def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
+    """What makes a run on this log impossible, the first thing first."""
     declaration = plan.declaration
     names = ", ".join(file.path for file in plan.files[:_SHOWN])
     if scan.rows == 0:
-        raise InputError(f"{names}: no impressions: there is nothing below the header")
+        yield f"{names}: no impressions: there is nothing below the header"
+        return
     if scan.rejected > declaration.max_rejected_share * scan.rows or scan.accepted == 0:
-        raise InputError(_too_many_rejects(plan, scan))
+        yield _too_many_rejects(plan, scan)
+    if scan.accepted == 0:
+        return
     if len(scan.domains) < 2:
-        raise InputError(
+        yield (
             f"{names}: the domain column {declaration.domain} has only the value {scan.domains[0]!r} in all "
             f"{scan.accepted} rows; a data set needs two domains or more: declare another column as `domain`"
         )
     if scan.positives in (0, scan.accepted):
-        raise InputError(
+        remedy = "" if declaration.positive is None else ", or other values as `positive`"
+        yield (
             f"{names}: the label {declaration.label} is {int(scan.positives > 0)} in all {scan.accepted} rows; "
-            "there is nothing to learn: declare another column as `label`"
+            f"there is nothing to learn: declare another column as `label`{remedy}"
         )
     split = declaration.split
     needed = split.eval_days + split.validation_days + 1
     found = sorted(scan.days)
     if len(found) < needed:
-        raise InputError(
-            f"{names}: rows of {len(found)} days ({', '.join(day_name(day) for day in found[:_SHOWN])}, in "
+        shown = ", ".join(day_name(day, split.day_ms) for day in found[:_SHOWN])
+        shorter = " To split a log of hours, make split.day_hours smaller." if split.day_hours > 1 else ""
+        yield (
+            f"{names}: rows of {len(found)} {split.day_word} ({shown}, in "
             f"{declaration.time_zone}), but {needed} are needed: split.eval_days = {split.eval_days} to evaluate, "
             f"split.validation_days = {split.validation_days} to validate, and one or more to train. "
-            "Give more days, or lower these settings."
+            f"Give more {split.day_word}, or lower these settings.{shorter}"
         )
-    return found[-split.eval_days]
 
 
-def day_name(day: int) -> str:
-    """ISO date of a day counted from 1970-01-01."""
-    return (_EPOCH + timedelta(days=day)).isoformat()
+def day_name(day: int, day_ms: int = DAY_MS) -> str:
+    """ISO date of a day counted from 1970-01-01; with the time where days are not of 24 hours."""
+    if day_ms == DAY_MS:
+        return (_EPOCH + timedelta(days=day)).isoformat()
+    return (datetime(1970, 1, 1) + timedelta(milliseconds=day * day_ms)).isoformat(" ", "minutes")
+
+
+def date_of(day: int, day_ms: int) -> str:
+    """ISO date on which a day of any length begins."""
+    return (_EPOCH + timedelta(milliseconds=day * day_ms)).isoformat()
 
 
 def _too_many_rejects(plan: ReadPlan, scan: Scan) -> str:

@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 from tfx_bsl.coders import example_coder
 
-from components.dataset.declaration import BEHAVIOUR_PREFIX, LOCAL_TIME, Declaration
+from components.dataset.declaration import BEHAVIOUR_PREFIX, Declaration
+from components.dataset.label import is_positive, label_of
 from components.dataset.sections import Behaviour
 
 # Rows encoded at a time: a tf.Example is many times as large as its row.
@@ -28,6 +29,7 @@ def example_frame(rows: pl.DataFrame, declaration: Declaration) -> pl.DataFrame:
         BEHAVIOUR_PREFIX + name: _behaviour(rows, behaviour)
         for name, behaviour in declaration.behaviours.items()
     }
+    derived[declaration.label] = label_of(rows, declaration)
     columns = {}
     for name, kind in declaration.example_columns().items():
         column = derived[name] if name in derived else rows[name]
@@ -38,7 +40,10 @@ def example_frame(rows: pl.DataFrame, declaration: Declaration) -> pl.DataFrame:
 
 
 def _behaviour(rows: pl.DataFrame, behaviour: Behaviour) -> pl.Series:
-    values = rows[behaviour.source].cast(pl.Float64)
+    column = rows[behaviour.source]
+    values = (column if behaviour.positive is None else is_positive(column, behaviour.positive)).cast(
+        pl.Float64
+    )
     if behaviour.denominator is not None:
         denominator = rows[behaviour.denominator].cast(pl.Float64)
         known = (denominator != 0).fill_null(False)
@@ -46,11 +51,6 @@ def _behaviour(rows: pl.DataFrame, behaviour: Behaviour) -> pl.Series:
     if behaviour.clip is not None:
         values = values.clip(*behaviour.clip)
     return values
-
-
-def days(frame: pl.DataFrame) -> pl.Series:
-    """The local day of each row, counted from 1970-01-01."""
-    return frame[LOCAL_TIME] // 86_400_000
 
 
 def encode(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[list[bytes]]:

@@ -26,12 +26,12 @@ from components.example_gen.errors import in_driver
 from components.example_gen.passes import (
     LOOKUPS,
     SCANS,
-    SHOWN_REJECTS,
     WRITTEN,
     FindDuplicates,
     ScanPiece,
     WritePiece,
 )
+from components.example_gen.scan import SHOWN_REJECTS
 from components.example_gen.storage import piece_path, read_json, write_frame
 
 SPLITS = ("train", "eval")
@@ -67,7 +67,7 @@ def ingest(
     with in_driver(folder):
         plan = plan_reading(declaration, data_dir)
         pieces = cut(plan, piece_bytes)
-        partitions = max(1, math.ceil(_likely_rows(plan) / partition_rows))
+        partitions = max(1, math.ceil(likely_rows(plan) / partition_rows))
         for kind in (LOOKUPS, SCANS, HASHES, DROPS, WRITTEN):
             fileio.makedirs(f"{folder}/{kind}")
         tables = [read_lookup(lookup, declaration) for lookup in plan.lookups]
@@ -111,7 +111,7 @@ def _documents(folder: str, kind: str, pieces: Sequence[Piece]) -> list[dict[str
     return [read_json(piece_path(folder, kind, piece.index)) for piece in pieces]
 
 
-def _likely_rows(plan: ReadPlan) -> int:
+def likely_rows(plan: ReadPlan) -> int:
     """A number of rows that is rather too high than too low."""
     return sum(
         pq.read_metadata(file.path).num_rows
@@ -138,8 +138,8 @@ def _report(
         "rejected_share": scan.rejected / scan.rows,
         "train": totals["train"],
         "eval": totals["eval"],
-        "first_day": checks.day_name(min(scan.days)),
-        "last_day": checks.day_name(max(scan.days)),
+        "first_day": checks.date_of(min(scan.days), plan.declaration.split.day_ms),
+        "last_day": checks.date_of(max(scan.days), plan.declaration.split.day_ms),
         "files": [
             {"file": file.name, "rows": rows, "rejected": rejected}
             for file, (rows, rejected) in zip(plan.files, scan.by_file, strict=True)

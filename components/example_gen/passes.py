@@ -8,7 +8,6 @@ twice, because a worker was lost, leaves the same files.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -20,16 +19,15 @@ from components.dataset.lookups import LookupTable, join
 from components.dataset.plan import Piece, ReadPlan
 from components.dataset.rows import read_piece
 from components.example_gen.duplicates import HashWriter, drops_of_piece, find_duplicates, hash_rows
-from components.example_gen.encode import days, encode, example_frame
+from components.example_gen.encode import encode, example_frame
 from components.example_gen.errors import in_worker
+from components.example_gen.scan import PieceScan, days
 from components.example_gen.storage import piece_path, read_frame, write_json
 from components.progress import Progress, report
 
 SCANS = "scans"
 WRITTEN = "written"
 LOOKUPS = "lookups"
-SHOWN_REJECTS = 100
-_SHOWN_DOMAINS = 10_000
 # Level 1 takes a third of the time of the default level, for two fifths more space.
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
@@ -65,63 +63,18 @@ class ScanPiece(_PieceFn):
         """Writes the piece's hashes and its scan: counts, rejects, days, domains."""
         with in_worker(self._folder):
             writer = HashWriter(self._folder, piece.index, self._partitions)
-            scan = _Scan()
+            scan = PieceScan()
             tables = self.tables() if self._plan.domain_is_joined else ()
             row = 0
             for block in read_piece(self._plan, piece, tables, self._block_bytes):
                 numbers = np.arange(row, row + len(block.text))
                 writer.add(hash_rows(block.text.filter(pl.Series(block.accepted))), numbers[block.accepted])
-                accepted = block.typed.filter(pl.Series(block.accepted))
-                scan.add(accepted, self._plan, tables)
-                scan.reject(
-                    block.rejects, len(block.text) + len(block.rejects) - int((~block.accepted).sum())
-                )
-                scan.lines += block.line_count
+                scan.add(block, self._plan, tables)
                 row += len(block.text)
                 self.progress("reading rows", len(block.text))
             writer.close()
             write_json(piece_path(self._folder, SCANS, piece.index), scan.document())
         return []
-
-
-class _Scan:
-    """Counts over the blocks of a piece."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self._rows = 0
-        self._rejected = 0
-        self._positives = 0
-        self._rejects: list[tuple[int, str]] = []
-        self._days: Counter[int] = Counter()
-        self._domains: set[str] = set()
-
-    def add(self, accepted: pl.DataFrame, plan: ReadPlan, tables: tuple[LookupTable, ...]) -> None:
-        if accepted.is_empty():
-            return
-        if plan.domain_is_joined:
-            accepted = join(accepted, plan, tables)[0]
-        for day, count in days(accepted).value_counts().iter_rows():
-            self._days[day] += count
-        self._positives += int(accepted[plan.declaration.label].sum())
-        if len(self._domains) < _SHOWN_DOMAINS:
-            self._domains.update(str(value) for value in accepted[plan.declaration.domain].unique())
-
-    def reject(self, rejects: list[tuple[int, str]], rows: int) -> None:
-        self._rows += rows
-        self._rejected += len(rejects)
-        self._rejects += rejects[: SHOWN_REJECTS - len(self._rejects)]
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "lines": self.lines,
-            "rows": self._rows,
-            "rejected": self._rejected,
-            "rejects": self._rejects,
-            "positives": self._positives,
-            "days": {str(day): count for day, count in self._days.items()},
-            "domains": sorted(self._domains)[:_SHOWN_DOMAINS],
-        }
 
 
 class FindDuplicates(beam.DoFn):
@@ -143,7 +96,7 @@ class WritePiece(_PieceFn):
     """Second pass: joins, derives, splits by day, and writes one TFRecord file for each split the piece has rows of.
 
     Args:
-      first_eval_day: local day, counted from 1970-01-01, from which rows are `eval`.
+      first_eval_day: what counts as a day, numbered from 1970-01-01, from which rows are `eval`.
       split_uris: split -> folder.
     """
 
@@ -175,7 +128,7 @@ class WritePiece(_PieceFn):
                 rows, missed = join(block.typed.filter(pl.Series(keep)), self._plan, self.tables())
                 unmatched = [a + b for a, b in zip(unmatched, missed, strict=True)]
                 frame = example_frame(rows, self._plan.declaration)
-                is_eval = days(frame) >= self._first_eval_day
+                is_eval = days(frame, self._plan.declaration.split.day_ms) >= self._first_eval_day
                 for split, part in (("train", frame.filter(~is_eval)), ("eval", frame.filter(is_eval))):
                     self._write(part, split, piece, writers)
                     counts[split] += len(part)

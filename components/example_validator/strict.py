@@ -45,11 +45,12 @@ def read_anomalies(uri: str, splits: list[str]) -> list[Anomaly]:
     found = []
     for split in splits:
         path = Path(uri) / f"Split-{split}" / "SchemaDiff.pb"
-        found += _of_split(split, anomalies_pb2.Anomalies.FromString(path.read_bytes()))
+        found += anomalies_of(split, anomalies_pb2.Anomalies.FromString(path.read_bytes()))
     return sorted(found, key=lambda anomaly: (not anomaly.severe, anomaly.split, anomaly.column))
 
 
-def _of_split(split: str, anomalies: anomalies_pb2.Anomalies) -> list[Anomaly]:
+def anomalies_of(split: str, anomalies: anomalies_pb2.Anomalies) -> list[Anomaly]:
+    """TFDV's anomalies of a split, in words."""
     found = []
     if anomalies.dataset_anomaly_info.description:
         found.append(Anomaly(split, "", anomalies.dataset_anomaly_info.description, severe=True))

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.dataset.declaration import DAY_MS, Declaration
+from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.transform.analyser import AnalyseRows
 from components.transform.columns import Columns, Raw, read_columns
@@ -32,7 +32,8 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
     Raises:
       InputError: the schema lacks a declared column; a setting is not available; the history would be too wide.
     """
-    plan = make_plan(Declaration.from_json(custom_config["declaration"]))
+    declaration = Declaration.from_json(custom_config["declaration"])
+    plan = make_plan(declaration)
     _check_inputs(inputs, plan)
     columns = read_columns(inputs, plan)
     tables = _analyse(plan, columns)
@@ -40,7 +41,7 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
     lookup = Lookup(plan, tables, variables, columns.hashes, columns.time)
     outputs = {
         "domain": lookup.domain,
-        "day": tf.math.floordiv(columns.time, DAY_MS),
+        "day": tf.math.floordiv(columns.time, declaration.split.day_ms),
         "label": columns.label,
     }
     if plan.categorical:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -16,13 +21,176 @@ from rich.progress import (
 )
 
 from components import progress
-from pipeline.commands.shared import AsJson, Quiet, ending
+from pipeline.commands.shared import AsJson, Quiet, Settings, ending, leave
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.screen import Steps
 
 dataset = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Fetch a public data set's files as its declaration reads them.",
+    help="Describe a data set of your own, look for what is wrong with one, or fetch a public one.",
 )
+Column = str | None
+
+
+@dataset.command()
+def new(
+    files: Annotated[
+        list[Path], typer.Argument(help="Impressions: CSV (also .tsv, .gz) or Parquet, one or many.")
+    ],
+    lookup: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lookup",
+            metavar="FILE=KEY",
+            help="A table to join by a column that both have; FILE=COLUMN:KEY where the names differ. Repeat for more.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The declaration to write; default: NAME.yaml here.")
+    ] = None,
+    name: Annotated[
+        Column, typer.Option("--name", help="Name of the data set; default: the first file's.")
+    ] = None,
+    label: Annotated[
+        Column, typer.Option("--label", metavar="COLUMN", help="What the model predicts.")
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            "--positive",
+            metavar="VALUE",
+            help="Which values of the label count as 1: the lowest rating, or texts separated by commas.",
+        ),
+    ] = None,
+    domain: Annotated[
+        Column,
+        typer.Option("--domain", metavar="COLUMN", help="Tab, scene, site, market ... of an impression."),
+    ] = None,
+    user: Annotated[Column, typer.Option("--user", metavar="COLUMN", help="Who saw it.")] = None,
+    item: Annotated[Column, typer.Option("--item", metavar="COLUMN", help="What was shown.")] = None,
+    timestamp: Annotated[
+        Column, typer.Option("--timestamp", metavar="COLUMN", help="When it was shown.")
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option("--time-zone", metavar="ZONE", help="Where days begin, as in Europe/Paris.")
+    ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option("--separator", help="Between the values of CSV; default: what the file shows."),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option("--sample", min=1000, help="Rows looked at closely; label, domains and days: all rows."),
+    ] = 200_000,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Take the likeliest guess without asking.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look at files that nobody has described, and write a declaration and its schema.
+
+    Every guess stands in the declaration with its reason. On a terminal it asks only what it cannot guess; elsewhere
+    such a guess is an error that names the option which gives it, unless `--yes` takes the likeliest.
+
+    Exit codes: 0 written; 2 a file is not usable, or a role cannot be guessed.
+
+    Examples:
+
+        dfei dataset new logs/*.csv --lookup users.csv=user_id --lookup items.csv=item_id -o shop.yaml
+
+        dfei dataset new ratings.csv --lookup movies.csv=movieId --domain occupation --lookup users.csv=userId --yes
+
+        dfei dataset new events.parquet --label purchased --domain site_section --time-zone Europe/Paris
+    """
+    with ending(), _screen("new", quiet) as (console, steps):
+        from pipeline.datasets.proposal.ask import asker
+        from pipeline.datasets.proposal.propose import ProposalRequest, propose
+
+        interactive = console.is_terminal and sys.stdin.isatty() and not quiet
+
+        request = ProposalRequest(
+            files=files,
+            lookups=tuple(lookup or ()),
+            output=output,
+            name=name,
+            roles={"label": label, "domain": domain, "user": user, "item": item, "timestamp": timestamp},
+            positive=positive,
+            zone=time_zone,
+            separator=separator,
+            sample=sample,
+            yes=yes,
+            force=force,
+        )
+        done = propose(request, asker(console, steps.paused) if interactive and not yes else None, steps)
+        for warning in done.draft.warnings:
+            console.print(f"[yellow]![/] {escape(warning)}", highlight=False)
+        console.print(
+            f"{done.rows:,} rows; wrote {done.declaration} and {done.schema}\n"
+            f"next: dfei dataset check {done.declaration} --data {done.data_dir}\n"
+            f"      dfei run --dataset {done.declaration} --data {done.data_dir} --root out/{done.draft.name}",
+            highlight=False,
+        )
+    leave(0)
+
+
+@dataset.command()
+def check(
+    declaration: Annotated[
+        str, typer.Argument(metavar="FILE.yaml", help="A declaration, or the name of one.")
+    ],
+    data: Annotated[Path, typer.Option("--data", help="Folder with the impression files and lookup tables.")],
+    settings: Settings = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Stop after the sample.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run would trip over: in seconds on a sample, then on every row.
+
+    Each line of the table has its remedy. It reads with the code that a run reads with.
+
+    Exit codes: 0 a run would get to a judged model; 2 it would not.
+
+    Examples:
+
+        dfei dataset check shop.yaml --data data
+
+        dfei dataset check kuairand-pure --data KuaiRand-Pure --set label=long_view
+
+        dfei dataset check shop.yaml --data data --quick --json
+    """
+    with ending("stopped; nothing was written"):
+        from pipeline.screen import print_json
+
+        with _screen("check", quiet, as_json) as (console, steps):
+            from pipeline.datasets.checking.check import check as look
+            from pipeline.datasets.checking.findings import Finding
+            from pipeline.datasets.checking.table import findings_table
+            from pipeline.run import declared
+
+            def early(findings: tuple[Finding, ...]) -> None:
+                bad = [finding for finding in findings if finding.level != "ok"]
+                if bad:
+                    console.print(findings_table(bad, "in a sample"))
+                else:
+                    console.print("nothing wrong in a sample; now every row", highlight=False)
+
+            read = declared(declaration, settings or (), None)
+            result = look(read, data, quick=quick, progress=steps, early=early)
+            title = f"{result.dataset}: {result.rows:,} rows{' (a sample)' if result.sampled else ''}"
+            console.print(findings_table(result.findings, title))
+            console.print(
+                "[green]a run would get to a judged model[/]"
+                if result.would_run
+                else "[bold red]a run would fail[/]: see the lines marked fail"
+            )
+        if as_json:
+            print_json(result.document())
+    leave(0 if result.would_run else 2)
 
 
 @dataset.command()
@@ -86,3 +254,17 @@ def download(
             )
         already = " (already there)" if facts.reused else ""
         console.print(f"{len(facts.files)} files in {facts.data}{already}", highlight=False)
+
+
+@contextmanager
+def _screen(command: str, quiet: bool, as_json: bool = False) -> Iterator[tuple[Console, Steps]]:
+    """A console and its progress, with the libraries' chatter kept off both."""
+    from pipeline.screen import Steps
+    from pipeline.terminal import libraries_to
+
+    with (
+        tempfile.TemporaryDirectory(prefix="dfei-") as folder,
+        libraries_to(Path(folder) / f"{command}.log", quiet, as_json) as console,
+        Steps(console) as steps,
+    ):
+        yield console, steps

@@ -1,0 +1,57 @@
+"""Asks at a terminal for the roles that cannot be guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.prompt import Prompt
+
+from pipeline.datasets.proposal.draft import Asker
+from pipeline.datasets.proposal.guess import Guess
+
+_QUESTIONS = {
+    "label": "Which column is the label (what the model predicts)?",
+    "domain": "Which column is the domain (tab, scene, site, market ... that impressions belong to)?",
+    "user": "Which column is the user?",
+    "item": "Which column is the item?",
+    "timestamp": "Which column is the time of the impression?",
+}
+_OPTIONAL = ("user", "item")
+
+
+def asker(console: Console, before: Callable[[], None] = lambda: None) -> Asker:
+    """A function that asks on this console: a number of the list, a column's name, or nothing where a role may lack.
+
+    Args:
+      console: where to ask.
+      before: called before a question, to clear a progress bar.
+    """
+
+    def ask(guess: Guess, columns: list[str]) -> str | None:
+        before()
+        console.print(f"[bold]{_QUESTIONS[guess.role]}[/]")
+        for number, (name, why) in enumerate(guess.candidates, 1):
+            console.print(f"  {number}  {escape(name)}: {escape(why)}", highlight=False)
+        if not guess.candidates:
+            console.print(f"  there are: {escape(', '.join(columns))}", highlight=False)
+        optional = guess.role in _OPTIONAL
+        hint = "number or name" + (", - for none" if optional else "")
+        default = guess.column if guess.column else "-" if optional else None
+        while True:
+            answer = (
+                Prompt.ask(hint, console=console)
+                if default is None
+                else Prompt.ask(hint, console=console, default=default)
+            )
+            answer = (answer or "").strip()
+            if optional and answer == "-":
+                return None
+            if answer.isdigit() and answer not in columns and 1 <= int(answer) <= len(guess.candidates):
+                return guess.candidates[int(answer) - 1][0]
+            if answer in columns:
+                return answer
+            console.print(f"there is no column {escape(answer)!r}", highlight=False)
+
+    return ask

@@ -1,0 +1,180 @@
+"""When: which column tells the time, in which unit, and in which time zone the users live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from components.dataset.sections import TimeUnit
+from components.dataset.values import to_local_ms
+from pipeline.datasets.proposal.kinds import Values
+from pipeline.datasets.proposal.words import EXACT_TIMES, PARTS_OF_TIME, TIMES, has, words
+
+# From 1990 to 2100, in seconds.
+_FIRST, _LAST = 631_152_000, 4_102_444_800
+_UNITS: tuple[tuple[TimeUnit, int], ...] = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
+_OFFSETS = sorted((hours for hours in [*range(-11, 15), 5.5, 9.5, 5.75, 3.5, -3.5]), key=abs)
+_ZONES = {
+    5.5: "Asia/Kolkata",
+    9.5: "Australia/Darwin",
+    5.75: "Asia/Kathmandu",
+    3.5: "Asia/Tehran",
+    -3.5: "America/St_Johns",
+}
+_AGREES = 0.9
+_OFFSET = r"([+-])(\d{2}):?(\d{2})?\s*$"
+
+
+@dataclass(frozen=True)
+class ClockCandidate:
+    """A column that may be the timestamp.
+
+    Attributes:
+      column: its name.
+      unit: of its values.
+      score: how likely; above 2 it is beyond doubt.
+      why: for the comment.
+    """
+
+    column: str
+    unit: TimeUnit
+    score: float
+    why: str
+
+
+def clock_candidates(columns: dict[str, Values]) -> list[ClockCandidate]:
+    """Columns that can tell the time of an impression, the likeliest first."""
+    found = [candidate for name, values in columns.items() if (candidate := clock_candidate(name, values))]
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def clock_candidate(name: str, values: Values) -> ClockCandidate | None:
+    """A column as a timestamp; `None` when its values are no times."""
+    unit, why = _unit(values)
+    if unit is None or values.present < 0.9:
+        return None
+    moments = to_local_ms(values.column, unit, "UTC").values.drop_nulls()
+    if moments.is_empty():
+        return None
+    score = 1.0 if values.kind == "time" else 0.0
+    score += 1.5 if has(name, EXACT_TIMES) else 1.0 if has(name, TIMES) else 0.0
+    if (moments % 86_400_000 == 0).all():
+        score -= 0.9
+        why += ", whole days only"
+    if has(name, PARTS_OF_TIME) and not has(name, EXACT_TIMES):
+        score -= 0.3
+    first, last = moments.min(), moments.max()
+    assert isinstance(first, int) and isinstance(last, int)
+    span = " to ".join(str(np.datetime64(ms, "ms").astype("datetime64[s]")) for ms in (first, last))
+    return ClockCandidate(name, unit, score, f"{why}: {span.replace('T', ' ')}")
+
+
+def _unit(values: Values) -> tuple[TimeUnit | None, str]:
+    if values.kind == "time":
+        return "iso", values.why
+    if values.kind not in ("int", "float"):
+        return None, ""
+    numbers = values.column.drop_nulls()
+    if numbers.is_empty():
+        return None, ""
+    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    for unit, factor in _UNITS:
+        if low >= _FIRST * factor and high <= _LAST * factor and (unit == "s" or values.kind == "int"):
+            names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+            return unit, f"numbers of the size of {names[unit]} since 1970"
+    return None, ""
+
+
+def time_zone(clock: Values, unit: TimeUnit, others: dict[str, Values]) -> tuple[str, str]:
+    """The zone in which days begin, and why.
+
+    Offsets in the text tell it; else a second column with the local date or hour does; else nothing does.
+    """
+    if unit == "iso":
+        return _zone_of_text(clock.column)
+    instants = to_local_ms(clock.column, unit, "UTC").values
+    for name, values in others.items():
+        if values.kind in ("int", "string", "time") and has(name, PARTS_OF_TIME):
+            found = _zone_by(name, values, instants)
+            if found is not None:
+                return found
+    return "UTC", _nothing_tells(instants)
+
+
+def _zone_of_text(column: pl.Series) -> tuple[str, str]:
+    if isinstance(column.dtype, (pl.Datetime, pl.Date)):
+        zone = getattr(column.dtype, "time_zone", None)
+        if zone is None:
+            return "UTC", "the times have no zone: they are wall-clock times as they stand"
+        return (
+            (zone, "Parquet's zone of the column")
+            if zone not in ("UTC", "Etc/UTC", "+00:00")
+            else (
+                "UTC",
+                "Parquet's zone of the column; days begin at midnight there",
+            )
+        )
+    text = column.cast(pl.String).drop_nulls()
+    offsets = text.str.extract_groups(_OFFSET)
+    frame = pl.DataFrame(
+        {"sign": offsets.struct[0], "hours": offsets.struct[1], "minutes": offsets.struct[2]}
+    )
+    # `2024-05-06` ends like an offset: an offset follows a time of day.
+    with_offset = frame.filter(text.str.contains(r":\d{2}.*[+-]\d{2}:?(\d{2})?\s*$"))
+    if with_offset.is_empty():
+        if text.str.contains(r"(Z|z|UTC)\s*$").any():
+            return "UTC", "the times end in Z; days begin at midnight of UTC"
+        return "UTC", "the times have no offset: they are wall-clock times as they stand"
+    sign, hours, minutes = with_offset.group_by(pl.all()).len().sort("len").row(-1)[:3]
+    offset = (int(hours) + int(minutes or 0) / 60) * (-1 if sign == "-" else 1)
+    name = _zone_name(offset)
+    if name is None:
+        return "UTC", f"most times have the offset {sign}{hours}:{minutes or '00'}, which names no zone"
+    return (
+        name,
+        f"the offset of most times is {sign}{hours}:{minutes or '00'}; a place's name (Europe/Paris) knows summer time",
+    )
+
+
+def _zone_by(name: str, values: Values, instants: pl.Series) -> tuple[str, str] | None:
+    given = values.column.cast(pl.String).str.replace_all(r"[^0-9]", "").str.slice(0, 8)
+    lengths = given.drop_nulls().str.len_chars()
+    if lengths.is_empty():
+        return None
+    is_date = bool((lengths == 8).all())
+    hourly = words(name)[-1:] in (("hour",), ("hh",)) and values.kind == "int"
+    if not is_date and not hourly:
+        return None
+    local_format = "%Y%m%d" if is_date else "%-H"
+    best, share = 0.0, 0.0
+    for offset in _OFFSETS:
+        local = pl.from_epoch(instants + round(offset * 3_600_000), time_unit="ms").dt.strftime(local_format)
+        agrees = float((local == given).mean() or 0.0)
+        if agrees > share + 1e-9:
+            best, share = float(offset), agrees
+    zone = _zone_name(best)
+    if share < _AGREES or zone is None:
+        return None
+    ahead = f"{abs(best):g} hours {'ahead of' if best >= 0 else 'behind'} UTC"
+    return zone, f"{ahead}, where the column {name} agrees with the timestamp in {share:.1%} of the rows"
+
+
+def _zone_name(offset: float) -> str | None:
+    if offset == 0:
+        return "UTC"
+    if offset == int(offset) and -12 <= offset <= 14:
+        return f"Etc/GMT{'-' if offset > 0 else '+'}{abs(int(offset))}"
+    return _ZONES.get(offset)
+
+
+def _nothing_tells(instants: pl.Series) -> str:
+    hours = (instants.drop_nulls() // 3_600_000 % 24).to_numpy()
+    counts = np.bincount(hours, minlength=24).astype(float)
+    smooth = counts + np.roll(counts, 1) + np.roll(counts, -1)
+    quiet, busy = int(np.argmin(smooth)), int(np.argmax(smooth))
+    words_ = "nothing in the files tells the users' zone; days begin at midnight there"
+    if smooth[busy] > 0 and smooth[quiet] < 0.5 * smooth[busy]:
+        words_ += f" (fewest rows around {quiet:02d}:00 UTC: night, where the users are?)"
+    return words_

@@ -1,0 +1,241 @@
+"""What becomes of each remaining column: a feature, a behaviour, or nothing, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from components.dataset.declaration import BEHAVIOUR_PREFIX, LOCAL_TIME
+from pipeline.datasets.proposal.clock import clock_candidate
+from pipeline.datasets.proposal.roles import Column, binary
+from pipeline.datasets.proposal.words import (
+    AFTER,
+    CATEGORIES,
+    IDENTIFIERS,
+    LENGTHS,
+    NUMBERS,
+    PARTS_OF_TIME,
+    PLAYED,
+    POSITIONS,
+    has,
+    words,
+)
+
+_FEW = 50
+_MANY = 1_000
+_LARGEST_VOCABULARY = 200_000
+_FREE_TEXT = 40
+
+
+@dataclass
+class Choice:
+    """What the declaration says of a column.
+
+    Attributes:
+      column: its name.
+      place: feature, behaviour (after the exposure), or none.
+      settings: of the feature or the behaviour.
+      why: the comment.
+      behaviour: the behaviour's name, where it differs from the column's.
+    """
+
+    column: str
+    place: str
+    why: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    behaviour: str = ""
+
+
+def is_after(column: Column) -> bool:
+    """Whether its name says that it is only known after the exposure; a lookup's columns are known before."""
+    if not column.in_log or column.values.kind == "list":
+        return False
+    name = words(column.name)
+    long_view = "long" in name and "view" in name
+    return (has(column.name, AFTER) or long_view) and not _describes_item(name)
+
+
+def _describes_item(name: tuple[str, ...]) -> bool:
+    # `play_duration` is behaviour; `video_duration`, `order_id` and `response_time_limit` are not numbers of reactions.
+    return name[-1] in ("id", "type", "category", "limit") and name[0] not in ("is", "has")
+
+
+def behaviour(column: Column, columns: list[Column]) -> Choice:
+    """A column from after the exposure: averaged when it is a number, never a feature."""
+    name = column.name
+    if column.values.kind not in ("int", "float"):
+        return Choice(name, "after", "text from after the exposure: set aside")
+    if binary(column):
+        share = float(column.values.column.mean() or 0.0)
+        return Choice(
+            name, "behaviour", f"0 and 1, {share:.1%} ones; named like a reaction", {"column": name}, name
+        )
+    length = _length_of(column, columns)
+    if length is not None:
+        why = f"time spent as a share of {length}; {name} is only known after the exposure"
+        return Choice(
+            name,
+            "behaviour",
+            why,
+            {"numerator": name, "denominator": length, "clip": [0, 2]},
+            f"{name}_ratio",
+        )
+    numbers = column.values.column.cast(pl.Float64).drop_nulls()
+    low, high = float(numbers.min() or 0.0), float(numbers.quantile(0.99) or 0.0)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"column": name}
+    why = f"{_range(numbers)}; named like a reaction"
+    if high > low:
+        settings["clip"] = [_neat(min(low, 0.0)), _neat(high)]
+        why += ", cut at its 99th percentile"
+    return Choice(name, "behaviour", why, settings, name)
+
+
+def _length_of(column: Column, columns: list[Column]) -> str | None:
+    """The column that a time spent is a share of: in the same unit, of the same size."""
+    if not has(column.name, PLAYED):
+        return None
+    spent = column.values.column.cast(pl.Float64)
+    for other in columns:
+        if other.name == column.name or not has(other.name, LENGTHS) or is_after(other):
+            continue
+        if other.values.kind not in ("int", "float"):
+            continue
+        same_unit = _unit(other.name) == _unit(column.name)
+        ratio = float((spent / other.values.column.cast(pl.Float64)).filter(spent > 0).median() or 0.0)  # type: ignore[arg-type]
+        if same_unit and 0.02 < ratio < 5:
+            return other.name
+    return None
+
+
+def _unit(name: str) -> str:
+    last = words(name)[-1]
+    return last if last in ("ms", "s", "sec", "secs", "second", "seconds", "min", "minutes") else ""
+
+
+def feature(column: Column, key: Column | None, role: str | None = None) -> Choice:
+    """A column that is known before the exposure.
+
+    Args:
+      column: the column.
+      key: the key of the lookup that it comes from.
+      role: domain, user, item or author, where it has one.
+    """
+    name, values = column.name, column.values
+    if role is not None:
+        return _identity(column, role)
+    refused = _refusal(column, key)
+    if refused is not None:
+        return Choice(name, "none", refused)
+    if values.kind == "list":
+        settings = {"type": values.item, "treatment": "vocabulary", "separator": values.separator}
+        settings["max_length"] = values.max_length
+        if column.distinct > _MANY:
+            settings["min_count"] = 5
+        return Choice(name, "feature", f"list: {values.why}", settings)
+    if values.kind == "float":
+        return _number(column)
+    if values.kind == "int" and _is_number(column):
+        return _number(column)
+    return _category(column)
+
+
+def _refusal(column: Column, key: Column | None) -> str | None:
+    name, values = column.name, column.values
+    if not name:
+        return "it has no name"
+    if name == LOCAL_TIME or name.startswith(BEHAVIOUR_PREFIX):
+        return "the name is reserved: rename the column to use it"
+    if values.kind == "empty":
+        return "no values"
+    if values.kind == "unusable":
+        return values.why
+    if column.distinct <= 1 and values.present >= 1:
+        return f"the same value in all rows: {str(values.column.drop_nulls().first())[:40]!r}"
+    if column.in_log and (values.kind == "time" or clock_candidate(name, values) is not None):
+        return "a second time of the impression"
+    if column.in_log and has(name, PARTS_OF_TIME) and values.kind in ("int", "string"):
+        last = words(name)[-1]
+        if last in ("date", "hourmin", "year") or column.distinct > 366:
+            return "a part of the time, which requests do not carry"
+    texts = values.kind in ("string", "time")
+    if texts and column.distinct > _FEW:
+        given = values.column.drop_nulls()
+        length = float(given.cast(pl.String).str.len_chars().mean() or 0.0)
+        if length > _FREE_TEXT:
+            return f"free text ({length:.0f} characters on average)"
+    own = column.in_log and column.distinct >= 0.9 * column.present and column.present > _FEW
+    if own and (texts or has(name, IDENTIFIERS)):
+        values_in_rows = f"{column.distinct:,} in {column.present:,}"
+        return f"a value of its own in nearly every row ({values_in_rows}): nothing to learn"
+    if key is not None and texts and column.distinct > _FEW and column.distinct >= 0.95 * key.distinct:
+        return f"one value for each {key.name}, which says as much"
+    return None
+
+
+def _identity(column: Column, role: str) -> Choice:
+    kind = "string" if column.values.kind == "string" else "int"
+    settings: dict[str, Any] = {"type": kind, "treatment": "vocabulary"}
+    if role == "domain":
+        return Choice(column.name, "feature", f"the domain: {column.distinct} values", settings)
+    settings.update({"max_size": _LARGEST_VOCABULARY, "min_count": 5, "oov_buckets": 16})
+    return Choice(
+        column.name,
+        "feature",
+        f"the {role}: an identifier; values of fewer than 5 rows share 16 buckets",
+        settings,
+    )
+
+
+def _is_number(column: Column) -> bool:
+    """Whether ints count something, rather than name it."""
+    name = column.name
+    last = words(name)[-1:] or ("",)
+    if has(name, POSITIONS) and column.distinct <= _FEW:
+        return False
+    if last[0] in NUMBERS or last[0].removesuffix("s") in NUMBERS:
+        return column.distinct > 8
+    if has(name, CATEGORIES):
+        return False
+    if has(name, NUMBERS):
+        return column.distinct > 8
+    if column.distinct <= _FEW:
+        return False
+    numbers = column.values.column.drop_nulls().unique().to_numpy()
+    # Codes are spread over their range; counts crowd at its low end.
+    return bool(np.median(numbers) < 0.4 * (numbers.min() + numbers.max()) or numbers.min() < 0)
+
+
+def _number(column: Column) -> Choice:
+    numbers = column.values.column.cast(pl.Float64).drop_nulls()
+    low, median = float(numbers.min() or 0.0), float(numbers.median() or 0.0)  # type: ignore[arg-type]
+    high = float(numbers.quantile(0.99) or 0.0)  # type: ignore[arg-type]
+    long_tail = low >= 0 and high > 4 * max(median, 1e-9) and high > 3
+    treatment = "log_normalise" if long_tail else "normalise"
+    why = f"{_range(numbers)}, median {median:.4g}" + (": a long tail" if long_tail else "")
+    return Choice(column.name, "feature", why, {"type": "float", "treatment": treatment})
+
+
+def _category(column: Column) -> Choice:
+    kind = "int" if column.values.kind == "int" else "string"
+    settings: dict[str, Any] = {"type": kind, "treatment": "vocabulary"}
+    identifier = column.distinct > _MANY
+    if identifier:
+        settings.update({"max_size": _LARGEST_VOCABULARY, "min_count": 5, "oov_buckets": 16})
+    elif column.distinct > _FEW:
+        settings["min_count"] = 5
+    what = "an identifier" if identifier else "a category"
+    values = "numbers" if kind == "int" else "texts"
+    return Choice(column.name, "feature", f"{what}: {column.distinct:,} {values} in the sample", settings)
+
+
+def _range(numbers: pl.Series) -> str:
+    return f"{numbers.min():.4g} to {numbers.max():.4g}"
+
+
+def _neat(value: float) -> float:
+    """Three digits, an int where it is one."""
+    rounded = float(f"{value:.3g}")
+    return int(rounded) if rounded == int(rounded) else rounded

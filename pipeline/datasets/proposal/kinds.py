@@ -1,0 +1,146 @@
+"""What the values of a column are: numbers, texts, times, lists; decided on a sample, with ExampleGen's own casts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from components.dataset.values import MISSING_NUMBERS, to_local_ms, to_type
+
+Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]
+
+_SEPARATORS = ("|", ";", ",", " ")
+_LIST_SHARE = 0.02
+_LONGEST_PART = 30
+_LEADING_ZERO = r"^\s*0\d"
+_BRACKETS = r"^\s*[\[({].*[\])}]\s*$"
+
+
+@dataclass(frozen=True)
+class Values:
+    """A column's values, cast to what they are.
+
+    Attributes:
+      kind: what they are; `unusable`: something that the reader cannot use as it is.
+      column: int, float, string or list values; a list of int or string.
+      item: the type of a list's values.
+      separator: what separates a list's values in a text.
+      max_length: values of a list that nineteen of twenty rows do not exceed.
+      present: share of rows with a value.
+      why: what led to the kind, for a comment.
+    """
+
+    kind: Kind
+    column: pl.Series
+    item: Literal["int", "string"] = "string"
+    separator: str | None = None
+    max_length: int = 1
+    present: float = 0.0
+    why: str = ""
+
+
+def values_of(column: pl.Series) -> Values:
+    """Looks at a column as it is written."""
+    if isinstance(column.dtype, pl.List):
+        return _parquet_list(column)
+    if column.dtype.is_nested() or column.dtype in (pl.Time, pl.Duration, pl.Object):
+        return Values("unusable", column, why=f"of Parquet's type {column.dtype}")
+    if isinstance(column.dtype, (pl.Datetime, pl.Date)):
+        return Values("time", column, present=_share(column.is_not_null()), why="of Parquet's time type")
+    if column.dtype == pl.Boolean:
+        return Values(
+            "int", column.cast(pl.Int64), present=_share(column.is_not_null()), why="true and false"
+        )
+    if column.dtype.is_numeric():
+        kind: Literal["int", "float"] = "int" if not column.dtype.is_float() else _whole(column)
+        typed = to_type(column, kind).values
+        return Values(kind, typed, present=_share(typed.is_not_null()))
+    return _of_text(column.cast(pl.String))
+
+
+def _whole(column: pl.Series) -> Literal["int", "float"]:
+    return "float" if to_type(column, "int").bad.any() else "int"
+
+
+def _of_text(column: pl.Series) -> Values:
+    stripped = column.str.strip_chars()
+    lower = stripped.str.to_lowercase()
+    missing = (lower.is_in(MISSING_NUMBERS) | stripped.is_null()).fill_null(True)
+    given = stripped.filter(~missing)
+    if given.is_empty():
+        return Values("empty", column, why="no values")
+    if not given.str.contains(_LEADING_ZERO).any():
+        for kind in ("int", "float"):
+            typed = to_type(column, kind)
+            if not typed.bad.any():
+                return Values(kind, typed.values, present=_share(typed.values.is_not_null()))
+    text = to_type(column, "string").values
+    present = _share(text.is_not_null())
+    if not to_local_ms(given, "iso", "UTC").bad.any():
+        return Values("time", text, present=present, why="dates or times as text")
+    return _list_of_text(text, present) or Values("string", text, present=present)
+
+
+def _list_of_text(text: pl.Series, present: float) -> Values | None:
+    given = text.drop_nulls()
+    if given.str.contains(_BRACKETS).mean() > 0.5:
+        looks_json = given.str.contains(r"^\s*\[.*\]\s*$").mean() > 0.5 and given.str.contains(r"['\"]").any()
+        return (
+            Values("unusable", text, present=present, why="lists in brackets; write them as a|b to use them")
+            if looks_json
+            else None
+        )
+    wholes = given.n_unique()
+    for separator in _SEPARATORS:
+        share = float(given.str.contains(separator, literal=True).mean() or 0.0)
+        if share < _LIST_SHARE:
+            continue
+        parts = given.str.split(separator)
+        flat = parts.explode().str.strip_chars()
+        flat = flat.filter(flat != "")
+        distinct = flat.n_unique()
+        lengths = parts.list.len().to_numpy()
+        short = float(flat.str.len_chars().mean() or 0.0) <= _LONGEST_PART
+        strict = separator in (",", " ")
+        if not short or distinct > wholes or (strict and (wholes < 10 or _recombined(parts) < 0.5)):
+            continue
+        if separator == " " and (lengths.mean() < 2 or distinct > wholes / 3):
+            continue
+        item: Literal["int", "string"] = "string" if to_type(flat, "int").bad.any() else "int"
+        typed = to_type(text, item, separator).values
+        length = int(min(10, max(2, np.quantile(lengths, 0.95))))
+        why = f"{share:.0%} of the rows have several values, separated by {separator!r}; {distinct} distinct ones"
+        return Values("list", typed, item, separator, length, present, why)
+    return None
+
+
+def _recombined(parts: pl.Series) -> float:
+    """Share of the parts that occur in several combinations: those of a list do, New York in `New York, USA` not."""
+    wholes = parts.unique()
+    pairs = pl.DataFrame({"whole": pl.int_range(len(wholes), eager=True), "part": wholes}).explode("part")
+    several = (
+        pairs.with_columns(pl.col("part").str.strip_chars()).group_by("part").agg(pl.col("whole").n_unique())
+    )
+    return float((several["whole"] > 1).mean() or 0.0)
+
+
+def _parquet_list(column: pl.Series) -> Values:
+    inner = column.dtype.inner  # type: ignore[attr-defined]
+    present = _share((column.list.len() > 0).fill_null(False))
+    if inner.is_float() or inner.is_nested():
+        return Values(
+            "unusable", column, present=present, why=f"lists of {inner}: only ints and texts can be used"
+        )
+    item: Literal["int", "string"] = "int" if inner.is_integer() else "string"
+    lengths = column.list.len().fill_null(0).to_numpy()
+    length = int(min(10, max(2, np.quantile(lengths, 0.95) if len(lengths) else 2)))
+    distinct = column.explode().n_unique()
+    why = f"Parquet lists of {item}; {distinct} distinct values (the separator is for requests, which send text)"
+    return Values("list", column, item, "|", length, present, why)
+
+
+def _share(mask: pl.Series) -> float:
+    return float(mask.mean() or 0.0)

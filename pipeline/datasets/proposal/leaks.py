@@ -1,0 +1,118 @@
+"""Columns that know the label too well: what is only written once the user has reacted must not be a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.scores import auc
+
+SUSPICIOUS_AUC = 0.9
+_FOLDS = 5
+_BUCKETS = 32
+_PRIOR_ROWS = 5.0
+_MOST_ROWS = 100_000
+_FEWEST = 20
+# Share of the filled rows that may have label 0 without clearing the column.
+_STRAY = 0.01
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Why a column is suspected.
+
+    Attributes:
+      column: its name.
+      auc: of the label by this column alone, out of fold.
+      only_with_label: what is only there when the label is 1 ("filled", "not 0"); empty otherwise.
+    """
+
+    column: str
+    auc: float
+    only_with_label: str = ""
+
+    @property
+    def why(self) -> str:
+        """For a comment."""
+        if self.only_with_label:
+            return f"LEAK? {self.only_with_label} only in rows whose label is 1"
+        return f"LEAK? alone it predicts the label with an AUC of {self.auc:.3f} (out of fold)"
+
+
+def find_leaks(rows: pl.DataFrame, label: pl.Series, columns: list[str]) -> list[Leak]:
+    """The suspicious ones of these columns, worst first.
+
+    Args:
+      rows: sampled rows, columns cast to what they are.
+      label: 0, 1 or null, one for each row.
+      columns: single values, no lists.
+    """
+    known = label.is_not_null()
+    every = max(1, int(known.sum()) // _MOST_ROWS)
+    rows = rows.filter(known).gather_every(every)
+    target = label.filter(known).gather_every(every).to_numpy().astype(np.int8)
+    if not 0 < target.sum() < len(target):
+        return []
+    fold = np.random.default_rng(0).integers(0, _FOLDS, len(target))
+    found = []
+    for name in columns:
+        only = _only_with_label(rows[name], target)
+        value = single_column_auc(rows[name], target, fold)
+        if only or value >= SUSPICIOUS_AUC:
+            found.append(Leak(name, value, only))
+    return sorted(found, key=lambda leak: (not leak.only_with_label, -leak.auc))
+
+
+def single_column_auc(column: pl.Series, target: npt.NDArray[np.int8], fold: npt.NDArray[np.int64]) -> float:
+    """AUC of predicting each row by the smoothed label rate of its value in the other folds.
+
+    Numbers with many values go by quantile buckets. A missing value is a value of its own.
+    """
+    codes = _codes(column)
+    size = int(codes.max()) + 1
+    shape = (_FOLDS, size)
+    rows = np.zeros(shape)
+    ones = np.zeros(shape)
+    np.add.at(rows, (fold, codes), 1.0)
+    np.add.at(ones, (fold, codes), target)
+    other_rows, other_ones = rows.sum(0) - rows, ones.sum(0) - ones
+    prior = other_ones.sum(1) / np.maximum(1.0, other_rows.sum(1))
+    rates = (other_ones + _PRIOR_ROWS * prior[:, None]) / (other_rows + _PRIOR_ROWS)
+    # A fold's own prior differs a little from the others': compare within folds, where it is the same.
+    values = []
+    for number in range(_FOLDS):
+        mine = fold == number
+        found = auc(target[mine], rates[number, codes[mine]])
+        if found is not None:
+            values.append(found)
+    return float(np.mean(values)) if values else 0.5
+
+
+def _codes(column: pl.Series) -> npt.NDArray[np.int64]:
+    if column.dtype.is_numeric() and column.n_unique() > 4 * _BUCKETS:
+        numbers = column.cast(pl.Float64).to_numpy()
+        finite = np.isfinite(numbers)
+        edges = (
+            np.unique(np.quantile(numbers[finite], np.linspace(0, 1, _BUCKETS + 1)[1:-1]))
+            if finite.any()
+            else []
+        )
+        return np.where(finite, np.searchsorted(edges, numbers, side="right") + 1, 0).astype(np.int64)
+    return (column.cast(pl.String).fill_null("\0").rank("dense") - 1).to_numpy().astype(np.int64)
+
+
+def _only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
+    filled = column.is_not_null().to_numpy()
+    states = [("filled", filled)]
+    if column.dtype.is_numeric():
+        states.append(("not 0", filled & (column.fill_null(0) != 0).to_numpy()))
+    for name, state in states:
+        rows = int(state.sum())
+        with_label = int((state & (target == 1)).sum())
+        # A column that is nearly always there says nothing by being there.
+        if rows >= _FEWEST and rows - with_label <= _STRAY * rows and target.mean() < 0.9:
+            return name
+    return ""

@@ -1,0 +1,214 @@
+"""`dfei dataset new`: from files to a declaration and its schema."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from components.dataset.declaration import Declaration
+from components.dataset.loader import load_declaration
+from components.dataset.lookups import read_lookup
+from components.dataset.plan import cut, plan_reading
+from components.errors import InputError
+from components.progress import Progress
+from pipeline.datasets.proposal.draft import Asker, Draft, dataset_name, draft, make_columns
+from pipeline.datasets.proposal.features import Choice
+from pipeline.datasets.proposal.roles import Column
+from pipeline.datasets.proposal.schema_file import schema_file
+from pipeline.datasets.proposal.split import choose_split, rows_that_decide
+from pipeline.datasets.proposal.tables import Sources, open_sources
+from pipeline.datasets.proposal.yaml_text import document, plain, to_text
+from pipeline.datasets.sampling import SAMPLE_ROWS
+from pipeline.datasets.survey import Survey, survey
+from pipeline.datasets.tfdv_statistics import ColumnStatistics, StatisticsStream, column_statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class ProposalRequest:
+    """What the user gave.
+
+    Attributes:
+      files: the impressions.
+      lookups: `FILE=key` texts.
+      output: the YAML file to write, or `None` for NAME.yaml here.
+      name: of the data set, or `None` for the first file's.
+      roles: label, domain, user, item, timestamp -> column, or `None`.
+      positive: which values of the label count as 1.
+      zone: the time zone.
+      separator: of csv.
+      sample: rows that are looked at closely.
+      yes: take what is likely without asking.
+      force: overwrite files that are there.
+    """
+
+    files: Sequence[Path]
+    lookups: Sequence[str] = ()
+    output: Path | None = None
+    name: str | None = None
+    roles: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    positive: str | None = None
+    zone: str | None = None
+    separator: str | None = None
+    sample: int = SAMPLE_ROWS
+    yes: bool = False
+    force: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """What was written.
+
+    Attributes:
+      declaration: the YAML file.
+      schema: the schema beside it.
+      data_dir: the folder to give as `--data`.
+      draft: the guesses.
+      rows: rows of the log.
+      survey: what all rows said.
+    """
+
+    declaration: Path
+    schema: Path
+    data_dir: Path
+    draft: Draft
+    rows: int
+    survey: Survey
+
+
+def propose(
+    request: ProposalRequest, ask: Asker | None, progress: Callable[[Progress], None] = lambda _: None
+) -> Proposal:
+    """Writes a declaration and its schema.
+
+    Args:
+      request: the files and what the user knows of them.
+      ask: asks the user for what cannot be guessed; `None`: nobody is there.
+      progress: hears how far it is.
+    Raises:
+      InputError: a file is not usable; a role cannot be guessed; the output is there already.
+    """
+    name = dataset_name(request.name or request.files[0].name.split(".")[0])
+    output = request.output or Path(f"{name}.yaml")
+    _require_free(output, request.force)
+    progress(Progress("sampling the files", 0))
+    sources = open_sources(request.files, request.lookups, request.separator, request.sample)
+    columns, statistics = _statistics(sources, progress)
+    result = draft(name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes)
+    provisional = Declaration.model_validate({**plain(document(result)), "max_rejected_share": 1.0})
+    found = _look_at_all(provisional, sources, progress)
+    _learn(result, found)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(_header(result, sources) + to_text(document(result)), encoding="utf-8")
+        declaration = load_declaration(str(output))
+        schema = output.with_suffix(".pbtxt")
+        schema.write_text(schema_file(declaration, statistics, len(sources.rows)), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{output}: cannot be written: {error.strerror}; name another with --output"
+        ) from None
+    return Proposal(output, schema, sources.data_dir, result, found.scan.rows, found)
+
+
+def _require_free(output: Path, force: bool) -> None:
+    if output.suffix not in (".yaml", ".yml"):
+        raise InputError(f"--output {output}: expected a name that ends in .yaml")
+    for path in (output, output.with_suffix(".pbtxt")):
+        if path.exists() and not force:
+            raise InputError(
+                f"{path}: is there already; name another file with --output, or overwrite with --force"
+            )
+
+
+def _statistics(
+    sources: Sources, progress: Callable[[Progress], None]
+) -> tuple[dict[str, Column], dict[str, ColumnStatistics]]:
+    """Columns with TFDV's counts of distinct values, and TFDV's figures by column."""
+    columns = make_columns(sources)
+    countable = [
+        c for c in columns.values() if c.name and c.values.kind in ("int", "float", "string", "list")
+    ]
+    frame = pl.DataFrame({c.name: c.values.column for c in countable})
+    ints = frozenset(
+        c.name
+        for c in countable
+        if c.values.kind == "int" or (c.values.kind == "list" and c.values.item == "int")
+    )
+    stream = StatisticsStream(ints)
+    step = 32_768
+    for start in range(0, len(frame), step):
+        stream.add(frame.slice(start, step))
+        progress(Progress("statistics", min(start + step, len(frame)), len(frame)))
+    statistics = column_statistics(stream.result())
+    distinct = {name: found.distinct for name, found in statistics.items() if found.distinct}
+    return make_columns(sources, distinct), statistics
+
+
+def _look_at_all(declaration: Declaration, sources: Sources, progress: Callable[[Progress], None]) -> Survey:
+    plan = plan_reading(declaration, str(sources.data_dir))
+    tables = tuple(read_lookup(lookup, declaration) for lookup in plan.lookups)
+    total = sources.log.rows
+
+    def heard(rows: int) -> None:
+        progress(Progress("looking at all rows", rows, max(total, rows)))
+
+    return survey(plan, tables, cut(plan), heard)
+
+
+def _learn(result: Draft, found: Survey) -> None:
+    """What all rows say: columns that do not fit their type after all, the split, rows that decide."""
+    rows = max(1, found.scan.rows)
+    result.sources.log.rows = found.scan.rows
+    for (place, expected), count in sorted(found.reasons.items(), key=lambda item: -item[1]):
+        name = place.removeprefix("column ")
+        choice = next((c for c in result.choices if c.column == name and place.startswith("column ")), None)
+        if count <= 0.001 * rows:
+            result.warnings.append(f"{place}: {count:,} rows cannot be used (expected {expected})")
+        elif choice is not None and choice.place == "feature" and choice.settings["type"] != "string":
+            _make_text(choice, count, expected)
+        else:
+            result.warnings.append(
+                f"{place}: {count:,} of {rows:,} rows cannot be used (expected {expected}): a run would refuse the log"
+            )
+    days = found.scan.days
+    if len(days) < 3:
+        return
+    split = choose_split(days, result.hours)
+    result.split = split
+    evaluated = found.domains.filter(pl.col("day") >= split.first_eval_day)
+    result.min_rows = rows_that_decide(_decisive(evaluated))
+    last = max(day for day in days if day < split.first_eval_day)
+    validated = found.domains.filter(
+        (pl.col("day") < split.first_eval_day) & (pl.col("day") > last - split.validation_days)
+    )
+    result.validation_min_rows = min(100, rows_that_decide(_decisive(validated)))
+    small = evaluated.group_by("domain").agg(pl.col("rows").sum()).filter(pl.col("rows") < result.min_rows)
+    if len(small):
+        result.warnings.append(
+            f"{len(small)} of {found.domains['domain'].n_unique()} domains have fewer than {result.min_rows} "
+            "evaluation rows and do not decide"
+        )
+
+
+def _decisive(domains: pl.DataFrame) -> list[int]:
+    """Rows of the domains that have both classes."""
+    sums = domains.group_by("domain").agg(pl.col("rows", "positives").sum())
+    both = sums.filter((pl.col("positives") > 0) & (pl.col("positives") < pl.col("rows")))
+    return [int(rows) for rows in both["rows"].to_list()]
+
+
+def _make_text(choice: Choice, count: int, expected: str) -> None:
+    choice.settings = {"type": "string", "treatment": "vocabulary", "min_count": 5}
+    choice.why = f"a text: {count:,} rows hold no {expected.removeprefix('a ')}, though the sample does"
+
+
+def _header(result: Draft, sources: Sources) -> str:
+    first: list[Any] = [
+        f"# Proposed by `dfei dataset new` from {sources.log.name}.",
+        "# Every guess says why. Change what is wrong, and look again with `dfei dataset check`.",
+    ]
+    return "\n".join(first) + "\n"

@@ -1,0 +1,222 @@
+"""Who is who: label, domain, user, item and author, from names, values and how columns go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from components.dataset.sections import Positive
+from pipeline.datasets.proposal.guess import Certainty, Guess
+from pipeline.datasets.proposal.kinds import Values
+from pipeline.datasets.proposal.words import (
+    AFTER,
+    AUTHORS,
+    DOMAINS,
+    EVENTS,
+    IDENTIFIERS,
+    ITEMS,
+    LABELS,
+    POSITIVE_EVENTS,
+    RATINGS,
+    USERS,
+    WEAK_DOMAINS,
+    WEAK_USERS,
+    has,
+    rank,
+    words,
+)
+
+MOST_DOMAINS = 2_000
+_MOST_RATINGS = 21
+_MOST_EVENTS = 30
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the joined sample.
+
+    Attributes:
+      name: as it is joined.
+      values: what it holds.
+      distinct: distinct values in the sample, as TFDV counts them; of numbers, as polars does.
+      in_log: whether the impressions have it; else a lookup.
+      is_key: whether a lookup is joined by it.
+    """
+
+    name: str
+    values: Values
+    distinct: int
+    in_log: bool
+    is_key: bool = False
+
+    @property
+    def present(self) -> int:
+        """Rows with a value."""
+        return len(self.values.column) - self.values.column.null_count()
+
+
+@dataclass(frozen=True)
+class LabelCandidate:
+    """A column that may be the label, and which of its values count as 1."""
+
+    column: str
+    score: float
+    why: str
+    positive: Positive | None = None
+
+
+def binary(column: Column) -> bool:
+    """Whether it holds 0 and 1, both."""
+    if column.values.kind != "int":
+        return False
+    return set(column.values.column.unique().drop_nulls().to_list()) == {0, 1}
+
+
+def label_candidates(columns: Sequence[Column]) -> list[LabelCandidate]:
+    """Columns of the impressions that can be a label, the likeliest first."""
+    found = [c for column in columns if column.in_log and (c := label_candidate(column)) is not None]
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None:
+    """A column as the label; `None` when it is none. With `must`, what is not named like one is taken too."""
+    name, values = column.name, column.values.column
+    named = rank(name, LABELS)
+    if binary(column):
+        share = float(values.mean() or 0.0)
+        score = 0.5 if named is None else 10.0 - named
+        like = "" if named is None else f"; named like a {'label' if named == 0 else 'reaction'}"
+        return LabelCandidate(name, score, f"2 values, 0 and 1, {share:.1%} ones{like}")
+    rated = has(name, RATINGS) and words(name)[-1] not in ("count", "cnt", "id")
+    if column.values.kind in ("int", "float") and 2 <= column.distinct <= _MOST_RATINGS and (rated or must):
+        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+        bound = next(
+            (v for v in sorted(values.unique().drop_nulls().to_list()) if v >= low + 0.75 * (high - low)),
+            high,
+        )
+        share = float((values >= bound).mean() or 0.0)
+        why = f"ratings of {low:g} to {high:g}, {share:.1%} of them {bound:g} or more; those count as 1"
+        return LabelCandidate(name, 6.0, why, Positive(at_least=float(bound)))
+    if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
+        texts = values.drop_nulls().unique().to_list()
+        ranked = sorted((place, text) for text in texts if (place := rank(text, POSITIVE_EVENTS)) is not None)
+        if ranked and (has(name, EVENTS) or named is not None or must):
+            best = [text for place, text in ranked if place == ranked[0][0]]
+            share = float(values.is_in(best).mean() or 0.0)
+            score = 8.0 - named if named is not None else 4.0
+            shown = ", ".join(sorted(texts)[:_SHOWN])
+            why = (
+                f"{column.distinct} texts ({shown}); {' and '.join(best)} count as 1, {share:.1%} of the rows"
+            )
+            return LabelCandidate(name, score, why, Positive(one_of=sorted(best)))
+    return None
+
+
+def guess_label(candidates: Sequence[LabelCandidate]) -> Guess:
+    """The label, from the candidates."""
+    shown = tuple((candidate.column, candidate.why) for candidate in candidates[:_SHOWN])
+    if not candidates:
+        return Guess("label", None, "none")
+    best = candidates[0]
+    second = candidates[1].score if len(candidates) > 1 else 0.0
+    sure = best.score >= 6 and best.score > second
+    return Guess("label", best.column, "sure" if sure else "weak", best.why, shown)
+
+
+def guess_domain(columns: Sequence[Column], taken: set[str]) -> Guess:
+    """The domain: a column with a few dozen values that say where, or to whom, something was shown."""
+    found: list[tuple[float, str, str]] = []
+    for column in columns:
+        if column.name in taken or not _can_be_domain(column):
+            continue
+        strong, weak = rank(column.name, DOMAINS), rank(column.name, WEAK_DOMAINS)
+        score = 10.0 - strong if strong is not None else 4.0 - weak if weak is not None else 1.0
+        if column.distinct == 2:
+            score -= 1.5
+        score -= 0.5 if column.distinct > 200 else 0.0
+        score -= 0.0 if column.in_log else 0.25
+        like = "; named like a place where things are shown" if strong is not None else ""
+        found.append((score, column.name, f"{column.distinct} values{like}"))
+    found.sort(key=lambda item: -item[0])
+    shown = tuple((name, why) for _, name, why in found[:_SHOWN])
+    if not found:
+        return Guess("domain", None, "none")
+    score, name, why = found[0]
+    clear = len(found) == 1 or found[1][0] < score
+    return Guess("domain", name, "sure" if score >= 7 and clear else "weak", why, shown)
+
+
+def _can_be_domain(column: Column) -> bool:
+    if column.values.kind not in ("int", "string") or not 2 <= column.distinct <= MOST_DOMAINS:
+        return False
+    # Every domain needs rows to learn from, and most rows need a domain.
+    after = column.in_log and has(column.name, AFTER)
+    return column.values.present > 0.95 and column.distinct * 20 <= column.present and not after
+
+
+def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
+    """The user."""
+    return _entity(
+        "user",
+        columns,
+        taken,
+        lambda name: 3.0 if has(name, USERS) else 1.0 if has(name, WEAK_USERS) else 0.0,
+    )
+
+
+def guess_item(columns: Sequence[Column], taken: set[str]) -> Guess:
+    """The item."""
+    return _entity("item", columns, taken, lambda name: 3.0 if has(name, ITEMS) else 0.0)
+
+
+def guess_author(columns: Sequence[Column], taken: set[str]) -> str | None:
+    """The item's maker, where a column is named like one."""
+    found = [
+        column
+        for column in columns
+        if column.name not in taken
+        and column.values.kind in ("int", "string")
+        and has(column.name, AUTHORS)
+        and column.distinct >= 20
+        and words(column.name)[0] not in ("is", "has")
+    ]
+    return max(found, key=lambda column: column.distinct).name if found else None
+
+
+def _entity(role: str, columns: Sequence[Column], taken: set[str], named: Callable[[str], float]) -> Guess:
+    found: list[tuple[float, str, str]] = []
+    for column in columns:
+        if not column.in_log or column.name in taken or column.values.kind not in ("int", "string"):
+            continue
+        score = named(column.name)
+        if score == 0 or column.distinct < 3 or words(column.name)[0] in ("is", "has", "num"):
+            continue
+        identified = has(column.name, IDENTIFIERS) or len(words(column.name)) == 1
+        score += 1.0 if identified else -1.0
+        score += 1.0 if column.is_key else 0.0
+        score += 0.5 if column.distinct >= 50 else -1.0
+        per = column.present / max(1, column.distinct)
+        score -= 2.0 if per < 1.02 and len(columns) > 1 else 0.0
+        found.append((score, column.name, f"{column.distinct:,} values in the sample, {per:.1f} rows each"))
+    found.sort(key=lambda item: -item[0])
+    shown = tuple((name, why) for _, name, why in found[:_SHOWN])
+    if not found:
+        return Guess(role, None, "none")
+    score, name, why = found[0]
+    clear = len(found) == 1 or found[1][0] < score
+    certainty: Certainty = "sure" if score >= 3.5 and clear else "weak" if score >= 1.5 else "none"
+    return Guess(
+        role,
+        name if certainty != "none" else None,
+        certainty,
+        f"{why}; named like {'an' if role[0] in 'aeio' else 'a'} {role}",
+        shown,
+    )
+
+
+def share_of_ones(column: pl.Series) -> float:
+    """Share of 1 among the given values."""
+    return float(column.drop_nulls().mean() or 0.0)

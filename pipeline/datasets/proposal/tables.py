@@ -1,0 +1,249 @@
+"""The files that a user names: opened, told apart, sampled, their lookup tables joined to the sample."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from components.dataset.blocks import read_all
+from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.sections import Impressions
+from components.dataset.values import to_type
+from components.errors import InputError
+from pipeline.datasets.sampling import SAMPLE_ROWS, sample_rows
+
+_SEPARATORS = (",", ";", "\t", "|")
+_KEY = "__key"
+_SHOWN_COLUMNS = 12
+
+
+@dataclass
+class Table:
+    """Files of one table.
+
+    Attributes:
+      files: in order.
+      patterns: how the declaration names them, relative to the data folder.
+      separator: of csv, where the suffix does not tell it.
+      sample: rows as they are written.
+      rows: a good guess at their number.
+      bad_lines: lines of the sample that are no rows.
+    """
+
+    files: tuple[DataFile, ...]
+    patterns: list[str]
+    separator: str | None
+    sample: pl.DataFrame
+    rows: int
+    bad_lines: int
+
+    @property
+    def name(self) -> str:
+        """Its files, as messages name them."""
+        return ", ".join(file.name for file in self.files[:3]) + (" ..." if len(self.files) > 3 else "")
+
+
+@dataclass
+class LookupSource:
+    """A lookup table and how it is joined.
+
+    Attributes:
+      table: its files; the sample holds only rows whose key occurs in the impressions' sample.
+      left_key, right_key: the key's column in the impressions and in the table.
+      prefix: put before its column names.
+      columns: name in the joined row -> name in the files, without the key and what the impressions have.
+      matched: share of the sampled impressions with a row here.
+    """
+
+    table: Table
+    left_key: str
+    right_key: str
+    prefix: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    matched: float = 0.0
+
+
+@dataclass
+class Sources:
+    """Everything a declaration is proposed for.
+
+    Attributes:
+      data_dir: the folder to give as `--data`.
+      log: the impressions.
+      lookups: the lookup tables.
+      rows: the sampled impressions with every column of the lookups.
+    """
+
+    data_dir: Path
+    log: Table
+    lookups: list[LookupSource]
+    rows: pl.DataFrame
+
+    def origin(self, column: str) -> LookupSource | None:
+        """The lookup that a column comes from; `None` for one of the impressions."""
+        return next((lookup for lookup in self.lookups if column in lookup.columns), None)
+
+
+def open_sources(
+    files: Sequence[Path], lookups: Sequence[str], separator: str | None, rows: int = SAMPLE_ROWS
+) -> Sources:
+    """Opens and samples what the command line names.
+
+    Args:
+      files: the impressions.
+      lookups: `FILE=key` or `FILE=column:key`, the key's name in the impressions and in the file.
+      separator: of csv; by default the suffix's, or what the first lines show.
+      rows: rows of the sample.
+    Raises:
+      InputError: a file cannot be read or has other columns than the first; a key is in neither table.
+    """
+    named = [_lookup_argument(text) for text in lookups]
+    paths = [path.resolve() for path in (*files, *(path for path, _, _ in named))]
+    for path, shown in zip(paths, (*files, *(path for path, _, _ in named)), strict=True):
+        if not path.is_file():
+            kind = "is a folder: name its files, such as" if path.is_dir() else "no such file; expected"
+            raise InputError(
+                f"{shown}: {kind} {shown}{'/*.csv' if path.is_dir() else ' to be a csv or Parquet file'}"
+            )
+    data_dir = Path(os.path.commonpath([path.parent for path in paths]))
+    log = _open(data_dir, paths[: len(files)], separator, rows)
+    if log.sample.is_empty():
+        raise InputError(f"{log.files[0].path}: no impressions: there is nothing below the header")
+    if log.bad_lines > len(log.sample):
+        raise InputError(
+            f"{log.files[0].path}: {log.bad_lines} of {log.bad_lines + len(log.sample)} lines do not have the header's "
+            f"{len(log.files[0].columns)} columns: is --separator right?"
+        )
+    joined = log.sample
+    sources: list[LookupSource] = []
+    for (_, left, right), path in zip(named, paths[len(files) :], strict=True):
+        require_column(left, f"the key of the lookup {path.name}", log.files)
+        table = _open(data_dir, [path], separator, rows, key=(joined[left], right))
+        lookup = LookupSource(table, left, right)
+        joined = _join(joined, lookup, log.files[0].columns, sources)
+        sources.append(lookup)
+    return Sources(data_dir, log, sources, joined)
+
+
+def _lookup_argument(text: str) -> tuple[Path, str, str]:
+    path, equals, key = text.rpartition("=")
+    if not equals or not path or not key:
+        raise InputError(
+            f"--lookup {text}: expected FILE=key, the column that both tables have, as in --lookup users.csv=user_id; "
+            "or FILE=column:key where the names differ"
+        )
+    left, colon, right = key.partition(":")
+    return Path(path), left, right if colon else left
+
+
+def _open(
+    data_dir: Path,
+    paths: Sequence[Path],
+    separator: str | None,
+    rows: int,
+    key: tuple[pl.Series, str] | None = None,
+) -> Table:
+    names = [glob_escape(str(path.relative_to(data_dir))) for path in paths]
+    chosen = separator or _other_separator(paths[0])
+    files = tuple(find_files(str(data_dir), Impressions(files=names, separator=chosen)))
+    for file in files[1:]:
+        if set(file.columns) != set(files[0].columns):
+            differing = sorted(set(file.columns) ^ set(files[0].columns))[:_SHOWN_COLUMNS]
+            raise InputError(
+                f"{file.path}: has other columns than {files[0].path} ({', '.join(differing)}): all files of the "
+                f"impressions need the same; give a table to join as --lookup {file.name}=KEY"
+            )
+    if key is None:
+        sample, likely, bad = sample_rows(files, rows)
+    else:
+        require_column(key[1], "the key of the lookup", files)
+        sample, likely, bad = _rows_of_keys(files, *key)
+    return Table(files, _patterns(data_dir, paths, names), chosen, sample, likely, bad)
+
+
+def _other_separator(path: Path) -> str | None:
+    """A separator that cuts the first lines into more columns than the suffix's; `None` where that is right."""
+    if not path.name.lower().endswith((".csv", ".tsv")):
+        return None
+    with path.open("rb") as stream:
+        lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in stream.readlines(1 << 16)[:20]]
+    usual = "\t" if path.name.lower().endswith(".tsv") else ","
+    counts = {
+        separator: min(line.count(separator) for line in lines) if lines else 0 for separator in _SEPARATORS
+    }
+    best = max(counts, key=lambda separator: counts[separator])
+    return best if counts[usual] == 0 < counts[best] else None
+
+
+def glob_escape(name: str) -> str:
+    """A pattern that matches the name alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _patterns(data_dir: Path, paths: Sequence[Path], names: list[str]) -> list[str]:
+    """The names, or one pattern that matches just these files when they are many."""
+    if len(names) < 3:
+        return names
+    relative = [str(path.relative_to(data_dir)) for path in paths]
+    head = _common_start(relative)
+    tail = _common_start([name[::-1] for name in relative])[::-1]
+    tail = tail[tail.index(".") :] if "." in tail else tail
+    pattern = f"{glob_escape(head)}*{glob_escape(tail)}"
+    return [pattern] if sorted(data_dir.glob(pattern)) == sorted(paths) else names
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    length = next(
+        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
+    )
+    return first[:length]
+
+
+def as_key(column: pl.Series) -> pl.Series:
+    """Values as text in which `7`, `7.0` and the number 7 are the same."""
+    whole = to_type(column, "int") if not isinstance(column.dtype, pl.List) else None
+    if whole is not None and not whole.bad.any():
+        return whole.values.cast(pl.String)
+    return column.cast(pl.String).str.strip_chars()
+
+
+def _rows_of_keys(
+    files: Sequence[DataFile], wanted: pl.Series, right_key: str
+) -> tuple[pl.DataFrame, int, int]:
+    """The rows of a lookup whose key is wanted, without holding the others."""
+    keys = as_key(wanted).unique().implode()
+    frames, rows, bad = [], 0, 0
+    for file in files:
+        for block in read_all(file):
+            rows += len(block.frame)
+            bad += len(block.bad)
+            frames.append(block.frame.filter(as_key(block.frame[right_key]).is_in(keys.explode())))
+    columns = list(files[0].columns)
+    return pl.concat([frame.select(columns) for frame in frames], how="vertical_relaxed"), rows, bad
+
+
+def _join(
+    joined: pl.DataFrame, lookup: LookupSource, log_columns: Sequence[str], earlier: Sequence[LookupSource]
+) -> pl.DataFrame:
+    table = lookup.table
+    taken = {name for source in earlier for name in source.columns}
+    own = [name for name in table.files[0].columns if name != lookup.right_key]
+    if any(name in taken and name not in log_columns for name in own):
+        lookup.prefix = Path(table.files[0].name).name.split(".")[0] + "_"
+    lookup.columns = {lookup.prefix + name: name for name in own if lookup.prefix + name not in log_columns}
+    right = table.sample.select(
+        as_key(table.sample[lookup.right_key]).alias(_KEY),
+        *(pl.col(source).alias(name) for name, source in lookup.columns.items()),
+    ).unique(_KEY, keep="first", maintain_order=True)
+    keys = as_key(joined[lookup.left_key])
+    lookup.matched = float(keys.is_in(right[_KEY]).mean() or 0.0)
+    return (
+        joined.with_columns(keys.alias(_KEY))
+        .join(right, on=_KEY, how="left", maintain_order="left")
+        .drop(_KEY)
+    )

@@ -1,0 +1,105 @@
+"""What the names of columns say: the words in them, and what such words usually mean in logs of impressions."""
+
+from __future__ import annotations
+
+import re
+
+_PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name in lower case: `movieId` and `movie_id` are (movie, id).
+
+    >>> words("siteSection2")
+    ('site', 'section', '2')
+    """
+    return tuple(part.lower() for part in _PARTS.findall(name))
+
+
+def has(name: str, vocabulary: frozenset[str]) -> bool:
+    """Whether a word of the name, or its plural, is in the vocabulary."""
+    return any(word in vocabulary or word.removesuffix("s") in vocabulary for word in words(name))
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+USERS = _set(
+    "user usr uid userid customer cust visitor member viewer client account person player listener reader buyer "
+    "subscriber passenger guest consumer shopper"
+)
+WEAK_USERS = _set("session cookie device visit fingerprint browser")
+ITEMS = _set(
+    "item itemid iid video movie film product prod sku article news ad advert creative track song music book game doc "
+    "document content post story asin listing offer hotel recipe photo image episode show podcast clip goods job "
+    "title restaurant poi"
+)
+AUTHORS = _set(
+    "author creator seller brand artist publisher director vendor uploader advertiser merchant channelid owner maker "
+    "designer label_owner studio host"
+)
+IDENTIFIERS = _set("id ids uuid guid hash key uid pk no num_id code sku asin")
+# Domains: the first words are places where impressions happen; the others also describe users or machines.
+DOMAINS = (
+    _set("domain scene scenario tab surface placement"),
+    _set("section channel slot feed page site zone vertical"),
+    _set("market country tenant store marketplace locale"),
+)
+WEAK_DOMAINS = (
+    _set("platform app device os client source referrer"),
+    _set("region city state area segment occupation cohort group"),
+    _set("category genre type class department"),
+)
+# Labels, the most telling words first.
+LABELS = (
+    _set("label target y outcome"),
+    _set("click clicked clicks clk"),
+    _set(
+        "purchase purchased buy bought convert converted conversion order ordered booked sold install installed"
+    ),
+    _set(
+        "like liked watched viewed played listened read finished completed response responded engaged engagement"
+    ),
+    _set("view long save saved share shared follow followed cart favourite favorite"),
+)
+RATINGS = _set("rating stars star score rate rated grade")
+EVENTS = _set("event action behavior behaviour interaction feedback type")
+POSITIVE_EVENTS = (
+    _set("purchase purchased buy bought order ordered convert converted conversion transaction sale"),
+    _set("click clicked clk open opened"),
+    _set("like liked yes true y t positive pos install"),
+)
+# What users do once they have seen the item.
+AFTER = _set(
+    "click clicked clicks clk like liked dislike hate follow followed comment commented forward share shared reply "
+    "dwell watch watched play played stay rating rated stars purchase purchased bought buy order ordered cart convert "
+    "converted conversion revenue finish finished complete completed completion skip skipped scroll reaction feedback "
+    "install installed save saved favorite favourite favorited collect collected response listen listened read "
+    "enter entered subscribe subscribed report reported block blocked refund returned wishlist spent booked "
+    "engaged engagement viewed viewtime reward outcome"
+)
+LONG_VIEW = _set("long_view longview")
+LENGTHS = _set("duration length runtime total")
+PLAYED = _set("play played watch watched listen listened view viewed dwell read")
+NUMBERS = _set(
+    "count cnt num number price amount age days day duration length size width height score rate ratio lat lon lng "
+    "latitude longitude year weight qty quantity ms sec seconds second minutes minute hours distance income balance "
+    "total sum avg mean max min percent pct popularity budget revenue discount cost fee speed runtime temperature"
+)
+CATEGORIES = _set(
+    "id type category cat code class brand tag status level tier range flag group segment zip postcode kind onehot "
+    "gender sex occupation country city region lang language os device browser platform is has genre position rank "
+    "slot hour weekday dow month"
+)
+TIMES = _set(
+    "time timestamp ts at when datetime date day created logged event occurred unix epoch utc t ms shown served"
+)
+EXACT_TIMES = _set("time timestamp ts datetime at")
+PARTS_OF_TIME = _set("date hour hourmin minute day weekday dow month week year dt dayofweek")
+POSITIONS = _set("position rank slot index pos")
+
+
+def rank(name: str, groups: tuple[frozenset[str], ...]) -> int | None:
+    """The first group that a word of the name is in; `None`: in none."""
+    return next((place for place, group in enumerate(groups) if has(name, group)), None)

@@ -1,0 +1,264 @@
+"""A draft as YAML: every guess with the reason where it stands."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from pipeline.datasets.proposal.draft import Draft
+from pipeline.datasets.proposal.features import Choice
+from pipeline.datasets.proposal.split import DAY_HOURS
+
+_WIDTH = 112
+
+
+def document(draft: Draft) -> CommentedMap:
+    """The declaration with its comments."""
+    top = CommentedMap()
+    top["name"] = draft.name
+    _files(top, draft)
+    _roles(top, draft)
+    _behaviours(top, draft)
+    _features(top, draft)
+    _settings(top, draft)
+    return top
+
+
+def to_text(top: CommentedMap) -> str:
+    """As it is written to a file; a blank line before each section that begins with a comment."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 10_000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.allow_unicode = True
+    stream = io.StringIO()
+    yaml.dump(top, stream)
+    lines: list[str] = []
+    for line in stream.getvalue().splitlines():
+        if line.startswith("#") and lines and lines[-1] and not lines[-1].startswith("#"):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def plain(node: Any) -> Any:
+    """The document without comments."""
+    if isinstance(node, Mapping):
+        return {str(key): plain(value) for key, value in node.items()}
+    return [plain(value) for value in node] if isinstance(node, (list, tuple)) else node
+
+
+def _say(node: CommentedMap, key: str, text: str, indent: int = 0) -> None:
+    """Puts a comment above a key."""
+    safe = " ".join(text.split())
+    lines = textwrap.wrap(safe, _WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    node.yaml_set_comment_before_after_key(key, before="\n".join(lines), indent=indent)
+
+
+def _flow(value: Any) -> Any:
+    """A value on one line."""
+    if isinstance(value, Mapping):
+        flow = CommentedMap((key, _flow(item)) for key, item in value.items())
+        flow.fa.set_flow_style()
+        return flow
+    if isinstance(value, (list, tuple)):
+        sequence = CommentedSeq([_flow(item) for item in value])
+        sequence.fa.set_flow_style()
+        return sequence
+    return value
+
+
+def _files(top: CommentedMap, draft: Draft) -> None:
+    sources = draft.sources
+    top["time_zone"] = draft.zone
+    _say(top, "time_zone", f"Where days begin at midnight: {draft.zone_why}.")
+    log: dict[str, Any] = {"files": sources.log.patterns}
+    if sources.log.separator:
+        log["separator"] = sources.log.separator
+    top["impressions"] = _flow(log)
+    separator = f", separated by {sources.log.separator!r}" if sources.log.separator else ""
+    rows = f"about {sources.log.rows:,} rows, {len(sources.log.files[0].columns)} columns{separator}"
+    _say(top, "impressions", f"{len(sources.log.files)} file(s) below the folder to give as --data: {rows}.")
+    if not sources.lookups:
+        return
+    lookups = CommentedSeq()
+    for lookup in sources.lookups:
+        same = lookup.left_key == lookup.right_key
+        entry: dict[str, Any] = {"files": lookup.table.patterns}
+        if lookup.table.separator:
+            entry["separator"] = lookup.table.separator
+        entry["key"] = lookup.left_key if same else {lookup.left_key: lookup.right_key}
+        if lookup.prefix:
+            entry["prefix"] = lookup.prefix
+        lookups.append(_flow(entry))
+    top["lookups"] = lookups
+    matched = "; ".join(
+        f"{lookup.table.name}: {lookup.table.rows:,} rows, {lookup.matched:.1%} of the impressions have one"
+        for lookup in sources.lookups
+    )
+    _say(top, "lookups", f"Joined by key. {matched}.")
+
+
+def _roles(top: CommentedMap, draft: Draft) -> None:
+    top["label"] = draft.label.column
+    _say(top, "label", _guessed(draft, "label"))
+    if draft.label.positive is not None:
+        top["positive"] = _flow(draft.label.positive.model_dump(exclude_none=True))
+        what = "a rating of this or more" if draft.label.positive.at_least is not None else "these texts"
+        _say(
+            top,
+            "positive",
+            f"Which values of {draft.label.column} count as 1: {what}; change it to move the line.",
+        )
+    for role in ("domain", "user", "item"):
+        column = draft.role(role)
+        if column is not None:
+            top[role] = column
+            _say(top, role, _guessed(draft, role))
+    if draft.author is not None:
+        top["author"] = draft.author
+        _say(top, "author", "Who made the item, by its name; PEPNet personalises by it.")
+    top["timestamp"] = _flow({"column": draft.role("timestamp"), "unit": draft.unit})
+    _say(top, "timestamp", _guessed(draft, "timestamp"))
+
+
+def _guessed(draft: Draft, role: str) -> str:
+    guess = draft.guesses[role]
+    others = [name for name, _ in guess.candidates if name != guess.column]
+    text = guess.why if guess.certainty != "weak" else f"NOT CERTAIN: {guess.why}"
+    if guess.certainty == "given" and "given" not in text:
+        text = f"given; {text}"
+    also = f". It might also be {', '.join(others[:5])}" if others and guess.certainty != "given" else ""
+    return f"{text}{also}."
+
+
+def _behaviours(top: CommentedMap, draft: Draft) -> None:
+    types = CommentedMap()
+    label = draft.columns[draft.label.column]
+    rule = draft.label.positive
+    if rule is None:
+        types[draft.label.column] = "int"
+    for choice in draft.of("behaviour"):
+        types[choice.column] = "int" if draft.columns[choice.column].values.kind == "int" else "float"
+    if types:
+        top["columns"] = types
+        _say(top, "columns", "Types of columns that are no features.")
+    behaviours = CommentedMap()
+    if rule is None:
+        behaviours[draft.label.column] = _flow({"column": draft.label.column})
+        _say(behaviours, draft.label.column, "The label, averaged over the past.", 2)
+    else:
+        name = f"{draft.label.column}_positive"
+        behaviours[name] = _flow(
+            {"column": draft.label.column, "positive": rule.model_dump(exclude_none=True)}
+        )
+        _say(behaviours, name, "The label, averaged over the past.", 2)
+        if label.values.kind in ("int", "float"):
+            behaviours[draft.label.column] = _flow({"column": draft.label.column})
+            _say(behaviours, draft.label.column, "And the rating itself.", 2)
+    for choice in draft.of("behaviour"):
+        behaviours[choice.behaviour] = _flow(choice.settings)
+        _say(behaviours, choice.behaviour, choice.why, 2)
+    top["behaviours"] = behaviours
+    _say(
+        top,
+        "behaviours",
+        "What users do after the exposure. Averages over the past are features, the values of a row never are.",
+    )
+    later = CommentedMap()
+    names = CommentedSeq(
+        [draft.label.column, *(choice.column for choice in draft.choices if _is_later(choice))]
+    )
+    for index, choice in enumerate((choice for choice in draft.choices if _is_later(choice)), 1):
+        if choice.place == "after":
+            names.yaml_set_comment_before_after_key(index, before=" ".join(choice.why.split()), indent=2)
+    later["post_exposure"] = names
+    top["post_exposure"] = names
+    _say(top, "post_exposure", "Only known after the exposure: set aside, never features.")
+
+
+def _is_later(choice: Choice) -> bool:
+    return choice.place in ("behaviour", "after")
+
+
+def _features(top: CommentedMap, draft: Draft) -> None:
+    features = CommentedMap()
+    previous = ""
+    for choice in draft.of("feature"):
+        origin = draft.sources.origin(choice.column)
+        place = "the impressions" if origin is None else origin.table.name
+        features[choice.column] = _flow(choice.settings)
+        # A heading where the file changes, then the reason.
+        heading = f"From {place}." if place != previous else ""
+        before = "\n".join(part for part in (heading, _wrapped(choice.why)) if part)
+        features.yaml_set_comment_before_after_key(choice.column, before=before, indent=2)
+        previous = place
+    top["features"] = features
+    left = [f"{choice.column or '(no name)'}: {choice.why}" for choice in draft.of("none")]
+    _say_lines(top, "features", ["What the model may use.", *(["Left out:"] if left else []), *left])
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(" ".join(text.split()), _WIDTH - 2, break_long_words=False))
+
+
+def _say_lines(node: CommentedMap, key: str, lines: Sequence[str]) -> None:
+    wrapped = [part for line in lines for part in _wrapped(line).split("\n")]
+    node.yaml_set_comment_before_after_key(key, before="\n".join(wrapped))
+
+
+def _settings(top: CommentedMap, draft: Draft) -> None:
+    bucket = draft.split.bucket_hours if draft.split is not None else 24.0
+    averages = CommentedMap()
+    averages["decay"] = 0.9
+    averages["bucket_hours"] = _number(bucket)
+    averages["keys"] = _flow(draft.average_keys())
+    top["moving_average"] = averages
+    _say(
+        top,
+        "moving_average",
+        "Averages of the behaviours over past stretches of time, for whom they are kept.",
+    )
+    split: dict[str, Any] = {"eval_days": 1, "validation_days": 1}
+    if draft.split is not None:
+        split = {"eval_days": draft.split.eval_days, "validation_days": draft.split.validation_days}
+    if draft.hours != DAY_HOURS:
+        split["day_hours"] = _number(draft.hours)
+    top["split"] = _flow(split)
+    if draft.split is not None:
+        _say(top, "split", f"Forward in time: {draft.split.why}.")
+    top["model"] = _flow({"dropout": 0.2})
+    training: dict[str, Any] = {"epochs": 4, "refit": True}
+    if draft.validation_min_rows != 100:
+        training["validation_min_rows"] = draft.validation_min_rows
+    top["training"] = _flow(training)
+    _say(
+        top,
+        "training",
+        "Ends with as many epochs on all training rows, the validation days included, as validated best.",
+    )
+    top["evaluation"] = CommentedMap(
+        {
+            "min_rows": draft.min_rows,
+            "thresholds": CommentedMap(
+                {name: _flow({"min": 0.55, "max_drop": 0.01}) for name in ("average_auc", "overall_auc")}
+            ),
+        }
+    )
+    _say(
+        top,
+        "evaluation",
+        f"Domains with fewer than {draft.min_rows} evaluation rows do not decide. The gates ask for little more than "
+        "chance: raise them once you know what is usual.",
+    )
+    top["max_rejected_share"] = 0.001
+    _say(top, "max_rejected_share", "More unreadable rows than this stop a run.")
+    top["seed"] = 1
+
+
+def _number(value: float) -> float:
+    return int(value) if value == int(value) else round(value, 6)

@@ -1,0 +1,112 @@
+"""An even sample of files that may be much larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from components.dataset.blocks import BLOCK_BYTES, read_all, read_blocks
+from components.dataset.csv_lines import TextBlock
+from components.dataset.files import DataFile
+from components.dataset.plan import Piece, ReadPlan, cut
+
+SAMPLE_ROWS = 200_000
+_WHOLE_BYTES = 24 << 20
+_WINDOW_BYTES = 256 << 10
+_BYTES_PER_ROW = 60
+
+
+def sample_pieces(plan: ReadPlan, rows: int = SAMPLE_ROWS) -> list[Piece]:
+    """Pieces spread evenly over the log, of about so many rows; all pieces when the log is small.
+
+    A compressed csv file cannot be entered in the middle: it is only in the sample when it is small.
+    """
+    total = sum(file.size for file in plan.files)
+    if total <= _WHOLE_BYTES:
+        return cut(plan)
+    chosen: list[Piece] = []
+    for number, file in enumerate(plan.files):
+        windows = max(1, round(rows * _BYTES_PER_ROW / _WINDOW_BYTES * file.size / total))
+        for start, end in spread(file, windows):
+            chosen.append(Piece(len(chosen), number, start, end))
+    return chosen
+
+
+def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
+    """Up to so many short ranges of a file, evenly spaced, that together begin and end with it."""
+    if file.format == "csv.gz":
+        if file.size <= _WHOLE_BYTES // 8:
+            yield 0, file.size
+        return
+    if file.format == "parquet":
+        groups = pq.read_metadata(file.path).num_row_groups
+        for index in sorted({round(i * (groups - 1) / max(1, windows - 1)) for i in range(windows)}):
+            yield index, index + 1
+        return
+    length = file.size - file.data_start
+    if length <= windows * _WINDOW_BYTES:
+        yield file.data_start, file.size
+        return
+    step = (length - _WINDOW_BYTES) / max(1, windows - 1)
+    for index in range(windows):
+        start = file.data_start + round(index * step)
+        yield start, min(file.size, start + _WINDOW_BYTES)
+
+
+def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.DataFrame, int, int]:
+    """Rows spread evenly over the files, as they are written (text of csv, Parquet's own types).
+
+    Returns:
+      The rows; a good guess at the number of rows in all; the number of lines that are no rows.
+    """
+    total = sum(file.size for file in files)
+    frames: list[pl.DataFrame] = []
+    likely, bad = 0.0, 0
+    for file in files:
+        share = max(1, round(rows * file.size / total)) if total else rows
+        blocks, read = _blocks(file, share, total <= _WHOLE_BYTES)
+        taken, seen, size = 0, 0, 0
+        for block, every in blocks:
+            bad += len(block.bad)
+            seen += len(block.frame)
+            part = block.frame.gather_every(every)
+            taken += len(part)
+            frames.append(part)
+        size = max(seen, 1)
+        likely += size if read >= 1 else size / read
+    return _joined(frames, files), round(likely), bad
+
+
+def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[TextBlock, int]], float]:
+    """Blocks with the step at which their rows are taken, and the share of the file that they are."""
+    if whole:
+        return ((block, 1) for block in read_all(file)), 1.0
+    if file.format == "csv":
+        windows = max(1, round(rows * _BYTES_PER_ROW / _WINDOW_BYTES))
+        ranges = list(spread(file, windows))
+        read = sum(end - start for start, end in ranges) / max(1, file.size - file.data_start)
+        blocks = (
+            (block, 1) for start, end in ranges for block in read_blocks(file, start, end, _WINDOW_BYTES)
+        )
+        return blocks, read
+    if file.format == "csv.gz":
+        every = max(1, round(file.size * 8 / _BYTES_PER_ROW / rows))
+        return ((block, every) for block in read_all(file)), 1.0
+    metadata = pq.read_metadata(file.path)
+    ranges = list(spread(file, 64))
+    chosen = sum(metadata.row_group(start).num_rows for start, _ in ranges)
+    every = max(1, round(chosen / rows))
+    blocks = ((block, every) for start, end in ranges for block in read_blocks(file, start, end, BLOCK_BYTES))
+    return blocks, chosen / max(1, metadata.num_rows)
+
+
+def _joined(frames: list[pl.DataFrame], files: Sequence[DataFile]) -> pl.DataFrame:
+    """One frame; a column of several types becomes text."""
+    if not frames:
+        return pl.DataFrame(schema=dict.fromkeys(files[0].columns, pl.String))
+    columns = list(files[0].columns)
+    frames = [frame.select(columns) for frame in frames]
+    mixed = [name for name in columns if len({frame[name].dtype for frame in frames}) > 1]
+    return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])

@@ -1,0 +1,95 @@
+"""Labels made of ratings and texts, and logs too short for calendar days, through the whole ingestion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import InputError
+from tests.components.example_gen.small import (
+    DAY_MS,
+    FIRST_DAY_MS,
+    LOG_HEADER,
+    declare,
+    log_text,
+    read_examples,
+    run_ingest,
+    write_data,
+)
+
+
+def rated_log() -> str:
+    header, *lines = log_text().strip().split("\n")
+    rated = []
+    for number, line in enumerate(lines):
+        values = line.split(",")
+        values[4] = str(number % 5 + 1)
+        rated.append(",".join(values))
+    return "\n".join([header, *rated]) + "\n"
+
+
+def test_ratings_become_a_label_of_0_and_1_and_stay_a_behaviour(tmp_path: Path) -> None:
+    declaration = declare(
+        tmp_path,
+        ["positive.at_least=4", "behaviours.liked={column: click, positive: {at_least: 5}}"],
+    )
+    data = write_data(tmp_path, {"log.csv": rated_log()})
+    run_ingest(declaration, data, tmp_path / "out")
+    examples = read_examples(tmp_path / "out", "train")
+    ratings = [row["behaviour.click"][0] for row in examples]
+    assert set(ratings) == {1.0, 2.0, 3.0, 4.0, 5.0}
+    assert [row["click"][0] for row in examples] == [int(rating >= 4) for rating in ratings]
+    assert [row["behaviour.liked"][0] for row in examples] == [float(rating >= 5) for rating in ratings]
+
+
+def test_a_text_label(tmp_path: Path) -> None:
+    text = log_text().replace(",0,", ",view,").replace(",1,", ",buy,")
+    lines = [line.split(",") for line in log_text().strip().split("\n")]
+    events = [",".join([*v[:4], "buy" if v[4] == "1" else "view", *v[5:]]) for v in lines[1:]]
+    text = "\n".join([LOG_HEADER, *events]) + "\n"
+    declaration = declare(
+        tmp_path,
+        ["positive={one_of: [buy]}", "behaviours.click={column: click, positive: {one_of: [buy]}}"],
+    )
+    run_ingest(declaration, write_data(tmp_path, {"log.csv": text}), tmp_path / "out")
+    labels = [row["click"][0] for row in read_examples(tmp_path / "out", "train")]
+    assert labels == [int(v[4]) for v in lines[1:37]]
+
+
+def test_a_rule_that_nothing_meets_is_refused(tmp_path: Path) -> None:
+    declaration = declare(tmp_path, ["positive.at_least=6"])
+    data = write_data(tmp_path, {"log.csv": rated_log()})
+    with pytest.raises(
+        InputError, match=r"the label click is 0 in all 48 rows.* or other values as `positive`"
+    ):
+        run_ingest(declaration, data, tmp_path / "out")
+
+
+def hours_log() -> str:
+    """Six hours of one day."""
+    lines = [LOG_HEADER]
+    for row in range(72):
+        at = FIRST_DAY_MS + 9 * 3_600_000 + row * 300_000
+        lines.append(f"{at},{row % 2},{row % 4},{'abc'[row % 3]},{row % 5 % 2},{row},{row % 3},x;y,n{row}")
+    return "\n".join(lines) + "\n"
+
+
+def test_a_log_of_hours_is_split_by_hours(tmp_path: Path) -> None:
+    declaration = declare(tmp_path, ["split.day_hours=1", "split.eval_days=2"])
+    data = write_data(tmp_path, {"log.csv": hours_log()})
+    report = run_ingest(declaration, data, tmp_path / "out")
+    assert (report["train"], report["eval"]) == (48, 24)
+    assert report["first_day"] == report["last_day"] == "2022-04-25"
+    midnight = FIRST_DAY_MS + 8 * 3_600_000
+    assert min(row["local_time_ms"][0] for row in read_examples(tmp_path / "out", "eval")) == (
+        midnight // DAY_MS * DAY_MS + 13 * 3_600_000
+    )
+
+
+def test_a_log_of_hours_and_calendar_days_says_what_to_do(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {"log.csv": hours_log()})
+    with pytest.raises(InputError, match=r"rows of 1 days .*make split.day_hours smaller"):
+        run_ingest(declare(tmp_path), data, tmp_path / "out")
+    with pytest.raises(InputError, match=r"rows of 4 stretches of 2.5 hours .*2022-04-25 07:00"):
+        run_ingest(declare(tmp_path, ["split.day_hours=2.5", "split.eval_days=3"]), data, tmp_path / "out")
