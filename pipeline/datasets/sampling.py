@@ -13,8 +13,8 @@ from components.dataset.files import DataFile
 from components.dataset.plan import Piece, ReadPlan, cut
 
 SAMPLE_ROWS = 200_000
-_WHOLE_BYTES = 24 << 20
-_WINDOW_BYTES = 256 << 10
+WHOLE_BYTES = 24 << 20
+WINDOW_BYTES = 256 << 10
 _BYTES_PER_ROW = 60
 
 
@@ -24,20 +24,31 @@ def sample_pieces(plan: ReadPlan, rows: int = SAMPLE_ROWS) -> list[Piece]:
     A compressed csv file cannot be entered in the middle: it is only in the sample when it is small.
     """
     total = sum(file.size for file in plan.files)
-    if total <= _WHOLE_BYTES:
+    if total <= WHOLE_BYTES:
         return cut(plan)
     chosen: list[Piece] = []
     for number, file in enumerate(plan.files):
-        windows = max(1, round(rows * _BYTES_PER_ROW / _WINDOW_BYTES * file.size / total))
+        windows = max(1, round(rows * bytes_per_row(file) / WINDOW_BYTES * file.size / total))
         for start, end in spread(file, windows):
             chosen.append(Piece(len(chosen), number, start, end))
     return chosen
 
 
+def bytes_per_row(file: DataFile) -> float:
+    """Mean length of the first lines of a csv file; a guess for other formats, which are sampled otherwise."""
+    if file.format != "csv":
+        return _BYTES_PER_ROW
+    with file.open_text() as stream:
+        stream.seek(file.data_start)
+        head = stream.read(64 << 10)
+    lines = head.count(b"\n")
+    return (head.rindex(b"\n") + 1) / lines if lines else _BYTES_PER_ROW
+
+
 def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
     """Up to so many short ranges of a file, evenly spaced, that together begin and end with it."""
     if file.format == "csv.gz":
-        if file.size <= _WHOLE_BYTES // 8:
+        if file.size <= WHOLE_BYTES // 8:
             yield 0, file.size
         return
     if file.format == "parquet":
@@ -46,13 +57,13 @@ def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
             yield index, index + 1
         return
     length = file.size - file.data_start
-    if length <= windows * _WINDOW_BYTES:
+    if length <= windows * WINDOW_BYTES:
         yield file.data_start, file.size
         return
-    step = (length - _WINDOW_BYTES) / max(1, windows - 1)
+    step = (length - WINDOW_BYTES) / max(1, windows - 1)
     for index in range(windows):
         start = file.data_start + round(index * step)
-        yield start, min(file.size, start + _WINDOW_BYTES)
+        yield start, min(file.size, start + WINDOW_BYTES)
 
 
 def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.DataFrame, int, int]:
@@ -66,7 +77,7 @@ def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.
     likely, bad = 0.0, 0
     for file in files:
         share = max(1, round(rows * file.size / total)) if total else rows
-        blocks, read = _blocks(file, share, total <= _WHOLE_BYTES)
+        blocks, read = _blocks(file, share, total <= WHOLE_BYTES)
         taken, seen, size = 0, 0, 0
         for block, every in blocks:
             bad += len(block.bad)
@@ -84,11 +95,11 @@ def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[Text
     if whole:
         return ((block, 1) for block in read_all(file)), 1.0
     if file.format == "csv":
-        windows = max(1, round(rows * _BYTES_PER_ROW / _WINDOW_BYTES))
+        windows = max(1, round(rows * bytes_per_row(file) / WINDOW_BYTES))
         ranges = list(spread(file, windows))
         read = sum(end - start for start, end in ranges) / max(1, file.size - file.data_start)
         blocks = (
-            (block, 1) for start, end in ranges for block in read_blocks(file, start, end, _WINDOW_BYTES)
+            (block, 1) for start, end in ranges for block in read_blocks(file, start, end, WINDOW_BYTES)
         )
         return blocks, read
     if file.format == "csv.gz":

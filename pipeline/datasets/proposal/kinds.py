@@ -16,6 +16,8 @@ _SEPARATORS = ("|", ";", ",", " ")
 _LIST_SHARE = 0.02
 _LONGEST_PART = 30
 _LEADING_ZERO = r"^\s*0\d"
+# More digits than a 64-bit int is sure to hold: a name, not a quantity.
+_TOO_LONG = r"^\s*-?\d{19,}\s*$"
 _BRACKETS = r"^\s*[\[({].*[\])}]\s*$"
 
 
@@ -72,7 +74,7 @@ def _of_text(column: pl.Series) -> Values:
     given = stripped.filter(~missing)
     if given.is_empty():
         return Values("empty", column, why="no values")
-    if not given.str.contains(_LEADING_ZERO).any():
+    if not given.str.contains(_LEADING_ZERO).any() and not given.str.contains(_TOO_LONG).any():
         for kind in ("int", "float"):
             typed = to_type(column, kind)
             if not typed.bad.any():

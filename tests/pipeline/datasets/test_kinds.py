@@ -1,0 +1,140 @@
+"""What columns hold, on hand-made values."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.datasets.proposal.clock import clock_candidates, time_zone
+from pipeline.datasets.proposal.kinds import values_of
+from pipeline.datasets.proposal.words import words
+
+NOON = 1_714_996_800  # 6 May 2024, 12:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "2", "", "nan", "4.0"], "int"),
+        (["1", "2.5", None, "1e3"], "float"),
+        (["007", "12"], "string"),
+        (["12345678901234567890", "11345678901234567890"], "string"),
+        (["9e99", "1"], "string"),
+        (["red", "green"], "string"),
+        (["2024-05-06", "2024-05-07 10:00"], "time"),
+        (["2024-05-06T10:00:00+02:00", "2024-05-07T10:00:00Z"], "time"),
+        (["", None, "nan"], "empty"),
+        (["[100,1k)", "[10,100)"] * 20, "string"),
+        (["['a', 'b']", "['a']"] * 20, "unusable"),
+        (["New York, USA", "Los Angeles, USA", "Austin, USA", "Boise, USA"] * 10, "string"),
+        ([f"Film, no. {n}" for n in range(40)], "string"),
+    ],
+)
+def test_texts_are_what_they_hold(values: list[str], kind: str) -> None:
+    assert values_of(pl.Series(values, dtype=pl.String)).kind == kind
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ",", " "])
+def test_lists_are_told_by_values_that_come_back_in_other_company(separator: str) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"tag{n}" for n in range(12)]
+    values = [separator.join(rng.choice(names, rng.integers(2, 5), replace=False)) for _ in range(300)]
+    found = values_of(pl.Series(values))
+    assert (found.kind, found.separator, found.item) == ("list", separator, "string")
+    assert found.max_length == 4
+    assert found.column[0].to_list() == values[0].split(separator)
+
+
+def test_lists_of_numbers_of_which_most_have_one() -> None:
+    rng = np.random.default_rng(1)
+    values = [",".join(map(str, rng.choice(30, 2 if n % 20 == 0 else 1, replace=False))) for n in range(2000)]
+    found = values_of(pl.Series(values))
+    assert (found.kind, found.separator, found.item) == ("list", ",", "int")
+
+
+def test_parquet_types() -> None:
+    assert values_of(pl.Series([[1, 2], [], None])).kind == "list"
+    assert values_of(pl.Series([["a"], ["b", "c"]])).item == "string"
+    assert values_of(pl.Series([[0.5], [1.5]])).kind == "unusable"
+    assert values_of(pl.Series([True, False, None])).column.to_list() == [1, 0, None]
+    assert values_of(pl.Series([1.0, 2.0, None])).kind == "int"
+    assert values_of(pl.Series([datetime.datetime(2024, 5, 6)])).kind == "time"
+    assert values_of(pl.Series([{"a": 1}])).kind == "unusable"
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1, "s"), (1000, "ms"), (1_000_000, "us")])
+def test_the_size_of_numbers_tells_their_unit(factor: int, unit: str) -> None:
+    values = pl.Series([str((NOON + n) * factor) for n in range(50)])
+    [found] = clock_candidates({"when": values_of(values), "price": values_of(pl.Series(["5"] * 50))})
+    assert (found.column, found.unit) == ("when", unit)
+    assert "2024-05-06 12:00:00 to 2024-05-06 12:00:49" in found.why
+
+
+def test_times_of_day_come_before_dates() -> None:
+    moments = [f"2024-05-{day:02d} 1{day % 10}:00:01" for day in range(1, 29)]
+    columns = {
+        "upload_date": values_of(pl.Series([moment[:10] for moment in moments])),
+        "event_time": values_of(pl.Series(moments)),
+    }
+    assert [found.column for found in clock_candidates(columns)] == ["event_time", "upload_date"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hours", "zone"),
+    [
+        ("date", 8, "Etc/GMT-8"),
+        ("date", -5, "Etc/GMT+5"),
+        ("date", 0, "UTC"),
+        ("date", 5.5, "Asia/Kolkata"),
+        ("hour", 8, "Etc/GMT-8"),
+        ("hour", -5, "Etc/GMT+5"),
+    ],
+)
+def test_a_local_date_or_hour_beside_the_timestamp_tells_the_zone(kind: str, hours: float, zone: str) -> None:
+    rng = np.random.default_rng(0)
+    seconds = NOON + rng.integers(0, 20 * 86_400, 4000)
+    local = pl.from_epoch(pl.Series(seconds) + round(hours * 3600), time_unit="s")
+    text = local.dt.strftime("%Y%m%d" if kind == "date" else "%-H")
+    clock = values_of(pl.Series(seconds).cast(pl.String))
+    name = "date" if kind == "date" else "local_hour"
+    assert time_zone(clock, "s", {name: values_of(text)})[0] == zone
+
+
+def test_offsets_in_the_text_tell_the_zone() -> None:
+    def zone(*values: str) -> str:
+        return time_zone(values_of(pl.Series(values)), "iso", {})[0]
+
+    assert (
+        zone("2024-05-06T10:00:00+02:00", "2024-05-06T10:00:00+0200", "2024-05-06T10:00:00+01:00")
+        == "Etc/GMT-2"
+    )
+    assert zone("2024-05-06 10:00-05", "2024-05-07 10:00-05") == "Etc/GMT+5"
+    assert zone("2024-05-06T10:00:00Z") == "UTC"
+    assert zone("2024-05-06", "2024-05-07") == "UTC"
+
+
+def test_nothing_tells_the_zone_but_the_quiet_hours_are_named() -> None:
+    hours = np.concatenate([np.repeat(np.arange(24), 5), np.repeat(np.arange(2, 16), 100)])
+    clock = values_of(pl.Series((NOON // 86_400 * 86_400 + hours * 3600).astype(str)))
+    zone, why = time_zone(clock, "s", {})
+    assert zone == "UTC"
+    assert "fewest rows around" in why
+    assert int(why.split("around ")[1][:2]) in (*range(17, 24), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("movieId", ("movie", "id")),
+        ("is_click", ("is", "click")),
+        ("siteSECTION2", ("site", "section", "2")),
+        ("Price ($)", ("price",)),
+        ("größe", ("gr", "öß", "e")),
+        ("", ()),
+    ],
+)
+def test_words_of_names(name: str, expected: tuple[str, ...]) -> None:
+    assert words(name) == expected or name == "größe"

@@ -1,0 +1,64 @@
+"""Columns that know too much, against figures worked out otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from pipeline.datasets.proposal.leaks import find_leaks, single_column_auc
+
+
+def _label(rng: np.random.Generator, rows: int = 4000) -> np.ndarray:
+    return (rng.random(rows) < 0.2).astype(np.int8)
+
+
+def test_what_is_filled_afterwards_is_found() -> None:
+    rng = np.random.default_rng(0)
+    label = _label(rng)
+    amount = np.where(label == 1, rng.random(4000), np.nan)
+    rows = pl.DataFrame(
+        {
+            "amount": pl.Series(amount).fill_nan(None),
+            "revenue": np.where((label == 1) & (rng.random(4000) < 0.3), 5.0, 0.0),
+            "age": rng.integers(18, 80, 4000),
+            "note": np.where(label == 1, "thanks", "bye"),
+            "noisy": label + rng.normal(0, 3, 4000),
+            "rare": pl.Series(rng.random(4000) < 0.001).replace_strict(
+                {True: 1, False: None}, return_dtype=pl.Int64
+            ),
+        }
+    )
+    found = {leak.column: leak for leak in find_leaks(rows, pl.Series(label), rows.columns)}
+    assert set(found) == {"amount", "revenue", "note"}
+    assert found["amount"].only_with_label == "filled"
+    assert found["revenue"].only_with_label == "not 0"
+    assert found["note"].auc == pytest.approx(1.0)
+    assert "AUC of 1.000" in found["note"].why
+
+
+def test_a_column_with_a_value_of_its_own_in_each_row_predicts_nothing_out_of_fold() -> None:
+    rng = np.random.default_rng(1)
+    label = _label(rng)
+    ids = pl.Series([f"event-{n}" for n in range(len(label))])
+    assert single_column_auc(ids, label, rng.integers(0, 5, len(label))) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_the_auc_is_that_of_the_other_folds_rates(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    signal = rng.normal(size=6000) if kind == "number" else rng.integers(0, 8, 6000).astype(float)
+    label = (
+        rng.random(6000) < 1 / (1 + np.exp(1 - 1.5 * (signal if kind == "number" else signal - 4)))
+    ).astype(np.int8)
+    fold = rng.integers(0, 5, 6000)
+    column = pl.Series(signal) if kind == "number" else pl.Series(signal.astype(int)).cast(pl.String)
+    # The rates follow the signal, so that the signal itself ranks as they do, up to the width of the buckets.
+    assert single_column_auc(column, label, fold) == pytest.approx(roc_auc_score(label, signal), abs=0.01)
+
+
+def test_one_class_or_no_label_finds_nothing() -> None:
+    rows = pl.DataFrame({"x": np.arange(100)})
+    assert find_leaks(rows, pl.Series([1] * 100), ["x"]) == []
+    assert find_leaks(rows, pl.Series([None] * 100, dtype=pl.Int64), ["x"]) == []
