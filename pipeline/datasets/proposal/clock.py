@@ -9,6 +9,7 @@ import polars as pl
 
 from components.dataset.sections import TimeUnit
 from components.dataset.values import to_local_ms
+from pipeline.datasets.proposal.figures import highest, lowest, mean
 from pipeline.datasets.proposal.kinds import Values
 from pipeline.datasets.proposal.words import EXACT_TIMES, PARTS_OF_TIME, TIMES, has, words
 
@@ -79,7 +80,7 @@ def _unit(values: Values) -> tuple[TimeUnit | None, str]:
     numbers = values.column.drop_nulls()
     if numbers.is_empty():
         return None, ""
-    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    low, high = lowest(numbers), highest(numbers)
     for unit, factor in _UNITS:
         if low >= _FIRST * factor and high <= _LAST * factor and (unit == "s" or values.kind == "int"):
             names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
@@ -151,7 +152,7 @@ def _zone_by(name: str, values: Values, instants: pl.Series) -> tuple[str, str] 
     best, share = 0.0, 0.0
     for offset in _OFFSETS:
         local = pl.from_epoch(instants + round(offset * 3_600_000), time_unit="ms").dt.strftime(local_format)
-        agrees = float((local == given).mean() or 0.0)
+        agrees = mean(local == given)
         if agrees > share + 1e-9:
             best, share = float(offset), agrees
     zone = _zone_name(best)

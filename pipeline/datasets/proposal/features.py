@@ -10,6 +10,7 @@ import polars as pl
 
 from components.dataset.declaration import BEHAVIOUR_PREFIX, LOCAL_TIME
 from pipeline.datasets.proposal.clock import clock_candidate
+from pipeline.datasets.proposal.figures import highest, lowest, mean, median, quantile
 from pipeline.datasets.proposal.roles import Column, binary
 from pipeline.datasets.proposal.words import (
     AFTER,
@@ -69,7 +70,7 @@ def behaviour(column: Column, columns: list[Column]) -> Choice:
     if column.values.kind not in ("int", "float"):
         return Choice(name, "after", "text from after the exposure: set aside")
     if binary(column):
-        share = float(column.values.column.mean() or 0.0)
+        share = mean(column.values.column)
         return Choice(
             name, "behaviour", f"0 and 1, {share:.1%} ones; named like a reaction", {"column": name}, name
         )
@@ -84,7 +85,7 @@ def behaviour(column: Column, columns: list[Column]) -> Choice:
             f"{name}_ratio",
         )
     numbers = column.values.column.cast(pl.Float64).drop_nulls()
-    low, high = float(numbers.min() or 0.0), float(numbers.quantile(0.99) or 0.0)  # type: ignore[arg-type]
+    low, high = lowest(numbers), quantile(numbers, 0.99)
     settings: dict[str, Any] = {"column": name}
     why = f"{_range(numbers)}; named like a reaction"
     if high > low:
@@ -104,7 +105,7 @@ def _length_of(column: Column, columns: list[Column]) -> str | None:
         if other.values.kind not in ("int", "float"):
             continue
         same_unit = _unit(other.name) == _unit(column.name)
-        ratio = float((spent / other.values.column.cast(pl.Float64)).filter(spent > 0).median() or 0.0)  # type: ignore[arg-type]
+        ratio = median((spent / other.values.column.cast(pl.Float64)).filter(spent > 0))
         if same_unit and 0.02 < ratio < 5:
             return other.name
     return None
@@ -130,7 +131,11 @@ def feature(column: Column, key: Column | None, role: str | None = None) -> Choi
     if refused is not None:
         return Choice(name, "none", refused)
     if values.kind == "list":
-        settings = {"type": values.item, "treatment": "vocabulary", "separator": values.separator}
+        settings: dict[str, Any] = {
+            "type": values.item,
+            "treatment": "vocabulary",
+            "separator": values.separator,
+        }
         settings["max_length"] = values.max_length
         if column.distinct > _MANY:
             settings["min_count"] = 5
@@ -163,7 +168,7 @@ def _refusal(column: Column, key: Column | None) -> str | None:
     texts = values.kind in ("string", "time")
     if texts and column.distinct > _FEW:
         given = values.column.drop_nulls()
-        length = float(given.cast(pl.String).str.len_chars().mean() or 0.0)
+        length = mean(given.cast(pl.String).str.len_chars())
         if length > _FREE_TEXT:
             return f"free text ({length:.0f} characters on average)"
     own = column.in_log and column.distinct >= 0.9 * column.present and column.present > _FEW
@@ -210,11 +215,11 @@ def _is_number(column: Column) -> bool:
 
 def _number(column: Column) -> Choice:
     numbers = column.values.column.cast(pl.Float64).drop_nulls()
-    low, median = float(numbers.min() or 0.0), float(numbers.median() or 0.0)  # type: ignore[arg-type]
-    high = float(numbers.quantile(0.99) or 0.0)  # type: ignore[arg-type]
-    long_tail = low >= 0 and high > 4 * max(median, 1e-9) and high > 3
+    low, middle = lowest(numbers), median(numbers)
+    high = quantile(numbers, 0.99)
+    long_tail = low >= 0 and high > 4 * max(middle, 1e-9) and high > 3
     treatment = "log_normalise" if long_tail else "normalise"
-    why = f"{_range(numbers)}, median {median:.4g}" + (": a long tail" if long_tail else "")
+    why = f"{_range(numbers)}, median {middle:.4g}" + (": a long tail" if long_tail else "")
     return Choice(column.name, "feature", why, {"type": "float", "treatment": treatment})
 
 
@@ -232,7 +237,7 @@ def _category(column: Column) -> Choice:
 
 
 def _range(numbers: pl.Series) -> str:
-    return f"{numbers.min():.4g} to {numbers.max():.4g}"
+    return f"{lowest(numbers):.4g} to {highest(numbers):.4g}"
 
 
 def _neat(value: float) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from components.dataset.values import MISSING_NUMBERS, to_local_ms, to_type
+from pipeline.datasets.proposal.figures import mean
 
 Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]
 
@@ -88,8 +89,8 @@ def _of_text(column: pl.Series) -> Values:
 
 def _list_of_text(text: pl.Series, present: float) -> Values | None:
     given = text.drop_nulls()
-    if given.str.contains(_BRACKETS).mean() > 0.5:
-        looks_json = given.str.contains(r"^\s*\[.*\]\s*$").mean() > 0.5 and given.str.contains(r"['\"]").any()
+    if mean(given.str.contains(_BRACKETS)) > 0.5:
+        looks_json = mean(given.str.contains(r"^\s*\[.*\]\s*$")) > 0.5 and given.str.contains(r"['\"]").any()
         return (
             Values("unusable", text, present=present, why="lists in brackets; write them as a|b to use them")
             if looks_json
@@ -97,7 +98,7 @@ def _list_of_text(text: pl.Series, present: float) -> Values | None:
         )
     wholes = given.n_unique()
     for separator in _SEPARATORS:
-        share = float(given.str.contains(separator, literal=True).mean() or 0.0)
+        share = mean(given.str.contains(separator, literal=True))
         if share < _LIST_SHARE:
             continue
         parts = given.str.split(separator)
@@ -105,7 +106,7 @@ def _list_of_text(text: pl.Series, present: float) -> Values | None:
         flat = flat.filter(flat != "")
         distinct = flat.n_unique()
         lengths = parts.list.len().to_numpy()
-        short = float(flat.str.len_chars().mean() or 0.0) <= _LONGEST_PART
+        short = mean(flat.str.len_chars()) <= _LONGEST_PART
         strict = separator in (",", " ")
         if not short or distinct > wholes or (strict and (wholes < 10 or _recombined(parts) < 0.5)):
             continue
@@ -126,7 +127,7 @@ def _recombined(parts: pl.Series) -> float:
     several = (
         pairs.with_columns(pl.col("part").str.strip_chars()).group_by("part").agg(pl.col("whole").n_unique())
     )
-    return float((several["whole"] > 1).mean() or 0.0)
+    return mean(several["whole"] > 1)
 
 
 def _parquet_list(column: pl.Series) -> Values:
@@ -145,4 +146,4 @@ def _parquet_list(column: pl.Series) -> Values:
 
 
 def _share(mask: pl.Series) -> float:
-    return float(mask.mean() or 0.0)
+    return mean(mask)

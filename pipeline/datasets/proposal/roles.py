@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from components.dataset.sections import Positive
+from pipeline.datasets.proposal.figures import highest, lowest, mean
 from pipeline.datasets.proposal.guess import Certainty, Guess
 from pipeline.datasets.proposal.kinds import Values
 from pipeline.datasets.proposal.words import (
@@ -86,18 +87,18 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
     name, values = column.name, column.values.column
     named = rank(name, LABELS)
     if binary(column):
-        share = float(values.mean() or 0.0)
+        share = mean(values)
         score = 0.5 if named is None else 10.0 - named
         like = "" if named is None else f"; named like a {'label' if named == 0 else 'reaction'}"
         return LabelCandidate(name, score, f"2 values, 0 and 1, {share:.1%} ones{like}")
     rated = has(name, RATINGS) and words(name)[-1] not in ("count", "cnt", "id")
     if column.values.kind in ("int", "float") and 2 <= column.distinct <= _MOST_RATINGS and (rated or must):
-        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
+        low, high = lowest(values), highest(values)
         bound = next(
             (v for v in sorted(values.unique().drop_nulls().to_list()) if v >= low + 0.75 * (high - low)),
             high,
         )
-        share = float((values >= bound).mean() or 0.0)
+        share = mean(values >= bound)
         why = f"ratings of {low:g} to {high:g}, {share:.1%} of them {bound:g} or more; those count as 1"
         return LabelCandidate(name, 6.0, why, Positive(at_least=float(bound)))
     if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
@@ -105,7 +106,7 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         ranked = sorted((place, text) for text in texts if (place := rank(text, POSITIVE_EVENTS)) is not None)
         if ranked and (has(name, EVENTS) or named is not None or must):
             best = [text for place, text in ranked if place == ranked[0][0]]
-            share = float(values.is_in(best).mean() or 0.0)
+            share = mean(values.is_in(best))
             score = 8.0 - named if named is not None else 4.0
             shown = ", ".join(sorted(texts)[:_SHOWN])
             why = (
@@ -219,4 +220,4 @@ def _entity(role: str, columns: Sequence[Column], taken: set[str], named: Callab
 
 def share_of_ones(column: pl.Series) -> float:
     """Share of 1 among the given values."""
-    return float(column.drop_nulls().mean() or 0.0)
+    return mean(column.drop_nulls())

@@ -14,6 +14,7 @@ from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.sections import Impressions
 from components.dataset.values import to_type
 from components.errors import InputError
+from pipeline.datasets.proposal.figures import mean
 from pipeline.datasets.sampling import SAMPLE_ROWS, sample_rows
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -241,7 +242,7 @@ def _join(
         *(pl.col(source).alias(name) for name, source in lookup.columns.items()),
     ).unique(_KEY, keep="first", maintain_order=True)
     keys = as_key(joined[lookup.left_key])
-    lookup.matched = float(keys.is_in(right[_KEY]).mean() or 0.0)
+    lookup.matched = mean(keys.is_in(right[_KEY]))
     return (
         joined.with_columns(keys.alias(_KEY))
         .join(right, on=_KEY, how="left", maintain_order="left")
