@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 import schemas
+from components.dataset.input_names import input_name
 from components.dataset.sections import (
     Behaviour,
     ColumnType,
@@ -122,6 +123,15 @@ class Declaration(Section):
                         (section, name),
                         f"{name} is reserved ({LOCAL_TIME}, {BEHAVIOUR_PREFIX}*): rename the column",
                     )
+        requested: dict[str, str] = {}
+        for name in self.serving_columns():
+            other = requested.setdefault(input_name(name), name)
+            if other != name:
+                section = "features" if name in self.features else "columns"
+                yield InconsistencyError(
+                    (section, name),
+                    f"{name!r} and {other!r} would both be called {input_name(name)} in requests: rename one",
+                )
         for role in (*ROLES, "author"):
             column = getattr(self, role)
             if column is None:

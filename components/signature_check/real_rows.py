@@ -25,7 +25,7 @@ def named_rows(serialized: Sequence[bytes], features: Sequence[RequestFeature]) 
     """The named-feature request of the same rows: one array (rows,) per feature."""
     examples = [tf.train.Example.FromString(record).features.feature for record in serialized]
     return {
-        feature.name: np.array(
+        feature.input: np.array(
             [_value(example.get(feature.name), feature) for example in examples],
             object if feature.dtype == tf.string else feature.dtype.as_numpy_dtype,
         )

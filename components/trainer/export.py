@@ -82,7 +82,7 @@ class ServedModel(tf.Module):
         self, answer: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], rank: int
     ) -> Callable[..., Any]:
         """A signature that takes one tensor per feature; "no value" where a caller leaves one out."""
-        # Defaults have to come last. Names of inputs are those of the specs: a column need not be an identifier.
+        # Defaults have to come last. Names of inputs are those of the specs.
         features = sorted(self._inputs.features, key=lambda feature: not feature.is_domain)
 
         def ask(*values: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -98,7 +98,7 @@ class ServedModel(tf.Module):
                 for number, feature in enumerate(features)
             ]
         )
-        specs = [tf.TensorSpec([None] * rank, feature.dtype, name=feature.name) for feature in features]
+        specs = [tf.TensorSpec([None] * rank, feature.dtype, name=feature.input) for feature in features]
         return tf.function(ask, input_signature=specs, autograph=False)
 
     def _click(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -160,6 +160,6 @@ def _write_warmup_requests(served: ServedModel, directory: Path) -> None:
             for feature in served.request_features:
                 sizes = [1, 1] if feature.is_domain and signature == "rank" else shape
                 values = np.full(sizes, missing_value(feature.dtype), feature.dtype.as_numpy_dtype)
-                request.inputs[feature.name].CopyFrom(tf.make_tensor_proto(values, feature.dtype, sizes))
+                request.inputs[feature.input].CopyFrom(tf.make_tensor_proto(values, feature.dtype, sizes))
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())

@@ -15,10 +15,12 @@ from typing import Any
 import tensorflow as tf
 
 from components.dataset.declaration import Declaration
+from components.dataset.input_names import input_name
 
 TIME_FEATURE = "local_time_ms"
 NOW = -1
 
+_WHOLE_NUMBER = r"[+-]?[0-9]{1,18}"
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
 _MISSING: dict[tf.DType, float | int | str] = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}
 
@@ -43,6 +45,11 @@ class RequestFeature:
     dtype: tf.DType
     separator: str | None = None
     is_domain: bool = False
+
+    @property
+    def input(self) -> str:
+        """What it is called in requests."""
+        return input_name(self.name)
 
 
 def request_features(declaration: Declaration) -> list[RequestFeature]:
@@ -139,6 +146,8 @@ class RawInputs:
             parts = tf.strings.strip(tf.strings.split(value, feature.separator))
             parts = tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
             if self._types[feature.name] != "string":
+                # A text that is no number is a value that no vocabulary has; it must not fail a whole request.
+                parts = tf.ragged.boolean_mask(parts, tf.strings.regex_full_match(parts, _WHOLE_NUMBER))
                 parts = tf.strings.to_number(parts, _DTYPES[self._types[feature.name]])
             return parts.to_sparse()
         spec = self._spec[feature.name]

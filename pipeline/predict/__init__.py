@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from components.dataset.input_names import input_name
 from components.errors import InputError
 from pipeline.client import Which
-from pipeline.predict.columns import check_signature, to_inputs
+from pipeline.predict.columns import check_signature, column_of, to_inputs
 from pipeline.predict.rows import Chunk, Format, Source
 from pipeline.predict.targets import Target, open_target
 from pipeline.predict.writers import Writer, output_format
@@ -103,6 +104,7 @@ def predict_rows(
                 rows += len(chunk.rows)
                 seen.update(name for row in chunk.rows for name in row)
                 progress(PredictionProgress(rows, read.share_read))
+        seen |= {input_name(name) for name in seen}
         return Prediction(rows, target.name, tuple(sorted(asked.inputs.keys() - seen)) if rows else ())
 
 
@@ -115,7 +117,9 @@ def _answers(
     with ThreadPoolExecutor(target.parallel) as pool:
         try:
             for number, chunk in enumerate(source.chunks(batch_size)):
-                if number == 0 and not any(name in row for row in chunk.rows for name in inputs):
+                if number == 0 and not any(
+                    column_of(chunk, name) in row for row in chunk.rows for name in inputs
+                ):
                     raise InputError(
                         f"{source.name}: none of its columns is an input of {signature!r}; "
                         f"it takes {', '.join(sorted(inputs))}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from components.dataset.input_names import input_name
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.base import Signature, TensorSpec
@@ -53,8 +54,9 @@ def _column(chunk: Chunk, name: str, code: int, source: str) -> np.ndarray:
     dtype = tensors.DTYPES[code]
     read = _READERS["i" if dtype.kind == "u" else dtype.kind]
     values = []
+    source_column = column_of(chunk, name)
     for row, place in zip(chunk.rows, chunk.places, strict=True):
-        value = row.get(name)
+        value = row.get(source_column)
         try:
             values.append(read(value))
         except (ValueError, TypeError, OverflowError) as error:
@@ -69,6 +71,14 @@ def _column(chunk: Chunk, name: str, code: int, source: str) -> np.ndarray:
         raise InputError(
             f"{source}, {chunk.places[0]} and after, column {name!r}: a value does not fit {tensors.dtype_name(code)}"
         ) from error
+
+
+def column_of(chunk: Chunk, name: str) -> str:
+    """The column that an input is called after: `Price` may stand for `Price ($)`."""
+    if any(name in row for row in chunk.rows):
+        return name
+    columns = dict.fromkeys(column for row in chunk.rows for column in row)
+    return next((column for column in columns if input_name(column) == name), name)
 
 
 def _is_missing(value: Any) -> bool:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from components.dataset.declaration import Declaration
-from components.trainer.raw_inputs import RawInputs
+from components.trainer.raw_inputs import RawInputs, request_features
 
 DECLARATION = {
     "name": "small",
@@ -138,3 +138,34 @@ def test_a_wrong_number_of_values_names_the_input(inputs: RawInputs) -> None:
 
 def test_only_the_domain_has_to_be_there(inputs: RawInputs) -> None:
     assert [feature.name for feature in inputs.features if feature.is_domain] == ["tab"]
+
+
+def test_a_text_in_a_list_of_ints_is_no_value() -> None:
+    codes = {"type": "int", "treatment": "vocabulary", "separator": "|", "max_length": 3}
+    document = {**DECLARATION, "features": {**DECLARATION["features"], "codes": codes}}
+    inputs = RawInputs(
+        Declaration.model_validate(document),
+        {
+            **{name: tf.io.VarLenFeature(tf.string) for name in ("city", "tags", "item_id")},
+            "age": tf.io.VarLenFeature(tf.float32),
+            "user_id": tf.io.VarLenFeature(tf.int64),
+            "codes": tf.io.VarLenFeature(tf.int64),
+            "tab": tf.io.FixedLenFeature([1], tf.int64),
+            "local_time_ms": tf.io.FixedLenFeature([1], tf.int64),
+        },
+    )
+    raw = inputs.from_named(
+        {**NAMED, "codes": tf.constant(["4|-12", "never seen|7", "99999999999999999999"])}
+    )
+    assert _dense(raw["codes"]) == [[4, -12], [7, -7], [-7, -7]]
+
+
+def test_columns_that_are_no_identifiers_have_names_in_requests() -> None:
+    features = {**DECLARATION["features"], "Price ($)": {"type": "float", "treatment": "normalise"}}
+    declaration = Declaration.model_validate({**DECLARATION, "features": features})
+    names = {feature.name: feature.input for feature in request_features(declaration)}
+    assert names["Price ($)"] == "Price"
+    assert names["user_id"] == "user_id"
+    features["Price (€)"] = {"type": "float", "treatment": "normalise"}
+    with pytest.raises(ValueError, match="would both be called Price in requests: rename one"):
+        Declaration.model_validate({**DECLARATION, "features": features})

@@ -1,0 +1,21 @@
+"""What a column is called in requests: TensorFlow takes letters, digits and underscores as names of inputs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_VALID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def input_name(column: str) -> str:
+    """The column's own name where it can be one, else the nearest name that can.
+
+    >>> input_name("user_id"), input_name("Price ($)"), input_name("2nd"), input_name("naïve")
+    ('user_id', 'Price', 'column_2nd', 'naive')
+    """
+    if _VALID.fullmatch(column):
+        return column
+    plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")
+    return name if _VALID.fullmatch(name) else f"column_{name}".rstrip("_")
