@@ -13,6 +13,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.files import find_files
 from components.dataset.lookups import LookupTable, read_lookup
 from components.dataset.plan import ReadPlan, cut, plan_reading
+from components.dataset.schema import declared_schema
 from components.errors import InputError
 from components.example_gen import checks
 from components.progress import Progress
@@ -102,10 +103,10 @@ def _of_settings(declaration: Declaration) -> list[Finding]:
             )
         )
     try:
-        declaration.schema_path()
+        declared_schema(declaration)
     except InputError as error:
         found.append(
-            Finding("fail", "schema", str(error), "`dfei dataset new` writes one beside the declaration")
+            Finding("fail", "schema", str(error), "mend the file, or write it anew with `dfei dataset new`")
         )
     return found
 
@@ -202,12 +203,8 @@ def _all_rows(
     findings += rules.newcomers(found, first_eval_day)
     findings += rules.columns(plan, found)
     findings += rules.duplicates(found, repeated)
-    try:
+    if not any(finding.topic == "schema" for finding in _of_settings(declaration)):
         findings += schema.findings()
-    except InputError as error:
-        findings.append(
-            Finding("fail", "schema", str(error), "`dfei dataset new` writes one beside the declaration")
-        )
     return found, findings
 
 

@@ -52,9 +52,11 @@ class SchemaCheck:
         """Anomalies, those that stop a run first.
 
         Raises:
-          InputError: there is no schema.
+          InputError: the file beside the declaration is no schema.
         """
         schema = declared_schema(self._declaration)
+        path = self._declaration.schema_path()
+        name = "their declared types" if path is None else path.name
         looked = sum(self._rows.values())
         severe = 0
         for split in SPLITS:
@@ -68,8 +70,8 @@ class SchemaCheck:
                     level,  # type: ignore[arg-type]
                     "schema",
                     str(anomaly),
-                    f"mend the data, or, where the data is right, {self._declaration.schema_path().name}",
+                    f"mend the data, or, where the data is right, {'the declaration' if path is None else name}",
                 )
         if not severe:
             part = f" ({looked:,} rows looked at)" if self._every > 1 else ""
-            yield Finding("ok", "schema", f"the examples fit {self._declaration.schema_path().name}{part}")
+            yield Finding("ok", "schema", f"the examples fit {name}{part}")

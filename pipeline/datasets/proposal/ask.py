@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,16 +22,15 @@ _QUESTIONS = {
 _OPTIONAL = ("user", "item")
 
 
-def asker(console: Console, before: Callable[[], None] = lambda: None) -> Asker:
+def asker(console: Console, paused: Callable[[], AbstractContextManager[None]] = nullcontext) -> Asker:
     """A function that asks on this console: a number of the list, a column's name, or nothing where a role may lack.
 
     Args:
       console: where to ask.
-      before: called before a question, to clear a progress bar.
+      paused: a context in which a progress bar is off the screen.
     """
 
-    def ask(guess: Guess, columns: list[str]) -> str | None:
-        before()
+    def question(guess: Guess, columns: list[str]) -> str | None:
         console.print(f"[bold]{_QUESTIONS[guess.role]}[/]")
         for number, (name, why) in enumerate(guess.candidates, 1):
             console.print(f"  {number}  {escape(name)}: {escape(why)}", highlight=False)
@@ -53,5 +53,9 @@ def asker(console: Console, before: Callable[[], None] = lambda: None) -> Asker:
             if answer in columns:
                 return answer
             console.print(f"there is no column {escape(answer)!r}", highlight=False)
+
+    def ask(guess: Guess, columns: list[str]) -> str | None:
+        with paused():
+            return question(guess, columns)
 
     return ask

@@ -145,11 +145,14 @@ def test_settings_that_a_later_component_refuses(tmp_path: Path) -> None:
     data = write_data(tmp_path, {"log.csv": log_text()})
     declaration = declared(tmp_path, "moving_average.keys=[[tags, item_codes]]")
     assert not check(declaration, data).would_run
+    (tmp_path / "small.pbtxt").write_text("no schema")
+    result = check(declare(tmp_path, JUDGED), data)
+    assert any("small.pbtxt:1: not a schema" in finding.found for finding in found(result, "schema"))
+    assert not result.would_run
     (tmp_path / "small.pbtxt").unlink()
     result = check(declare(tmp_path, JUDGED), data)
-    assert any(
-        "schema of the dataset small is missing" in finding.found for finding in found(result, "schema")
-    )
+    assert [finding.found for finding in found(result, "schema")] == ["the examples fit their declared types"]
+    assert result.would_run
 
 
 @pytest.fixture
