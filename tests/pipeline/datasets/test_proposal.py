@@ -76,7 +76,7 @@ def test_a_film_log(film: Written) -> None:
     assert (genres.treatment, genres.separator, genres.type) == ("vocabulary", "|", "string")
     assert set(declared.features) == {"userId", "movieId", "genres", "occupation", "gender", "age"}
     assert set(declared.behaviours) == {"rating", "rating_positive"}
-    assert ["genres"] in declared.moving_average.keys
+    assert ["genres"] in [key.columns for key in declared.moving_average.keys]
     assert "# title: one value for each movieId" in film.text
 
 
