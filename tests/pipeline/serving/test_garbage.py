@@ -22,7 +22,7 @@ from tests.pipeline.serving.test_rest_conformance import ask
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-NAMES = st.sampled_from(["user_id", "duration", "tag", "b64", "x", ""])
+NAMES = st.sampled_from(["user_id", "duration", "tag", "tab", "video_id", "b64", "x", "y", ""])
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=3),
@@ -31,7 +31,10 @@ VALUES = st.recursive(
 BODIES = st.fixed_dictionaries(
     {},
     optional={
-        "signature_name": st.sampled_from(["serving_default", "examples", "rank", "echo", "total"]) | VALUES,
+        "signature_name": st.sampled_from(
+            ["serving_default", "examples", "rank", "echo", "total", "optional", "candidates"]
+        )
+        | VALUES,
         "instances": VALUES,
         "inputs": VALUES | st.fixed_dictionaries(dict.fromkeys(ROWS, VALUES)),
         "examples": VALUES,
