@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from pipeline.serving.config_files import (
 )
 from pipeline.serving.settings import Limits, ModelSettings, ServerSettings
 from pipeline.serving.version_files import scan, version_number
+
+# Between Python threads, in seconds.
+SWITCH_SECONDS = 0.0005
 
 
 def serve(
@@ -103,6 +107,9 @@ def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> Non
             from pipeline.serving.server import ModelServer
 
         tf.get_logger().setLevel(logging.ERROR)
+        # While a version loads, Python code competes with requests, which then wait for the interpreter at each of
+        # their steps: at the default of 5 ms the slowest took several times as long.
+        sys.setswitchinterval(SWITCH_SECONDS)
         server = ModelServer(settings)
         server.start(wait_seconds)
         for model in settings.models:
