@@ -26,7 +26,7 @@ _SETTINGS = "settings"
 NETWORKS: Mapping[str, BaseDistribution] = {
     "training.learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
     "model.dropout": FloatDistribution(0.0, 0.4, step=0.1),
-    "model.id_dropout": FloatDistribution(0.0, 0.3, step=0.1),
+    "model.id_dropout": FloatDistribution(0.0, 0.6, step=0.1),
     "training.batch_size": CategoricalDistribution([64, 128, 256]),
 }
 FOREST: Mapping[str, BaseDistribution] = {
