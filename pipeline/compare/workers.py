@@ -10,8 +10,11 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import Queue
 from typing import Any
+
+from components.errors import InputError
 
 Report = tuple[str, Any]
 
@@ -58,9 +61,16 @@ class WorkerPool:
           The serialized `ExecutorOutput`, and the processor seconds that it took.
 
         Raises:
+          InputError: the process was ended from outside.
           Exception: what the executor raised.
         """
-        return self._pool.submit(_run, node, execution, spec, beam).result()
+        try:
+            return self._pool.submit(_run, node, execution, spec, beam).result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"a process that worked on {node} or beside it was ended from outside, most likely because memory "
+                "ran out: run again with fewer --jobs; what has ended is kept"
+            ) from error
 
     def _listen(self) -> None:
         while (report := self._reports.get()) is not None:
