@@ -39,12 +39,17 @@ KEYS = (
     ("tag", "user_id"),
 )
 STRENGTH = 20.0
-_FIXED = f"moving_average.prior_strength={STRENGTH}"
+_FIXED = (
+    f"moving_average.prior_strength={STRENGTH}",
+    "moving_average.key_decay=null",
+    "moving_average.history=false",
+    "moving_average.history_behaviours=null",
+)
 _EIGHT = f"moving_average.keys={json.dumps(KEYS)}"
 VARIANTS: dict[str, tuple[str, ...]] = {
-    "domain": (_FIXED,),
-    "domain + 8 keys": (_FIXED, _EIGHT),
-    "domain + 8 keys + history": (_FIXED, _EIGHT, "moving_average.history=[user, item]"),
+    "domain": (*_FIXED, "moving_average.keys=[]"),
+    "domain + 8 keys": (*_FIXED, _EIGHT),
+    "domain + 8 keys + history": (*_FIXED, _EIGHT, "moving_average.history=[user, item]"),
 }
 
 

@@ -189,6 +189,12 @@ class Declaration(Section):
                     )
                 elif self.column_type(self.resolve_role(name)) == "float":
                     yield InconsistencyError(where, f"{name} is a float: a key needs an int or a string")
+        for name in self.moving_average.history_behaviours or ():
+            if name not in self.behaviours:
+                yield InconsistencyError(
+                    ("moving_average", "history_behaviours"),
+                    f"{name!r} is no behaviour.{suggest(name, self.behaviours)}",
+                )
         history = ("moving_average", "history")
         for name in self.moving_average.history_columns:
             column = self.resolve_role(name)

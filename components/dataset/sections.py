@@ -219,6 +219,9 @@ class MovingAverageSettings(Section):
         description="Also averages in every domain: true for the user's, or a list of roles or columns such as "
         "[user, item].",
     )
+    history_behaviours: list[str] | None = Field(
+        default=None, description="Behaviours that the history gives; null: all. Counts are always given."
+    )
     eval_state: Literal["frozen", "daily"] = Field(
         default="frozen",
         description="frozen: rows to evaluate see the state at the end of training, as a server would; daily: "

@@ -191,7 +191,10 @@ class Lookup:
             keys = combine(hashing.average_family(entry.crossed), parts)
             crossed = self._search(keys, own != hashing.MISSING)
             estimate = self._shrink(crossed, parent, self._as_of(tables.strength[entry.crossed])[:, None])
-            values += [estimate / spread[:, None], self._counts(crossed, entry.crossed)]
+            averages = estimate / spread[:, None]
+            if len(plan.history_behaviours) < len(plan.behaviours):
+                averages = tf.gather(averages, plan.history_behaviours, axis=2)
+            values += [averages, self._counts(crossed, entry.crossed)]
         return tf.reshape(tf.concat(values, axis=2), [-1, domains * len(plan.history_names)])
 
 

@@ -96,6 +96,7 @@ class Plan:
       behaviours: names of the behaviours.
       keys: keys of averages beyond the domain, parents before children.
       history: what is given per domain.
+      history_behaviours: indices of the behaviours that are given per domain.
       decay: of the domain, `a` in `m <- a m + (1 - a) mean`.
       bucket_ms: length of a time bucket.
       max_keys: values of one key that are kept.
@@ -114,6 +115,7 @@ class Plan:
     behaviours: tuple[str, ...]
     keys: tuple[AverageKey, ...]
     history: tuple[HistoryKey, ...]
+    history_behaviours: tuple[int, ...]
     decay: float
     bucket_ms: int
     max_keys: int
@@ -141,9 +143,8 @@ class Plan:
     @property
     def history_names(self) -> tuple[str, ...]:
         """Names of the values per domain."""
-        return tuple(
-            f"{entry.name}.{value}" for entry in self.history for value in (*self.behaviours, "count")
-        )
+        values = [*(self.behaviours[index] for index in self.history_behaviours), "count"]
+        return tuple(f"{entry.name}.{value}" for entry in self.history for value in values)
 
 
 def make_plan(declaration: Declaration) -> Plan:
@@ -175,6 +176,11 @@ def make_plan(declaration: Declaration) -> Plan:
         behaviours=tuple(declaration.behaviours),
         keys=keys,
         history=history,
+        history_behaviours=tuple(
+            index
+            for index, name in enumerate(declaration.behaviours)
+            if settings.history_behaviours is None or name in settings.history_behaviours
+        ),
         decay=settings.decay,
         bucket_ms=max(1, round(settings.bucket_hours * 3_600_000)),
         max_keys=settings.max_keys,

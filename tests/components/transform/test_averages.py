@@ -109,6 +109,24 @@ def test_history_holds_the_user_in_every_domain(train: list[dict[str, Any]], now
                 )
 
 
+def test_the_history_may_hold_some_behaviours() -> None:
+    train = [
+        {
+            "tab": n % 3,
+            "user": n % 2,
+            "local_time_ms": n * DAY,
+            "behaviour.click": n % 2 / 1.0,
+            "behaviour.like": 0.25,
+        }
+        for n in range(12)
+    ]
+    some = direct.with_settings(DECLARED, history_behaviours=["like"])
+    _, whole = direct.look_up(DECLARED, direct.analyse(DECLARED, train), train).averages()
+    _, part = direct.look_up(some, direct.analyse(some, train), train).averages()
+    assert make_plan(some).history_names == ("user.like", "user.count")
+    np.testing.assert_array_equal(part.numpy().reshape(12, 3, 2), whole.numpy().reshape(12, 3, 3)[..., 1:])
+
+
 @settings(max_examples=20, deadline=None)
 @given(train=log(40), data=st.data())
 def test_tables_do_not_depend_on_bundles_and_order(train: list[dict[str, Any]], data: st.DataObject) -> None:
