@@ -72,7 +72,6 @@ def variants(layout: FeatureLayout, declaration: Declaration) -> list[Variant]:
         Variant("+ crosses with the domain", None, False),
         Variant("+ every domain, by attention", model={"history": "attention"}),
         Variant("+ every domain, flat", model={"history": "flat"}),
-        Variant("+ every domain, both", model={"history": "both"}),
         Variant(FULL),
         Variant("declared, no learned v_d", model={"averages": "transform"}),
         Variant("declared, no DFI", model={"domain_integration": False}),

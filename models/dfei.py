@@ -27,6 +27,13 @@ class DFEI(DomainModel):
         z   = sum_j softmax_j(<h2(x), h3(v_j)> / sqrt(k)) h1(v_j)     DFI, shared
         y_d = sigmoid(O_d([s; u_d; v_d; z]))                          the domain's own head
 
+    Two additions to the paper, both settings:
+
+    * `common_base`: `U_d` and `O_d` are offsets, zero at first, from a common tower and head that all domains
+      train, so that a small domain starts from what all have learned instead of from noise.
+    * `history: attention` (or `both`): the row's own averages in every domain are attended over
+      (`PersonalIntegration`) and the result joins `x` before the towers. With `flat` they all are part of `x`.
+
     Ablations are settings. `domain_extraction: false` (or `averages` without the learned ones) has no `v_d`;
     if `domain_integration` stays, it attends over a trained vector per domain instead of extracted features.
     `domain_integration: false` leaves `z` out. `domain_state: frozen_random` is the released code's defect.
