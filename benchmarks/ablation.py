@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.ablation_rows import SelectedRows, key_names, prepare, selection
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
-from components.trainer.run_fn import split_validation
+from components.trainer.inputs import split_validation
 from models import gbdt
 from models.features import FeatureLayout
 from models.prediction import Predictor
