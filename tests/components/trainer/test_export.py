@@ -17,7 +17,14 @@ from pipeline.serving.saved_model import LoadedModel
 from pipeline.serving.warmup import warm_up
 from tests.components.transform import helpers
 
-DECLARED = helpers.declaration(moving_average={"keys": [["user"], ["item"], ["user", "domain"]]})
+DECLARED = helpers.declaration(
+    moving_average={
+        "keys": [["user"], ["item"], ["user", "domain"]],
+        "history": ["user", "item"],
+        "history_behaviours": ["click"],
+    },
+    model={"history": "both", "common_base": True, "layers": [16, 8]},
+)
 MISSING = {"int": -1, "float": np.nan, "string": b""}
 DTYPES = {"int": np.int64, "float": np.float32, "string": object}
 
