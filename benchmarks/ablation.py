@@ -199,8 +199,9 @@ def main() -> None:
     if arguments.only:
         found = [v for v in found if any(word in v.title for word in arguments.only)]
     runs: dict[str, list[Scored]] = {}
-    for seed in range(1, arguments.seeds + 1):
-        for variant in found:
+    # What the others are compared with comes first, should the run be stopped.
+    for variant in sorted(found, key=lambda v: (v.title != FULL, not v.same_inputs)):
+        for seed in range(1, arguments.seeds + 1):
             kept = arguments.work / f"scores-{variant.title.replace(' ', '_').replace('/', '-')}-{seed}.npy"
             if not kept.exists():
                 np.save(kept, scores_of(variant, seed, declaration, layout, rows))
