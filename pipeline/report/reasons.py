@@ -92,7 +92,7 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
             found.append(f"No model can do much better: the true probabilities reach {figure(possible, 3)}.")
         else:
             found.append(
-                f"{figure(possible - own, 3)} are missing to what the true probabilities reach "
+                f"It is {figure(possible - own, 3)} short of what the true probabilities reach "
                 f"({figure(possible, 3)})."
             )
     if result.baseline_auc is not None and result.baseline_auc > own + _TIE:
@@ -108,7 +108,8 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
     if anchors:
         text = ", ".join(f"{anchor} {figure(auc, 3)}" for anchor, auc in anchors.items())
         top = max(anchors.values())
-        if top > own + _TIE:
+        # What is within the AUC's own uncertainty is no finding.
+        if top > own + max(_TIE, result.auc_standard_error or 0.0):
             found.append(f"A simple system does better here ({text}): the model, not the data, is to blame.")
         elif top > own - 2 * _TIE:
             found.append(

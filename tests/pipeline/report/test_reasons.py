@@ -65,6 +65,12 @@ def test_a_domain_that_simple_systems_serve_better_is_the_models_fault() -> None
     )
 
 
+def test_what_is_within_the_interval_is_not_held_against_the_model() -> None:
+    uncertain = judged(0.6, auc_standard_error=0.06)
+    reasons = first(summary(uncertain, NORMAL, {"MLP": 0.65}))
+    assert reasons[0].startswith("Simple systems do about as well (MLP 0.650)")
+
+
 def test_a_domain_where_simple_systems_tie_lacks_telling_inputs() -> None:
     [reason] = first(summary(judged(0.6), NORMAL, {"MLP": 0.598}))
     assert reason.startswith("Simple systems do about as well (MLP 0.598)")
