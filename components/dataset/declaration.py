@@ -55,41 +55,63 @@ class Declaration(Section):
         which `load_declaration` turns into an InputError with file and line.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    description: str = ""
-    licence: str = ""
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Of the data set; letters, digits, _ . and -."
+    )
+    description: str = Field(default="", description="A sentence for the report.")
+    licence: str = Field(default="", description="Of the data, for the report.")
     time_zone: str = Field(
         default="UTC", description="IANA name; days and time buckets are wall-clock there."
     )
-    impressions: Impressions
-    lookups: list[Lookup] = Field(default_factory=list)
+    impressions: Impressions = Field(description="The log.")
+    lookups: list[Lookup] = Field(default_factory=list, description="Tables joined to the log by key.")
     label: str = Field(description="A column of 0 and 1, or of anything else together with `positive`.")
     positive: Positive | None = Field(
         default=None,
         description="Which values of the label's column count as 1: {at_least: 4} or {one_of: [purchase]}.",
     )
-    domain: str
-    user: str | None = None
-    item: str | None = None
+    domain: str = Field(description="The column that tells scenarios apart: a tab, a page, a country.")
+    user: str | None = Field(
+        default=None, description="The user's column: GAUC and personal averages need it."
+    )
+    item: str | None = Field(default=None, description="The item's column.")
     author: str | None = Field(default=None, description="The item's maker; PEPNet personalises by it.")
-    timestamp: Timestamp
+    timestamp: Timestamp = Field(description="When an impression was shown: orders and splits the log.")
     columns: dict[str, ColumnType] = Field(
         default_factory=dict, description="Types of raw columns that are not features."
     )
-    behaviours: dict[str, Behaviour] = Field(default_factory=dict)
+    behaviours: dict[str, Behaviour] = Field(
+        default_factory=dict, description="By a name of your own: what is averaged over the past."
+    )
     post_exposure: list[str] = Field(
         default_factory=list,
         description="Further columns that are only known after the exposure: never features.",
     )
-    features: dict[str, Feature] = Field(min_length=1)
-    moving_average: MovingAverageSettings = Field(default_factory=MovingAverageSettings)
-    split: Split = Field(default_factory=Split)
-    model: ModelSettings = Field(default_factory=ModelSettings)
-    training: TrainingSettings = Field(default_factory=TrainingSettings)
-    evaluation: Evaluation = Field(default_factory=Evaluation)
-    report: Report = Field(default_factory=Report)
-    max_rejected_share: float = Field(default=0.001, ge=0, le=1)
-    seed: int = Field(default=1, ge=0, lt=2**31)
+    features: dict[str, Feature] = Field(min_length=1, description="By column: what the model may use.")
+    moving_average: MovingAverageSettings = Field(
+        default_factory=MovingAverageSettings, description="How behaviours are averaged, and over what."
+    )
+    split: Split = Field(default_factory=Split, description="Which days train, stop the training, and judge.")
+    model: ModelSettings = Field(
+        default_factory=ModelSettings, description="Which model, its sizes and switches."
+    )
+    training: TrainingSettings = Field(
+        default_factory=TrainingSettings, description="Order of the rows, rates, stopping."
+    )
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="What a model must reach.")
+    report: Report = Field(default_factory=Report, description="What the report looks into.")
+    max_rejected_share: float = Field(
+        default=0.001,
+        ge=0,
+        le=1,
+        description="Share of lines that may be unusable before the run is refused.",
+    )
+    seed: int = Field(
+        default=1,
+        ge=0,
+        lt=2**31,
+        description="Of initial weights, the order of rows and dropout; it replaces training.seed.",
+    )
     source: str = Field(default="", description="Set by the loader: the YAML file.")
 
     @field_validator("time_zone")

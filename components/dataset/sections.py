@@ -66,7 +66,7 @@ class Lookup(Section):
 class Timestamp(Section):
     """When the impression was shown. ISO text without an offset is wall-clock time in the declared zone."""
 
-    column: str
+    column: str = Field(description="The column with the time.")
     unit: TimeUnit = Field(description="s, ms or us since 1970-01-01 UTC, or iso (text).")
 
 
@@ -77,8 +77,10 @@ class Positive(Section):
     compared as they are written in the files, without the spaces around them.
     """
 
-    at_least: float | None = None
-    one_of: Annotated[list[str], Field(min_length=1)] | None = None
+    at_least: float | None = Field(default=None, description="The lowest number that counts.")
+    one_of: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, description="The texts that count."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Positive:
@@ -99,12 +101,12 @@ class Behaviour(Section):
     video's length), so it may be a feature; the column and the numerator may not.
     """
 
-    column: str | None = None
+    column: str | None = Field(default=None, description="A column of numbers.")
     positive: Positive | None = Field(
         default=None, description="Makes 0 or 1 of the column: {at_least: 4} or {one_of: [purchase]}."
     )
-    numerator: str | None = None
-    denominator: str | None = None
+    numerator: str | None = Field(default=None, description="Or a ratio: this column …")
+    denominator: str | None = Field(default=None, description="… over this one.")
     clip: tuple[float, float] | None = Field(default=None, description="Lowest and highest value kept.")
 
     @model_validator(mode="after")
@@ -141,8 +143,8 @@ class Feature(Section):
     `max_length` are used.
     """
 
-    type: ColumnType
-    treatment: Treatment
+    type: ColumnType = Field(description="How its values are read.")
+    treatment: Treatment = Field(description="What becomes of them: see above.")
     max_size: int = Field(default=100_000, ge=1, description="vocabulary: most entries kept.")
     min_count: int = Field(default=1, ge=1, description="vocabulary: rows a value needs to be kept.")
     oov_buckets: int = Field(default=1, ge=1, description="vocabulary: hash buckets of unknown values.")
@@ -204,7 +206,7 @@ class MovingAverageSettings(Section):
         description="Of the sums of the keys beyond the domain, S_t = decay * S_{t-1} + sum_t; 1: all of the past "
         "counts alike; null: `decay`.",
     )
-    bucket_hours: float = Field(default=24.0, gt=0)
+    bucket_hours: float = Field(default=24.0, gt=0, description="Length of a time bucket.")
     keys: list[Annotated[AverageKey, BeforeValidator(_key)]] = Field(
         default_factory=list,
         description="Keys beyond the domain: columns, or the role names `domain`, `user`, `item`; "
@@ -281,9 +283,11 @@ class Report(Section):
 class Threshold(Section):
     """What blesses a model: bounds of a metric, and how much worse than the last blessed model it may be."""
 
-    min: float | None = None
-    max: float | None = None
-    max_drop: float | None = Field(default=None, ge=0)
+    min: float | None = Field(default=None, description="The lowest value that passes.")
+    max: float | None = Field(default=None, description="The highest value that passes.")
+    max_drop: float | None = Field(
+        default=None, ge=0, description="How much worse than the last blessed model it may be."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Threshold:
@@ -297,8 +301,10 @@ class Threshold(Section):
 class Evaluation(Section):
     """The gates. Domains with fewer evaluation rows than `min_rows`, or with one class, never decide."""
 
-    min_rows: int = Field(default=500, ge=1)
-    thresholds: dict[MetricName, Threshold] = Field(default_factory=dict)
+    min_rows: int = Field(default=500, ge=1, description="Evaluation rows that a domain needs to decide.")
+    thresholds: dict[MetricName, Threshold] = Field(
+        default_factory=dict, description="Bounds of metrics over all rows, or over the domains that decide."
+    )
     domains: dict[str, Threshold] = Field(
         default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."
     )

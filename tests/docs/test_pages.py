@@ -68,6 +68,12 @@ def test_the_declarations_reference_is_up_to_date() -> None:
     assert (DOCS / "declaration.md").read_text(encoding="utf-8") == declaration_reference()
 
 
+def test_every_key_of_a_declaration_is_described() -> None:
+    rows = re.findall(r"^\| (`.+)\|$", declaration_reference(), re.MULTILINE)
+    assert len(rows) > 80
+    assert [row for row in rows if not row.rpartition("|")[2].strip()] == []
+
+
 def test_every_model_has_a_section_with_its_figure_equation_and_file() -> None:
     parts = re.split(r"^## ", (DOCS / "models.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     sections = {part.partition("\n")[0].lower(): part for part in parts[1:]}
