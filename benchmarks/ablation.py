@@ -6,14 +6,17 @@ and is judged on the evaluation days. Printed: mean and standard deviation of th
 difference to DFEI as declared with a paired t-test over seeds, and a paired bootstrap over users for the systems with
 the same inputs. (Users too rare for the vocabulary share its few last ids and are drawn together.)
 
-Scores are kept in the work folder: a run that was stopped goes on where it was.
+Transform's output and all scores are kept in the work folder, by the settings that they depend on: a run that was
+stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from models.prediction import Predictor
 from models.registry import build_model
 from models.rows import RowSource
 from models.training import train
+from pipeline import views
 from pipeline.compare.scores import EvaluationRows, Scored, user_weights
 from pipeline.compare.significance import mean_average_auc, seed_test, user_test
 
@@ -169,21 +173,14 @@ def show(lines: list[dict[str, Any]], title: str) -> None:
     Console(width=150).print(printed)
 
 
-def main() -> None:
-    """Trains, prints, writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("dataset", help="Name or file of a declaration.")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="Where everything is kept.")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", help="Variants whose titles have one of these words.")
-    parser.add_argument("--set", dest="settings", action="append", default=[], help="As for dfei run.")
-    parser.add_argument("--json", type=Path, help="Write the table there.")
-    arguments = parser.parse_args()
-    declaration = load_declaration(arguments.dataset, arguments.settings)
-    layout, train_rows, eval_rows = prepare(declaration, arguments.data, arguments.work)
+def measure(
+    declaration: Declaration, arguments: argparse.Namespace, scratch: Path
+) -> tuple[list[Variant], dict[str, list[Scored]]]:
+    """Trains every variant with every seed, unless its scores are kept already."""
+    transform = arguments.work / f"transform-{_digest(views.for_transform(declaration))}"
+    layout, train_rows, eval_rows = prepare(declaration, arguments.data, transform, scratch)
+    scores = arguments.work / f"scores-{_digest(declaration.to_json())}"
+    scores.mkdir(exist_ok=True)
     rows = [train_rows, *split_validation(train_rows, declaration.split.validation_days), eval_rows]
     users = eval_rows.gather(np.arange(len(eval_rows)))["categorical"]
     column = [f.name for f in layout.categorical].index(str(layout.user)) if layout.user else None
@@ -202,7 +199,7 @@ def main() -> None:
     # What the others are compared with comes first, should the run be stopped.
     for variant in sorted(found, key=lambda v: (v.title != FULL, not v.same_inputs)):
         for seed in range(1, arguments.seeds + 1):
-            kept = arguments.work / f"scores-{variant.title.replace(' ', '_').replace('/', '-')}-{seed}.npy"
+            kept = scores / f"{variant.title.replace(' ', '_')}-{seed}.npy"
             if not kept.exists():
                 np.save(kept, scores_of(variant, seed, declaration, layout, rows))
             run = Scored(judged, np.load(kept))
@@ -211,6 +208,30 @@ def main() -> None:
                 f"{variant.title}, seed {seed}: {mean_average_auc([run]):.4f} {run.overall_auc():.4f}",
                 flush=True,
             )
+    return found, runs
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def main() -> None:
+    """Trains, prints, writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset", help="Name or file of a declaration.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="Where everything is kept.")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="Variants whose titles have one of these words.")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="As for dfei run.")
+    parser.add_argument("--json", type=Path, help="Write the table there.")
+    arguments = parser.parse_args()
+    declaration = load_declaration(arguments.dataset, arguments.settings)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.work) as scratch:
+        found, runs = measure(declaration, arguments, Path(scratch))
     lines = table(runs, found)
     show(lines, f"{declaration.name}, {arguments.seeds} seeds")
     if arguments.json is not None:

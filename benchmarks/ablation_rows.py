@@ -65,7 +65,7 @@ def key_names(layout: FeatureLayout) -> list[str]:
 
 
 def prepare(
-    declaration: Declaration, data: Path, folder: Path
+    declaration: Declaration, data: Path, folder: Path, scratch: Path
 ) -> tuple[FeatureLayout, row_store.RowStore, row_store.RowStore]:
     """Runs ExampleGen and Transform, unless `folder` has their output already, and decodes both splits.
 
@@ -73,6 +73,7 @@ def prepare(
       declaration: the data set.
       data: its files.
       folder: where everything is written.
+      scratch: where rows are decoded to; they are read from there.
 
     Returns:
       The layout, the training rows and the rows to evaluate.
@@ -84,7 +85,7 @@ def prepare(
     splits = []
     for split in ("train", "eval"):
         files = sorted(str(path) for path in (folder / "rows" / f"Split-{split}").glob("*.gz"))
-        splits.append(row_store.decode(files, layout, folder / f"decoded-{split}"))
+        splits.append(row_store.decode(files, layout, scratch / split))
     return layout, splits[0], splits[1]
 
 

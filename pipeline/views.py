@@ -38,8 +38,11 @@ def for_ingestion(declaration: Declaration) -> str:
 
 
 def for_transform(declaration: Declaration) -> str:
-    """Features, behaviours and moving averages; of the split, what counts as a day."""
+    """Features, behaviours and moving averages; of the split, what counts as a day, and with a daily state which
+    days are evaluated."""
     split = Split(day_hours=declaration.split.day_hours)
+    if declaration.moving_average.eval_state == "daily":
+        split = split.model_copy(update={"eval_days": declaration.split.eval_days})
     kept = tuple(section for section in _TRANSFORM_IGNORES if section != "split")
     return _without(declaration.model_copy(update={"split": split}), kept)
 

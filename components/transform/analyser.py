@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 
-from components.dataset.declaration import DAY_MS
 from components.transform import collect
 from components.transform.collect import MergePartials, Partial, ReduceRows
 from components.transform.plan import Plan
@@ -41,7 +40,7 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
         if self._plan.refreshed_days:
             first = (
                 batches
-                | "Days" >> beam.FlatMap(_days)
+                | "Days" >> beam.FlatMap(_days, self._plan.day_ms)
                 | "Distinct days" >> beam.Distinct()
                 | "All days" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
                 | "First refreshed day" >> beam.Map(collect.first_refreshed_day, self._plan.refreshed_days)
@@ -58,8 +57,8 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
         )
 
 
-def _days(batch: collect.Block) -> set[int]:
-    return set((batch[-1] // DAY_MS).tolist())
+def _days(batch: collect.Block, day_ms: int) -> set[int]:
+    return set((batch[-1] // day_ms).tolist())
 
 
 def _build(partials: Sequence[Partial], plan: Plan, directory: str) -> np.ndarray:

@@ -14,7 +14,6 @@ import numpy as np
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from components.dataset.declaration import DAY_MS
 from components.progress import Progress, report
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
@@ -99,7 +98,7 @@ def reduce_block(plan: Plan, block: Block, analysed_until: int | None = None) ->
     behaviours = block[4].astype(np.float64)
     analysed = block
     if analysed_until is not None:
-        analysed = tuple(column[block[5] // DAY_MS < analysed_until] for column in block)
+        analysed = tuple(column[block[5] // plan.day_ms < analysed_until] for column in block)
     if len(analysed[5]):
         yield from _analyse(plan, analysed)
     hashes, bucket = block[0], block[5] // plan.bucket_ms

@@ -103,6 +103,7 @@ class Plan:
       prior_strength: fixed strength of the shrinkage; `None`: learned.
       refreshed_days: the last days with rows that are only averaged over, not analysed otherwise, so that rows to
         evaluate see what happened before their own bucket; 0: the analysis has training rows only.
+      day_ms: length of such a day.
       time, label: names of those columns.
     """
 
@@ -121,6 +122,7 @@ class Plan:
     max_keys: int
     prior_strength: float | None
     refreshed_days: int
+    day_ms: int
     time: str
     label: str
 
@@ -186,6 +188,7 @@ def make_plan(declaration: Declaration) -> Plan:
         max_keys=settings.max_keys,
         prior_strength=None if isinstance(settings.prior_strength, str) else float(settings.prior_strength),
         refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" else 0,
+        day_ms=declaration.split.day_ms,
         time="local_time_ms",
         label=declaration.label,
     )

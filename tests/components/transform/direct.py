@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.dataset.declaration import DAY_MS, Declaration
+from components.dataset.declaration import Declaration
 from components.transform import collect
 from components.transform.columns import Raw, read_columns
 from components.transform.lookup import Lookup, TableVariables
@@ -52,7 +52,7 @@ def analyse_block(plan: Plan, block: collect.Block, cuts: Sequence[int] = ()) ->
     """The analysis of a block that is cut into bundles at the row numbers `cuts`."""
     until = None
     if plan.refreshed_days:
-        until = collect.first_refreshed_day((block[-1] // DAY_MS).tolist(), plan.refreshed_days)
+        until = collect.first_refreshed_day((block[-1] // plan.day_ms).tolist(), plan.refreshed_days)
     merged: dict[tuple[str, int, int], list[collect.Partial]] = {}
     edges = [0, *sorted(cuts), len(block[-1])]
     combine = collect.MergePartials()
