@@ -86,6 +86,31 @@ def libraries_to(log: Path, quiet: bool = False, as_json: bool = False) -> Itera
             os.close(original)
 
 
+@contextmanager
+def chatter_hidden(quiet: bool = False) -> Iterator[Console]:
+    """Keeps what libraries print on standard error off the screen; standard output is left alone.
+
+    Args:
+      quiet: the console shows nothing.
+
+    Yields:
+      A console on what was standard error.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    terminal = os.fdopen(os.dup(saved), "w", encoding="utf-8")
+    try:
+        yield Console(file=terminal, quiet=quiet)
+    finally:
+        sys.stderr.flush()
+        terminal.close()
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
 class _Left(ProgressColumn):
     """The time that is left: from what was done so far, else from how long it took last time."""
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from components.errors import InputError
 from components.progress import Progress
@@ -55,29 +54,30 @@ def predict(
             )
         from pipeline.predict import PredictionProgress, predict_rows
         from pipeline.screen import Steps, print_json
+        from pipeline.terminal import chatter_hidden
 
-        console = Console(stderr=True, quiet=quiet)
-        with Steps(console) as bar:
+        with chatter_hidden(quiet) as console:
+            with Steps(console) as bar:
 
-            def show(step: PredictionProgress) -> None:
-                # The share of the file that is read tells how many rows there will be.
-                total = round(step.rows / step.share) if step.share else None
-                bar(Progress("predicting", step.rows, total, "rows"))
+                def show(step: PredictionProgress) -> None:
+                    # The share of the file that is read tells how many rows there will be.
+                    total = round(step.rows / step.share) if step.share else None
+                    bar(Progress("predicting", step.rows, total, "rows"))
 
-            done = predict_rows(
-                None if source is None or str(source) == "-" else source,
-                url=url,
-                model_dir=model_dir,
-                model=model,
-                signature=signature,
-                output=output,
-                batch_size=batch_size,
-                progress=show,
-            )
-        if done.missing:
-            console.print(
-                f"columns that no row had, taken as missing: {', '.join(done.missing)}", highlight=False
-            )
+                done = predict_rows(
+                    None if source is None or str(source) == "-" else source,
+                    url=url,
+                    model_dir=model_dir,
+                    model=model,
+                    signature=signature,
+                    output=output,
+                    batch_size=batch_size,
+                    progress=show,
+                )
+            if done.missing:
+                console.print(
+                    f"columns that no row had, taken as missing: {', '.join(done.missing)}", highlight=False
+                )
         if as_json:
             print_json(
                 {"rows": done.rows, "model": done.model, "output": str(output), "missing": list(done.missing)}

@@ -108,3 +108,26 @@ def test_the_libraries_chatter_goes_to_the_log(
     log = (tmp_path / "log").read_text()
     assert "a library prints" in log
     assert "and so does C++" in log
+
+
+HIDDEN = """
+import os
+from pipeline.terminal import chatter_hidden
+with chatter_hidden() as console:
+    os.write(2, b"a library warns\\n")
+    console.print("progress")
+    print("a result")
+os.write(2, b"an error\\n")
+"""
+
+
+def test_the_libraries_chatter_can_be_hidden_without_touching_results() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HIDDEN],
+        cwd=HOUSE,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+    )
+    assert (done.stdout, done.stderr) == ("a result\n", "progress\nan error\n")
