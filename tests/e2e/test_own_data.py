@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from components.dataset import load_declaration
 from tests.e2e.conftest import Finished, dfei, metrics
+from tests.pipeline.commands.terminal import at_a_terminal
 from tests.pipeline.datasets.worlds import film_log, shop_log
 
 pytestmark = pytest.mark.slow
@@ -128,6 +130,18 @@ def test_without_a_terminal_what_is_not_certain_is_an_error(tmp_path: Path) -> N
     assert not (tmp_path / "own.yaml").exists()
 
 
+def test_a_terminal_is_asked_what_is_not_certain(tmp_path: Path) -> None:
+    film_log(tmp_path, rows=2_000)
+    lookup = f"{tmp_path / 'users.csv'}=userId"
+    output = tmp_path / "own.yaml"
+    arguments = ["dataset", "new", str(tmp_path / "ratings.csv"), "--lookup", lookup, "-o", str(output)]
+    shown = at_a_terminal(*arguments, answers=[("number or name", "nonsense"), ("no column 'nonsense'", "1")])
+    assert shown.code == 0, shown.text
+    assert "Which column is the domain" in shown.text
+    assert "Which column is the label" not in shown.text
+    assert load_declaration(str(output)).domain == "occupation"
+
+
 def test_a_check_that_fails_ends_with_2(tmp_path: Path) -> None:
     film_log(tmp_path, rows=5_000)
     arguments = [
@@ -139,7 +153,11 @@ def test_a_check_that_fails_ends_with_2(tmp_path: Path) -> None:
     ]
     declaration = _proposed(tmp_path, arguments)
     _edited(declaration, [("positive: {at_least: 4.0}", "positive: {at_least: 6.0}")])
-    done = dfei("dataset", "check", declaration, "--data", tmp_path)
+    done = dfei("dataset", "check", declaration, "--data", tmp_path, "--json")
     assert done.code == 2, done.text
-    assert "a run would fail" in done.text
-    assert "the label rating is 0 in all 5000 rows" in done.text
+    assert "a run would fail" in done.err
+    document = json.loads(done.out)
+    assert not document["would_run"]
+    [finding] = [finding for finding in document["findings"] if finding["topic"] == "ExampleGen"]
+    assert "the label rating is 0 in all 5000 rows" in finding["found"]
+    assert "`positive`" in finding["remedy"]

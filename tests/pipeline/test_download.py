@@ -23,6 +23,7 @@ from components.progress import Progress
 from pipeline.datasets import download_transfer
 from pipeline.datasets.download import RECORD, DownloadFacts, download, download_release
 from pipeline.datasets.download_releases import RELEASES, Release
+from tests.pipeline.commands.terminal import at_a_terminal
 
 LOG = "data/log_standard_4_22_to_5_08_pure.csv"
 
@@ -429,6 +430,26 @@ def test_a_mirror_and_its_checksum(server: Server, tmp_path: Path) -> None:
 def test_wrong_arguments(tmp_path: Path, name: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         download(name, tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_at_a_terminal_the_licence_and_a_bar_are_shown(server: Server, tmp_path: Path) -> None:
+    digest = hashlib.md5(ARCHIVE).hexdigest()
+    arguments = [
+        "dataset",
+        "download",
+        "kuairand-pure",
+        str(tmp_path),
+        "--base-url",
+        server.url,
+        "--md5",
+        digest,
+    ]
+    shown = at_a_terminal(*arguments, environment={"NO_PROXY": "127.0.0.1"})
+    assert shown.code == 0, shown.text
+    assert "CC BY-SA 4.0" in shown.text
+    assert re.search(r"(downloading|verifying|unpacking).*MB", shown.text)
+    assert f"2 files in {tmp_path / 'KuaiRand-Pure'}" in shown.text.replace("\r\n", "")
+    assert (tmp_path / "KuaiRand-Pure" / LOG).read_bytes() == CONTENT
 
 
 def test_the_releases_are_those_of_the_record() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[3]
@@ -26,6 +27,7 @@ class Shown:
 def at_a_terminal(
     *arguments: str,
     interrupt_at: str | None = None,
+    answers: Sequence[tuple[str, str]] = (),
     environment: dict[str, str] | None = None,
     timeout: float = 120,
 ) -> Shown:
@@ -34,6 +36,7 @@ def at_a_terminal(
     Args:
       arguments: of the command.
       interrupt_at: Ctrl-C is pressed when this text is shown.
+      answers: (text, line): the line is typed once the text is shown, in this order.
       environment: added to this process's.
       timeout: seconds.
     """
@@ -49,6 +52,7 @@ def at_a_terminal(
     )
     os.close(theirs)
     shown, pressed, ends = b"", False, time.monotonic() + timeout
+    waiting = list(answers)
     while time.monotonic() < ends:
         if select.select([own], [], [], 0.1)[0]:
             try:
@@ -58,6 +62,8 @@ def at_a_terminal(
             if not part:
                 break
             shown += part
+        if waiting and waiting[0][0].encode() in shown:
+            os.write(own, waiting.pop(0)[1].encode() + b"\n")
         if interrupt_at is not None and not pressed and interrupt_at.encode() in shown:
             pressed = True
             process.send_signal(signal.SIGINT)
