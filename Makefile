@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 
-.PHONY: help env run test test-slow lint bench docs lock clean
+.PHONY: help env run test test-slow test-flink lint bench docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: env lint ## Linters, then every fast test
 
 test-slow: env ## The checks that take minutes: whole pipelines, kills, all models
 	$(BIN)/python -m pytest -m slow
+
+test-flink: env ## The Beam components on a Flink cluster of this machine (Java, Maven; FLINK_JOB_SERVER_JAR, FLINK_HOME)
+	DFEI_TEST_FLINK=1 $(BIN)/python -m pytest tests/engines/test_flink.py
 
 lint: env ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,0 +1,46 @@
+"""The portable path of Flink and Spark, without them: a job service, and SDK harnesses in a worker pool.
+
+Beam's own job service in Python takes the pipeline over the portable job API, as Flink's job server does, and asks
+the worker pool for harness processes of their own, which get everything by pickle and over the data channel.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.beam_runner import beam_args
+from tests.e2e.conftest import Run
+from tests.engines.comparison import compare
+from tests.engines.conftest import service, worker_pool
+from tests.models.test_replicas import free_ports
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def portable(tmp_path: Path) -> Iterator[list[str]]:
+    """Options of an engine behind a job service."""
+    [port] = free_ports(1)
+    module = "apache_beam.runners.portability.local_job_service_main"
+    command = [sys.executable, "-m", module, f"--port={port}", f"--staging_dir={tmp_path / 'staged'}"]
+    with worker_pool(tmp_path) as pool, service("job-service", port, command, tmp_path):
+        yield [f"job_endpoint=localhost:{port}", f"environment_config={pool}"]
+
+
+def test_components_give_the_same_through_a_job_service(
+    finished_run: Run, portable: list[str], tmp_path: Path
+) -> None:
+    options = beam_args("flink", portable)
+    assert "--runner=PortableRunner" in options
+    assert "--environment_type=EXTERNAL" in options
+    compare(finished_run.root, options, tmp_path / "engine")
+    pools = list(tmp_path.glob("worker-pool-*.log"))
+    assert any("Started worker pool" in log.read_text() for log in pools)
+
+
+def test_several_processes_of_the_direct_runner_give_the_same(finished_run: Run, tmp_path: Path) -> None:
+    compare(finished_run.root, beam_args("direct", ["workers=2"]), tmp_path / "engine")
