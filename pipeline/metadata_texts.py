@@ -1,9 +1,13 @@
-"""ML Metadata's texts on PostgreSQL.
+"""ML Metadata on PostgreSQL: texts with backslashes, and answers in order.
 
 ML Metadata 1.16 quotes a text with `PQescapeLiteral`, cuts off the first and the last character and puts quotes around
 the rest. A text with a backslash comes out of `PQescapeLiteral` with another beginning (` E'`), and the statement is
 broken: "syntax error at or near ...". Every declaration in JSON has backslashes. So they are written as other
-characters on their way to the server and read back on the way from it; MySQL and SQLite need none of this.
+characters on their way to the server and read back on the way from it.
+
+Its queries name no order: SQLite and MySQL answer by id, PostgreSQL puts a row that was updated last. TFX pairs such
+answers with what it asked for, and takes one output of a cached component for another. So answers are put in order of
+their ids. MySQL and SQLite need none of this.
 """
 
 from __future__ import annotations
@@ -55,8 +59,20 @@ def _change_map(entries: Any, field: FieldDescriptor, change: Any) -> None:
             entries[key] = change(entries[key])
 
 
+def by_id(request: Message, response: Message) -> None:
+    """Puts an answer in the order of ids, unless the question names an order."""
+    if "options" in request.DESCRIPTOR.fields_by_name and request.HasField("options"):
+        return
+    for name in ("artifacts", "executions", "contexts"):
+        if name in response.DESCRIPTOR.fields_by_name:
+            found = getattr(response, name)
+            ordered = sorted(found, key=lambda message: message.id)
+            del found[:]
+            found.extend(ordered)
+
+
 class PostgresqlStore(metadata_store.MetadataStore):
-    """A metadata store on PostgreSQL that keeps any text."""
+    """A metadata store on PostgreSQL that keeps any text and answers in order."""
 
     def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> Any:
         sent = type(request)()
@@ -64,6 +80,7 @@ class PostgresqlStore(metadata_store.MetadataStore):
         change_texts(sent, marked)
         result = super()._call(method_name, sent, response, extra_options)
         change_texts(response, unmarked)
+        by_id(request, response)
         return result
 
 

@@ -27,6 +27,7 @@ from tests.models.test_replicas import free_ports
 FLINK, PACKAGE = "1.18", "apache-flink-libraries==1.18.1"
 JAR = f"beam-runners-flink-{FLINK}-job-server"
 COORDINATES = f"org.apache.beam:{JAR}:{apache_beam.__version__}"
+_GET = "org.apache.maven.plugins:maven-dependency-plugin:2.8:get"
 JAR_VARIABLE, HOME_VARIABLE = "FLINK_JOB_SERVER_JAR", "FLINK_HOME"
 TASK_MANAGERS, SLOTS = 2, 1
 _FOLDER = HOUSE / ".flink"
@@ -61,9 +62,10 @@ def job_server_jar() -> Path:
         return Path(given)
     target = _FOLDER / f"{JAR}-{apache_beam.__version__}.jar"
     if not target.is_file():
-        fetch = [needed("mvn"), "-B", "-q", "dependency:copy", f"-Dartifact={COORDINATES}"]
+        _FOLDER.mkdir(exist_ok=True)
+        fetch = [needed("mvn"), "-B", "-q", _GET, f"-Dartifact={COORDINATES}", "-Dtransitive=false"]
         fetched = subprocess.run(
-            [*fetch, f"-DoutputDirectory={_FOLDER}"], capture_output=True, text=True, check=False
+            [*fetch, f"-Ddest={target}"], capture_output=True, text=True, check=False, timeout=600
         )
         if fetched.returncode != 0 or not target.is_file():
             said = [line for line in (fetched.stdout + fetched.stderr).splitlines() if "ERROR" in line][:1]

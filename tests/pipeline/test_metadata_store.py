@@ -134,6 +134,17 @@ def test_a_long_text_of_any_letters_comes_back(address: str) -> None:
     assert back.properties["text"].string_value == named.properties["text"].string_value == text
 
 
+@pytest.mark.slow
+def test_artifacts_come_in_the_order_of_their_ids(address: str) -> None:
+    with open_metadata(open_store(parse_metadata(address, ENVIRONMENT))) as opened:
+        store = opened.store
+        kind = store.put_artifact_type(metadata_store_pb2.ArtifactType(name="ordered"))
+        ids = store.put_artifacts([metadata_store_pb2.Artifact(type_id=kind, uri=uri) for uri in "abc"])
+        for number in ids[:2]:
+            store.put_artifacts([metadata_store_pb2.Artifact(id=number, type_id=kind, uri=f"later {number}")])
+        assert [artifact.id for artifact in store.get_artifacts_by_id(ids)] == sorted(ids)
+
+
 def _run(data: Path, root: Path, address: str) -> subprocess.CompletedProcess[str]:
     sets = [part for setting in SMALL for part in ("--set", setting)]
     places = ["--dataset", "simulated", "--data", data, "--root", root, "--metadata", address]
