@@ -32,7 +32,9 @@ _ENVIRONMENT = (
     "sdk_worker_parallelism",
     "parallelism",
 )
-_PORTABLE = ("job_endpoint", "artifact_endpoint", *_ENVIRONMENT)
+_PORTABLE = ("job_endpoint", "artifact_endpoint", "job_server_timeout", *_ENVIRONMENT)
+# Beam gives up on a job that runs longer than this many seconds, 60 unless told otherwise ("Deadline Exceeded").
+_JOB_SECONDS = 7 * 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,7 @@ _VALUES = {
     "environment_type": (r"(DOCKER|PROCESS|EXTERNAL|LOOPBACK)", "DOCKER, PROCESS, EXTERNAL or LOOPBACK"),
     "workers": (r"[1-9]\d*", "a number of processes"),
     "parallelism": (r"[1-9]\d*", "a number"),
+    "job_server_timeout": (r"[1-9]\d*", "a number of seconds"),
 }
 
 
@@ -163,6 +166,8 @@ def _distributed(engine: Engine, given: Mapping[str, str]) -> tuple[str, ...]:
     args = {**given}
     if "environment_config" in args and "environment_type" not in args:
         args["environment_type"] = "EXTERNAL" if _is_address(args["environment_config"]) else "DOCKER"
+    if "job_endpoint" in engine.known:
+        args.setdefault("job_server_timeout", str(_JOB_SECONDS))
     runner = engine.runner
     if "job_endpoint" in args:
         runner = "PortableRunner"

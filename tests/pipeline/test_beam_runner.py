@@ -101,3 +101,18 @@ def test_dataflow_gets_its_options() -> None:
 def test_checking_options_imports_no_beam() -> None:
     code = "import sys, pipeline.beam_runner; sys.exit('apache_beam' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("engine", "master"), [("flink", "flink_master=h:1"), ("spark", "spark_master_url=spark://h:1")]
+)
+def test_a_job_may_take_longer_than_beams_minute(
+    engine: str, master: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beam_runner.shutil, "which", lambda name: f"/usr/bin/{name}")
+    options = [master, "environment_config=h:2"]
+    told = PipelineOptions(list(beam_args(engine, options, connect=False))).view_as(PortableOptions)
+    assert told.job_server_timeout == 7 * 24 * 3600
+    given = beam_args(engine, [*options, "job_server_timeout=90"], connect=False)
+    assert "--job_server_timeout=90" in given
+    assert not [arg for arg in beam_args("direct") if "job_server_timeout" in arg]
