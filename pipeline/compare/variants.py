@@ -63,6 +63,16 @@ _ABLATIONS = (
     ),
     Variant("dfei-learned-averages", "dfei", ("model.averages=learned",), "DFEI, learned averages only"),
     Variant("dfei-no-averages", "dfei", ("model.averages=none",), "DFEI without any averages"),
+    Variant("dfei-without-history", "dfei", ("model.history=none",), "DFEI without a row's own history"),
+    Variant(
+        "dfei-attended-history", "dfei", ("model.history=attention",), "DFEI, attention over its history"
+    ),
+    Variant(
+        "dfei-without-common-base",
+        "dfei",
+        ("model.common_base=false",),
+        "DFEI, domains without a common base",
+    ),
     Variant("dfei-with-1-over-d", "dfei", ("training.shared_lr_scale=1/D",), "DFEI with 1/D"),
     Variant("dfei-without-1-over-d", "dfei", ("training.shared_lr_scale=1.0",), "DFEI without 1/D"),
     Variant("dfei-paper", "dfei", _PAPER, "DFEI, the paper's training"),
