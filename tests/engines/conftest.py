@@ -66,5 +66,7 @@ def worker_pool(folder: Path) -> Iterator[str]:
     [port] = free_ports(1)
     module = "apache_beam.runners.worker.worker_pool_main"
     command = [sys.executable, "-m", module, f"--service_port={port}"]
-    with service(f"worker-pool-{port}", port, command, folder, TF_USE_LEGACY_KERAS="1"):
+    # The pool starts whatever `python` it finds.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with service(f"worker-pool-{port}", port, command, folder, TF_USE_LEGACY_KERAS="1", PATH=path):
         yield f"localhost:{port}"
