@@ -21,119 +21,75 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving_load import encode, open_loop
 from benchmarks.serving_model import feature_columns
+from benchmarks.serving_processes import HOUSE, Bare, serving
 from pipeline.client import connect
 
-HOUSE = Path(__file__).resolve().parent.parent
 NAME = "dfei"
-
-
-@contextmanager
-def serving(base: Path, log: Path, batching: Path | None) -> Iterator[dict[str, str]]:
-    """`dfei serve` in a process of its own; its addresses."""
-    argument = "None" if batching is None else f"Path({str(batching)!r})"
-    code = (
-        "from pathlib import Path; from pipeline.serving.serve import serve;"
-        f"serve(Path({str(base)!r}), rest_port=0, grpc_port=0, batching_parameters_file={argument})"
-    )
-    with log.open("wb") as sink:
-        process = subprocess.Popen([sys.executable, "-c", code], cwd=HOUSE, stdout=sink, stderr=sink)
-    try:
-        deadline = time.monotonic() + 300
-        while "gRPC" not in (text := log.read_text()):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start:\n{text}")
-            time.sleep(0.1)
-        lines = [line.split() for line in text.splitlines()]
-        yield {
-            "http": next(line[1] for line in lines if line[:1] == ["REST"]).partition("/v1")[0],
-            "grpc": next(line[1] for line in lines if line[:1] == ["gRPC"]).rstrip(","),
-        }
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-class Bare:
-    """The bare loop in its own process."""
-
-    def __init__(self, directory: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.serving_bare", str(directory)],
-            cwd=HOUSE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        self._read()
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the bare loop ended")
-        return line
-
-    def seconds(self, rows: int, domains: int, calls: int) -> list[float]:
-        """Seconds of each call."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"rows": rows, "domains": domains, "calls": calls}) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._read())
-
-    def close(self) -> None:
-        """Ends the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def one_after_the_other(
     addresses: dict[str, str], bare: Bare, rows: int, domains: int, rounds: int, calls: int
 ) -> dict[str, float]:
-    """Median milliseconds of the bare call, gRPC and REST, measured in turn; and what gRPC adds."""
+    """Median milliseconds of the bare call, gRPC and REST, measured in turn; and what gRPC adds.
+
+    CPU time is that of all processes that take part: other work on the machine stretches the one, not the other.
+    """
     columns = feature_columns(rows, domains)
     medians: dict[str, list[float]] = {"bare": [], "grpc": [], "rest": []}
+    used: dict[str, list[float]] = {name: [] for name in medians}
+    here, server, limit = (psutil.Process(pid) for pid in (os.getpid(), int(addresses["pid"]), bare.pid))
     with (
         connect(f"grpc://{addresses['grpc']}", NAME, 120.0) as grpc,
         connect(addresses["http"], NAME, 120.0) as rest,
     ):
         bare.seconds(rows, domains, calls)
         for number in range(rounds + 1):
+            before = _cpu(limit)
             timed = {"bare": bare.seconds(rows, domains, calls)}
+            spent = {"bare": _cpu(limit) - before}
             for name, client in (("grpc", grpc), ("rest", rest)):
                 timed[name] = []
+                before = _cpu(here, server)
                 for _ in range(calls):
                     begun = time.perf_counter()
                     client.predict(columns)
                     timed[name].append(time.perf_counter() - begun)
+                spent[name] = _cpu(here, server) - before
             if number:
                 for name, seconds in timed.items():
                     medians[name].append(statistics.median(seconds) * 1e3)
-    pairs = [served / limit - 1 for served, limit in zip(medians["grpc"], medians["bare"], strict=True)]
+                    used[name].append(spent[name] * 1e3 / calls)
     return {
         **{f"{name}_ms": statistics.median(values) for name, values in medians.items()},
-        "grpc_overhead": statistics.median(pairs),
+        **{f"{name}_cpu_ms": statistics.median(values) for name, values in used.items()},
+        "grpc_overhead": _added(medians),
+        "grpc_cpu_overhead": _added(used),
     }
+
+
+def _cpu(*processes: psutil.Process) -> float:
+    """Seconds of CPU that processes have used."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def _added(values: dict[str, list[float]]) -> float:
+    """The median of what gRPC adds to the bare call in each round, as a share."""
+    return statistics.median(
+        served / limit - 1 for served, limit in zip(values["grpc"], values["bare"], strict=True)
+    )
 
 
 def push(model: Path, base: Path, version: int) -> None:
@@ -178,7 +134,16 @@ def measure(domains: int, batches: list[int], options: dict[str, Any], scratch: 
 def show(lines: list[dict[str, Any]], console: Console) -> None:
     """Prints the tables."""
     paired = Table(
-        "domains", "rows", "bare ms", "gRPC ms", "added", "REST ms", title="one after the other, medians"
+        "domains",
+        "rows",
+        "bare ms",
+        "gRPC ms",
+        "added",
+        "REST ms",
+        "bare CPU ms",
+        "gRPC CPU ms",
+        "added",
+        title="one after the other, medians",
     )
     loaded = Table(
         "domains",
@@ -200,6 +165,9 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
             f"{line['grpc_ms']:.2f}",
             f"{line['grpc_overhead']:+.0%}",
             f"{line['rest_ms']:.2f}",
+            f"{line['bare_cpu_ms']:.2f}",
+            f"{line['grpc_cpu_ms']:.2f}",
+            f"{line['grpc_cpu_overhead']:+.0%}",
         )
         loaded.add_row(
             str(line["domains"]),
@@ -217,7 +185,9 @@ def costs_of_domains(lines: list[dict[str, Any]]) -> dict[str, float]:
     """What a request of the most rows costs with the most domains, as a multiple of the fewest: bare and over gRPC."""
     rows = max(line["rows"] for line in lines)
     of = sorted((line for line in lines if line["rows"] == rows), key=lambda line: line["domains"])
-    return {name: of[-1][f"{name}_ms"] / of[0][f"{name}_ms"] for name in ("bare", "grpc")}
+    return {
+        name: of[-1][f"{name}_ms"] / of[0][f"{name}_ms"] for name in ("bare", "grpc", "bare_cpu", "grpc_cpu")
+    }
 
 
 def main(

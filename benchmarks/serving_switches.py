@@ -21,8 +21,9 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from benchmarks.serving import NAME, push, serving
+from benchmarks.serving import NAME, push
 from benchmarks.serving_load import encode, open_loop
+from benchmarks.serving_processes import serving
 from pipeline.client import connect
 
 CANDIDATES = 20
