@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from components.errors import InputError
-from components.trainer.inputs import split_validation
-from components.trainer.row_store import decode
+from components.trainer.inputs import read_rows, split_validation
+from components.trainer.row_store import decode, is_decoded
 from components.trainer.run_fn import _thinning
 from models.features import CategoricalFeature, FeatureLayout
 
@@ -104,3 +104,19 @@ def test_long_evaluation_splits_are_thinned_out(wanted: int, every: int, tmp_pat
     files = SimpleNamespace(train_files=[str(tmp_path / "tr*")], eval_files=[str(tmp_path / "ev*")])
     # A quarter of the bytes of 400 training rows: about 100 rows, of which twice as many as wanted are kept.
     assert _thinning(files, 400, wanted) == every
+
+
+def test_rows_that_come_decoded_are_read_where_they_lie(tmp_path: Path) -> None:
+    _write(tmp_path / "a.gz", 11)
+    decoded = decode([str(tmp_path / "a.gz")], LAYOUT, tmp_path / "Split-train")
+    assert is_decoded(tmp_path / "Split-train")
+    assert not is_decoded(tmp_path)
+    found = read_rows([str(tmp_path / "Split-train" / "*")], LAYOUT, tmp_path / "unused")
+    assert not (tmp_path / "unused").exists()
+    at = np.arange(11)
+    for name, values in decoded.gather(at).items():
+        np.testing.assert_array_equal(found.gather(at)[name], values)
+    np.testing.assert_array_equal(found.day, decoded.day)
+    again = read_rows([str(tmp_path / "*.gz")], LAYOUT, tmp_path / "here")
+    np.testing.assert_array_equal(again.label, decoded.label)
+    assert is_decoded(tmp_path / "here")
