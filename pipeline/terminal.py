@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -78,12 +79,23 @@ def libraries_to(log: Path, quiet: bool = False, as_json: bool = False) -> Itera
     try:
         yield Console(file=terminal, quiet=quiet, soft_wrap=not terminal.isatty())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _empty(sys.stdout, 1)
+        _empty(sys.stderr, 2)
         terminal.close()
         for descriptor, original in enumerate(saved, 1):
             os.dup2(original, descriptor)
             os.close(original)
+
+
+def _empty(stream: TextIO, descriptor: int) -> None:
+    """Flushes; on a full disk the rest is dropped, lest it come out on the terminal."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        stream.flush()
 
 
 @contextmanager

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,6 +29,22 @@ from pipeline.commands.shared import (
     leave,
 )
 from pipeline.layout import RunLayout
+
+STOPPED = "stopped; the same command goes on from here"
+
+
+def _note_interrupt() -> threading.Event:
+    """Sets the event when the user interrupts; Python's own KeyboardInterrupt follows. The second time ends at once."""
+    stopped = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            os._exit(130)
+        stopped.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    return stopped
 
 
 def run(
@@ -88,24 +109,23 @@ def run(
         command=shlex.join(["dfei", *sys.argv[1:]]),
     )
     log = layout.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    message = ""
+    stopped = _note_interrupt()
     try:
         make_writable(layout.root)
-    except Exception as error:
-        code, message = failure(error)
-        complain(message)
-        leave(code)
-    message = ""
-    with libraries_to(log, quiet=quiet, as_json=as_json) as console:
-        try:
-            summary = run_pipeline(request, console)
-            code = 0 if summary.pushed_to else 1
-            if not summary.pushed_to:
-                message = "the model was not pushed: " + "; ".join(summary.reasons)
-        except KeyboardInterrupt:
-            code, message = 130, "stopped; the same command goes on from here"
-        except Exception as error:
-            traceback.print_exc()
-            code, message = failure(error, log)
+        with libraries_to(log, quiet=quiet, as_json=as_json) as console:
+            try:
+                summary = run_pipeline(request, console)
+            except BaseException:
+                with suppress(OSError):  # the disk with the log may be full
+                    traceback.print_exc()
+                raise
+        code = 0 if summary.pushed_to else 1
+        if not summary.pushed_to:
+            message = "the model was not pushed: " + "; ".join(summary.reasons)
+    except BaseException as error:
+        # A library on the way may have made another error of it.
+        code, message = (130, STOPPED) if stopped.is_set() else failure(error, log)
     if message:
         complain(message)
     if as_json and code in (0, 1) and layout.metrics.is_file():

@@ -37,10 +37,10 @@ class Finished:
         return " ".join((self.out + " " + self.err).split())
 
 
-def dfei(*arguments: str | Path, timeout: float = 900) -> Finished:
-    """Runs `python -m pipeline` with these arguments in a process of its own."""
+def dfei(*arguments: str | Path, timeout: float = 900, through: Sequence[str] = ()) -> Finished:
+    """Runs `python -m pipeline` with these arguments in a process of its own, `through` another command if given."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        [*through, sys.executable, "-m", "pipeline", *map(str, arguments)],
         cwd=HOUSE,
         capture_output=True,
         text=True,
@@ -51,16 +51,31 @@ def dfei(*arguments: str | Path, timeout: float = 900) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def run_dfei(data: Path, root: Path, settings: Sequence[str] = SMALL, dataset: str = "simulated") -> Finished:
+def run_dfei(
+    data: Path,
+    root: Path,
+    settings: Sequence[str] = SMALL,
+    dataset: str = "simulated",
+    through: Sequence[str] = (),
+) -> Finished:
     """`dfei run` with every setting as a `--set`."""
     sets = [part for setting in settings for part in ("--set", setting)]
-    return dfei("run", "--dataset", dataset, "--data", data, "--root", root, *sets)
+    return dfei("run", "--dataset", dataset, "--data", data, "--root", root, *sets, through=through)
 
 
 def metrics(root: Path) -> dict[str, Any]:
     """The run's `metrics.json`."""
     content: dict[str, Any] = json.loads((root / "metrics.json").read_text())
     return content
+
+
+def versions_are_whole(root: Path) -> None:
+    """Whatever looks like a version in the serving directory is one."""
+    for version in root.glob("serving/dfei/*"):
+        if version.name.isdigit():
+            assert (version / "saved_model.pb").stat().st_size > 0
+            assert (version / "variables" / "variables.index").stat().st_size > 0
+            assert (version / "assets.extra" / "tf_serving_warmup_requests").is_file()
 
 
 @pytest.fixture(scope="session")

@@ -11,17 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import HOUSE, SMALL, metrics, run_dfei
+from tests.e2e.conftest import HOUSE, SMALL, metrics, run_dfei, versions_are_whole
 
 KILLS = 6
-
-
-def _versions_are_whole(root: Path) -> None:
-    for version in root.glob("serving/dfei/*"):
-        if version.name.isdigit():
-            assert (version / "saved_model.pb").stat().st_size > 0
-            assert (version / "variables" / "variables.index").stat().st_size > 0
-            assert (version / "assets.extra" / "tf_serving_warmup_requests").is_file()
 
 
 @pytest.mark.slow
@@ -38,10 +30,10 @@ def test_killed_again_and_again_it_finishes(small_feed: Path, tmp_path: Path) ->
         time.sleep(generator.uniform(15, 90))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        _versions_are_whole(root)
+        versions_are_whole(root)
     finished = run_dfei(small_feed, root)
     assert finished.code == 0, finished.text
-    _versions_are_whole(root)
+    versions_are_whole(root)
     pushed = Path(metrics(root)["pushed_to"])
     assert (pushed / "saved_model.pb").is_file()
 
@@ -54,6 +46,6 @@ def test_interrupted_it_says_how_to_go_on(small_feed: Path, tmp_path: Path) -> N
     time.sleep(40)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=300)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "goes on from here" in err
     assert "Traceback" not in err

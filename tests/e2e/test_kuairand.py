@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import metrics, run_dfei
+from tests.e2e.later_part import write_later_part
 
 pytestmark = pytest.mark.slow
 ONE_CLASS = {"11", "14", "10"}
@@ -46,3 +48,20 @@ def test_a_part_with_unknown_users_and_no_lookup_rows_for_them_works(kuairand: P
     finished = run_dfei(data, tmp_path / "root", ("training.epochs=1",), "kuairand-pure")
     assert finished.code == 0, finished.text
     assert metrics(tmp_path / "root")["rows"]["eval"] == 30170
+
+
+def test_a_later_part_works_with_the_same_command(root: Path, kuairand: Path, tmp_path: Path) -> None:
+    """Into the root of the earlier part's run: judged against that model, and pushed as the next version."""
+    before = metrics(root)
+    rows = write_later_part(kuairand, tmp_path / "later")
+    finished = run_dfei(tmp_path / "later", root, (), dataset="kuairand-pure")
+    assert finished.code == 0, finished.text
+    result = metrics(root)
+    report = json.loads((root / "run.json").read_text())["ingest"]
+    assert (report["first_day"], report["last_day"]) == ("2022-05-09", "2022-05-19")
+    assert result["rows"]["train"] + result["rows"]["eval"] + report["duplicates"] == rows
+    assert report["unmatched"]["data/user_features_pure.csv"] > 0.2 * rows
+    assert set(result["domains"]) == {str(tab) for tab in range(15)}
+    assert result["average_auc"] > 0.65
+    assert int(Path(result["pushed_to"]).name) > int(Path(before["pushed_to"]).name)
+    assert Path(before["pushed_to"]).is_dir()
