@@ -11,14 +11,27 @@ import tensorflow_transform as tft
 
 from components.dataset.declaration import Declaration
 from components.trainer.export import unpack
-from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value, request_features
+from components.trainer.raw_inputs import (
+    TIME_FEATURE,
+    RawInputs,
+    RequestFeature,
+    missing_value,
+    request_features,
+)
 from models.features import FeatureLayout
 
 
 def read_serialized(files: Sequence[str], rows: int) -> list[bytes]:
-    """The first `rows` serialized `tf.Example`s of gzip-compressed TFRecords."""
+    """The first `rows` serialized `tf.Example`s of gzip-compressed TFRecords, without their time: asked now, as a
+    caller asks."""
     dataset = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").take(rows)
-    return list(dataset.as_numpy_iterator())
+    return [_without_time(record) for record in dataset.as_numpy_iterator()]
+
+
+def _without_time(record: bytes) -> bytes:
+    example = tf.train.Example.FromString(record)
+    example.features.feature.pop(TIME_FEATURE, None)
+    return example.SerializeToString()
 
 
 def named_rows(serialized: Sequence[bytes], features: Sequence[RequestFeature]) -> dict[str, np.ndarray]:

@@ -4,6 +4,9 @@ A caller sends one flat tensor per feature; `tf.Example`s carry the same feature
 number, the empty string for text and -1 for an integer: the Transform graph then sees no value at all, exactly
 as for a log row in which the column was empty. Neither label, behaviours nor time are asked for: the graph gets
 -1 as the time, which stands for "now". Every feature but the domain may be left out of a request.
+
+Where rows to evaluate see averages that are refreshed daily, the tables know the evaluation days' own labels. The
+Evaluator's examples are then answered as of the time that they carry; an example without a time is asked now.
 """
 
 from __future__ import annotations
@@ -79,6 +82,7 @@ class RawInputs:
         self._types = declaration.serving_columns()
         self._spec = {feature.name: raw_spec[feature.name] for feature in self.features}
         self._time_spec = raw_spec[TIME_FEATURE]
+        self._reads_time = declaration.moving_average.eval_state == "daily"
 
     def specs(self) -> dict[str, tf.TypeSpec]:
         """What the other methods return, for a batch of any size."""
@@ -137,8 +141,14 @@ class RawInputs:
 
     def from_examples(self, serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
         """Serialized `tf.Example`s, string (rows,), to Transform inputs. Any feature may be absent."""
-        parsed = tf.io.parse_example(serialized, {name: self._lenient(name) for name in self._spec})
-        parsed[TIME_FEATURE] = self._now(tf.shape(serialized)[0])
+        spec = {name: self._lenient(name) for name in self._spec}
+        if self._reads_time:
+            spec[TIME_FEATURE] = tf.io.FixedLenFeature([], tf.int64, NOW)
+        parsed = tf.io.parse_example(serialized, spec)
+        if self._reads_time:
+            parsed[TIME_FEATURE] = self._as_declared(parsed[TIME_FEATURE])
+        else:
+            parsed[TIME_FEATURE] = self._now(tf.shape(serialized)[0])
         return parsed
 
     def _from_flat(self, feature: RequestFeature, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
@@ -170,7 +180,9 @@ class RawInputs:
         return tf.io.FixedLenFeature(spec.shape, spec.dtype, [missing_value(spec.dtype)] * size)
 
     def _now(self, rows: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
-        value = tf.fill([rows], tf.constant(NOW, tf.int64))
+        return self._as_declared(tf.fill([rows], tf.constant(NOW, tf.int64)))
+
+    def _as_declared(self, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
         if isinstance(self._time_spec, tf.io.FixedLenFeature):
             return tf.reshape(value, [-1, *self._time_spec.shape])
         return tf.sparse.from_dense(tf.expand_dims(value, 1))

@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 
 from components.dataset.declaration import Declaration
 from components.errors import InputError
+from components.trainer.raw_inputs import RawInputs
 from components.transform import overrides
 from components.transform.history import read_domain_history
 from components.transform.layout import asset_path, read_layout, read_summary
@@ -179,6 +180,15 @@ def test_rows_to_evaluate_see_the_day_before_when_asked_through_tfx(tmp_path: Pa
         )
         value /= oracle.spread(everything, "tab", "click", before, DAY)
         assert found[number, layout.averages.index("user.click")] == pytest.approx(value, abs=1e-4)
+    # The Evaluator's examples are answered with these numbers too, not with those that know their own labels.
+    graph = tft.TFTransformOutput(str(tmp_path / "graph"))
+    inputs = RawInputs(declared, graph.raw_feature_spec())
+    layer = graph.transform_features_layer()
+    answered = np.reshape(layer(inputs.from_examples(tf.constant(evaluation)))["averages"], found.shape)
+    np.testing.assert_allclose(answered, found, rtol=1e-5, atol=1e-6)
+    frozen = RawInputs(direct.with_settings(declared, eval_state="frozen"), graph.raw_feature_spec())
+    now = np.reshape(layer(frozen.from_examples(tf.constant(evaluation)))["averages"], found.shape)
+    assert np.abs(now - found).max() > 0.01
 
 
 def test_unknown_and_missing_values_in_evaluation(run: Path) -> None:
