@@ -2,5 +2,8 @@
 
 import os
 
+from components.on_demand import import_on_demand
+
 # TFT, TFMA and TFX run on Keras 2; which Keras `tf.keras` is must not depend on the import order.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+import_on_demand()

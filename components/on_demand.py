@@ -1,0 +1,94 @@
+"""Imports that wait until they are needed: what TFX and TFMA load at every start and a run never uses.
+
+`tfx.components` loads every component there is when one of them is imported, InfraValidator's Kubernetes client and its
+schema checker among them; TFMA loads the scorer of a text metric. Together that is most of a start's processor time.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from collections.abc import Callable, Collection, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
+
+MODULES = ("tfx.components", "rouge_score.rouge_scorer")
+
+
+class OnDemandFinder(MetaPathFinder):
+    """Has some modules executed only when the first of their own names is asked for.
+
+    A package among them lets its modules be imported without being executed itself: none of those may need a name of
+    the package while it is imported. Nothing is imported before somebody imports such a module.
+
+    Args:
+      names: dotted.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self.names = frozenset(names)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's usual spec with a loader that waits; `None` for every other module."""
+        if fullname not in self.names:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        spec.loader = _WaitingLoader(spec.loader)
+        return spec
+
+
+class _WaitingLoader(Loader):
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._lock = threading.RLock()
+        self.executing = False
+        self.executed = False
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Executes nothing: the first name that is asked for does, in one thread, while others wait."""
+
+        def ask(name: str) -> Any:
+            # What the import system itself asks for, such as `__path__`, is there; `__all__` is not worth it.
+            if not name.startswith("__"):
+                self._execute(module, ask)
+            if name not in vars(module):
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            return vars(module)[name]
+
+        vars(module)["__getattr__"] = ask
+
+    def _execute(self, module: types.ModuleType, ask: Callable[[str], Any]) -> None:
+        with self._lock:
+            if (
+                self.executed or self.executing
+            ):  # executing: what it imports asks for a name that is not there yet
+                return
+            self.executing = True
+            try:
+                self._loader.exec_module(module)
+            finally:
+                self.executing = False
+            self.executed = True
+            if vars(module).get("__getattr__") is ask:
+                del vars(module)["__getattr__"]
+
+
+def import_on_demand(names: Collection[str] = MODULES) -> None:
+    """From now on these modules wait; those that are loaded already stay as they are."""
+    sys.meta_path.insert(0, OnDemandFinder(names))
+
+
+def executed(name: str) -> bool:
+    """Whether a module is imported and has been executed."""
+    module = sys.modules.get(name)
+    loader = module.__spec__.loader if module is not None and module.__spec__ is not None else None
+    return loader.executed if isinstance(loader, _WaitingLoader) else module is not None

@@ -1,0 +1,104 @@
+"""Modules that wait until something of theirs is asked for, each test in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parents[2]
+
+
+def run(code: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={"PYTHONPATH": f"{HOUSE}:{folder}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package `slow` that says when it is executed, with a module `part`."""
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "__init__.py").write_text("print('executed')\nfrom slow.part import answer\n")
+    (tmp_path / "slow" / "part.py").write_text("answer = 42\n")
+    return tmp_path
+
+
+START = "from components.on_demand import executed, import_on_demand; import_on_demand(['slow']); "
+
+
+def test_a_module_of_the_package_does_not_execute_it(package: Path) -> None:
+    code = START + "from slow.part import answer; print(answer, executed('slow'))"
+    assert run(code, package).split() == ["42", "False"]
+
+
+@pytest.mark.parametrize("use", ["import slow; print(slow.answer)", "from slow import answer; print(answer)"])
+def test_a_name_of_the_package_executes_it_once(package: Path, use: str) -> None:
+    assert run(f"{START}{use}; {use}; print(executed('slow'))", package).split() == [
+        "executed",
+        "42",
+        "42",
+        "True",
+    ]
+
+
+def test_a_name_that_does_not_exist_is_an_error(package: Path) -> None:
+    code = START + "import slow; print(hasattr(slow, 'question'), executed('slow'))"
+    assert run(code, package).split() == ["executed", "False", "True"]
+
+
+def test_nothing_is_imported_before_somebody_asks(package: Path) -> None:
+    code = START + "import sys; print('slow' in sys.modules, executed('slow'))"
+    assert run(code, package).split() == ["False", "False"]
+
+
+def test_a_module_that_is_not_installed_is_missing_as_usual(package: Path) -> None:
+    code = (
+        "from components.on_demand import import_on_demand; import_on_demand(['nowhere', 'slow.nothing'])\n"
+    )
+    for name in ("nowhere", "slow.nothing"):
+        code += f"try:\n import {name}\nexcept ModuleNotFoundError as error:\n print(error.name)\n"
+    assert run(code, package).split() == ["nowhere", "executed", "slow.nothing"]
+
+
+def test_a_package_whose_parts_import_it_is_executed_once(package: Path) -> None:
+    (package / "slow" / "__init__.py").write_text(
+        "print('executed')\nfirst = 1\nfrom slow.part import answer\n"
+    )
+    (package / "slow" / "part.py").write_text("from slow import first\nanswer = first + 41\n")
+    assert run(START + "from slow import answer; print(answer)", package).split() == ["executed", "42"]
+
+
+def test_threads_wait_for_the_one_that_executes(package: Path) -> None:
+    (package / "slow" / "__init__.py").write_text(
+        "import time\nprint('executed')\ntime.sleep(0.3)\nanswer = 42\n"
+    )
+    code = START + (
+        "import slow; from concurrent.futures import ThreadPoolExecutor\n"
+        "print(*ThreadPoolExecutor(4).map(lambda _: slow.answer, range(4)))"
+    )
+    assert run(code, package).split() == ["executed", *["42"] * 4]
+
+
+def test_what_fails_to_execute_fails_again(package: Path) -> None:
+    (package / "slow" / "__init__.py").write_text("print('executed')\n1 / 0\n")
+    code = START + "import slow\n"
+    code += "try:\n slow.answer\nexcept ZeroDivisionError:\n print('failed', executed('slow'))\n" * 2
+    assert run(code, package).split() == ["executed", "failed", "False"] * 2
+
+
+def test_a_run_starts_without_the_kubernetes_client() -> None:
+    code = (
+        "import sys, pipeline.execute; from components.on_demand import MODULES, executed;"
+        "print(*[name for name in MODULES if executed(name)], 'kubernetes' in sys.modules)"
+    )
+    assert run(code, HOUSE).split() == ["False"]
