@@ -138,9 +138,9 @@ class Feature(Section):
     """A column that the model may use, and how it is treated.
 
     vocabulary: id in the column's vocabulary (values seen at least `min_count` times, the `max_size` most
-    frequent), others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score; log_normalise:
-    log1p, then z-score; as_is: the number itself. With `separator` a text holds several values, of which
-    `max_length` are used.
+    frequent), others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score, within 20
+    standard deviations; log_normalise: log1p, then the same; as_is: the number itself. With `separator` a
+    text holds several values, of which `max_length` are used.
     """
 
     type: ColumnType = Field(description="How its values are read.")
@@ -298,12 +298,17 @@ class Threshold(Section):
         return self
 
 
+def _better_than_chance() -> dict[MetricName, Threshold]:
+    return {"average_auc": Threshold(min=0.5, max_drop=0.01)}
+
+
 class Evaluation(Section):
     """The gates. Domains with fewer evaluation rows than `min_rows`, or with one class, never decide."""
 
     min_rows: int = Field(default=500, ge=1, description="Evaluation rows that a domain needs to decide.")
     thresholds: dict[MetricName, Threshold] = Field(
-        default_factory=dict, description="Bounds of metrics over all rows, or over the domains that decide."
+        default_factory=_better_than_chance,
+        description="Bounds of metrics over all rows, or over the domains that decide; {} for no gate at all.",
     )
     domains: dict[str, Threshold] = Field(
         default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."

@@ -21,6 +21,9 @@ from components.transform.lookup import Lookup, TableVariables, quantile_ids
 from components.transform.plan import HISTORY_LIMIT, Plan, make_plan
 from components.transform.tables import Tables
 
+MOST_DEVIATIONS = 20.0
+"""Normalised numbers further than this from the mean, in standard deviations, are moved there."""
+
 
 def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     """Turns raw columns into packed model inputs.
@@ -145,4 +148,8 @@ def _numeric(plan: Plan, tables: Tables, columns: Columns) -> tf.Tensor:
     mean = np.concatenate([tables.mean, np.zeros(len(names) - normalised, np.float32)])[order]
     deviation = np.concatenate([tables.deviation, np.ones(len(names) - normalised, np.float32)])[order]
     values = (tf.gather(columns.numbers, np.array(columns_at)[order], axis=1) - mean) / deviation
-    return tf.where(tf.math.is_nan(values), 0.0, values)
+    values = tf.where(tf.math.is_nan(values), 0.0, values)
+    # A broken number of a caller, 1e30, must not become infinite in a product of two inputs.
+    bounds = [MOST_DEVIATIONS] * normalised + [np.inf] * (len(names) - normalised)
+    most = np.array(bounds, np.float32)[order]
+    return tf.clip_by_value(values, -most, most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -96,10 +96,20 @@ def _plain(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
+def _unset_left_out(value: Any) -> Any:
+    """The value as a declaration would say it: what is not set is left out."""
+    if isinstance(value, Mapping):
+        return {
+            key: entry.model_dump(exclude_none=True) if isinstance(entry, BaseModel) else entry
+            for key, entry in value.items()
+        }
+    return value
+
+
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.get_default(call_default_factory=True)
+    value = _unset_left_out(field.get_default(call_default_factory=True))
     if value is PydanticUndefined or isinstance(value, BaseModel):
         return "its defaults"
     if value in (None, "", [], {}):

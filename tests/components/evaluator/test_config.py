@@ -54,9 +54,16 @@ def test_a_drop_of_log_loss_and_of_calibration_is_a_rise():
 
 
 def test_without_any_threshold_invalid_predictions_are_still_refused():
-    metrics = _by_name(eval_config(declare()))
+    metrics = _by_name(eval_config(declare(thresholds={})))
     gated = {name for name, metric in metrics.items() if metric.per_slice_thresholds}
     assert gated == {"invalid_predictions"}
+
+
+def test_a_declaration_without_gates_still_wants_better_than_chance():
+    metrics = _by_name(eval_config(declare()))
+    [gated] = metrics["average_auc"].per_slice_thresholds
+    assert gated.threshold.value_threshold.lower_bound.value == 0.5
+    assert gated.threshold.change_threshold.absolute.value == -0.01
 
 
 def test_without_a_user_there_is_no_gauc_and_no_threshold_on_it():

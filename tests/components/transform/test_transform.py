@@ -54,6 +54,9 @@ EVALUATION = [
     {**TRAIN[n], "local_time_ms": (19_010 + n) * DAY, "behaviour.click": 1.0, "click": 1, "item": item}
     for n, item in enumerate(["a", "unheard of", None])
 ]
+# What a broken caller sends.
+EVALUATION[0] |= {"age": 1e30, "fans": None}
+EVALUATION[1] |= {"age": -1e30}
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +199,12 @@ def test_unknown_and_missing_values_in_evaluation(run: Path) -> None:
     assert ids[0] in (1, 2)
     assert ids[1] == 3
     assert ids[2] == 0
+
+
+def test_absurd_numbers_are_kept_within_twenty_deviations(run: Path) -> None:
+    numeric = by_row(run, "eval", EVALUATION)["numeric"]
+    assert numeric[:2, 0].tolist() == [20.0, -20.0]
+    assert abs(numeric[2, 0]) < 2
 
 
 def test_domain_history_is_readable(run: Path) -> None:
