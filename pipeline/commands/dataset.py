@@ -91,6 +91,7 @@ def new(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look at files that nobody has described, and write a declaration and its schema.
 
@@ -106,12 +107,14 @@ def new(
         dfei dataset new ratings.csv --lookup movies.csv=movieId --domain occupation --lookup users.csv=userId --yes
 
         dfei dataset new events.parquet --label purchased --domain site_section --time-zone Europe/Paris
+
+        dfei dataset new events.parquet --yes --json | jq .roles
     """
-    with ending(), _screen("new", quiet) as (console, steps):
+    with ending(), _screen("new", quiet, as_json) as (console, steps):
         from pipeline.datasets.proposal.ask import asker
         from pipeline.datasets.proposal.propose import ProposalRequest, propose
 
-        interactive = console.is_terminal and sys.stdin.isatty() and not quiet
+        interactive = console.is_terminal and sys.stdin.isatty() and not quiet and not as_json
 
         request = ProposalRequest(
             files=files,
@@ -135,6 +138,10 @@ def new(
             f"      dfei run --dataset {done.declaration} --data {done.data_dir} --root out/{done.draft.name}",
             highlight=False,
         )
+    if as_json:
+        from pipeline.screen import print_json
+
+        print_json(done.document())
     leave(0)
 
 

@@ -78,6 +78,24 @@ class Proposal:
     rows: int
     survey: Survey
 
+    def document(self) -> dict[str, Any]:
+        """What was written and why, for `--json`."""
+        return {
+            "declaration": str(self.declaration),
+            "schema": str(self.schema),
+            "data": str(self.data_dir),
+            "name": self.draft.name,
+            "rows": self.rows,
+            "roles": {
+                role: {"column": guess.column, "certainty": guess.certainty, "why": guess.why}
+                for role, guess in self.draft.guesses.items()
+            },
+            "features": [choice.column for choice in self.draft.of("feature")],
+            "behaviours": [choice.behaviour or choice.column for choice in self.draft.of("behaviour")],
+            "left_out": {choice.column: choice.why for choice in self.draft.of("none")},
+            "warnings": list(self.draft.warnings),
+        }
+
 
 def propose(
     request: ProposalRequest, ask: Asker | None, progress: Callable[[Progress], None] = lambda _: None

@@ -12,11 +12,13 @@ import pytest
 from rich.console import Console
 from typer.main import get_command
 
+from components.dataset.loader import load_declaration
 from components.progress import Progress
 from pipeline import screen
 from pipeline.cli import app
 from pipeline.report.metrics import metrics
 from tests.pipeline.commands.terminal import HOUSE, at_a_terminal
+from tests.pipeline.datasets.worlds import shop_log
 from tests.pipeline.report.summaries import run
 
 ESCAPE = "\x1b["
@@ -77,6 +79,21 @@ def test_a_simulation_answers_in_json(tmp_path: Path) -> None:
     assert (found["rows"], found["domains"], found["reused"]) == (3000, 3, False)
     assert 0 < found["best_possible"]["overall_auc"] <= 1
     assert "3,000 impressions in 3 domains" in done.stderr
+
+
+def test_a_proposal_answers_in_json(tmp_path: Path) -> None:
+    shop_log(tmp_path / "data", rows=3_000)
+    output = tmp_path / "shop.yaml"
+    logs = [str(path) for path in (tmp_path / "data").iterdir()]
+    done = piped("dataset", "new", *logs, "--output", str(output), "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["declaration"], found["rows"]) == (str(output), 3_000)
+    declared = load_declaration(str(output))
+    roles = {role: guess["column"] for role, guess in found["roles"].items()}
+    assert (roles["label"], roles["domain"]) == (declared.label, declared.domain)
+    assert set(found["features"]) == set(declared.features)
+    assert "next: dfei dataset check" in done.stderr
 
 
 def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:
