@@ -50,11 +50,14 @@ def test_a_part_with_unknown_users_and_no_lookup_rows_for_them_works(kuairand: P
     assert metrics(tmp_path / "root")["rows"]["eval"] == 30170
 
 
-def test_a_later_part_works_with_the_same_command(root: Path, kuairand: Path, tmp_path: Path) -> None:
+def test_a_later_part_works_with_the_same_command(kuairand: Path, tmp_path: Path) -> None:
     """Into the root of the earlier part's run: judged against that model, and pushed as the next version."""
+    root, settings = tmp_path / "root", ("training.epochs=1",)
+    earlier = run_dfei(kuairand, root, settings, dataset="kuairand-pure")
+    assert earlier.code == 0, earlier.text
     before = metrics(root)
     rows = write_later_part(kuairand, tmp_path / "later")
-    finished = run_dfei(tmp_path / "later", root, (), dataset="kuairand-pure")
+    finished = run_dfei(tmp_path / "later", root, settings, dataset="kuairand-pure")
     assert finished.code == 0, finished.text
     result = metrics(root)
     report = json.loads((root / "run.json").read_text())["ingest"]
