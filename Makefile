@@ -25,7 +25,7 @@ run: env ## Simulate a feed of 21 domains, train, judge and push DFEI; report in
 	$(BIN)/dfei run --dataset simulated --root $(ROOT)
 
 test: env lint ## Linters, then every fast test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: env ## The checks that take minutes: whole pipelines, kills, all models
 	$(BIN)/python -m pytest -m slow
