@@ -61,7 +61,8 @@ def test_a_later_part_works_with_the_same_command(kuairand: Path, tmp_path: Path
     assert finished.code == 0, finished.text
     result = metrics(root)
     report = json.loads((root / "run.json").read_text())["ingest"]
-    assert (report["first_day"], report["last_day"]) == ("2022-05-09", "2022-05-19")
+    # The log begins in the last hour of the day before its first date.
+    assert (report["first_day"], report["last_day"]) == ("2022-05-08", "2022-05-19")
     assert result["rows"]["train"] + result["rows"]["eval"] + report["duplicates"] == rows
     assert report["unmatched"]["data/user_features_pure.csv"] > 0.2 * rows
     assert set(result["domains"]) == {str(tab) for tab in range(15)}
