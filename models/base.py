@@ -56,6 +56,30 @@ class DomainModel(keras.Model):
         """Logits `(G, B)` of a click."""
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
+    @property
+    def row_by_row(self) -> bool:
+        """Whether inference takes each row as a group: where a domain has few weights of its own."""
+        return False
+
+    def row_stage(self, rows: Rows, domain: tf.Tensor) -> Rows:
+        """What inference computes for rows of mixed domains before those of a domain have to be brought together.
+
+        Bringing them together pads, and takes turns: what all domains share is better computed before. The default
+        is to compute nothing, and leave all to `group_stage`.
+
+        Args:
+            rows: tensors `(N, ...)`.
+            domain: `(N,)`.
+
+        Returns:
+            Tensors `(N, ...)`, which `group_stage` gets `(G, B, ...)`.
+        """
+        return rows
+
+    def group_stage(self, inputs: GroupedBatch) -> tf.Tensor:
+        """Logits `(G, B)` of what `row_stage` gave, in groups of one domain; without training."""
+        return self(inputs, training=False)
+
     def learning_rate_roles(self) -> list[tuple[str, str]]:
         """`(regex, role)` pairs, role "shared" or "specific"; every trainable variable's name matches one."""
         return [(SPECIFIC, "specific"), (SHARED, "shared")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras as keras
 
-from models.base import DomainModel, GroupedBatch
+from models.base import DomainModel, GroupedBatch, Rows
 from models.features import FeatureLayout
 from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatures
 from models.layers.domain_integration import DomainFeatureIntegration, OwnFeatures
@@ -30,7 +30,8 @@ class DFEI(DomainModel):
     Two additions to the paper, both settings:
 
     * `common_base`: `U_d` and `O_d` are offsets, zero at first, from a common tower and head that all domains
-      train, so that a small domain starts from what all have learned instead of from noise.
+      train, so that a small domain starts from what all have learned instead of from noise. With
+      `specific_rank` the offsets have a low rank, and a batch of many domains has less to read.
     * `history: attention` (or `both`): the row's own averages in every domain are attended over
       (`PersonalIntegration`) and the result joins `x` before the towers. With `flat` they all are part of `x`.
 
@@ -56,8 +57,9 @@ class DFEI(DomainModel):
                 name="personal_integration",
             )
         self.shared_tower = SharedTower(settings.layers, settings.dropout, name="shared_tower")
+        base, rank = settings.common_base, settings.specific_rank
         self.specific_tower = StackedTower(
-            domains, settings.layers, settings.dropout, settings.common_base, name="specific_tower"
+            domains, settings.layers, settings.dropout, base, rank, name="specific_tower"
         )
         self.extraction: DomainFeatureExtraction | None = None
         self.integration: DomainFeatureIntegration | None = None
@@ -75,13 +77,11 @@ class DFEI(DomainModel):
                 shape=(domains, settings.layers[-1]),
                 initializer=keras.initializers.RandomNormal(stddev=0.05),
             )
-        self.head = StackedHead(domains, settings.head_hidden, settings.common_base, name="specific_head")
+        self.head = StackedHead(domains, settings.head_hidden, base, rank, name="specific_head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
-        rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        if self.personal is not None:
-            x = tf.concat([x, self.personal((x, rows["history"]), domains)], axis=-1)
+        _, domains, weights = inputs
+        x = self._embedded(inputs, training)
         shared = self.shared_tower(x, training=training)
         specific = self.specific_tower(x, domains, training=training)
         parts = [shared, specific]
@@ -93,11 +93,47 @@ class DFEI(DomainModel):
             parts.append(self.integration(x, features.table, features.seen, own))
         return self.head(tf.concat(parts, axis=-1), domains)
 
+    @property
+    def row_by_row(self) -> bool:
+        return self.settings.specific_rank is not None
+
+    def row_stage(self, rows: Rows, domain: tf.Tensor) -> Rows:
+        """x, and `[s; v_d; z]`, whose parts nothing but the row's own domain chooses: `(N, ...)`."""
+        weights = tf.ones([tf.size(domain), 1])
+        x = self._embedded(({key: value[:, None] for key, value in rows.items()}, domain, weights))
+        parts = [self.shared_tower(x)]
+        features = self._inferred_features(domain)
+        if self.extraction is not None:
+            parts.append(features.own[:, None])
+        if self.integration is not None:
+            parts.append(self.integration(x, features.table, features.seen))
+        return {"x": x[:, 0], "context": tf.concat(parts, axis=-1)[:, 0]}
+
+    def group_stage(self, inputs: GroupedBatch) -> tf.Tensor:
+        """Logits `(G, B)` from x and `[s; v_d; z]`: the domains' own towers and heads."""
+        rows, domains, _ = inputs
+        specific = self.specific_tower(rows["x"], domains)
+        width = self.settings.layers[-1]
+        parts = [rows["context"][..., :width], specific, rows["context"][..., width:]]
+        return self.head(tf.concat(parts, axis=-1), domains)
+
+    def _embedded(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
+        rows, domains, weights = inputs
+        x = self.embedding(rows, domains, weights, training=training)
+        if self.personal is None:
+            return x
+        return tf.concat([x, self.personal((x, rows["history"]), domains)], axis=-1)
+
     def _domain_features(
         self, specific: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor, training: bool
     ) -> DomainFeatures:
         if self.extraction is not None:
             return self.extraction(specific, domains, weights, training=training)
+        return self._inferred_features(domains)
+
+    def _inferred_features(self, domains: tf.Tensor) -> DomainFeatures:
+        if self.extraction is not None:
+            return self.extraction.inferred(domains)
         if self.integration is None:
             return DomainFeatures(tf.zeros([0]), tf.zeros([0]), tf.zeros([0]))
         table = tf.convert_to_tensor(self.trained_features)
@@ -115,12 +151,9 @@ class DFEI(DomainModel):
         """
         if self.integration is None:
             raise ValueError("this DFEI was built with domain_integration: false and has no weights to show")
-        rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights)
-        if self.personal is not None:
-            x = tf.concat([x, self.personal((x, rows["history"]), domains)], axis=-1)
-        specific = self.specific_tower(x, domains)
-        features = self._domain_features(specific, domains, weights, training=False)
+        _, domains, _ = inputs
+        x = self._embedded(inputs)
+        features = self._inferred_features(domains)
         return self.integration.weights_over_domains(x, features.table, features.seen)
 
     def domain_features(self) -> tf.Tensor | None:

@@ -2,8 +2,10 @@
 
 The rows are sorted by domain and cut into tiles of `t` rows; a domain's last tile is padded. With `t` the
 mean number of rows per occurring domain there are at most twice as many tiles as domains that occur, and at
-most twice as many slots as rows plus one per domain: the cost per row depends neither on the number of
-domains of the model nor, beyond this factor, on how the request is mixed.
+most twice as many slots as rows plus one per domain: the cost per row does not depend on the number of domains of the
+model, but each domain that occurs has its kernels read. A model whose domains have few weights of their own
+(`DomainModel.row_by_row`) takes each row as a group instead, without sorting and padding, and it hardly matters how a
+request is mixed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import tensorflow as tf
 from models.base import DomainModel, GroupedBatch
 
 TILES_AT_ONCE = 128
+ROWS_AT_ONCE = 1024
 
 
 class Tiles(NamedTuple):
@@ -81,24 +84,42 @@ def map_mixed(
         outputs = function(batch)
         return tf.reshape(outputs, tf.concat([tf.size(part)[None], tf.shape(outputs)[2:]], 0))
 
+    return tf.gather(_in_turn(score, tf.shape(plan.rows)[0], TILES_AT_ONCE), plan.slot)
+
+
+def map_row_by_row(
+    function: Callable[[GroupedBatch], tf.Tensor], rows: Mapping[str, tf.Tensor], domain: tf.Tensor
+) -> tf.Tensor:
+    """As `map_mixed`, with each row as a group, at most `ROWS_AT_ONCE` at a time."""
+
+    def score(start: tf.Tensor) -> tf.Tensor:
+        part = domain[start : start + ROWS_AT_ONCE]
+        groups = {key: value[start : start + ROWS_AT_ONCE, None] for key, value in rows.items()}
+        return tf.squeeze(function((groups, part, tf.ones([tf.size(part), 1]))), 1)
+
+    return _in_turn(score, tf.size(domain), ROWS_AT_ONCE)
+
+
+def _in_turn(score: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor, at_once: int) -> tf.Tensor:
+    """What `score` gives for `at_once` from 0, from `at_once`, ..., up to `count`, one after the other."""
     first = score(tf.constant(0))
-    tiles = tf.shape(plan.rows)[0]
 
     def body(start: tf.Tensor, scored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return start + TILES_AT_ONCE, tf.concat([scored, score(start)], 0)
+        return start + at_once, tf.concat([scored, score(start)], 0)
 
     _, scored = tf.while_loop(
-        lambda start, _: start < tiles,
+        lambda start, _: start < count,
         body,
-        (tf.constant(TILES_AT_ONCE), first),
+        (tf.constant(at_once), first),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *first.shape[1:]])),
     )
-    return tf.gather(scored, plan.slot)
+    return scored
 
 
 def predict_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
     """Logits `(N,)` of rows `(N, ...)`, row `i` of domain `domain[i]`, in the order of the rows."""
-    return map_mixed(lambda batch: model(batch, training=False), rows, domain)
+    apply = map_row_by_row if model.row_by_row else map_mixed
+    return apply(model.group_stage, model.row_stage(rows, domain), domain)
 
 
 def explain_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:

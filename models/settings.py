@@ -72,6 +72,13 @@ class ModelSettings(_Settings):
         description="Whether DFEI's towers and heads of the domains are offsets, zero at first, from a common "
         "one that all domains train, instead of each domain's own from the start.",
     )
+    specific_rank: int | None = Field(
+        None,
+        ge=1,
+        description="Rank of the offsets that common_base gives DFEI's domains, a layer's offset being then a product "
+        "of two narrow kernels; null for full ones. With hundreds of domains a small rank is what keeps "
+        "requests of mixed domains cheap.",
+    )
     personal_heads: int = Field(
         4, ge=1, description="DFEI: heads of the attention over a row's own averages in every domain."
     )
@@ -91,6 +98,15 @@ class ModelSettings(_Settings):
         if not value or min(value) < 1:
             raise ValueError(f"layers must name at least one layer, each of at least one unit, got {value}")
         return value
+
+    @model_validator(mode="after")
+    def _rank_of_offsets(self) -> ModelSettings:
+        if self.specific_rank is not None and not self.common_base:
+            raise ValueError(
+                f"specific_rank {self.specific_rank} is the rank of offsets from a common tower: "
+                "set common_base: true too"
+            )
+        return self
 
     @property
     def uses_transform_averages(self) -> bool:

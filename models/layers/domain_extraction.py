@@ -92,6 +92,10 @@ class DomainFeatureExtraction(keras.layers.Layer):
         """
         if training:
             return self._accumulate(inputs, domains, weights)
+        return self.inferred(domains)
+
+    def inferred(self, domains: tf.Tensor) -> DomainFeatures:
+        """The domains' features as inference reads them; `domains` is `(G,)`."""
         table = self.table()
         return DomainFeatures(tf.gather(table, domains), table, tf.convert_to_tensor(self.seen))
 

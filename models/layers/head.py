@@ -17,12 +17,17 @@ class StackedHead(keras.layers.Layer):
         stacks: D.
         hidden: units of the hidden layer; 0 for a linear head.
         base: whether the heads are offsets from a common one (`StackedDense`).
+        rank: of the offsets; None for full ones.
     """
 
-    def __init__(self, stacks: int, hidden: int, base: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, stacks: int, hidden: int, base: bool = False, rank: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.hidden = StackedDense(stacks, hidden, "relu", base=base, name="hidden") if hidden else None
-        self.unit = StackedDense(stacks, 1, base=base, name="unit")
+        self.hidden: StackedDense | None = None
+        if hidden:
+            self.hidden = StackedDense(stacks, hidden, "relu", base=base, rank=rank, name="hidden")
+        self.unit = StackedDense(stacks, 1, base=base, rank=rank, name="unit")
 
     def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Logits `(G, B)` of inputs `(G, B, in)`, group `g` through head `index[g]`."""

@@ -22,7 +22,13 @@ class StackedDense(keras.layers.Layer):
 
         W_d = W + dW_d,   b_d = b + db_d,
 
-    so that a domain with few rows starts from what all domains have learned instead of from noise.
+    so that a domain with few rows starts from what all domains have learned instead of from noise. With `rank`
+    the offset of the kernel is a product of two narrow ones (as in LoRA, Hu et al., arXiv 2106.09685),
+
+        dW_d = A_d C_d,   A (D, in, r), C (D, r, out),   C zero at first,
+
+    and a domain has `r (in + out)` weights instead of `in out`: with many domains the weights that a batch of
+    them reads are what it costs. A layer that would not be smaller for it keeps its full offset.
 
     Args:
         stacks: D.
@@ -32,6 +38,7 @@ class StackedDense(keras.layers.Layer):
         bias_initializer: Keras initialiser of `b`.
         kernel_initializer: of `W`; each slice Glorot uniform if absent.
         base: whether the layers have a common part. Its variables are named `base_kernel` and `base_bias`.
+        rank: r of the offsets' kernels, whose variables are named `kernel_in` and `kernel_out`; None for full ones.
     """
 
     def __init__(
@@ -43,16 +50,22 @@ class StackedDense(keras.layers.Layer):
         bias_initializer: Any = "zeros",
         kernel_initializer: Any = None,
         base: bool = False,
+        rank: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if stacks < 1 or units < 1:
             raise ValueError(f"stacks and units must be at least 1, got {stacks} and {units}")
+        if rank is not None and (rank < 1 or not base):
+            raise ValueError(
+                f"rank is that of offsets from a base and at least 1, got {rank} and base={base}"
+            )
         self.stacks = stacks
         self.units = units
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
         self.base = base
+        self.rank = rank
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_initializer = (
             StackedGlorotUniform()
@@ -62,11 +75,22 @@ class StackedDense(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         inputs = int(input_shape[-1])
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(self.stacks, inputs, self.units),
-            initializer="zeros" if self.base else self.kernel_initializer,
-        )
+        self.factored = self.rank is not None and self.rank * (inputs + self.units) < inputs * self.units
+        if self.factored:
+            self.kernel_in = self.add_weight(
+                name="kernel_in",
+                shape=(self.stacks, inputs, self.rank),
+                initializer=self.kernel_initializer,
+            )
+            self.kernel_out = self.add_weight(
+                name="kernel_out", shape=(self.stacks, self.rank, self.units), initializer="zeros"
+            )
+        else:
+            self.kernel = self.add_weight(
+                name="kernel",
+                shape=(self.stacks, inputs, self.units),
+                initializer="zeros" if self.base else self.kernel_initializer,
+            )
         if self.base:
             self.base_kernel = self.add_weight(
                 name="base_kernel", shape=(inputs, self.units), initializer="glorot_uniform"
@@ -90,9 +114,17 @@ class StackedDense(keras.layers.Layer):
             inputs: `(G, B, in)`.
             index: `(G,)`, which layer each group goes through.
         """
-        kernel = tf.gather(self.kernel, index)
-        outputs = tf.matmul(inputs, kernel + self.base_kernel if self.base else kernel)
+        outputs = self._product(inputs, index)
         if self.use_bias:
             bias = tf.gather(self.bias, index)
             outputs += (bias + self.base_bias if self.base else bias)[:, None, :]
         return self.activation(outputs)
+
+    def _product(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        if self.factored:
+            narrow = tf.matmul(inputs, tf.gather(self.kernel_in, index))
+            common = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.base_kernel)
+            offset = tf.matmul(narrow, tf.gather(self.kernel_out, index))
+            return tf.reshape(common, tf.shape(offset)) + offset
+        kernel = tf.gather(self.kernel, index)
+        return tf.matmul(inputs, kernel + self.base_kernel if self.base else kernel)

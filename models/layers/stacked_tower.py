@@ -21,14 +21,21 @@ class StackedTower(keras.layers.Layer):
         layers: units of each hidden layer.
         dropout: share of units dropped after each layer in training.
         base: whether the towers are offsets from a common one (`StackedDense`).
+        rank: of the offsets; None for full ones.
     """
 
     def __init__(
-        self, stacks: int, layers: Sequence[int], dropout: float = 0.0, base: bool = False, **kwargs: Any
+        self,
+        stacks: int,
+        layers: Sequence[int],
+        dropout: float = 0.0,
+        base: bool = False,
+        rank: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dense = [
-            StackedDense(stacks, units, "relu", base=base, name=f"layer_{i}")
+            StackedDense(stacks, units, "relu", base=base, rank=rank, name=f"layer_{i}")
             for i, units in enumerate(layers)
         ]
         salt = zlib.crc32(self.name.encode())

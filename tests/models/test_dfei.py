@@ -116,9 +116,21 @@ def test_without_integration_there_is_nothing_to_explain():
         model.explain(random_batch(small_layout(), 2, 3))
 
 
-def test_mixed_rows_score_as_their_groups_do():
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"common_base": True, "history": "both"},
+        {"common_base": True, "specific_rank": 1},
+        {"common_base": True, "specific_rank": 2, "domain_feature": True, "domain_extraction": False},
+        {"domain_feature": True, "domain_integration": True, "averages": "transform"},
+    ],
+)
+def test_mixed_rows_score_as_their_groups_do(change):
     layout = small_layout(domains=6, history=2)
-    model = build_model(layout, ModelSettings(**SETTINGS))
+    model = build_model(layout, ModelSettings(**{**SETTINGS, **change}))
+    for variable in model.trainable_variables:
+        variable.assign_add(tf.random.normal(variable.shape, stddev=0.3, seed=1))
     model(random_batch(layout, 4, 6), training=True)
     rows = random_rows(layout, (20,), seed=3)
     domain = np.random.default_rng(4).integers(0, 6, 20).astype(np.int32)
@@ -129,6 +141,26 @@ def test_mixed_rows_score_as_their_groups_do():
         alone = ({k: v[None, i : i + 1] for k, v in tensors.items()}, domain[i : i + 1], tf.ones([1, 1]))
         np.testing.assert_allclose(logits[i], model(alone)[0, 0], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(weights[i], model.explain(alone)[0, 0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change", [{"domain_extraction": False, "domain_integration": False}, {"domain_integration": False}]
+)
+def test_mixed_rows_without_integration_score_as_their_groups_do(change):
+    layout = small_layout(domains=6)
+    model = build_model(layout, ModelSettings(**{**SETTINGS, **change}))
+    model(random_batch(layout, 4, 6), training=True)
+    tensors = {key: tf.constant(value) for key, value in random_rows(layout, (9,), seed=3).items()}
+    domain = tf.constant([5, 0, 0, 3, 5, 1, 2, 2, 5])
+    logits = predict_mixed(model, tensors, domain)
+    for i in range(9):
+        alone = ({k: v[None, i : i + 1] for k, v in tensors.items()}, domain[i : i + 1], tf.ones([1, 1]))
+        np.testing.assert_allclose(logits[i], model(alone)[0, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_rank_without_a_common_base_is_refused():
+    with pytest.raises(ValueError, match=r"specific_rank 2 is the rank of offsets.*common_base: true"):
+        ModelSettings(specific_rank=2)
 
 
 def test_a_domains_loss_moves_its_own_slices_alone():

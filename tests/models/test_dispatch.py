@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models import dispatch
-from models.dispatch import map_mixed, tile_rows
+from models.dispatch import map_mixed, map_row_by_row, tile_rows
 
 
 @pytest.mark.parametrize("domains", [[3], [0, 0, 0], [2, 0, 2, 1, 2, 2], list(range(9)), [7] * 40 + [1, 2]])
@@ -33,6 +33,21 @@ def test_results_come_back_in_the_order_of_the_rows(at_once, monkeypatch):
         )
     )()
     np.testing.assert_array_equal(result, x * 100 + tf.cast(domain, tf.float32))
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 10, 128])
+def test_rows_as_groups_come_back_in_their_order(at_once, monkeypatch):
+    monkeypatch.setattr(dispatch, "ROWS_AT_ONCE", at_once)
+    domain = np.array([2, 0, 5, 2, 2, 1, 0, 2, 2, 2], np.int32)
+    x = np.arange(30, dtype=np.float32).reshape(10, 3)
+
+    def function(batch):
+        rows, domains, weights = batch
+        return tf.reduce_sum(rows["x"], -1) * weights + 100 * tf.cast(domains, tf.float32)[:, None]
+
+    result = tf.function(lambda rows, domain: map_row_by_row(function, {"x": rows}, domain))(x, domain)
+    np.testing.assert_array_equal(result, x.sum(1) + 100 * domain)
+    assert map_row_by_row(function, {"x": tf.zeros([0, 3])}, tf.zeros([0], tf.int32)).shape == (0,)
 
 
 def test_vectors_come_back_as_vectors_and_no_rows_as_none():

@@ -24,7 +24,14 @@ def test_leftovers_and_doubles_are_named():
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"domain_extraction": False}, {"domain_integration": False}, {"common_base": True}]
+    "change",
+    [
+        {},
+        {"domain_extraction": False},
+        {"domain_integration": False},
+        {"common_base": True},
+        {"common_base": True, "specific_rank": 1},
+    ],
 )
 def test_the_roles_of_dfei_cover_it(change):
     model = build_model(small_layout(), ModelSettings(layers=[4], **change))

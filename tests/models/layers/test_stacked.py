@@ -69,6 +69,64 @@ def test_a_base_has_a_gradient_from_every_group_and_its_offsets_from_their_own()
     np.testing.assert_allclose(base, tf.reduce_sum(kernel.values, axis=0), rtol=1e-4)
 
 
+def test_offsets_of_a_low_rank_are_products_and_zero_at_first():
+    tower, head = StackedTower(7, [6, 4], base=True, rank=2), StackedHead(7, 3, base=True, rank=1)
+    start = head(tower(X, INDEX), INDEX)
+    np.testing.assert_array_equal(start, head(tower(X, np.array([0, 1, 2])), np.array([0, 1, 2])))
+    random = np.random.default_rng(1)
+    for layer in (tower, head):
+        layer.set_weights([random.normal(size=w.shape) for w in layer.get_weights()])
+    result = head(tower(X, INDEX), INDEX)
+    for g, d in enumerate(INDEX):
+        hidden = X[g].astype(np.float64)
+        for dense in (*tower.dense, head.hidden):
+            offset = dense.kernel_in.numpy()[d].astype(np.float64) @ dense.kernel_out.numpy()[d]
+            hidden = relu(
+                hidden @ (dense.base_kernel + offset) + dense.base_bias.numpy() + dense.bias.numpy()[d]
+            )
+        unit = head.unit
+        hidden = hidden @ (unit.base_kernel.numpy() + unit.kernel.numpy()[d])
+        expected = hidden[:, 0] + unit.base_bias.numpy() + unit.bias.numpy()[d]
+        np.testing.assert_allclose(result[g], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_low_rank_is_taken_where_it_makes_a_layer_smaller():
+    names = {}
+    for rank in (1, 2, 3):
+        layer = StackedDense(7, 6, base=True, rank=rank)
+        layer.build((None, None, 3))
+        names[rank] = {weight.name: tuple(weight.shape) for weight in layer.trainable_weights}
+    assert names[1]["kernel_in:0"] == (7, 3, 1) and names[1]["kernel_out:0"] == (7, 1, 6)
+    assert "kernel:0" not in names[1]
+    assert names[2].keys() == names[3].keys() == {"kernel:0", "base_kernel:0", "bias:0", "base_bias:0"}
+    for rank, base in ((0, True), (2, False)):
+        with pytest.raises(ValueError, match=f"got {rank} and base={base}"):
+            StackedDense(7, 6, base=base, rank=rank)
+
+
+def test_factors_of_offsets_have_gradients_of_their_own_groups_alone():
+    layer = StackedDense(7, 4, base=True, rank=1)
+    layer.build((None, None, 5))
+    layer.kernel_out.assign_add(tf.random.normal(layer.kernel_out.shape, seed=1))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(X, INDEX) ** 2)
+    factors = [layer.kernel_in, layer.kernel_out]
+    narrow, wide, base = tape.gradient(total, [*factors, layer.base_kernel])
+    for g, d in enumerate(INDEX):
+        offset = (layer.kernel_in[d] @ layer.kernel_out[d]).numpy()
+        outputs = X[g] @ (layer.base_kernel.numpy() + offset)
+        to_kernel = X[g].T @ (2 * outputs)
+        np.testing.assert_allclose(
+            narrow.values[g], to_kernel @ layer.kernel_out[d].numpy().T, rtol=1e-4, atol=1e-5
+        )
+        np.testing.assert_allclose(
+            wide.values[g], layer.kernel_in[d].numpy().T @ to_kernel, rtol=1e-4, atol=1e-5
+        )
+    np.testing.assert_array_equal(narrow.indices, INDEX)
+    np.testing.assert_array_equal(wide.indices, INDEX)
+    assert base.shape == (5, 4)
+
+
 def test_only_the_gathered_slices_have_a_gradient():
     layer = StackedTower(7, [6, 3])
     with tf.GradientTape() as tape:
