@@ -1,6 +1,7 @@
 """What serving costs: `python -m benchmarks.serving`.
 
-For DFEI of 5, 21 and 1,000 domains and requests of 1, 32 and 512 rows of mixed domains:
+For DFEI of 5, 21 and 1,000 domains (or, with `--root`, for models that finished runs pushed) and requests of 1, 32 and
+512 rows of mixed domains, drawn as a feed has them and, for the most rows, evenly too (`benchmarks.serving_subjects`):
 
 * one request after the other, over gRPC and REST, in turn with a bare loop around the exported `tf.function` in
   another process: median milliseconds, and what gRPC adds to the bare call;
@@ -17,8 +18,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -33,21 +32,27 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving_load import encode, open_loop
-from benchmarks.serving_model import feature_columns
-from benchmarks.serving_processes import HOUSE, Bare, serving
+from benchmarks.serving_processes import Bare, serving
+from benchmarks.serving_subjects import MIXES, Mix, Subject, of_run, untrained
 from pipeline.client import connect
 
 NAME = "dfei"
 
 
 def one_after_the_other(
-    addresses: dict[str, str], bare: Bare, rows: int, domains: int, rounds: int, calls: int
+    addresses: dict[str, str],
+    bare: Bare,
+    columns: dict[str, np.ndarray],
+    scratch: Path,
+    rounds: int,
+    calls: int,
 ) -> dict[str, float]:
     """Median milliseconds of the bare call, gRPC and REST, measured in turn; and what gRPC adds.
 
     CPU time is that of all processes that take part: other work on the machine stretches the one, not the other.
     """
-    columns = feature_columns(rows, domains)
+    request = scratch / "request.pb"
+    request.write_bytes(encode(NAME, columns))
     medians: dict[str, list[float]] = {"bare": [], "grpc": [], "rest": []}
     used: dict[str, list[float]] = {name: [] for name in medians}
     here, server, limit = (psutil.Process(pid) for pid in (os.getpid(), int(addresses["pid"]), bare.pid))
@@ -55,10 +60,10 @@ def one_after_the_other(
         connect(f"grpc://{addresses['grpc']}", NAME, 120.0) as grpc,
         connect(addresses["http"], NAME, 120.0) as rest,
     ):
-        bare.seconds(rows, domains, calls)
+        bare.seconds(request, calls)
         for number in range(rounds + 1):
             before = _cpu(limit)
-            timed = {"bare": bare.seconds(rows, domains, calls)}
+            timed = {"bare": bare.seconds(request, calls)}
             spent = {"bare": _cpu(limit) - before}
             for name, client in (("grpc", grpc), ("rest", rest)):
                 timed[name] = []
@@ -99,33 +104,34 @@ def push(model: Path, base: Path, version: int) -> None:
     unfinished.rename(base / str(version))
 
 
-def measure(domains: int, batches: list[int], options: dict[str, Any], scratch: Path) -> list[dict[str, Any]]:
-    """The table's lines for one number of domains."""
-    model = scratch / f"model-{domains}"
-    build = (
-        "from pathlib import Path; from benchmarks.serving_model import save_model;"
-        f"save_model(Path({str(model)!r}), {domains})"
-    )
-    subprocess.run([sys.executable, "-c", build], cwd=HOUSE, check=True, capture_output=True)
-    base = scratch / f"served-{domains}" / NAME
+def measure(
+    subject: Subject, batches: list[int], mixes: list[Mix], options: dict[str, Any], scratch: Path
+) -> list[dict[str, Any]]:
+    """The table's lines for one model."""
+    base = scratch / f"served-{len(list(scratch.iterdir()))}" / NAME
     base.mkdir(parents=True)
-    push(model, base, 1)
-    bare = Bare(model)
+    push(subject.model, base, 1)
+    bare = Bare(subject.model)
     lines = []
     version = 1
     try:
-        with serving(base, scratch / f"server-{domains}.log", options["batching"]) as addresses:
-            for rows in batches:
+        with serving(base, base.parent / "server.log", options["batching"]) as addresses:
+            for rows, mix in [(rows, mix) for rows in batches for mix in mixes]:
+                if mix != mixes[0] and rows != max(batches):
+                    continue
+                columns = subject.columns(rows, mix, 1)
                 paired = one_after_the_other(
-                    addresses, bare, rows, domains, options["rounds"], options["calls"]
+                    addresses, bare, columns, base.parent, options["rounds"], options["calls"]
                 )
                 version += 1
                 rate = options["load"] * 1e3 / paired["bare_ms"]
-                requests = [encode(NAME, feature_columns(rows, domains, seed)) for seed in range(8)]
+                requests = [encode(NAME, subject.columns(rows, mix, seed)) for seed in range(8)]
                 count = max(int(rate * options["seconds"]), 20)
-                at = {count // 2: partial(push, model, base, version)}
+                at = {count // 2: partial(push, subject.model, base, version)}
                 report = open_loop(addresses["grpc"], requests, rows, rate, count, at)
-                lines.append({"domains": domains, "rows": rows, **paired, **asdict(report)})
+                what = {"model": subject.name, "domains": subject.domains, "rows": rows, "mix": mix}
+                distinct = len(set(columns[subject.domain].tolist()))
+                lines.append({**what, "distinct": distinct, **paired, **asdict(report)})
     finally:
         bare.close()
     return lines
@@ -136,6 +142,8 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
     paired = Table(
         "domains",
         "rows",
+        "mix",
+        "distinct",
         "bare ms",
         "gRPC ms",
         "added",
@@ -148,6 +156,8 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
     loaded = Table(
         "domains",
         "rows",
+        "mix",
+        "distinct",
         "requests/s",
         "rows/s",
         "p50 ms",
@@ -161,6 +171,8 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
         paired.add_row(
             str(line["domains"]),
             str(line["rows"]),
+            line["mix"],
+            str(line["distinct"]),
             f"{line['bare_ms']:.2f}",
             f"{line['grpc_ms']:.2f}",
             f"{line['grpc_overhead']:+.0%}",
@@ -172,6 +184,8 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
         loaded.add_row(
             str(line["domains"]),
             str(line["rows"]),
+            line["mix"],
+            str(line["distinct"]),
             f"{line['rate']:.0f}",
             f"{line['rows_per_second']:.0f}",
             *(f"{line[key]:.1f}" for key in ("p50", "p95", "p99", "worst")),
@@ -181,18 +195,28 @@ def show(lines: list[dict[str, Any]], console: Console) -> None:
     console.print(loaded)
 
 
-def costs_of_domains(lines: list[dict[str, Any]]) -> dict[str, float]:
-    """What a request of the most rows costs with the most domains, as a multiple of the fewest: bare and over gRPC."""
+def costs_of_domains(lines: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """What a request of the most rows costs with the most domains, as a multiple of the fewest: by mix and measure."""
     rows = max(line["rows"] for line in lines)
-    of = sorted((line for line in lines if line["rows"] == rows), key=lambda line: line["domains"])
-    return {
-        name: of[-1][f"{name}_ms"] / of[0][f"{name}_ms"] for name in ("bare", "grpc", "bare_cpu", "grpc_cpu")
-    }
+    costs = {}
+    for mix in {line["mix"]: None for line in lines}:
+        of = [line for line in lines if line["rows"] == rows and line["mix"] == mix]
+        fewest, most = (choose(of, key=lambda line: line["domains"]) for choose in (min, max))
+        measures = [f"{name}_{unit}" for name in ("bare", "grpc") for unit in ("ms", "cpu_ms")]
+        costs[mix] = {name: most[name] / fewest[name] for name in measures}
+    return costs
 
 
 def main(
     domains: Annotated[list[int] | None, typer.Option(help="Numbers of domains.")] = None,
+    root: Annotated[
+        list[Path] | None, typer.Option(help="Roots of finished runs, whose models are measured instead.")
+    ] = None,
     rows: Annotated[list[int] | None, typer.Option(help="Rows of a request.")] = None,
+    mix: Annotated[list[str] | None, typer.Option(help="How domains are drawn: feed, even.")] = None,
+    specific_rank: Annotated[
+        int | None, typer.Option(help="model.specific_rank, with model.common_base; full kernels if absent.")
+    ] = None,
     rounds: Annotated[int, typer.Option(help="Times that bare loop, gRPC and REST take turns.")] = 7,
     calls: Annotated[int, typer.Option(help="Calls in each turn.")] = 60,
     seconds: Annotated[float, typer.Option(help="Length of each open loop.")] = 15.0,
@@ -203,7 +227,9 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
 ) -> None:
     """Measures serving beside a bare loop around the exported function."""
-    numbers = domains or [5, 21, 1000]
+    mixes = [known for known in MIXES if not mix or known in mix]
+    if set(mix or []) - set(MIXES):
+        raise typer.BadParameter(f"--mix takes {' or '.join(MIXES)}, got {', '.join(mix or [])}")
     options = {
         "rounds": rounds,
         "calls": calls,
@@ -214,18 +240,27 @@ def main(
     console = Console()
     lines: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for number in numbers:
-            lines += measure(number, rows or [1, 32, 512], options, Path(scratch))
-    show(lines, console)
-    result: dict[str, Any] = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "table": lines}
-    if len(numbers) > 1:
-        result["cost_most_domains_over_fewest"] = costs_of_domains(lines)
-        console.print(
-            f"a request of mixed domains, {max(numbers)} domains over {min(numbers)}: "
-            + ", ".join(
-                f"{name} {cost:.2f}" for name, cost in result["cost_most_domains_over_fewest"].items()
-            )
+        subjects = (
+            [of_run(path) for path in root]
+            if root
+            else [untrained(number, specific_rank, Path(scratch)) for number in domains or [5, 21, 1000]]
         )
+        for subject in subjects:
+            lines += measure(subject, rows or [1, 32, 512], mixes, options, Path(scratch))
+    show(lines, console)
+    result: dict[str, Any] = {
+        "cpus": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        "specific_rank": specific_rank,
+        "table": lines,
+    }
+    if len(subjects) > 1:
+        result["cost_most_domains_over_fewest"] = costs_of_domains(lines)
+        for how, costs in result["cost_most_domains_over_fewest"].items():
+            console.print(
+                f"a request of mixed domains ({how}), most domains over fewest: "
+                + ", ".join(f"{name} {cost:.2f}" for name, cost in costs.items())
+            )
     if json_file is not None:
         json_file.write_text(json.dumps(result, indent=2, default=_plain))
     failed = sum(line["failed"] for line in lines)

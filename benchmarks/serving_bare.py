@@ -1,6 +1,7 @@
 """The limit that serving is compared with: a loop around the exported `tf.function`, in a process of its own.
 
-Reads `{"rows": N, "domains": D, "calls": K}` lines and answers each with the seconds of every call.
+Reads `{"request": FILE, "calls": K}` lines, FILE a serialized predict request, and answers each with the seconds of
+every call.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks.serving_model import feature_columns
+from pipeline.client import tensors
+from pipeline.client.messages import SERVING
 
 
 def main(directory: str) -> None:
@@ -22,14 +25,12 @@ def main(directory: str) -> None:
     sys.stdout.flush()
     for line in sys.stdin:
         asked = json.loads(line)
-        tensors = {
-            name: tf.constant(column)
-            for name, column in feature_columns(asked["rows"], asked["domains"]).items()
-        }
+        request = SERVING["PredictRequest"].FromString(Path(asked["request"]).read_bytes())
+        inputs = {name: tf.constant(tensors.to_array(tensor)) for name, tensor in request.inputs.items()}
         seconds = []
         for _ in range(asked["calls"]):
             begun = time.perf_counter()
-            call(**tensors)["click_probability"].numpy()
+            call(**inputs)["click_probability"].numpy()
             seconds.append(time.perf_counter() - begun)
         sys.stdout.write(json.dumps(seconds) + "\n")
         sys.stdout.flush()

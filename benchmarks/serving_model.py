@@ -30,7 +30,7 @@ def feature_columns(rows: int, domains: int, seed: int = 1) -> dict[str, np.ndar
     return columns
 
 
-def save_model(directory: Path, domains: int) -> Path:
+def save_model(directory: Path, domains: int, specific_rank: int | None = None) -> Path:
     """Saves the model as a SavedModel with warm-up requests; imports TensorFlow."""
     import tensorflow as tf
 
@@ -52,7 +52,9 @@ def save_model(directory: Path, domains: int) -> Path:
     class Served(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = build_model(layout, ModelSettings(averages="learned"))
+            base = specific_rank is not None
+            settings = ModelSettings(averages="learned", common_base=base, specific_rank=specific_rank)
+            self.model = build_model(layout, settings)
             texts = tf.strings.join(["value-", tf.strings.as_string(tf.range(VOCABULARY))])
             self.tables = [
                 self._table(texts if name.startswith("text") else tf.range(VOCABULARY, dtype=tf.int64))

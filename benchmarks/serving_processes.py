@@ -68,10 +68,10 @@ class Bare:
             raise RuntimeError("the bare loop ended")
         return line
 
-    def seconds(self, rows: int, domains: int, calls: int) -> list[float]:
-        """Seconds of each call."""
+    def seconds(self, request: Path, calls: int) -> list[float]:
+        """Seconds of each call with the serialized predict request of a file."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"rows": rows, "domains": domains, "calls": calls}) + "\n")
+        self._process.stdin.write(json.dumps({"request": str(request), "calls": calls}) + "\n")
         self._process.stdin.flush()
         return json.loads(self._read())
 
