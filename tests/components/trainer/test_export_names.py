@@ -1,4 +1,4 @@
-"""Columns with spaces, signs and letters beyond ASCII: every door takes them by the names that requests have for them."""
+"""Columns with spaces, signs and letters beyond ASCII: every door takes them by the names of requests."""
 
 from __future__ import annotations
 
