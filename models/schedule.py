@@ -10,6 +10,7 @@ any of its steps can be had directly, so that training resumes in the middle of 
   `M_d` batches of domain `d` stands at time `(i + u_d) / M_d`, with `u_d` drawn from [0, 1) for each epoch.
 * `fused`: mini-batches of the interleaved order make one step together. Those of like size (`SIZES`) are joined,
   `G` of the full size, more of the smaller ones (at most `4 G`), so that small domains are not mostly padding.
+  Up to `RUN` such steps follow each other, where there are several times as many.
 * `mixed`: each step takes the next `G B` rows of one shuffled list, whatever their domains, and cuts them into
   tiles of one domain each; the number of tiles differs between steps.
 """
@@ -25,11 +26,13 @@ import numpy as np
 
 KINDS = ("cyclic", "interleaved", "fused", "mixed")
 
-# Mini-batches are padded to a multiple of an eighth of the power of two above them: by a quarter at most.
+# Mini-batches are padded to a multiple of a sixteenth of the power of two above them: by an eighth at most.
 SIZES = tuple(
-    sorted({2**power * eighths // 8 for power in range(3, 31) for eighths in (5, 6, 7, 8)} | {1, 2, 3, 4})
+    sorted({2**power * parts // 16 for power in range(4, 31) for parts in range(9, 17)} | set(range(1, 9)))
 )
 MOST_GROUPS = 4
+# So many steps of one shape follow each other, at most a quarter of those that there are: one call makes them.
+RUN = 4
 
 # Rows whose forward and backward pass take as long as fetching and updating one more domain's kernels.
 ROWS_PER_TILE_COST = 24
@@ -180,8 +183,14 @@ class Schedule:
         place -= np.searchsorted(size[by_size], size[by_size])
         step_begins = np.flatnonzero(place % most[by_size] == 0)
         step = np.searchsorted(step_begins, np.arange(len(count)), side="right") - 1
-        # A step takes the place, among the others, of the mean of its batches.
-        rank = np.argsort(np.argsort(np.bincount(step, weights=by_size) / np.bincount(step), kind="stable"))
+        # A run of steps takes the place, among the others, of the mean of its batches. Of a rare size there are no
+        # runs: they would be all that the epoch has of it.
+        steps = np.unique(size[by_size][step_begins], return_counts=True)[1]
+        turn = np.arange(len(step_begins)) - np.repeat(np.cumsum(steps) - steps, steps)
+        run = np.cumsum(turn % np.repeat(np.clip(steps // RUN, 1, RUN), steps) == 0) - 1
+        of_batch = run[step]
+        middle = np.bincount(of_batch, weights=by_size) / np.bincount(of_batch)
+        rank = np.argsort(np.argsort(middle[run], kind="stable"))
         order = by_size[np.argsort(rank[step], kind="stable")]
         groups = np.bincount(rank[step])
         first = np.concatenate([[0], np.cumsum(groups)])

@@ -83,12 +83,16 @@ class DomainFeatureIntegration(keras.layers.Layer):
 
 
 def _weights(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
-    return tf.nn.softmax(_times(query, table, transpose_b=True) + MASKED * (1.0 - seen))
+    return tf.nn.softmax(_times(query, table, transpose_b=True, bias=MASKED * (1.0 - seen)))
 
 
-def _times(left: tf.Tensor, right: tf.Tensor, transpose_b: bool = False) -> tf.Tensor:
-    # `(G, B, i)` times `(i, o)` as one product of `G B` rows.
+def _times(
+    left: tf.Tensor, right: tf.Tensor, transpose_b: bool = False, bias: tf.Tensor | None = None
+) -> tf.Tensor:
+    # `(G, B, i)` times `(i, o)` as one product of `G B` rows; TensorFlow adds a bias while it multiplies.
     flat = tf.matmul(tf.reshape(left, [-1, left.shape[-1]]), right, transpose_b=transpose_b)
+    if bias is not None:
+        flat = tf.nn.bias_add(flat, bias)
     return tf.reshape(flat, tf.concat([tf.shape(left)[:-1], tf.shape(flat)[1:]], 0))
 
 

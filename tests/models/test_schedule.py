@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.schedule import KINDS, SIZES, Schedule, Step, tile_size
+from models.schedule import KINDS, RUN, SIZES, Schedule, Step, tile_size
 
 COUNTS = [300, 70, 33, 8, 1]
 
@@ -125,6 +125,27 @@ def test_many_small_domains_are_little_padding():
     slots = (plan.slots * plan.groups).sum()
     assert counts.sum() / slots > 0.9
     assert len(plan) < 1.3 * counts.sum() / 1024
+
+
+def test_fused_steps_of_one_shape_follow_each_other_where_there_are_many():
+    counts = np.random.default_rng(3).integers(130, 4000, 300)
+    plan = Schedule("fused", domains_of(list(counts)), 128, 8).epoch(0)
+    sizes = plan.slots.tolist()
+    often = [size for size in set(sizes) if sizes.count(size) >= 4 * RUN]
+    assert often
+    for size in often:
+        places = np.flatnonzero(plan.slots == size)
+        assert np.sum(np.diff(places) > 1) < len(places) / RUN + 1
+        assert places[0] < len(plan) / 3 and places[-1] > 2 * len(plan) / 3, (
+            "spread over the epoch all the same"
+        )
+
+
+def test_fused_steps_of_a_rare_shape_are_spread_too():
+    plan = Schedule("fused", domains_of([20_000, *[40] * 72]), 128, 8).epoch(0)
+    places = np.flatnonzero(plan.slots == 40)
+    assert len(places) == 3
+    assert (np.diff(places) > 1).all()
 
 
 def test_mixed_takes_the_next_rows_of_one_shuffled_list():
