@@ -22,6 +22,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import Artifact
 
 from components.errors import InputError
+from pipeline.beam_progress import OPERATORS
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.memory import PeakMemory
 from pipeline.metadata_texts import open_metadata
@@ -69,6 +70,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+                    custom_executor_operators=OPERATORS,
                 ).launch()
             cached, outputs = outcome(connection, node_id, info)
             self.runs[node_id] = NodeRun(

@@ -39,7 +39,13 @@ _TITLES = {
 
 
 # The rows that these steps of components go through.
-_SPLIT_OF = {"analysing rows": "train", "reading rows": "train", "scoring rows": "eval"}
+_SPLITS_OF = {
+    "counting values": ("train", "eval"),
+    "analysing rows": ("train",),
+    "transforming rows": ("train", "eval"),
+    "reading rows": ("train",),
+    "scoring rows": ("eval",),
+}
 
 
 def _rows_by_split(example_gen: NodeRun) -> dict[str, int]:
@@ -194,8 +200,9 @@ class RunDisplay:
 
     def progress(self, event: progress.Progress) -> None:
         """A component says how far it is."""
-        if event.total is None and event.step in _SPLIT_OF:
-            event = dataclasses.replace(event, total=self._rows.get(_SPLIT_OF[event.step]))
+        if event.total is None and self._rows and event.step in _SPLITS_OF:
+            rows = sum(self._rows[split] for split in _SPLITS_OF[event.step])
+            event = dataclasses.replace(event, total=rows)
         left = self._remaining.seconds(event)
         if self._live:
             # The bar has its own column for the time that is left.

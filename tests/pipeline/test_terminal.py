@@ -66,6 +66,16 @@ def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: _Clock, tmp_pa
     ]
 
 
+def test_statistics_go_through_the_rows_of_both_splits(clock: _Clock, tmp_path: Path) -> None:
+    out = io.StringIO()
+    with RunDisplay(Console(file=out, width=120)) as display:
+        display.node(_ingested(tmp_path))
+        display.node(NodeStarted("StatisticsGen", 2, 10))
+        clock.now += 11
+        display.progress(Progress("counting values", 100))
+    assert "2/10 StatisticsGen: counting values: 100 of 1,200 rows" in out.getvalue()
+
+
 def test_on_a_terminal_the_time_of_the_last_run_tells_what_is_left(tmp_path: Path) -> None:
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=True, no_color=True)
