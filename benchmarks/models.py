@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.training import HOUSE, SIZES, make_rows
+from benchmarks.training import HOUSE, SIZES, ProcessorClock, make_rows
 from models.registry import MODELS
 
 TREES = "lightgbm"
@@ -39,21 +39,12 @@ def train_network(name: str, rows: int, domains: int, batch: int, together: int)
     begun = time.monotonic()
     model = build_model(_layout(domains), ModelSettings(name=name))
     built = time.monotonic() - begun
-    cpu: list[float] = [time.process_time()]
-
-    class Watch:
-        def on_step(self, rows_done: int, rows_total: int, loss: float) -> None:
-            """Not needed."""
-
-        def on_epoch(self, record: Any) -> None:
-            """Notes the processor time."""
-            cpu.append(time.process_time())
-
+    clock = ProcessorClock()
     settings = TrainingSettings(epochs=2, batch_size=batch, domains_per_step=together)
-    first, second = train(model, source, None, settings, progress=Watch()).history
+    first, second = train(model, source, None, settings, progress=clock).history
     return {
         "rows_per_second": second.rows_per_second,
-        "rows_per_cpu_second": rows / (cpu[2] - cpu[1]),
+        "rows_per_cpu_second": rows / clock.seconds,
         "build_seconds": built + max(first.seconds - second.seconds, 0.0),
         "parameters": float(
             sum(int(variable.shape.num_elements()) for variable in model.trainable_variables)
