@@ -131,7 +131,8 @@ def joined_log(declaration: Declaration) -> pl.DataFrame:
     """Impressions with the keys' columns, the local day, the split and the behaviours."""
     data = kuairand_dir() / "data"
     videos = pl.read_csv(data / "video_features_basic_pure.csv", infer_schema_length=None)
-    log = pl.concat([pl.read_csv(path) for path in sorted(data.glob("log_standard_*_pure.csv"))]).unique()
+    log = pl.concat([pl.read_csv(path) for path in sorted(data.glob("log_standard_*_pure.csv"))])
+    log = log.unique(maintain_order=True)  # rows are told apart by number, in several processes
     log = log.join(videos.select("video_id", "author_id", "tag"), on="video_id", how="left")
     local = pl.from_epoch("time_ms", time_unit="ms").dt.replace_time_zone("UTC")
     day = local.dt.convert_time_zone(declaration.time_zone).dt.date().to_physical().cast(pl.Int64)
