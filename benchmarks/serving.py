@@ -214,9 +214,9 @@ def main(
     ] = None,
     rows: Annotated[list[int] | None, typer.Option(help="Rows of a request.")] = None,
     mix: Annotated[list[str] | None, typer.Option(help="How domains are drawn: feed, even.")] = None,
-    specific_rank: Annotated[
-        int | None, typer.Option(help="model.specific_rank, with model.common_base; full kernels if absent.")
-    ] = None,
+    full_kernels: Annotated[
+        bool, typer.Option("--full-kernels", help="The paper's towers at any number of domains.")
+    ] = False,
     rounds: Annotated[int, typer.Option(help="Times that bare loop, gRPC and REST take turns.")] = 7,
     calls: Annotated[int, typer.Option(help="Calls in each turn.")] = 60,
     seconds: Annotated[float, typer.Option(help="Length of each open loop.")] = 15.0,
@@ -243,7 +243,7 @@ def main(
         subjects = (
             [of_run(path) for path in root]
             if root
-            else [untrained(number, specific_rank, Path(scratch)) for number in domains or [5, 21, 1000]]
+            else [untrained(number, full_kernels, Path(scratch)) for number in domains or [5, 21, 1000]]
         )
         for subject in subjects:
             lines += measure(subject, rows or [1, 32, 512], mixes, options, Path(scratch))
@@ -251,7 +251,7 @@ def main(
     result: dict[str, Any] = {
         "cpus": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "specific_rank": specific_rank,
+        "full_kernels": full_kernels,
         "table": lines,
     }
     if len(subjects) > 1:

@@ -30,8 +30,11 @@ def feature_columns(rows: int, domains: int, seed: int = 1) -> dict[str, np.ndar
     return columns
 
 
-def save_model(directory: Path, domains: int, specific_rank: int | None = None) -> Path:
-    """Saves the model as a SavedModel with warm-up requests; imports TensorFlow."""
+def save_model(directory: Path, domains: int, full_kernels: bool = False) -> Path:
+    """Saves the model as a SavedModel with warm-up requests; imports TensorFlow.
+
+    `full_kernels`: the paper's towers at any number of domains, instead of the default's.
+    """
     import tensorflow as tf
 
     from models.dispatch import predict_mixed
@@ -52,8 +55,8 @@ def save_model(directory: Path, domains: int, specific_rank: int | None = None) 
     class Served(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            base = specific_rank is not None
-            settings = ModelSettings(averages="learned", common_base=base, specific_rank=specific_rank)
+            base = False if full_kernels else None
+            settings = ModelSettings(averages="learned", common_base=base)
             self.model = build_model(layout, settings)
             texts = tf.strings.join(["value-", tf.strings.as_string(tf.range(VOCABULARY))])
             self.tables = [

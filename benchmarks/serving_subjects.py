@@ -45,14 +45,14 @@ class Subject:
     columns: Callable[[int, Mix, int], dict[str, np.ndarray]]
 
 
-def untrained(domains: int, specific_rank: int | None, scratch: Path) -> Subject:
+def untrained(domains: int, full_kernels: bool, scratch: Path) -> Subject:
     """DFEI with so many domains, made by a process of its own; traffic as the simulated feed's."""
     from pipeline.simulate.world import domain_sizes
 
     model = scratch / f"model-{domains}"
     build = (
         "from pathlib import Path; from benchmarks.serving_model import save_model;"
-        f"save_model(Path({str(model)!r}), {domains}, {specific_rank})"
+        f"save_model(Path({str(model)!r}), {domains}, {full_kernels})"
     )
     subprocess.run([sys.executable, "-c", build], cwd=HOUSE, check=True, capture_output=True)
     sizes = domain_sizes(domains, 1_000 * domains).astype(float)

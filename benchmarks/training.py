@@ -68,7 +68,7 @@ class ProcessorClock:
         self._begun = time.process_time()
 
 
-def train_dfei(rows: int, domains: int, batch: int, together: int) -> dict[str, float]:
+def train_dfei(rows: int, domains: int, batch: int, together: int, full_kernels: bool) -> dict[str, float]:
     """Two epochs of the product's training; the second one's speed, the first one's extra time as build time."""
     from models.features import CategoricalFeature, FeatureLayout
     from models.registry import build_model
@@ -82,7 +82,7 @@ def train_dfei(rows: int, domains: int, batch: int, together: int) -> dict[str, 
     )
     source = make_rows(rows, domains)
     begun = time.monotonic()
-    model = build_model(layout, ModelSettings())
+    model = build_model(layout, ModelSettings(common_base=False if full_kernels else None))
     built = time.monotonic() - begun
     clock = ProcessorClock()
     settings = TrainingSettings(epochs=2, batch_size=batch, domains_per_step=together)
@@ -141,10 +141,11 @@ def train_mlp(rows: int, batch: int) -> dict[str, float]:
     }
 
 
-def measure(what: str, rows: int, batch: int, together: int) -> dict[str, float]:
+def measure(what: str, rows: int, batch: int, together: int, full_kernels: bool) -> dict[str, float]:
     """One configuration in a process of its own: `mlp`, or a number of domains."""
     command = [sys.executable, "-m", "benchmarks.training", "--worker", what, "--rows", str(rows)]
     command += ["--batch-size", str(batch), "--domains-per-step", str(together)]
+    command += ["--full-kernels"] if full_kernels else []
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -200,6 +201,9 @@ def main(
     repetitions: Annotated[int, typer.Option(help="Runs of each configuration.")] = 3,
     batch_size: Annotated[int, typer.Option(help="Rows of one domain in a mini-batch.")] = 128,
     domains_per_step: Annotated[int, typer.Option(help="Mini-batches in a step.")] = 8,
+    full_kernels: Annotated[
+        bool, typer.Option("--full-kernels", help="The paper's towers at any number of domains.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
     worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -209,7 +213,7 @@ def main(
         result = (
             train_mlp(rows, batch)
             if worker == MLP
-            else train_dfei(rows, int(worker), batch_size, domains_per_step)
+            else train_dfei(rows, int(worker), batch_size, domains_per_step, full_kernels)
         )
         result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(result), flush=True)
@@ -219,7 +223,7 @@ def main(
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in order}
     for _ in range(repetitions):
         for name in order:
-            runs[name].append(measure(name, rows, batch_size, domains_per_step))
+            runs[name].append(measure(name, rows, batch_size, domains_per_step, full_kernels))
     result_rows = table(runs, order)
     show(result_rows, Console())
     if json_file is not None:

@@ -31,7 +31,8 @@ class DFEI(DomainModel):
 
     * `common_base`: `U_d` and `O_d` are offsets, zero at first, from a common tower and head that all domains
       train, so that a small domain starts from what all have learned instead of from noise. With
-      `specific_rank` the offsets have a low rank, and a batch of many domains has less to read.
+      `specific_rank` the offsets have a low rank, and a batch of many domains has less to read. Both are
+      the default above 100 domains; `common_base: false` is the paper's form at any number.
     * `history: attention` (or `both`): the row's own averages in every domain are attended over
       (`PersonalIntegration`) and the result joins `x` before the towers. With `flat` they all are part of `x`.
 
@@ -57,9 +58,9 @@ class DFEI(DomainModel):
                 name="personal_integration",
             )
         self.shared_tower = SharedTower(settings.layers, settings.dropout, name="shared_tower")
-        base, rank = settings.common_base, settings.specific_rank
+        base, self._rank = settings.offsets(domains)
         self.specific_tower = StackedTower(
-            domains, settings.layers, settings.dropout, base, rank, name="specific_tower"
+            domains, settings.layers, settings.dropout, base, self._rank, name="specific_tower"
         )
         self.extraction: DomainFeatureExtraction | None = None
         self.integration: DomainFeatureIntegration | None = None
@@ -77,7 +78,7 @@ class DFEI(DomainModel):
                 shape=(domains, settings.layers[-1]),
                 initializer=keras.initializers.RandomNormal(stddev=0.05),
             )
-        self.head = StackedHead(domains, settings.head_hidden, base, rank, name="specific_head")
+        self.head = StackedHead(domains, settings.head_hidden, base, self._rank, name="specific_head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         _, domains, weights = inputs
@@ -95,7 +96,7 @@ class DFEI(DomainModel):
 
     @property
     def row_by_row(self) -> bool:
-        return self.settings.specific_rank is not None
+        return self._rank is not None
 
     def row_stage(self, rows: Rows, domain: tf.Tensor) -> Rows:
         """x, and `[s; v_d; z]`, whose parts nothing but the row's own domain chooses: `(N, ...)`."""

@@ -5,9 +5,12 @@ Each field is reached from the command line by its dotted name, for example `--s
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MANY_DOMAINS = 100
+"""Above it a domain's own full kernels cost more than they are worth (`docs/results.md`)."""
 
 
 class _Settings(BaseModel):
@@ -67,17 +70,17 @@ class ModelSettings(_Settings):
         ge=1,
         description="DFI: length of queries, keys and values; null is the width of the last tower layer.",
     )
-    common_base: bool = Field(
-        False,
-        description="Whether DFEI's towers and heads of the domains are offsets, zero at first, from a common "
-        "one that all domains train, instead of each domain's own from the start.",
-    )
-    specific_rank: int | None = Field(
+    common_base: bool | None = Field(
         None,
-        ge=1,
+        description="Whether DFEI's towers and heads of the domains are offsets, zero at first, from a common "
+        "one that all domains train, instead of each domain's own from the start (the paper's); null: where there "
+        f"are more than {MANY_DOMAINS} domains.",
+    )
+    specific_rank: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        "auto",
         description="Rank of the offsets that common_base gives DFEI's domains, a layer's offset being then a product "
-        "of two narrow kernels; null for full ones. With hundreds of domains a small rank is what keeps "
-        "requests of mixed domains cheap.",
+        "of two narrow kernels; null for full ones; auto: 2 where there are more than "
+        f"{MANY_DOMAINS} domains. With hundreds of domains a small rank is what keeps requests of mixed domains cheap.",
     )
     personal_heads: int = Field(
         4, ge=1, description="DFEI: heads of the attention over a row's own averages in every domain."
@@ -101,12 +104,20 @@ class ModelSettings(_Settings):
 
     @model_validator(mode="after")
     def _rank_of_offsets(self) -> ModelSettings:
-        if self.specific_rank is not None and not self.common_base:
+        if isinstance(self.specific_rank, int) and not self.common_base:
             raise ValueError(
                 f"specific_rank {self.specific_rank} is the rank of offsets from a common tower: "
                 "set common_base: true too"
             )
         return self
+
+    def offsets(self, domains: int) -> tuple[bool, int | None]:
+        """Whether DFEI's towers of so many domains are offsets from a common one, and of which rank."""
+        many = domains > MANY_DOMAINS
+        base = many if self.common_base is None else self.common_base
+        if self.specific_rank == "auto":
+            return base, 2 if many and base else None
+        return base, self.specific_rank
 
     @property
     def uses_transform_averages(self) -> bool:

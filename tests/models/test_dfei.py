@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models.base import DomainModel
+from models.dfei import DFEI
 from models.dispatch import explain_mixed, predict_mixed
 from models.registry import MODELS, build_model, model_class
 from models.settings import ModelSettings
@@ -212,3 +213,21 @@ def test_the_registry_names_importable_models():
         assert issubclass(model_class(name), DomainModel)
     with pytest.raises(ValueError, match=r"there is no model 'nope'; known models: .*dfei"):
         model_class("nope")
+
+
+@pytest.mark.parametrize(
+    ("change", "domains", "expected"),
+    [
+        ({}, 100, (False, None)),
+        ({}, 101, (True, 2)),
+        ({"common_base": True}, 100, (True, None)),
+        ({"common_base": True, "specific_rank": None}, 1000, (True, None)),
+        ({"common_base": True, "specific_rank": 3}, 5, (True, 3)),
+        ({"common_base": False}, 1000, (False, None)),
+    ],
+)
+def test_towers_of_many_domains_are_offsets_of_a_low_rank_unless_told_otherwise(change, domains, expected):
+    settings = ModelSettings(**change)
+    assert settings.offsets(domains) == expected
+    tower = DFEI(small_layout(domains=domains), settings).specific_tower
+    assert {(layer.base, layer.rank) for layer in tower.dense} == {expected}
