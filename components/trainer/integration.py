@@ -32,7 +32,7 @@ def integration_weights(model: DomainModel, rows: RowStore, layout: FeatureLayou
         return None
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(np.int64))
     domain = rows.domain[chosen]
-    explain = tf.function(lambda inputs, domains: explain_mixed(model, inputs, domains))
+    explain = tf.function(lambda inputs, domains: explain_mixed(model, inputs, domains), autograph=False)
     weights = explain(
         {k: tf.constant(v) for k, v in rows.gather(chosen).items()}, tf.constant(domain)
     ).numpy()
