@@ -138,7 +138,11 @@ def test_a_tiny_domain_never_decides(judge: Judge, rows: Impressions) -> None:
 
 def test_a_domain_with_a_threshold_of_its_own_decides(judge: Judge, rows: Impressions) -> None:
     judged = judge(
-        rows, "bad in search", "good", domains={"search": {"min": 0.6, "max_drop": 0.1}, "home": {"min": 0.6}}
+        rows,
+        "bad in search",
+        "good",
+        thresholds={},
+        domains={"search": {"min": 0.6, "max_drop": 0.1}, "home": {"min": 0.6}},
     )
     assert not judged.blessed
     search = judged.result.domains["search"]

@@ -51,7 +51,9 @@ def test_both_refuse_or_both_take_an_input(
     def both(declaration: Declaration, data: Path, out: Path, **sizes: Any) -> dict[str, Any]:
         schema = Path(declaration.source).with_suffix(".pbtxt")
         schema.write_text(text_format.MessageToString(draft_schema(declaration)))
-        result = check(declaration, data)
+        # Gates judge a model; ExampleGen, which is compared here, has none.
+        gates = declaration.evaluation.model_copy(update={"thresholds": {}})
+        result = check(declaration.model_copy(update={"evaluation": gates}), data)
         try:
             report = run_ingest(declaration, data, out, **sizes)
         except InputError as error:
