@@ -68,9 +68,8 @@ class _WaitingLoader(Loader):
 
     def _execute(self, module: types.ModuleType, ask: Callable[[str], Any]) -> None:
         with self._lock:
-            if (
-                self.executed or self.executing
-            ):  # executing: what it imports asks for a name that is not there yet
+            # While it is executing, what it imports may ask for a name that is not there yet.
+            if self.executed or self.executing:
                 return
             self.executing = True
             try:

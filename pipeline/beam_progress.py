@@ -69,8 +69,16 @@ class ReportingBeamOperator(beam_executor_operator.BeamExecutorOperator):
 
 
 def in_this_process(beam_args: Sequence[Any]) -> bool:
-    """Whether a Beam job with these options runs in the process that starts it."""
-    options = PipelineOptions([arg for arg in beam_args if isinstance(arg, str)])
+    """Whether a Beam job with these options runs in the process that starts it.
+
+    Args:
+      beam_args: texts, or the placeholders that TFX's compiled pipeline has for them. One that only a run can
+        resolve might say anything, so such a job does not.
+    """
+    texts = [arg if isinstance(arg, str) else arg.value.string_value for arg in beam_args]
+    if not all(texts):
+        return False
+    options = PipelineOptions(texts)
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
     mode = options.view_as(DirectOptions).direct_running_mode
     return runner == "DirectRunner" and mode != "multi_processing"

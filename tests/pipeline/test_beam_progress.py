@@ -6,9 +6,11 @@ import apache_beam as beam
 import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
+from tfx.orchestration.portable import beam_executor_operator
+from tfx.proto.orchestration import executable_spec_pb2
 
 from components.progress import Progress, listening
-from pipeline.beam_progress import CountingPipeline, in_this_process
+from pipeline.beam_progress import CountingPipeline, ReportingBeamOperator, in_this_process
 
 
 def batches(*sizes: int) -> list[pa.RecordBatch]:
@@ -50,6 +52,44 @@ def test_two_jobs_do_not_share_their_counts() -> None:
         with listening(heard.append), CountingPipeline([]) as pipeline:
             pipeline | "TFXIORead[train]" >> beam.Create(batches(3))
     assert [event.done for event in heard] == [3, 3]
+
+
+def operator(*beam_args: str) -> ReportingBeamOperator:
+    """As a compiled pipeline has it: its options are placeholders until it runs."""
+    spec = executable_spec_pb2.BeamExecutableSpec()
+    spec.python_executor_spec.class_path = "tfx.components.statistics_gen.executor.Executor"
+    for arg in beam_args:
+        spec.beam_pipeline_args_placeholders.add().value.string_value = arg
+    return ReportingBeamOperator(spec)
+
+
+@pytest.mark.parametrize(
+    ("beam_args", "counts"),
+    [
+        ((), True),
+        (("--direct_running_mode=in_memory",), True),
+        (("--direct_running_mode=multi_processing", "--direct_num_workers=2"), False),
+        (("--runner=PortableRunner", "--job_endpoint=localhost:1"), False),
+        (("--runner=DataflowRunner",), False),
+    ],
+)
+def test_only_jobs_of_this_process_get_the_counting_pipeline(
+    beam_args: tuple[str, ...], counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(
+        beam_executor_operator.BeamExecutorOperator,
+        "run_executor",
+        lambda self, info, make_beam_pipeline_fn=None: given.append(make_beam_pipeline_fn),
+    )
+    operator(*beam_args).run_executor(None)
+    assert [make is not None for make in given] == [counts]
+
+
+def test_an_option_that_only_a_run_resolves_is_not_taken_for_this_process() -> None:
+    spec = executable_spec_pb2.BeamExecutableSpec()
+    spec.beam_pipeline_args_placeholders.add().operator.concat_op.SetInParent()
+    assert not in_this_process(spec.beam_pipeline_args_placeholders)
 
 
 def test_processes_of_their_own_are_not_counted() -> None:
