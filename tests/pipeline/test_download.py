@@ -360,7 +360,11 @@ def test_links_and_devices_are_refused(server: Server, tmp_path: Path, kind: byt
     assert not (tmp_path / "KuaiRand-Pure").exists()
 
 
-@pytest.mark.parametrize("archive", [b"no archive at all", ARCHIVE[:2_000_000], pack({})])
+@pytest.mark.parametrize(
+    "archive",
+    [b"no archive at all", ARCHIVE[:2_000_000], pack({})],
+    ids=["no-archive", "half-an-archive", "an-empty-archive"],  # a gzip holds its time: no id
+)
 def test_what_is_no_whole_archive(server: Server, tmp_path: Path, archive: bytes) -> None:
     server.script.body = archive
     with pytest.raises(InputError, match=r"not a readable tar\.gz archive|holds no file"):
