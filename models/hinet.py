@@ -71,9 +71,9 @@ class HiNet(DomainModel):
         rows, domains, weights = inputs
         x = self.embedding(rows, domains, weights, training=training)
         shared = mix(self.shared_gate(x), self.shared_experts(x, training=training))
-        own = self._extract(x, domains, training)
         others = self._extract(every_row(x), self.peers.index(), training)
         others = tf.reshape(others, [self.peers.count, tf.shape(x)[0], tf.shape(x)[1], others.shape[-1]])
+        own = self.peers.of_own(others, domains) if self.peers.exact else self._extract(x, domains, training)
         attended = tf.einsum("gm,mgbe->gbe", self._attention(domains), others)
         return self.head(tf.concat([attended, own, shared], axis=-1), domains)
 

@@ -73,13 +73,17 @@ class ExtractionLevel(keras.layers.Layer):
 
     def call(self, streams: Streams, domains: tf.Tensor, training: bool = False) -> Streams:
         """The streams that the next level is given; at the last level `own` alone counts."""
-        own = self.bank(streams.own, domains, training=training)
         shared = self.shared_bank(streams.shared, training=training)
-        next_own = mix(self.gate(streams.own, domains), tf.concat([own, shared], axis=2))
-        if self.shared_gate is None:
-            return Streams(next_own, streams.shared, None)
         index = self.peers.index()
-        every = self.bank(streams.peers, index, training=training)
+        every = None if self.shared_gate is None else self.bank(streams.peers, index, training=training)
+        if every is None or not self.peers.exact:
+            own = self.bank(streams.own, domains, training=training)
+        else:
+            lead = tf.concat([[self.peers.count], tf.shape(shared)[:2], tf.shape(every)[2:]], 0)
+            own = self.peers.of_own(tf.reshape(every, lead), domains)
+        next_own = mix(self.gate(streams.own, domains), tf.concat([own, shared], axis=2))
+        if every is None:
+            return Streams(next_own, streams.shared, None)
         mask = self._mask(domains, shared.shape[2])
         weights = masked_softmax(self.shared_gate(streams.shared), mask[:, None, :])
         next_shared = mix(weights, self._all_experts(own, every, shared))

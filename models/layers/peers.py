@@ -57,6 +57,13 @@ class Peers:
         """`(G, count)` bool, the columns of domains other than the group's own."""
         return tf.range(self.count)[None, :] != domains[:, None]
 
+    def of_own(self, every: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
+        """Of what each group was told by every peer, `(count, G, ...)`, what its own domain told it: `(G, ...)`.
+
+        Only where the sums are exact is a group's own domain always a peer.
+        """
+        return tf.gather_nd(every, tf.stack([domains, tf.range(tf.shape(domains)[0])], axis=-1))
+
     def over_domains(self, weights: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
         """Weights over columns `(G, B, count or columns)` to weights over domains `(G, B, D)`."""
         spread = tf.pad(weights[..., : self.count], [[0, 0], [0, 0], [0, self.domains - self.count]])

@@ -60,9 +60,27 @@ class StackedExpertBank(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, index: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Outputs `(G, B, E, layers[-1])` of inputs `(G, B, in)`, group `g` through bank `index[g]`."""
+        """Outputs `(G, B, E, layers[-1])` of inputs `(G, B, in)`, group `g` through bank `index[g]`.
+
+        A single group, `G` = 1 in its static shape, goes through the banks of all of `index`; its outputs are
+        `(len(index), B, E, layers[-1])`.
+        """
         hidden = inputs[:, None]
-        for kernel, bias, dropout in zip(self.kernels, self.biases, self.dropouts, strict=True):
-            hidden = tf.matmul(hidden, tf.gather(kernel, index)) + tf.gather(bias, index)[:, :, None, :]
-            hidden = dropout(tf.nn.relu(hidden), training=training)
+        for i, dropout in enumerate(self.dropouts):
+            kernel, bias = tf.gather(self.kernels[i], index), tf.gather(self.biases[i], index)
+            product = _one_group_through_all(inputs[0], kernel) if i == 0 and inputs.shape[0] == 1 else None
+            if product is None:
+                product = tf.matmul(hidden, kernel)
+            hidden = dropout(tf.nn.relu(product + bias[:, :, None, :]), training=training)
         return tf.transpose(hidden, [0, 2, 1, 3])
+
+
+def _one_group_through_all(inputs: tf.Tensor, kernels: tf.Tensor) -> tf.Tensor:
+    """`(B, in)` times each of `(M, E, in, out)`: `(M, E, B, out)`, as one wide product.
+
+    A product that broadcasts the group would make the gradient of every bank with respect to it before summing.
+    """
+    many, experts, _, units = tf.unstack(tf.shape(kernels))
+    wide = tf.reshape(tf.transpose(kernels, [2, 0, 1, 3]), [inputs.shape[-1], -1])
+    product = tf.reshape(tf.matmul(inputs, wide), [-1, many, experts, units])
+    return tf.transpose(product, [1, 2, 0, 3])
