@@ -14,7 +14,7 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration.pipeline import Pipeline
 
-from components.dataset.declaration import Declaration
+from components.dataset.loader import load_declaration
 from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import compile as compiling
@@ -122,7 +122,7 @@ def test_runtime_parameters_have_the_declared_defaults(kubeflow_package: Compile
     assert defaults["learning_rate"] == 0.002
     assert defaults["decay"] == 0.9
     assert defaults["model"] == "dfei"
-    assert defaults["epochs"] == Declaration.model_fields["training"].default_factory().epochs  # type: ignore
+    assert defaults["epochs"] == load_declaration("simulated", []).training.epochs
     assert defaults["data_dir"] == "/data/{data_day}"
     assert all(parameter.is_optional for parameter in root.values())
 
