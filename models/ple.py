@@ -82,7 +82,7 @@ class ExtractionLevel(keras.layers.Layer):
             lead = tf.concat([[self.peers.count], tf.shape(shared)[:2], tf.shape(every)[2:]], 0)
             own = self.peers.of_own(tf.reshape(every, lead), domains)
         next_own = mix(self.gate(streams.own, domains), tf.concat([own, shared], axis=2))
-        if every is None:
+        if every is None or self.shared_gate is None:
             return Streams(next_own, streams.shared, None)
         mask = self._mask(domains, shared.shape[2])
         weights = masked_softmax(self.shared_gate(streams.shared), mask[:, None, :])
