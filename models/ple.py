@@ -74,16 +74,17 @@ class ExtractionLevel(keras.layers.Layer):
     def call(self, streams: Streams, domains: tf.Tensor, training: bool = False) -> Streams:
         """The streams that the next level is given; at the last level `own` alone counts."""
         shared = self.shared_bank(streams.shared, training=training)
-        index = self.peers.index()
-        every = None if self.shared_gate is None else self.bank(streams.peers, index, training=training)
-        if every is None or not self.peers.exact:
+        if self.shared_gate is None:
             own = self.bank(streams.own, domains, training=training)
-        else:
+            return Streams(self._next_own(streams, domains, own, shared), streams.shared, None)
+        index = self.peers.index()
+        every = self.bank(streams.peers, index, training=training)
+        if self.peers.exact:
             lead = tf.concat([[self.peers.count], tf.shape(shared)[:2], tf.shape(every)[2:]], 0)
             own = self.peers.of_own(tf.reshape(every, lead), domains)
-        next_own = mix(self.gate(streams.own, domains), tf.concat([own, shared], axis=2))
-        if every is None or self.shared_gate is None:
-            return Streams(next_own, streams.shared, None)
+        else:
+            own = self.bank(streams.own, domains, training=training)
+        next_own = self._next_own(streams, domains, own, shared)
         mask = self._mask(domains, shared.shape[2])
         weights = masked_softmax(self.shared_gate(streams.shared), mask[:, None, :])
         next_shared = mix(weights, self._all_experts(own, every, shared))
@@ -93,6 +94,9 @@ class ExtractionLevel(keras.layers.Layer):
         for_all = tf.repeat(for_all, self.peers.count, axis=0)
         next_peers = mix(self.gate(streams.peers, index), tf.concat([every, for_all], axis=2))
         return Streams(next_own, next_shared, next_peers)
+
+    def _next_own(self, streams: Streams, domains: tf.Tensor, own: tf.Tensor, shared: tf.Tensor) -> tf.Tensor:
+        return mix(self.gate(streams.own, domains), tf.concat([own, shared], axis=2))
 
     def _all_experts(self, own: tf.Tensor, every: tf.Tensor, shared: tf.Tensor) -> tf.Tensor:
         # (G, B, columns, out): the experts of each peer, of a domain too small to be one, and the shared ones.

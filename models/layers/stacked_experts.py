@@ -68,8 +68,9 @@ class StackedExpertBank(keras.layers.Layer):
         hidden = inputs[:, None]
         for i, dropout in enumerate(self.dropouts):
             kernel, bias = tf.gather(self.kernels[i], index), tf.gather(self.biases[i], index)
-            product = _one_group_through_all(inputs[0], kernel) if i == 0 and inputs.shape[0] == 1 else None
-            if product is None:
+            if i == 0 and inputs.shape[0] == 1:
+                product = _one_group_through_all(inputs[0], kernel)
+            else:
                 product = tf.matmul(hidden, kernel)
             hidden = dropout(tf.nn.relu(product + bias[:, :, None, :]), training=training)
         return tf.transpose(hidden, [0, 2, 1, 3])
