@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +30,14 @@ class FeatureMatrix:
     Columns in order: the domain's index, every categorical column (a list-valued feature takes its width),
     numbers, Transform's averages, the user's history. Categorical columns keep their ids, 0 for missing.
 
+    A feature with more ids than the option `most_categories` is left out: trees sort a feature's ids by their labels
+    to split them, and so learn many rare ids by heart. What they do is in the averages anyway, if those have it as a
+    key.
+
     Args:
         layout: what a row has.
-        settings: `use_ids`, `averages`, `history`, `domain_feature` (default here: true).
+        settings: `use_ids`, `averages`, `history`, `domain_feature` (default here: true), option `most_categories`
+            (default 100).
 
     Attributes:
         names: of the columns.
@@ -48,8 +53,9 @@ class FeatureMatrix:
         names: list[str] = []
         kept: list[int] = []
         column = 0
+        most = settings.option("most_categories", 100)
         for feature in layout.categorical:
-            if feature.name not in dropped:
+            if feature.name not in dropped and feature.size <= most:
                 kept += range(column, column + feature.width)
                 names += [
                     feature.name if feature.width == 1 else f"{feature.name}[{i}]"
@@ -89,7 +95,8 @@ class GradientBoostedTrees:
         layout: what a row has.
         settings: that it was trained with.
         rounds: number of trees.
-        validation: the criterion of the validation rows with that number of trees; None without such rows.
+        validation: `Scores.criterion` of the validation rows with that number of trees, the average AUC where there is
+            one; None without such rows.
     """
 
     def __init__(
@@ -167,8 +174,8 @@ def fit(
 ) -> GradientBoostedTrees:
     """Trains trees on the log loss; their number is chosen on the validation rows.
 
-    What it is chosen by is what stops the networks: the average AUC over domains with both classes and at
-    least `validation_min_rows` rows (`models.scores.Scores.criterion`). With `refit` the chosen number of
+    It is chosen by their log loss: the average AUC, which chooses between settings and models, rests on a few
+    small domains and is too noisy to say at which of hundreds of trees to stop. With `refit` the chosen number of
     trees is grown once more on training and validation rows together.
 
     Args:
@@ -198,7 +205,9 @@ def fit(
         validation_rows = None
     if validation_rows is not None:
         validation_sets.append(_dataset(matrix, validation_rows, reference=train_set))
-        callbacks.append(lightgbm.early_stopping(settings.option("patience", 50), verbose=False))
+        callbacks.append(
+            lightgbm.early_stopping(settings.option("patience", 50), first_metric_only=True, verbose=False)
+        )
     booster = lightgbm.train(
         parameters,
         train_set,
@@ -261,11 +270,16 @@ def _dataset(matrix: FeatureMatrix, rows: RowSource, reference: Any = None) -> A
     )
 
 
-def _judge(rows: RowSource, min_rows: int) -> Callable[[npt.NDArray[Any], Any], tuple[str, float, bool]]:
+_Metric: TypeAlias = "tuple[str, float, bool]"
+
+
+def _judge(rows: RowSource, min_rows: int) -> Callable[[npt.NDArray[Any], Any], list[_Metric]]:
+    """What stops first, then what is only reported: name, value, whether higher is better."""
     domain, label = np.asarray(rows.domain), np.asarray(rows.label)
 
-    def judge(probability: npt.NDArray[Any], _: Any) -> tuple[str, float, bool]:
+    def judge(probability: npt.NDArray[Any], _: Any) -> list[_Metric]:
         logit = np.log(np.maximum(probability, 1e-12)) - np.log(np.maximum(1 - probability, 1e-12))
-        return "criterion", score(domain, label, logit, min_rows).criterion, True
+        scores = score(domain, label, logit, min_rows)
+        return [("log_loss", scores.log_loss, False), ("criterion", scores.criterion, True)]
 
     return judge

@@ -34,8 +34,15 @@ FOREST: Mapping[str, BaseDistribution] = {
     "model.options.leaves": IntDistribution(7, 63, log=True),
     "model.options.min_leaf_rows": IntDistribution(20, 500, log=True),
     "model.options.category_smoothing": FloatDistribution(1.0, 100.0, log=True),
+    "model.options.most_categories": CategoricalDistribution([30, 100, 10_000]),
 }
-_FOREST_DEFAULTS = {"tree_learning_rate": 0.05, "leaves": 31, "min_leaf_rows": 50, "category_smoothing": 10.0}
+_FOREST_DEFAULTS = {
+    "tree_learning_rate": 0.05,
+    "leaves": 31,
+    "min_leaf_rows": 50,
+    "category_smoothing": 10.0,
+    "most_categories": 100,
+}
 
 
 @dataclasses.dataclass(frozen=True)
