@@ -200,17 +200,25 @@ class Declaration(Section):
 
     def _moving_average_problems(self) -> Iterator[InconsistencyError]:
         known = {*ROLES, *self.features, *(c for c in (self.domain, self.user, self.item) if c)}
+        ranges = self.moving_average.ranges
+        yield from self._range_problems(known)
         for index, key in enumerate(self.moving_average.keys):
             where = ("moving_average", "keys", index)
             for name in key.columns:
                 if name in ROLES and name not in self.features and getattr(self, name) is None:
                     yield InconsistencyError(where, f"the declaration has no role `{name}`")
+                elif name in ranges:
+                    continue
                 elif name not in known:
                     yield InconsistencyError(
-                        where, f"{name!r} is neither a feature nor a role.{suggest(name, known)}"
+                        where,
+                        f"{name!r} is neither a feature nor a role nor a range.{suggest(name, {*known, *ranges})}",
                     )
                 elif self.column_type(self.resolve_role(name)) == "float":
-                    yield InconsistencyError(where, f"{name} is a float: a key needs an int or a string")
+                    yield InconsistencyError(
+                        where,
+                        f"{name} is a float: a key needs an int or a string, or `moving_average.ranges` of it",
+                    )
         for name in self.moving_average.history_behaviours or ():
             if name not in self.behaviours:
                 yield InconsistencyError(
@@ -226,6 +234,20 @@ class Declaration(Section):
                 yield InconsistencyError(history, f"{name!r} is neither a feature nor the user or the item")
             elif self._is_list(column) or self.column_type(column) == "float":
                 yield InconsistencyError(history, f"{name} must be a single int or string")
+
+    def _range_problems(self, taken: set[str]) -> Iterator[InconsistencyError]:
+        for name, cut in self.moving_average.ranges.items():
+            where = ("moving_average", "ranges", name)
+            if name in taken:
+                yield InconsistencyError(
+                    where, f"{name!r} is a feature or a role: give the ranges another name"
+                )
+            elif cut.column not in self.features:
+                yield InconsistencyError(
+                    where, f"{cut.column!r} is not a feature.{suggest(cut.column, self.features)}"
+                )
+            elif self.column_type(cut.column) == "string" or self._is_list(cut.column):
+                yield InconsistencyError(where, f"{cut.column} is not a single number")
 
     def _forbidden_features(self) -> dict[str, str]:
         forbidden = dict.fromkeys(self.post_exposure, "listed under post_exposure")

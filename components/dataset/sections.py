@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -181,11 +183,28 @@ class AverageKey(Section):
     """A combination of columns over whose values behaviour is averaged; in YAML also its columns alone."""
 
     columns: FileList = Field(
-        description="Columns, or the role names `domain`, `user`, `item`: [user, domain] is one key made of two."
+        description="Columns, `ranges`, or the role names `domain`, `user`, `item`: [user, domain] is one key of two."
     )
     decay: float | None = Field(
         default=None, gt=0, le=1, description="Of this key's sums; null: `moving_average.key_decay`."
     )
+
+
+class Range(Section):
+    """A numeric feature cut into ranges, so that it can be part of a key: below the first edge, from it to below the
+    second ..., from the last on. The edges are declared, not learned: one pass over the log then does.
+    """
+
+    column: str = Field(description="The feature, a number.")
+    edges: list[float] = Field(min_length=1, max_length=1000, description="Where ranges begin, ascending.")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Range:
+        if any(not low < high for low, high in pairwise(self.edges)):
+            raise ValueError(f"edges must be ascending numbers, each once, not {self.edges}")
+        if not all(math.isfinite(edge) for edge in self.edges):
+            raise ValueError(f"edges must be finite, not {self.edges}")
+        return self
 
 
 def _key(value: Any) -> Any:
@@ -207,9 +226,13 @@ class MovingAverageSettings(Section):
         "counts alike; null: `decay`.",
     )
     bucket_hours: float = Field(default=24.0, gt=0, description="Length of a time bucket.")
+    ranges: dict[str, Range] = Field(
+        default_factory=dict,
+        description="By a name of your own, for use in `keys`: numbers cut into ranges.",
+    )
     keys: list[Annotated[AverageKey, BeforeValidator(_key)]] = Field(
         default_factory=list,
-        description="Keys beyond the domain: columns, or the role names `domain`, `user`, `item`; "
+        description="Keys beyond the domain: columns, `ranges`, or the role names `domain`, `user`, `item`; "
         "[user, domain] is one key made of two columns; {columns: [item], decay: 0.5} has a decay of its own.",
     )
     prior_strength: float | Literal["learned"] = Field(

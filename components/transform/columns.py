@@ -29,7 +29,7 @@ class Columns:
 
     Attributes:
       hashes: of every source, `hashing.MISSING` where a row has no value, int64 (n, H).
-      integers, texts: the raw values behind the hashes, int64 (n, I) and string (n, S); I + S = H.
+      integers, texts: the raw values behind the first I + S hashes, int64 (n, I) and string (n, S); ranges follow.
       numbers: normalised features (logarithm taken where asked), then `buckets` features, then `as_is` features;
         NaN where missing, float32 (n, N + Q + P).
       behaviours: NaN where missing, float32 (n, F).
@@ -98,11 +98,13 @@ class RowReader:
 def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
     """Reads and hashes everything that a batch holds."""
     reader = RowReader(inputs, plan.sources[plan.vocabularies[0].source].name)
-    integers = reader.matrix([(s.name, s.width) for s in plan.sources if not s.is_text], tf.int64)
-    texts = reader.matrix([(s.name, s.width) for s in plan.sources if s.is_text], tf.string)
+    whole = [s for s in plan.sources if s.edges is None]
+    integers = reader.matrix([(s.name, s.width) for s in whole if not s.is_text], tf.int64)
+    texts = reader.matrix([(s.name, s.width) for s in whole if s.is_text], tf.string)
     hashes = [
         _hash(tf.strings.as_string(integers), integers == NO_INTEGER),
         _hash(texts, texts == ""),
+        *_ranges(reader, plan),
     ]
     plain = [name for name, treatment in plan.numeric if treatment == "as_is"]
     names = [name for name, _ in (*plan.normalised, *plan.quantiles)] + plain
@@ -121,6 +123,17 @@ def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
         time=tf.where(time == NO_INTEGER, tf.constant(-1, tf.int64), time),
         label=reader.matrix([(plan.label, 1)], tf.float32)[:, 0],
     )
+
+
+def _ranges(reader: RowReader, plan: Plan) -> list[tf.Tensor]:
+    """Hashes `(n, 1)` of every range: of how many of its edges the number has reached."""
+    hashes = []
+    for source in plan.sources:
+        if source.edges is not None:
+            number = reader.matrix([(source.column, 1)], tf.float32)
+            reached = tf.reduce_sum(tf.cast(number >= np.array(source.edges, np.float32), tf.int64), 1)
+            hashes.append(_hash(tf.strings.as_string(reached)[:, None], tf.math.is_nan(number)))
+    return hashes
 
 
 def _hash(texts: tf.Tensor, missing: tf.Tensor) -> tf.Tensor:

@@ -18,19 +18,23 @@ HISTORY_LIMIT = 4096
 
 @dataclass(frozen=True)
 class Source:
-    """A raw column that is hashed.
+    """A raw column that is hashed, or the ranges of one.
 
     Attributes:
-      name: the column.
-      is_text: string (else int64).
+      name: the column; of ranges their declared name.
+      is_text: string (else a number).
       width: values of a row that are used; above 1 for a list.
       offset: its first column in the matrix of hashes.
+      column: of the inputs.
+      edges: of ranges; what is hashed then is how many of them a number has reached. None: the value itself.
     """
 
     name: str
     is_text: bool
     width: int
     offset: int
+    column: str
+    edges: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Plan:
     """Everything that Transform computes.
 
     Attributes:
-      sources: hashed columns, integers first.
+      sources: hashed columns: integers, texts, then ranges.
       vocabularies: the domain's, then one per `vocabulary` feature in declared order.
       quantiles: `buckets` features, (name, number of buckets).
       normalised: `normalise` and `log_normalise` features, (name, whether the logarithm is taken).
@@ -198,14 +202,19 @@ def _sources(declaration: Declaration) -> tuple[Source, ...]:
     names = [declaration.domain]
     names += [name for name, feature in declaration.features.items() if feature.treatment == "vocabulary"]
     names += [declaration.resolve_role(name) for key in _requested_keys(declaration) for name in key]
-    unique = list(dict.fromkeys(names))
+    ranges = declaration.moving_average.ranges
+    unique = [name for name in dict.fromkeys(names) if name not in ranges]
     unique.sort(key=lambda name: declaration.column_type(name) == "string")
     sources, offset = [], 0
     for name in unique:
         feature = declaration.features.get(name)
         width = feature.max_length if feature is not None and feature.is_list else 1
-        sources.append(Source(name, declaration.column_type(name) == "string", width, offset))
+        sources.append(Source(name, declaration.column_type(name) == "string", width, offset, name))
         offset += width
+    for name in dict.fromkeys(name for name in names if name in ranges):
+        cut = ranges[name]
+        sources.append(Source(name, False, 1, offset, cut.column, tuple(cut.edges)))
+        offset += 1
     return tuple(sources)
 
 

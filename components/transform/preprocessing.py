@@ -59,7 +59,7 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
 
 
 def _check_inputs(inputs: Mapping[str, Raw], plan: Plan) -> None:
-    names = [source.name for source in plan.sources]
+    names = [source.column for source in plan.sources]
     names += [name for name, _ in (*plan.quantiles, *plan.numeric)]
     names += [plan.time, plan.label, *(f"behaviour.{name}" for name in plan.behaviours)]
     absent = sorted(set(names) - set(inputs))

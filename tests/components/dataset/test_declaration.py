@@ -127,9 +127,29 @@ def test_another_label_is_one_setting_away() -> None:
         ("user: uid\n", "user: uid has no type: make it a feature, or add `columns: {uid: int}`"),
         ("user: price\n", "user: price must be one int or string"),
         ("item: click\n", "item: click is the label: it cannot be the item too"),
-        ("moving_average: {keys: [prize]}\n", "'prize' is neither a feature nor a role. Did you mean price?"),
+        (
+            "moving_average: {keys: [prize]}\n",
+            "'prize' is neither a feature nor a role nor a range. Did you mean price?",
+        ),
         ("moving_average: {keys: [[user, domain]]}\n", "the declaration has no role `user`"),
-        ("moving_average: {keys: [price]}\n", "price is a float"),
+        (
+            "moving_average: {keys: [price]}\n",
+            "price is a float: a key needs an int or a string, or `moving_average.ra",
+        ),
+        (
+            "moving_average: {ranges: {cheap: {column: prize, edges: [1]}}}\n",
+            "'prize' is not a feature. Did you mean price?",
+        ),
+        (
+            "moving_average: {ranges: {price: {column: price, edges: [1]}}}\n",
+            "'price' is a feature or a role: give the",
+        ),
+        ("moving_average: {ranges: {cheap: {column: price, edges: [2, 1]}}}\n", "edges must be ascending"),
+        ("moving_average: {ranges: {cheap: {column: price, edges: [1, .inf]}}}\n", "edges must be finite"),
+        (
+            "  a: {type: string, treatment: vocabulary}\nmoving_average: {ranges: {x: {column: a, edges: [1]}}}\n",
+            "a is not a single number",
+        ),
         ("moving_average: {history: true}\n", "history needs the role `user`"),
         ("moving_average: {decay: 1.0}\n", "moving_average.decay: input should be less than 1"),
         ("behaviours:\n  w: {numerator: a}\n", "give either `column`, or both `numerator` and `denominator`"),

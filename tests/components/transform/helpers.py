@@ -69,10 +69,11 @@ def schema_of(declared: Declaration) -> schema_pb2.Schema:
 
 
 def encode(row: Row, types: Mapping[str, str]) -> bytes:
-    """A row as serialized `tf.Example`; `None` and absent names have no value, lists several."""
+    """A row as serialized `tf.Example`; `None` and absent names have no value, lists several. Names without a type,
+    which an oracle may read, are left out."""
     example = tf.train.Example()
     for name, value in row.items():
-        if value is None:
+        if value is None or name not in types:
             continue
         values = list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
         feature = example.features.feature[name]

@@ -9,13 +9,23 @@ from hypothesis import strategies as st
 from tests.components.transform.helpers import declaration
 
 DAY = 86_400_000
-KEYS = [["user"], {"columns": ["item"], "decay": 0.5}, ["user", "domain"], ["tag"], ["tag", "user"]]
+KEYS = [
+    ["user"],
+    {"columns": ["item"], "decay": 0.5},
+    ["user", "domain"],
+    ["generation"],
+    ["generation", "domain"],
+    ["tag"],
+    ["tag", "user"],
+]
 DECAY = 0.8
 KEY_DECAY = 1.0
 CHAINS = {
     "user": [(["user"], KEY_DECAY)],
     "item": [(["item"], 0.5)],
     "user_x_domain": [(["user", "tab"], KEY_DECAY), (["user"], KEY_DECAY)],
+    "generation": [(["generation"], KEY_DECAY)],
+    "generation_x_domain": [(["generation", "tab"], KEY_DECAY), (["generation"], KEY_DECAY)],
     "tag": [(["tag"], KEY_DECAY)],
     "tag_x_user": [(["tag", "user"], KEY_DECAY), (["user"], KEY_DECAY)],
 }
@@ -23,6 +33,7 @@ STRENGTH = 3.0
 DECLARED = declaration(
     moving_average={
         "keys": KEYS,
+        "ranges": {"generation": {"column": "age", "edges": [1.5, 30]}},
         "decay": DECAY,
         "key_decay": KEY_DECAY,
         "prior_strength": STRENGTH,
@@ -36,6 +47,12 @@ def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(st.none(), values)
 
 
+def with_generation(row: dict[str, Any]) -> dict[str, Any]:
+    """The row and, for the oracle, which of the declared ranges its age is in."""
+    age = row["age"]
+    return {**row, "generation": None if age is None else "old" if age >= 30 else age >= 1.5}
+
+
 def row() -> st.SearchStrategy[dict[str, Any]]:
     """One impression. The tags of a row differ from each other."""
     return st.fixed_dictionaries(
@@ -44,12 +61,13 @@ def row() -> st.SearchStrategy[dict[str, Any]]:
             "user": maybe(st.integers(0, 3)),
             "item": maybe(st.sampled_from(["a", "b", ""]).map(lambda text: text or None)),
             "tag": st.lists(st.sampled_from(["x", "y", "z"]), max_size=3, unique=True),
+            "age": maybe(st.sampled_from([-1.0, 0.0, 1.5, 29.99, 30.0, 1e30])),
             "local_time_ms": st.integers(0, 9 * DAY - 1),
             "behaviour.click": st.integers(0, 1).map(float),
             "behaviour.like": maybe(st.sampled_from([0.0, 0.25, 2.0])),
             "click": st.integers(0, 1),
         }
-    )
+    ).map(with_generation)
 
 
 def log(max_size: int = 25) -> st.SearchStrategy[list[dict[str, Any]]]:

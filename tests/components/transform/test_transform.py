@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -26,7 +27,8 @@ from tests.components.transform.strategies import DAY
 
 DECLARED = helpers.declaration(
     moving_average={
-        "keys": [["user"], ["user", "domain"], ["tag", "user"]],
+        "keys": [["user"], ["part"], ["user", "domain"], ["tag", "user"]],
+        "ranges": {"part": {"column": "share", "edges": [0.2, 0.7]}},
         "decay": 0.7,
         "prior_strength": 2.0,
         "history": True,
@@ -43,6 +45,7 @@ TRAIN: list[dict[str, Any]] = [
         "fans": float(n * n) if n else None,
         "height": None if n == 2 else float(n),
         "share": None if n == 3 else n / 10,
+        "part": None if n == 3 else "low" if n < 2 else "middle" if n < 7 else "high",
         "click": n % 2,
         "behaviour.click": float(n % 2),
         "behaviour.like": None if n == 7 else float(n % 3 // 2),
@@ -140,10 +143,11 @@ def test_averages_equal_the_oracle_and_evaluation_sees_the_last_state(run: Path)
         found = by_row(run, split, rows)["averages"]
         for number, one in enumerate(rows):
             before = oracle.bucket_of(one, DAY)
-            for behaviour in ("click", "like"):
+            chains = {"user_x_domain": [(["user", "tab"], 0.7), (["user"], 0.7)], "part": [(["part"], 0.7)]}
+            for behaviour, (key, chain) in itertools.product(("click", "like"), chains.items()):
                 value = oracle.estimate(
                     TRAIN,
-                    [(["user", "tab"], 0.7), (["user"], 0.7)],
+                    chain,
                     one,
                     before,
                     behaviour,
@@ -153,7 +157,7 @@ def test_averages_equal_the_oracle_and_evaluation_sees_the_last_state(run: Path)
                     bucket_ms=DAY,
                 )
                 value /= oracle.spread(TRAIN, "tab", behaviour, before, DAY)
-                column = layout.averages.index(f"user_x_domain.{behaviour}")
+                column = layout.averages.index(f"{key}.{behaviour}")
                 assert found[number, column] == pytest.approx(value, abs=1e-4)
 
 
@@ -299,8 +303,8 @@ def test_given_averages_win(run: Path) -> None:
 
 def test_summary_says_what_was_kept(run: Path) -> None:
     entries = read_summary(run / "graph")["average_keys"]
-    assert [entry["key"] for entry in entries] == ["user", "user_x_domain", "tag_x_user"]
-    columns = (["user"], ["user", "tab"], ["tag", "user"])
+    assert [entry["key"] for entry in entries] == ["user", "part", "user_x_domain", "tag_x_user"]
+    columns = (["user"], ["part"], ["user", "tab"], ["tag", "user"])
     assert [entry["values"] for entry in entries] == [
         len({part for row in TRAIN for part in oracle.parts_of(row, names)}) for names in columns
     ]
