@@ -1,151 +1,21 @@
-"""The download against a local server that breaks off, lies, ignores ranges, changes its file, or is busy."""
+"""The transfer: broken connections, ranges, changed files, checksums, busy servers, several processes."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import re
-import shutil
-import tarfile
-import threading
-from collections import namedtuple
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from components.errors import InputError
 from components.progress import Progress
-from pipeline.datasets import download_transfer
-from pipeline.datasets.download import RECORD, DownloadFacts, download, download_release
-from pipeline.datasets.download_releases import RELEASES, Release
+from pipeline.datasets.download import download, download_release
+from pipeline.datasets.download_releases import RELEASES
 from tests.pipeline.commands.terminal import at_a_terminal
-
-LOG = "data/log_standard_4_22_to_5_08_pure.csv"
-
-
-def pack(contents: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in contents.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-# Random bytes do not compress: an archive of several blocks.
-CONTENT = np.random.default_rng(0).bytes(3_000_000)
-ARCHIVE = pack({f"KuaiRand-Pure/{LOG}": CONTENT, "KuaiRand-Pure/load_data_pure.py": b"import pandas\n"})
-
-
-@dataclass
-class Script:
-    """What the server does: one entry of `breaks` or `statuses` per request, then it behaves."""
-
-    body: bytes = ARCHIVE
-    breaks: list[int | None] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    ranges: bool = True
-    tag: str | None = '"v1"'
-    if_range: bool = True
-    retry_after: str | None = None
-    length: bool = True
-    shift: int = 0
-    requests: list[dict[str, str]] = field(default_factory=list)
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_GET(self) -> None:
-        script = self.server.script
-        script.requests.append(dict(self.headers.items()))
-        self.close_connection = True
-        if self.path != "/files/KuaiRand-Pure.tar.gz":
-            self.send_error(404)
-            return
-        if script.statuses:
-            self.send_response(script.statuses.pop(0))
-            self.send_header("Content-Length", "0")
-            if script.retry_after is not None:
-                self.send_header("Retry-After", script.retry_after)
-            self.end_headers()
-            return
-        body, start = script.body, 0
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        same = not script.if_range or self.headers.get("If-Range") in (None, script.tag)
-        if asked and script.ranges and same:
-            start = int(asked[1]) + script.shift
-            if start >= len(body):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(body)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        else:
-            self.send_response(200)
-        if script.tag is not None:
-            self.send_header("ETag", script.tag)
-        if script.length:
-            self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        stop = script.breaks.pop(0) if script.breaks else None
-        self.wfile.write(body[start : len(body) if stop is None else start + stop])
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keeps the test output clean."""
-
-
-class Server(ThreadingHTTPServer):
-    script: Script
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/files"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.script = Script()
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    waited: list[float] = []
-    monkeypatch.setattr(download_transfer.time, "sleep", waited.append)
-    return waited
-
-
-def release(server: Server, archive: bytes = ARCHIVE) -> Release:
-    return replace(
-        RELEASES["kuairand-pure"],
-        base_url=server.url,
-        md5=hashlib.md5(archive).hexdigest(),
-        size=len(archive),
-        unpacked_size=4_000_000,
-    )
-
-
-def check(facts: DownloadFacts, directory: Path) -> None:
-    assert facts.data == directory / "KuaiRand-Pure"
-    assert (facts.data / LOG).read_bytes() == CONTENT
-    assert facts.files == {LOG: len(CONTENT), "load_data_pure.py": 14}
-    assert [path.name for path in directory.iterdir()] == ["KuaiRand-Pure"]
+from tests.pipeline.download.server import ARCHIVE, CONTENT, LOG, Server, check, release
 
 
 def test_downloads_verifies_unpacks_and_shows_the_licence(server: Server, tmp_path: Path) -> None:
@@ -334,78 +204,6 @@ def test_nobody_answers(server: Server, tmp_path: Path, pauses: list[float]) -> 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "evil",
-    ["KuaiRand-Pure/../../evil.csv", "/evil.csv", "evil.csv", "KuaiRand-Pure", "KuaiRand-Pure/..\\evil.csv"],
-)
-def test_paths_outside_of_the_folder_are_refused(server: Server, tmp_path: Path, evil: str) -> None:
-    archive = pack({f"KuaiRand-Pure/{LOG}": b"a", evil: b"evil"})
-    server.script.body = archive
-    with pytest.raises(InputError, match=r"refused to unpack '.*': only plain files within one folder"):
-        download_release(release(server, archive), tmp_path / "target")
-    assert not (tmp_path / "target" / "KuaiRand-Pure").exists()
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_are_refused(server: Server, tmp_path: Path, kind: bytes) -> None:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        info = tarfile.TarInfo("KuaiRand-Pure/data")
-        info.type, info.linkname = kind, "/etc"
-        tar.addfile(info)
-    server.script.body = buffer.getvalue()
-    with pytest.raises(InputError, match="refused to unpack 'KuaiRand-Pure/data'"):
-        download_release(release(server, buffer.getvalue()), tmp_path)
-    assert not (tmp_path / "KuaiRand-Pure").exists()
-
-
-@pytest.mark.parametrize(
-    "archive",
-    [b"no archive at all", ARCHIVE[:2_000_000], pack({})],
-    ids=["no-archive", "half-an-archive", "an-empty-archive"],  # a gzip holds its time: no id
-)
-def test_what_is_no_whole_archive(server: Server, tmp_path: Path, archive: bytes) -> None:
-    server.script.body = archive
-    with pytest.raises(InputError, match=r"not a readable tar\.gz archive|holds no file"):
-        download_release(release(server, archive), tmp_path)
-    assert not (tmp_path / "KuaiRand-Pure").exists()
-
-
-def test_a_folder_of_ones_own_is_left_alone(server: Server, tmp_path: Path) -> None:
-    own = tmp_path / "KuaiRand-Pure" / LOG
-    own.parent.mkdir(parents=True)
-    own.write_text("mine")
-    with pytest.raises(InputError, match="exists and was not made by a download"):
-        download_release(release(server), tmp_path)
-    assert own.read_text() == "mine"
-    assert server.script.requests == []
-
-
-def test_a_release_with_a_lost_file_or_from_another_archive_is_not_reused(
-    server: Server, tmp_path: Path
-) -> None:
-    facts = download_release(release(server), tmp_path)
-    with pytest.raises(InputError, match="was unpacked from another archive"):
-        download_release(replace(release(server), md5="0" * 32), tmp_path)
-    (facts.data / LOG).write_text("short")
-    with pytest.raises(InputError, match="missing or changed since it was unpacked"):
-        download_release(release(server), tmp_path)
-    assert (facts.data / RECORD).exists()
-
-
-def test_too_small_a_disk_is_found_before(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(10**9, 0, 6_900_000))
-    with pytest.raises(
-        InputError, match="kuairand-pure with its archive needs 7 MB and the disk has 7 MB left"
-    ):
-        download_release(release(server), tmp_path)
-    assert server.script.requests == []
-
-
 def test_two_processes_do_not_write_one_file(server: Server, tmp_path: Path) -> None:
     with (tmp_path / ".KuaiRand-Pure.tar.gz.partial").open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -457,9 +255,9 @@ def test_at_a_terminal_the_licence_and_a_bar_are_shown(server: Server, tmp_path:
 
 
 def test_the_releases_are_those_of_the_record() -> None:
-    for name, release in RELEASES.items():
-        assert release.name == name
-        assert release.url == f"https://zenodo.org/records/10439422/files/{release.folder}.tar.gz"
-        assert re.fullmatch("[0-9a-f]{32}", release.md5)
-        assert release.size is not None
-        assert release.unpacked_size > 4 * release.size
+    for name, known in RELEASES.items():
+        assert known.name == name
+        assert known.url == f"https://zenodo.org/records/10439422/files/{known.folder}.tar.gz"
+        assert re.fullmatch("[0-9a-f]{32}", known.md5)
+        assert known.size is not None
+        assert known.unpacked_size > 4 * known.size
