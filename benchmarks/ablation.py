@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.ablation_rows import SelectedRows, key_names, prepare, selection
@@ -162,7 +163,7 @@ def show(lines: list[dict[str, Any]], title: str) -> None:
     ):
         printed.add_column(name)
     for line in lines:
-        cells = [line["variant"]]
+        cells = [escape(line["variant"])]
         cells += [f"{line[name]:.4f} ± {line[name + '_sd']:.4f}" for name in ("average", "overall")]
         for name in ("average", "overall"):
             behind, p = line.get(f"{name}_behind"), line.get(f"{name}_p")
