@@ -69,14 +69,17 @@ def variants(layout: FeatureLayout, declaration: Declaration) -> list[Variant]:
     names = key_names(layout)
     plain = [name for name in names if "_x_" not in name]
     of_user = tuple(name for name in plain if name in ("domain", "user", declaration.user))
+    in_every_domain = [
+        Variant("+ every domain, by attention", model={"history": "attention"}),
+        Variant("+ every domain, flat", model={"history": "flat"}),
+    ]
     return [
         Variant("no averages", (), False),
         Variant("domain only", ("domain",), False),
         Variant("+ user", of_user, False),
-        Variant("+ item, author, tag", tuple(plain), False),
+        Variant("+ the other single keys", tuple(plain), False),
         Variant("+ crosses with the domain", None, False),
-        Variant("+ every domain, by attention", model={"history": "attention"}),
-        Variant("+ every domain, flat", model={"history": "flat"}),
+        *(in_every_domain if layout.history else []),
         Variant(FULL),
         Variant("declared, no learned v_d", model={"averages": "transform"}),
         Variant("declared, no DFI", model={"domain_integration": False}),

@@ -30,9 +30,9 @@ class FeatureMatrix:
     Columns in order: the domain's index, every categorical column (a list-valued feature takes its width),
     numbers, Transform's averages, the user's history. Categorical columns keep their ids, 0 for missing.
 
-    A feature with more ids than the option `most_categories` is left out: trees sort a feature's ids by their labels
-    to split them, and so learn many rare ids by heart. What they do is in the averages anyway, if those have it as a
-    key.
+    A feature with more ids than the option `most_categories`, those of users and items included, is left out: trees
+    sort a feature's ids by their labels to split them, and so learn many rare ids by heart (`docs/results.md`). What
+    such a feature tells is in the averages, if those have it as a key.
 
     Args:
         layout: what a row has.

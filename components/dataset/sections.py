@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 ColumnType = Literal["int", "float", "string"]
 Treatment = Literal["vocabulary", "buckets", "normalise", "log_normalise", "as_is"]
@@ -196,14 +195,14 @@ class Range(Section):
     """
 
     column: str = Field(description="The feature, a number.")
-    edges: list[float] = Field(min_length=1, max_length=1000, description="Where ranges begin, ascending.")
+    edges: list[FiniteFloat] = Field(
+        min_length=1, max_length=1000, description="Where ranges begin, in the feature's unit, ascending."
+    )
 
     @model_validator(mode="after")
     def _ascending(self) -> Range:
         if any(not low < high for low, high in pairwise(self.edges)):
             raise ValueError(f"edges must be ascending numbers, each once, not {self.edges}")
-        if not all(math.isfinite(edge) for edge in self.edges):
-            raise ValueError(f"edges must be finite, not {self.edges}")
         return self
 
 

@@ -55,7 +55,7 @@ def equal_terms(comparison: Comparison) -> str:
     rows = comparison.rows
     return (
         f"{plural(len(comparison.models), 'model')} learned from the same {count(rows['train'] + rows['validation'])} "
-        f"impressions of {comparison.dataset} with the same features, with "
+        f"impressions of {comparison.dataset}, transformed alike, with "
         f"{plural(len(comparison.seeds), 'seed')} each; the last {count(rows['validation'])} of them decided when to "
         f"stop. {tuned} {count(rows['eval'])} later impressions of {count(comparison.users)} users judge them."
     )

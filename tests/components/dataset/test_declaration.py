@@ -145,7 +145,10 @@ def test_another_label_is_one_setting_away() -> None:
             "'price' is a feature or a role: give the",
         ),
         ("moving_average: {ranges: {cheap: {column: price, edges: [2, 1]}}}\n", "edges must be ascending"),
-        ("moving_average: {ranges: {cheap: {column: price, edges: [1, .inf]}}}\n", "edges must be finite"),
+        (
+            "moving_average: {ranges: {cheap: {column: price, edges: [1, .inf]}}}\n",
+            "input should be a finite number",
+        ),
         (
             "  a: {type: string, treatment: vocabulary}\nmoving_average: {ranges: {x: {column: a, edges: [1]}}}\n",
             "a is not a single number",

@@ -50,7 +50,10 @@ def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def with_generation(row: dict[str, Any]) -> dict[str, Any]:
     """The row and, for the oracle, which of the declared ranges its age is in."""
     age = row["age"]
-    return {**row, "generation": None if age is None else "old" if age >= 30 else age >= 1.5}
+    return {
+        **row,
+        "generation": None if age is None else "old" if age >= 30 else "middle" if age >= 1.5 else "young",
+    }
 
 
 def row() -> st.SearchStrategy[dict[str, Any]]:
