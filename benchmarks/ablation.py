@@ -29,6 +29,8 @@ from rich.table import Table
 from benchmarks.ablation_rows import SelectedRows, key_names, prepare, selection
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
+from components.judging.scores import EvaluationRows, Scored, user_weights
+from components.judging.significance import mean_average_auc, seed_test, user_test
 from components.trainer.inputs import split_validation
 from models import gbdt
 from models.features import FeatureLayout
@@ -37,8 +39,6 @@ from models.registry import build_model
 from models.rows import RowSource
 from models.training import train
 from pipeline import views
-from pipeline.compare.scores import EvaluationRows, Scored, user_weights
-from pipeline.compare.significance import mean_average_auc, seed_test, user_test
 
 LIGHTGBM = "lightgbm"
 FULL = "DFEI as declared"
@@ -69,6 +69,8 @@ def variants(layout: FeatureLayout, declaration: Declaration) -> list[Variant]:
     names = key_names(layout)
     plain = [name for name in names if "_x_" not in name]
     of_user = tuple(name for name in plain if name in ("domain", "user", declaration.user))
+    of_domain = {"domain", declaration.domain}
+    everywhere = [name for name in names if name in plain or not of_domain & set(name.split("_x_"))]
     in_every_domain = [
         Variant("+ every domain, by attention", model={"history": "attention"}),
         Variant("+ every domain, flat", model={"history": "flat"}),
@@ -78,6 +80,7 @@ def variants(layout: FeatureLayout, declaration: Declaration) -> list[Variant]:
         Variant("domain only", ("domain",), False),
         Variant("+ user", of_user, False),
         Variant("+ the other single keys", tuple(plain), False),
+        *([Variant("+ crosses of those", tuple(everywhere), False)] if everywhere != plain else []),
         Variant("+ crosses with the domain", None, False),
         *(in_every_domain if layout.history else []),
         Variant(FULL),

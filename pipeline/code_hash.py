@@ -26,7 +26,13 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "evaluator": ("components/evaluator",),
     "signature_check": ("components/signature_check", "components/trainer", "components/transform"),
     "rows": ("components/rows", "components/trainer", "components/transform", "models/features.py"),
-    "tuner": ("components/tuner", "components/trainer", "components/transform", "models"),
+    "tuner": (
+        "components/tuner",
+        "components/judging",
+        "components/trainer",
+        "components/transform",
+        "models",
+    ),
     "latency": ("components/latency", "components/signature_check", "components/trainer"),
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,8 @@ from components.dataset.declaration import Declaration
 from components.trainer import row_store
 from components.trainer.inputs import TUNED_SETTINGS, split_validation
 from components.transform.layout import read_layout
-from components.tuner.search import TREES, best_of, search
-from models.features import FeatureLayout
-from models.registry import build_model
-from models.rows import RowSource
-from models.training import DivergedError, train
+from components.tuner.search import Judged, best_of, search
+from components.tuner.trial import TrialRunner
 
 CHOSEN = "best_hyperparameters.txt"
 
@@ -65,14 +61,18 @@ class ModelTunerExecutor(base_executor.BaseExecutor):
         wanted = int(exec_properties["trials"])
         done = 0
 
-        def evaluate(settings: list[str]) -> float | None:
-            nonlocal done
-            value = try_settings(changed(declaration, settings), layout, learned_from, validation)
-            done += 1
-            progress.report(progress.Progress("tuning", done, wanted, "trials", f"last {value}"))
-            return value
+        journal = _journal(exec_properties, graph)
+        runner = TrialRunner(layout, learned_from, validation, journal and journal.with_suffix(".npy"))
 
-        trials = search(declaration, wanted, evaluate, _journal(exec_properties, graph))
+        def evaluate(settings: list[str]) -> Judged | None:
+            nonlocal done
+            judged = runner.run(changed(declaration, settings), declared=not settings)
+            done += 1
+            last = "diverged" if judged is None else f"{judged.value:.4f}"
+            progress.report(progress.Progress("tuning", done, wanted, "trials", f"last {last}"))
+            return judged
+
+        trials = search(declaration, wanted, evaluate, journal)
         best = best_of(trials)
         document = {
             TUNED_SETTINGS: best.settings,
@@ -81,32 +81,6 @@ class ModelTunerExecutor(base_executor.BaseExecutor):
         }
         folder = Path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
         (folder / CHOSEN).write_text(json.dumps(document, indent=1))
-
-
-def try_settings(
-    declaration: Declaration, layout: FeatureLayout, learned_from: RowSource, validation: RowSource
-) -> float | None:
-    """What a model reaches on the validation rows: average AUC, or what else stops training; None if it diverged.
-
-    Args:
-      declaration: with the settings to try.
-      layout: what the rows hold.
-      learned_from: rows to train on.
-      validation: rows to stop by and to judge.
-    """
-    training = declaration.training.model_copy(update={"seed": declaration.seed, "refit": False})
-    if declaration.model.name == TREES:
-        from models.gbdt import fit
-
-        return fit(learned_from, validation, layout, declaration.model, training).validation
-    model = build_model(layout, declaration.model, seed=declaration.seed)
-    try:
-        best = train(model, learned_from, validation, training).best
-    except DivergedError as error:
-        logging.warning("a trial of %s: %s", declaration.model.name, error)
-        return None
-    values = (best.average_auc, best.overall_auc, -best.log_loss if best.log_loss is not None else None)
-    return next((value for value in values if value is not None), None)
 
 
 def _journal(exec_properties: dict[str, Any], graph: str) -> Path | None:

@@ -22,6 +22,7 @@ from components.dataset.declaration import Declaration
 
 TREES = "lightgbm"
 _SETTINGS = "settings"
+_ERROR = "error"
 # The same for every network: what anchors the comparison is that none has a search of its own.
 NETWORKS: Mapping[str, BaseDistribution] = {
     "training.learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
@@ -46,16 +47,31 @@ _FOREST_DEFAULTS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Judged:
+    """What settings reached on the validation rows.
+
+    Attributes:
+      value: the average AUC.
+      error: standard error, over the users, of its difference from the declaration's; None: not known.
+    """
+
+    value: float
+    error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Trial:
     """One set of settings.
 
     Attributes:
       settings: `a.b=value` texts; none is the declaration as it is.
       value: the average AUC of the validation rows; None when training diverged.
+      error: standard error, over the users, of its difference from the declaration's; None: not known.
     """
 
     settings: list[str]
     value: float | None
+    error: float | None = None
 
 
 def search_space(model: str) -> Mapping[str, BaseDistribution]:
@@ -66,7 +82,7 @@ def search_space(model: str) -> Mapping[str, BaseDistribution]:
 def search(
     declaration: Declaration,
     trials: int,
-    evaluate: Callable[[list[str]], float | None],
+    evaluate: Callable[[list[str]], Judged | None],
     journal: Path | None = None,
 ) -> list[Trial]:
     """Tries settings.
@@ -74,7 +90,8 @@ def search(
     Args:
       declaration: as declared; its seed is the search's.
       trials: how many to try, that of the declaration as it is included.
-      evaluate: from settings to the average AUC of the validation rows, higher is better; None: it diverged.
+      evaluate: from settings to what they reach on the validation rows; None: training diverged. Called for the
+        declaration before all others.
       journal: a file that outlives a kill; None to keep nothing.
 
     Returns:
@@ -99,14 +116,19 @@ def search(
             study.enqueue_trial(_declared(declaration, space), skip_if_exists=True)
         trial = study.ask(space)
         settings = [] if number == 0 else settings_of(trial.params)
-        value = evaluate(settings)
+        judged = evaluate(settings)
         trial.set_user_attr(_SETTINGS, settings)
-        if value is None:
+        if judged is None:
             study.tell(trial, state=TrialState.FAIL)
         else:
-            study.tell(trial, value)
+            trial.set_user_attr(_ERROR, judged.error)
+            study.tell(trial, judged.value)
     return [
-        Trial(list(trial.user_attrs[_SETTINGS]), trial.value if trial.values else None)
+        Trial(
+            list(trial.user_attrs[_SETTINGS]),
+            trial.value if trial.values else None,
+            trial.user_attrs.get(_ERROR),
+        )
         for trial in _judged(study)[:trials]
     ]
 
@@ -117,8 +139,24 @@ def _judged(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def best_of(trials: list[Trial]) -> Trial:
-    """The trial with the highest value; the earliest of equals, and the first when all diverged."""
-    return max(trials, key=lambda trial: float("-inf") if trial.value is None else trial.value)
+    """The best trial that gains more over the declaration than the gain's standard error; else the declaration.
+
+    The average AUC of a validation day rests on a few small domains: the highest of several trials is as likely to be
+    lucky as to be good, and what is declared was chosen on more than one day. (The rule of one standard error,
+    Breiman et al., Classification and Regression Trees, 1984.)
+
+    Args:
+      trials: the declaration first. Where its training diverged the others compete by their values alone.
+    """
+    declared = trials[0]
+    if declared.value is None:
+        return max(trials, key=lambda trial: float("-inf") if trial.value is None else trial.value)
+    beyond = [
+        trial
+        for trial in trials[1:]
+        if trial.value is not None and trial.value - declared.value > (trial.error or 0.0)
+    ]
+    return max(beyond, key=lambda trial: trial.value or 0.0, default=declared)
 
 
 def settings_of(parameters: Mapping[str, Any]) -> list[str]:

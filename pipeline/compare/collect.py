@@ -10,14 +10,14 @@ import numpy as np
 
 from components.dataset.declaration import Declaration
 from components.evaluator.results import read_evaluation
+from components.judging.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
+from components.judging.significance import bootstrap, paired_test, seed_test
 from components.latency.component import REPORT as LATENCY_REPORT
 from components.rows.judged import JudgedRows, read_judged
 from components.trainer.compared import SCORES, read_facts
 from components.transform.layout import read_layout
 from pipeline.compare.create import node
 from pipeline.compare.result import Compared, JudgedDomain, Response, Spread, Trained, Trial, Versus
-from pipeline.compare.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
-from pipeline.compare.significance import bootstrap, paired_test, seed_test
 from pipeline.compare.variants import REFERENCE, Variant
 from pipeline.events import NodeRun
 

@@ -57,10 +57,17 @@ class Trained(BaseModel):
 
 
 class Trial(BaseModel):
-    """Settings that a search tried, and the validation average AUC that they reached; None: training diverged."""
+    """Settings that a search tried.
+
+    Attributes:
+      settings: none is the declaration as it is.
+      value: the validation average AUC that they reached; None: training diverged.
+      error: standard error, over the users, of its difference from the declaration's; None: not known.
+    """
 
     settings: list[str]
     value: float | None
+    error: float | None = None
 
 
 class Versus(BaseModel):

@@ -48,7 +48,8 @@ def equal_terms(comparison: Comparison) -> str:
     """What all models had in common."""
     tuned = (
         f"For each, {plural(comparison.trials, 'set')} of settings, the declared one among them, were tried on the "
-        "validation days, and the best was trained with every seed."
+        "validation days; the best was trained with every seed where it gains more over the declared one than the "
+        "gain's standard error over the users, else the declared one."
         if comparison.trials
         else "All were trained with the declared settings, untuned."
     )

@@ -11,7 +11,7 @@ from components.dataset.change import changed
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.errors import InputError
-from components.tuner.search import NETWORKS, TREES, Trial, best_of, search, search_space, settings_of
+from components.tuner.search import NETWORKS, TREES, Judged, Trial, best_of, search, search_space, settings_of
 from models.registry import MODELS
 
 
@@ -19,11 +19,11 @@ def _declaration(model: str = "dfei") -> Declaration:
     return load_declaration("simulated", [f"model.name={model}"])
 
 
-def _distance(settings: list[str]) -> float:
+def _distance(settings: list[str]) -> Judged:
     """Best at a learning rate of 2e-3; the declared settings are worth 0."""
     values = dict(text.split("=") for text in settings)
     rate = float(values.get("training.learning_rate", 1e9))
-    return -abs(math.log(rate / 2e-3)) if settings else -100.0
+    return Judged(-abs(math.log(rate / 2e-3)), 0.1) if settings else Judged(-100.0)
 
 
 def test_the_first_trial_is_the_declaration_as_it_is_and_the_others_are_drawn() -> None:
@@ -48,7 +48,7 @@ def test_what_is_drawn_can_be_trained_with(model: str, dataset: str) -> None:
     declaration = declaration.model_copy(
         update={"model": declaration.model.model_copy(update={"name": model})}
     )
-    for trial in search(declaration, 6, lambda settings: 0.5):
+    for trial in search(declaration, 6, lambda settings: Judged(0.5)):
         tuned = changed(declaration, trial.settings)
         assert (tuned == declaration) == (trial.settings == [])
         if model == TREES and trial.settings:
@@ -59,7 +59,7 @@ def test_what_is_drawn_can_be_trained_with(model: str, dataset: str) -> None:
 def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
     whole = search(_declaration(), 8, _distance)
 
-    def killed(settings: list[str]) -> float:
+    def killed(settings: list[str]) -> Judged:
         killed.calls += 1  # type: ignore[attr-defined]
         if killed.calls == 6:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
@@ -70,7 +70,7 @@ def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Pa
         search(_declaration(), 8, killed, tmp_path / "journal.log")
     calls: list[list[str]] = []
 
-    def counted(settings: list[str]) -> float:
+    def counted(settings: list[str]) -> Judged:
         calls.append(settings)
         return _distance(settings)
 
@@ -83,9 +83,18 @@ def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Pa
 
 
 def test_a_training_that_diverged_is_never_chosen() -> None:
-    trials = search(_declaration(), 4, lambda settings: None if settings else 0.6)
+    trials = search(_declaration(), 4, lambda settings: None if settings else Judged(0.6))
     assert best_of(trials) == Trial([], 0.6)
     assert best_of([Trial([], None), Trial(["a=1"], None)]) == Trial([], None)
+
+
+def test_a_gain_within_its_standard_error_leaves_the_declaration_as_it_is() -> None:
+    declared, lucky = Trial([], 0.650), Trial(["a=1"], 0.653, 0.004)
+    sure, surest = Trial(["a=2"], 0.652, 0.001), Trial(["a=3"], 0.6525, 0.001)
+    assert best_of([declared, lucky]) == declared
+    assert best_of([declared, lucky, sure, surest]) == surest
+    assert best_of([declared, Trial(["a=4"], 0.649, 0.001)]) == declared
+    assert best_of([Trial([], None), lucky, sure]) == lucky
 
 
 def test_numbers_are_written_down_as_a_person_would() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compare.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
-from pipeline.compare.significance import seed_test, user_test
+from components.judging.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
+from components.judging.significance import seed_test, user_test
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from pipeline.compare.scores import Scored
+from components.judging.scores import Scored
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""One trial: trained before the validation days, judged on them, and set against the declaration's own."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.dataset.declaration import Declaration
+from components.judging.scores import EvaluationRows, Scored, user_weights
+from components.judging.significance import user_test
+from components.tuner.search import TREES, Judged
+from models.features import FeatureLayout
+from models.rows import RowSource
+
+_SAMPLES = 200
+
+
+class TrialRunner:
+    """Runs the trials of one search.
+
+    Args:
+      layout: what the rows hold.
+      learned_from: rows to train on.
+      validation: rows to stop by and to judge.
+      kept: where the declaration's scores outlive a kill; None for nowhere.
+    """
+
+    def __init__(
+        self, layout: FeatureLayout, learned_from: RowSource, validation: RowSource, kept: Path | None
+    ) -> None:
+        self._layout = layout
+        self._learned_from = learned_from
+        self._validation = validation
+        self._kept = kept
+        self._declared: npt.NDArray[np.floating[Any]] | None = None
+        if kept is not None and kept.exists():
+            self._declared = np.load(kept)
+
+    def run(self, declaration: Declaration, declared: bool) -> Judged | None:
+        """Trains and judges; None if training diverged.
+
+        Args:
+          declaration: with the settings to try.
+          declared: whether it is what the others are set against.
+        """
+        found = _trained(declaration, self._layout, self._learned_from, self._validation)
+        if found is None:
+            return None
+        value, scores = found
+        if declared:
+            self._keep(scores)
+            return Judged(value)
+        return Judged(value, self._error(scores, declaration.training.validation_min_rows))
+
+    def _keep(self, scores: npt.NDArray[np.floating[Any]]) -> None:
+        self._declared = scores
+        if self._kept is not None:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._kept.with_name(f"{self._kept.stem}.part.npy")
+            np.save(partial, scores)
+            partial.replace(self._kept)
+
+    def _error(self, scores: npt.NDArray[np.floating[Any]], min_rows: int) -> float | None:
+        if self._declared is None:
+            return None
+        rows = EvaluationRows(
+            self._validation.label,
+            np.asarray(self._validation.domain),
+            self._users(),
+            self._layout.domains,
+            min_rows,
+        )
+        if not rows.counted():
+            return None
+        weights = user_weights(rows.user, _SAMPLES, 1)
+        return user_test([Scored(rows, scores)], [Scored(rows, self._declared)], weights).standard_error
+
+    def _users(self) -> npt.NDArray[np.integer[Any]]:
+        """Who saw each row; users too rare for the vocabulary share its few last ids and are drawn together."""
+        everyone = np.arange(len(self._validation.domain))
+        names = [feature.name for feature in self._layout.categorical]
+        if self._layout.user not in names:
+            return everyone
+        column = sum(f.width for f in self._layout.categorical[: names.index(self._layout.user)])
+        return np.asarray(self._validation.gather(everyone)["categorical"][:, column])
+
+
+def _trained(
+    declaration: Declaration, layout: FeatureLayout, learned_from: RowSource, validation: RowSource
+) -> tuple[float, npt.NDArray[np.floating[Any]]] | None:
+    """What stops training (average AUC, or else overall AUC or minus the log loss), and the validation rows' scores."""
+    training = declaration.training.model_copy(update={"seed": declaration.seed, "refit": False})
+    if declaration.model.name == TREES:
+        from models.gbdt import fit
+
+        trees = fit(learned_from, validation, layout, declaration.model, training)
+        everyone = np.arange(len(validation.domain))
+        scores = trees.predict(validation.gather(everyone), np.asarray(validation.domain))
+        return None if trees.validation is None else (trees.validation, scores)
+    from models.prediction import Predictor
+    from models.registry import build_model
+    from models.training import DivergedError, train
+
+    model = build_model(layout, declaration.model, seed=declaration.seed)
+    try:
+        best = train(model, learned_from, validation, training).best
+    except DivergedError as error:
+        logging.warning("a trial of %s: %s", declaration.model.name, error)
+        return None
+    values = (best.average_auc, best.overall_auc, -best.log_loss if best.log_loss is not None else None)
+    value = next((value for value in values if value is not None), None)
+    return None if value is None else (value, Predictor(model).predict(validation))
