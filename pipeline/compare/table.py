@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pipeline.compare.result import Compared, Comparison, Spread
 from pipeline.compare.story import outcome
-from pipeline.report.numbers import UNDEFINED, count, figure, signed
+from pipeline.report.numbers import UNDEFINED, chance, count, figure, signed
 
 _WIDE = 150
 _LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
@@ -82,7 +82,7 @@ def versus(model: Compared) -> list[str]:
     interval = (
         f"{signed(found.difference)} [{signed(found.low)}, {signed(found.high)}] {_MARKS[found.verdict]}"
     )
-    return [interval.replace("[", "\\[", 1), figure(found.seed_p_value, 3)]
+    return [interval.replace("[", "\\[", 1), chance(found.seed_p_value)]
 
 
 def brief(model: Compared) -> str:

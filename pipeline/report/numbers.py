@@ -12,6 +12,11 @@ def figure(value: float | None, digits: int = 4) -> str:
     return UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
+def chance(p_value: float | None) -> str:
+    """A p value: "0.031", never "0.000"."""
+    return "< 0.001" if p_value is not None and p_value < 0.001 else figure(p_value, 3)
+
+
 def count(value: float | None) -> str:
     """A number of things: "30,329"."""
     return UNDEFINED if value is None else f"{value:,.0f}"

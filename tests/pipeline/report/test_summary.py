@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.report.numbers import (
     UNDEFINED,
+    chance,
     count,
     day,
     duration,
@@ -77,6 +78,7 @@ def test_models_and_domains_have_titles() -> None:
 
 def test_numbers_are_written_for_people() -> None:
     assert (figure(0.70999), figure(None)) == ("0.7100", UNDEFINED)
+    assert [chance(p) for p in (0.03149, 0.001, 0.00099, None)] == ["0.031", "0.001", "< 0.001", UNDEFINED]
     assert (count(30_329), count(None)) == ("30,329", UNDEFINED)
     assert (percent(0.1234), percent(None)) == ("12.3 %", UNDEFINED)
     assert (signed(-0.01), signed(0.01), signed(None)) == ("\N{MINUS SIGN}0.0100", "+0.0100", UNDEFINED)
