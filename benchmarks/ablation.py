@@ -39,6 +39,7 @@ from models.registry import build_model
 from models.rows import RowSource
 from models.training import train
 from pipeline import views
+from pipeline.report.numbers import chance
 
 LIGHTGBM = "lightgbm"
 FULL = "DFEI as declared"
@@ -173,7 +174,7 @@ def show(lines: list[dict[str, Any]], title: str) -> None:
         cells += [f"{line[name]:.4f} ± {line[name + '_sd']:.4f}" for name in ("average", "overall")]
         for name in ("average", "overall"):
             behind, p = line.get(f"{name}_behind"), line.get(f"{name}_p")
-            cells += ["" if behind is None else f"{behind:+.4f}", "" if p is None else f"{p:.3f}"]
+            cells += ["" if behind is None else f"{behind:+.4f}", "" if p is None else chance(p)]
         users = line.get("users")
         cells.append(f"{users['low']:+.4f} to {users['high']:+.4f}" if users else "")
         printed.add_row(*cells)
