@@ -43,7 +43,7 @@ class ModelTunerSpec(component_spec.ComponentSpec):
 
 
 class ModelTunerExecutor(base_executor.BaseExecutor):
-    """Trains once per trial on the rows before the validation days, and keeps what validates best."""
+    """Trains once per trial on the rows before the validation days; `search.best_of` chooses."""
 
     def Do(  # noqa: N802 - the name is TFX's
         self,
