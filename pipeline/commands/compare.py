@@ -43,7 +43,9 @@ def compare(
     trials: Annotated[
         int,
         typer.Option(
-            "--trials", help="Sets of settings tried for each model on the validation days; 0: none."
+            "--trials",
+            help="Sets of settings tried for each model on the validation days; the best replaces the declared one if "
+            "it gains more than its standard error over users. 0: none.",
         ),
     ] = 0,
     jobs: Annotated[
