@@ -29,7 +29,8 @@ from rich.table import Table
 from benchmarks.ablation_rows import SelectedRows, key_names, prepare, selection
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
-from components.judging.scores import EvaluationRows, Scored, user_weights
+from components.judging.rows import evaluation_rows
+from components.judging.scores import Scored, user_weights
 from components.judging.significance import mean_average_auc, seed_test, user_test
 from components.trainer.inputs import split_validation
 from models import gbdt
@@ -81,7 +82,7 @@ def variants(layout: FeatureLayout, declaration: Declaration) -> list[Variant]:
         Variant("domain only", ("domain",), False),
         Variant("+ user", of_user, False),
         Variant("+ the other single keys", tuple(plain), False),
-        *([Variant("+ crosses of those", tuple(everywhere), False)] if everywhere != plain else []),
+        *([Variant("+ crosses without the domain", tuple(everywhere), False)] if everywhere != plain else []),
         Variant("+ crosses with the domain", None, False),
         *(in_every_domain if layout.history else []),
         Variant(FULL),
@@ -190,16 +191,7 @@ def measure(
     scores = arguments.work / f"scores-{_digest(declaration.to_json())}"
     scores.mkdir(exist_ok=True)
     rows = [train_rows, *split_validation(train_rows, declaration.split.validation_days), eval_rows]
-    users = eval_rows.gather(np.arange(len(eval_rows)))["categorical"]
-    column = [f.name for f in layout.categorical].index(str(layout.user)) if layout.user else None
-    start = sum(f.width for f in layout.categorical[:column]) if column is not None else 0
-    judged = EvaluationRows(
-        eval_rows.label,
-        eval_rows.domain,
-        users[:, start] if column is not None else np.arange(len(eval_rows)),
-        layout.domains,
-        declaration.evaluation.min_rows,
-    )
+    judged = evaluation_rows(eval_rows, layout, declaration.evaluation.min_rows)
     found = variants(layout, declaration)
     if arguments.only:
         found = [v for v in found if any(word in v.title for word in arguments.only)]

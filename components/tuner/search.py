@@ -146,7 +146,8 @@ def best_of(trials: list[Trial]) -> Trial:
     Breiman et al., Classification and Regression Trees, 1984.)
 
     Args:
-      trials: the declaration first. Where its training diverged the others compete by their values alone.
+      trials: the declaration first. Where its training diverged the others compete by their values alone; a gain whose
+        error is not known is none.
     """
     declared = trials[0]
     if declared.value is None:
@@ -154,7 +155,7 @@ def best_of(trials: list[Trial]) -> Trial:
     beyond = [
         trial
         for trial in trials[1:]
-        if trial.value is not None and trial.value - declared.value > (trial.error or 0.0)
+        if trial.value is not None and trial.error is not None and trial.value - declared.value > trial.error
     ]
     return max(beyond, key=lambda trial: trial.value or 0.0, default=declared)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.dataset.declaration import Declaration
-from components.judging.scores import EvaluationRows, Scored, user_weights
+from components.judging.rows import evaluation_rows
+from components.judging.scores import Scored, user_weights
 from components.judging.significance import user_test
 from components.tuner.search import TREES, Judged
 from models.features import FeatureLayout
@@ -67,26 +69,16 @@ class TrialRunner:
     def _error(self, scores: npt.NDArray[np.floating[Any]], min_rows: int) -> float | None:
         if self._declared is None:
             return None
-        rows = EvaluationRows(
-            self._validation.label,
-            np.asarray(self._validation.domain),
-            self._users(),
-            self._layout.domains,
-            min_rows,
-        )
+        rows = evaluation_rows(self._validation, self._layout, min_rows)
+        if not rows.counted():
+            # What stops training then is the AUC of all rows together, as if they were of one domain.
+            rows = dataclasses.replace(
+                rows, domain=np.zeros(len(rows.label), int), domains=("all",), min_rows=1
+            )
         if not rows.counted():
             return None
         weights = user_weights(rows.user, _SAMPLES, 1)
         return user_test([Scored(rows, scores)], [Scored(rows, self._declared)], weights).standard_error
-
-    def _users(self) -> npt.NDArray[np.integer[Any]]:
-        """Who saw each row; users too rare for the vocabulary share its few last ids and are drawn together."""
-        everyone = np.arange(len(self._validation.domain))
-        names = [feature.name for feature in self._layout.categorical]
-        if self._layout.user not in names:
-            return everyone
-        column = sum(f.width for f in self._layout.categorical[: names.index(self._layout.user)])
-        return np.asarray(self._validation.gather(everyone)["categorical"][:, column])
 
 
 def _trained(

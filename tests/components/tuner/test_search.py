@@ -94,6 +94,7 @@ def test_a_gain_within_its_standard_error_leaves_the_declaration_as_it_is() -> N
     assert best_of([declared, lucky]) == declared
     assert best_of([declared, lucky, sure, surest]) == surest
     assert best_of([declared, Trial(["a=4"], 0.649, 0.001)]) == declared
+    assert best_of([declared, Trial(["a=5"], 0.7)]) == declared
     assert best_of([Trial([], None), lucky, sure]) == lucky
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from components.dataset.loader import load_declaration
 from components.tuner import trial
 from components.tuner.search import TREES, Judged
 from components.tuner.trial import TrialRunner
+from models.features import FeatureLayout
 from models.rows import ArrayRows
 from models.scores import auc, score
 from tests.models.helpers import learnable_rows, small_layout
@@ -26,8 +28,19 @@ def _declaration(*settings: str) -> Declaration:
     return load_declaration("simulated", [*small, *settings])
 
 
-def _runner(kept: Path | None = None, validation: ArrayRows = VALIDATION) -> TrialRunner:
-    return TrialRunner(LAYOUT, LEARNED_FROM, validation, kept)
+def _runner(
+    kept: Path | None = None, layout: FeatureLayout = LAYOUT, validation: ArrayRows = VALIDATION
+) -> TrialRunner:
+    return TrialRunner(layout, LEARNED_FROM, validation, kept)
+
+
+def _drawn(user: np.ndarray, samples: int) -> list[np.ndarray]:
+    """Rows of each bootstrap sample, a user's rows as often as the user was drawn."""
+    users, draws = np.unique(user), np.random.default_rng(1)
+    return [
+        np.concatenate([np.flatnonzero(user == u) for u in users[draws.integers(0, len(users), len(users))]])
+        for _ in range(samples)
+    ]
 
 
 def _plant(monkeypatch: pytest.MonkeyPatch, *scores: np.ndarray) -> None:
@@ -64,9 +77,6 @@ def test_the_error_is_that_of_resampled_users(monkeypatch: pytest.MonkeyPatch) -
     runner = _runner()
     assert runner.run(_declaration(), declared=True) == Judged(0.5)
     found = runner.run(_declaration(), declared=False)
-    user = VALIDATION.rows["categorical"][:, 0]
-    users = np.unique(user)
-    draws = np.random.default_rng(1)
     counted = [d for d in range(3) if (VALIDATION.domain == d).sum() >= 20]
     assert counted
 
@@ -74,11 +84,10 @@ def test_the_error_is_that_of_resampled_users(monkeypatch: pytest.MonkeyPatch) -
         inside = [rows[VALIDATION.domain[rows] == d] for d in counted]
         return float(np.mean([auc(VALIDATION.label[at], scores[at]) for at in inside]))
 
-    gains = []
-    for _ in range(25):
-        drawn = users[draws.integers(0, len(users), len(users))]
-        rows = np.concatenate([np.flatnonzero(user == u) for u in drawn])
-        gains.append(average(second, rows) - average(first, rows))
+    gains = [
+        average(second, rows) - average(first, rows)
+        for rows in _drawn(VALIDATION.rows["categorical"][:, 0], 25)
+    ]
     assert found is not None
     assert found.error == pytest.approx(np.std(gains, ddof=1), rel=1e-9)
 
@@ -94,13 +103,34 @@ def test_the_same_scores_have_no_error_and_without_the_declarations_none_is_know
     assert runner.run(_declaration(), declared=False) == Judged(0.5, 0.0)
 
 
-def test_where_no_domain_counts_no_error_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = np.random.default_rng(7).normal(size=(2, 300))
-    _plant(monkeypatch, *scores)
-    runner = _runner()
+@pytest.mark.parametrize("of_users", [True, False])
+def test_where_no_domain_counts_the_error_is_that_of_all_rows_together(
+    of_users: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = np.random.default_rng(7).normal(size=(2, 300))
+    _plant(monkeypatch, first, second)
+    monkeypatch.setattr(trial, "_SAMPLES", 25)
+    runner = _runner(layout=LAYOUT if of_users else dataclasses.replace(LAYOUT, user=None))
     many = _declaration("training.validation_min_rows=10000")
     runner.run(many, declared=True)
-    assert runner.run(many, declared=False) == Judged(0.5)
+    found = runner.run(many, declared=False)
+    user = VALIDATION.rows["categorical"][:, 0] if of_users else np.arange(300)
+    gains = []
+    for rows in _drawn(user, 25):
+        aucs = [auc(VALIDATION.label[rows], scores[rows]) for scores in (second, first)]
+        assert aucs[0] is not None
+        assert aucs[1] is not None
+        gains.append(aucs[0] - aucs[1])
+    assert found is not None
+    assert found.error == pytest.approx(np.std(gains, ddof=1), rel=1e-9)
+
+
+def test_with_one_class_no_error_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(8).normal(size=(2, 300))
+    _plant(monkeypatch, *scores)
+    runner = _runner(validation=ArrayRows(VALIDATION.rows, VALIDATION.domain, np.zeros(300)))
+    runner.run(_declaration(), declared=True)
+    assert runner.run(_declaration(), declared=False) == Judged(0.5)
 
 
 def test_a_training_that_diverges_is_worth_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,29 @@
+"""From the rows that models read to the rows that they are judged on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from components.judging.scores import EvaluationRows
+from models.features import FeatureLayout
+from models.rows import RowSource
+
+
+def evaluation_rows(rows: RowSource, layout: FeatureLayout, min_rows: int) -> EvaluationRows:
+    """Labels, domains and users of transformed rows.
+
+    Users too rare for the vocabulary share its few last ids and are drawn together in a bootstrap. Where the user is
+    no feature, each row is a user of its own.
+
+    Args:
+      rows: what is judged, (rows,).
+      layout: what a row holds.
+      min_rows: rows that a domain needs, with both classes, to count in the average AUC.
+    """
+    everyone = np.arange(len(rows.domain))
+    user, column = everyone, 0
+    for feature in layout.categorical:
+        if feature.name == layout.user:
+            user = rows.gather(everyone)["categorical"][:, column]
+        column += feature.width
+    return EvaluationRows(rows.label, np.asarray(rows.domain), user, layout.domains, min_rows)
