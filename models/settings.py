@@ -178,6 +178,12 @@ class TrainingSettings(_Settings):
     patience: int = Field(
         1, ge=0, description="Epochs without improvement after which training stops; 0 for never."
     )
+    min_epochs: int = Field(
+        1,
+        ge=1,
+        description="Fewest epochs that validation may choose; `epochs`, if that is less. Where the rate falls over "
+        "the epochs, a look at an early one, still at a high rate, says little about a training of that length.",
+    )
     min_delta: float = Field(0.0, ge=0, description="Least gain in validation average AUC that counts.")
     validation_min_rows: int = Field(
         100, ge=1, description="Rows that a domain needs in the validation day to count in the average AUC."

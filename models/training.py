@@ -102,10 +102,10 @@ def train(
     """Trains a model, keeps the weights of the epoch that validates best, and leaves them in it.
 
     Training stops when the average AUC of the validation rows has not gained `min_delta` for `patience`
-    epochs. With `refit` the model then starts anew from its first weights, for as many epochs as the best
-    one's number, on both sets of rows. Killed and called again with the same arguments, it goes on from the
-    last checkpoint and ends with the weights it would have ended with. The same seed gives the same model,
-    bit by bit on a CPU.
+    epochs; an epoch before `min_epochs` is never the best one. With `refit` the model then starts anew from
+    its first weights, for as many epochs as the best one's number, on both sets of rows. Killed and called
+    again with the same arguments, it goes on from the last checkpoint and ends with the weights it would have
+    ended with. The same seed gives the same model, bit by bit on a CPU.
 
     Args:
         model: built by `models.registry.build_model`.
@@ -186,7 +186,8 @@ class _Loop:
             self._epoch(schedule, self.train_rows)
             scores = self._validate()
             criterion = self.replicas.chiefs(scores.criterion if scores else float(self.state.epoch))
-            best = self.state.best is None or criterion > self.state.best + self.settings.min_delta
+            gains = self.state.best is None or criterion > self.state.best + self.settings.min_delta
+            best = gains and self.state.epoch + 1 >= min(self.settings.min_epochs, self.settings.epochs)
             if best:
                 self.state.best, self.state.best_epoch = criterion, self.state.epoch
                 self._keep_weights("best")
@@ -216,7 +217,8 @@ class _Loop:
 
     def _enough(self) -> bool:
         stale = self.state.epoch - 1 - self.state.best_epoch
-        out_of_patience = self.settings.patience > 0 and stale >= self.settings.patience
+        chosen = self.state.best is not None
+        out_of_patience = chosen and self.settings.patience > 0 and stale >= self.settings.patience
         return self.state.epoch >= self.settings.epochs or (self.state.epoch > 0 and out_of_patience)
 
     def _epoch(self, schedule: Schedule, rows: RowSource) -> None:

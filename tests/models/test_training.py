@@ -100,6 +100,29 @@ def test_training_stops_when_validation_no_longer_gains_and_keeps_the_best_weigh
     )
 
 
+@pytest.mark.parametrize(("epochs", "floor", "patience"), [(5, 3, 1), (5, 3, 0), (2, 4, 0)])
+def test_an_epoch_before_the_fewest_is_never_the_best(epochs, floor, patience):
+    # Validation labels the wrong way round: the more is learned the worse it looks, and the first epoch is chosen.
+    opposite = ArrayRows(LATER.rows, LATER.domain, 1 - LATER.label)
+    changes = {**FAST, "learning_rate": 0.002, "epochs": epochs, "patience": patience}
+    free = train(build_model(LAYOUT, MODEL), ROWS, opposite, TrainingSettings(**changes))
+    model = build_model(LAYOUT, MODEL)
+    bound = train(model, ROWS, opposite, TrainingSettings(**changes, min_epochs=floor))
+    least = min(floor, epochs)
+    assert free.best_epoch < least
+    shared = slice(0, min(len(free.history), len(bound.history)))
+    losses = [[record.log_loss for record in run.history[shared]] for run in (free, bound)]
+    assert losses[0] == losses[1]
+    allowed = [record.average_auc for record in bound.history[least - 1 :]]
+    assert bound.best_epoch == least + int(np.argmax(allowed))
+    assert not any(record.best for record in bound.history[: least - 1])
+    if patience:
+        assert len(bound.history) == min(bound.best_epoch + patience, epochs)
+    assert auc(opposite.label, Predictor(model).predict(opposite)) == pytest.approx(
+        bound.best.overall_auc, abs=1e-6
+    )
+
+
 def test_refit_trains_anew_on_all_rows_for_the_chosen_number_of_epochs():
     settings = TrainingSettings(**FAST, refit=True)
     model = build_model(LAYOUT, MODEL)
