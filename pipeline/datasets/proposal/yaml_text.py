@@ -18,7 +18,6 @@ _WIDTH = 112
 # What both data sets of the project ended with (docs/results.md).
 _TRAINING = {
     "epochs": 3,
-    "min_epochs": 2,
     "patience": 0,
     "refit": True,
     "schedule": "mixed",
