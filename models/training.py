@@ -217,9 +217,8 @@ class _Loop:
 
     def _enough(self) -> bool:
         stale = self.state.epoch - 1 - self.state.best_epoch
-        chosen = self.state.best is not None
-        out_of_patience = chosen and self.settings.patience > 0 and stale >= self.settings.patience
-        return self.state.epoch >= self.settings.epochs or (self.state.epoch > 0 and out_of_patience)
+        out_of_patience = self.settings.patience > 0 and stale >= self.settings.patience
+        return self.state.epoch >= self.settings.epochs or (self.state.best is not None and out_of_patience)
 
     def _epoch(self, schedule: Schedule, rows: RowSource) -> None:
         plan = schedule.epoch(self.state.epoch)
