@@ -16,7 +16,7 @@ from tfx.orchestration import metadata
 from tfx.utils import path_utils
 
 from components import progress
-from components.dataset.declaration import DAY_MS, Declaration
+from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
 from components.evaluator.results import read_evaluation
 from components.example_validator.strict import read_anomalies
@@ -26,6 +26,7 @@ from components.study.document import Study
 from components.study.study import STUDY
 from components.trainer.compared import read_facts
 from components.transform.history import read_domain_history
+from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.create import PipelineSettings, create_pipeline
 from pipeline.events import NodeRun
@@ -149,7 +150,7 @@ def summarise(
         blessed=not reasons,
         reasons=reasons,
         pushed_to=pushed_to,
-        best_possible_auc=_best_possible(data, declaration),
+        best_possible_auc=best_possible(data, declaration),
     )
 
 
@@ -177,15 +178,3 @@ def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | 
         [model] = runs["Trainer"].outputs["model"]
         destination = atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri)
     return [], str(destination)
-
-
-def _best_possible(data: Path, declaration: Declaration) -> dict[str, object] | None:
-    """What the true probabilities of a simulated feed reach on the evaluation days; `None` for real logs."""
-    if not (data / "truth.json").is_file() or declaration.split.day_ms != DAY_MS:
-        return None
-    from pipeline.simulate import best_possible_auc
-
-    best = best_possible_auc(
-        data, eval_days=declaration.split.eval_days, min_rows=declaration.evaluation.min_rows
-    )
-    return best.to_dict()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ class Rows:
       lines: int64 (rows,): line (Parquet: row), counted from the piece's first as 0.
       rejects: (line, reason) of each rejected line, those that are no rows at all included.
       line_count: lines in the block.
+      later: rows that are not among these because they are not before `split.before`.
     """
 
     text: pl.DataFrame
@@ -40,6 +41,7 @@ class Rows:
     lines: npt.NDArray[np.int64]
     rejects: list[tuple[int, str]]
     line_count: int
+    later: int = 0
 
 
 def read_piece(
@@ -48,7 +50,8 @@ def read_piece(
     """The piece's rows, in order, a block at a time: memory does not depend on the piece's size.
 
     A row is rejected if it has another number of values than the header, a value that does not fit its declared
-    type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain.
+    type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain. A row that is not
+    before `split.before` is left out, whatever is wrong with it.
 
     Args:
       plan: where columns come from.
@@ -67,6 +70,7 @@ def read_piece(
 
 def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTable, ...]) -> Rows:
     declaration = plan.declaration
+    block, later = _earlier(plan, block)
     frame, rows = block.frame, len(block.frame)
     reasons = _Reasons(rows)
     columns: dict[str, pl.Series] = {}
@@ -93,7 +97,20 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
     reasons.add(domain[declaration.domain].is_null(), f"domain {declaration.domain}: {where}")
     rejects = [(int(block.lines[row]) + offset, reason) for row, reason in reasons.first.items()]
     rejects += [(line + offset, reason) for line, reason in block.bad]
-    return Rows(frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count)
+    return Rows(frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count, later)
+
+
+def _earlier(plan: ReadPlan, block: TextBlock) -> tuple[TextBlock, int]:
+    """The rows before `split.before` or without a readable time, and the number of the others."""
+    declaration = plan.declaration
+    end = declaration.split.before_ms
+    if end is None:
+        return block, 0
+    clock = declaration.timestamp
+    moment = to_local_ms(block.frame[clock.column], clock.unit, declaration.time_zone).values
+    keep = (moment < end).fill_null(True)
+    earlier = replace(block, frame=block.frame.filter(keep), lines=block.lines[keep.to_numpy()])
+    return earlier, len(keep) - int(keep.sum())
 
 
 class _Reasons:

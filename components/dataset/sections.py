@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    model_validator,
+)
 
 ColumnType = Literal["int", "float", "string"]
 Treatment = Literal["vocabulary", "buckets", "normalise", "log_normalise", "as_is"]
@@ -266,6 +275,12 @@ class MovingAverageSettings(Section):
         return self
 
 
+def _wall_clock(moment: datetime) -> datetime:
+    if moment.tzinfo is not None:
+        raise ValueError("is wall-clock in time_zone: leave the offset out")
+    return moment
+
+
 class Split(Section):
     """The time-forward split by calendar days (in the declared zone) that have data.
 
@@ -279,6 +294,18 @@ class Split(Section):
         ge=1 / 60,
         description="Hours that count as one day of the split, from midnight of 1 January 1970 on.",
     )
+    before: Annotated[datetime, AfterValidator(_wall_clock)] | None = Field(
+        default=None,
+        description="The log is read as if it ended here: rows of this moment (ISO, wall-clock in `time_zone`; a date "
+        "is its midnight) and later are left out. To train again as of an earlier day, and to backtest.",
+    )
+
+    @property
+    def before_ms(self) -> int | None:
+        """Wall-clock milliseconds of `before`, counted as if they were UTC."""
+        return (
+            None if self.before is None else (self.before - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
+        )
 
     @property
     def day_ms(self) -> int:

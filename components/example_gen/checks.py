@@ -23,6 +23,7 @@ class Scan:
     Attributes:
       rows: lines that hold a row or something unreadable (the header and empty lines do not count).
       rejected: rows that cannot be used.
+      later: further rows, left out because they are not before `split.before`.
       rejects: (path, line, reason) of the first of them, in the order of files and lines.
       positives: accepted rows with label 1.
       days: local day (`split.day_hours` long), counted from 1970-01-01 -> accepted rows.
@@ -37,6 +38,7 @@ class Scan:
     days: dict[int, int]
     domains: tuple[str, ...]
     by_file: tuple[tuple[int, int], ...]
+    later: int = 0
 
     @property
     def accepted(self) -> int:
@@ -68,6 +70,7 @@ def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str,
         days=dict(sorted(day_counts.items())),
         domains=tuple(sorted(domains)),
         by_file=tuple((rows, rejected) for rows, rejected in by_file),
+        later=sum(scan["later"] for scan in documents),
     )
 
 
@@ -87,6 +90,10 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     """What makes a run on this log impossible, the first thing first."""
     declaration = plan.declaration
     names = ", ".join(file.path for file in plan.files[:_SHOWN])
+    if scan.rows == 0 and scan.later:
+        before = declaration.split.before
+        yield f"{names}: none of the {scan.later} rows is before split.before = {before}: set it later"
+        return
     if scan.rows == 0:
         yield f"{names}: no impressions: there is nothing below the header"
         return
@@ -110,11 +117,12 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     found = sorted(scan.days)
     if len(found) < needed:
         shown = ", ".join(day_name(day, split.day_ms) for day in found[:_SHOWN])
+        ended = f" before split.before = {declaration.split.before}" if scan.later else ""
         shorter = " To split a log of hours, make split.day_hours smaller." if split.day_hours > 1 else ""
         yield (
             f"{names}: rows of {len(found)} {split.day_word} ({shown}, in "
-            f"{declaration.time_zone}), but {needed} are needed: split.eval_days = {split.eval_days} to evaluate, "
-            f"split.validation_days = {split.validation_days} to validate, and one or more to train. "
+            f"{declaration.time_zone}){ended}, but {needed} are needed: split.eval_days = {split.eval_days} to "
+            f"evaluate, split.validation_days = {split.validation_days} to validate, and one or more to train. "
             f"Give more {split.day_word}, or lower these settings.{shorter}"
         )
 

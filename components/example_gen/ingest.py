@@ -134,6 +134,7 @@ def _report(
     return {
         "rows_read": scan.rows,
         "duplicates": totals["duplicates"],
+        "later": scan.later,
         "rejected": scan.rejected,
         "rejected_share": scan.rejected / scan.rows,
         "train": totals["train"],

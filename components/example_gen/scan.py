@@ -29,6 +29,7 @@ class PieceScan:
         self._lines = 0
         self._rows = 0
         self._rejected = 0
+        self._later = 0
         self._positives = 0
         self._rejects: list[tuple[int, str]] = []
         self._days: Counter[int] = Counter()
@@ -55,6 +56,7 @@ class PieceScan:
                 self._domains.update(str(value) for value in accepted[plan.declaration.domain].unique())
         self._rows += len(block.text) + len(block.rejects) - int((~block.accepted).sum())
         self._rejected += len(block.rejects)
+        self._later += block.later
         self._rejects += block.rejects[: SHOWN_REJECTS - len(self._rejects)]
         self._lines += block.line_count
         return accepted
@@ -65,6 +67,7 @@ class PieceScan:
             "lines": self._lines,
             "rows": self._rows,
             "rejected": self._rejected,
+            "later": self._later,
             "rejects": self._rejects,
             "positives": self._positives,
             "days": {str(day): count for day, count in self._days.items()},

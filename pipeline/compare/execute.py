@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from absl import logging as absl_logging
 from rich.console import Console
@@ -20,6 +19,7 @@ from components.champion import strategy
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
 from components.trainer.compared import read_facts
+from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.compare.collect import SAMPLES, compared, evaluation_rows, judged_domains, seconds_of
 from pipeline.compare.create import CHAMPION, ComparisonSettings, create_comparison
@@ -101,7 +101,7 @@ def execute(
         runner.run(pipeline)
     runs = runner.runs
     rows = evaluation_rows(runs, declaration)
-    best = _best_possible(data, declaration)
+    best = best_possible(data, declaration) or {}
     models, reference = compared(runs, variants, seeds, rows, best.get("average_auc"))
     champion, refused = _champion(runs, serving) if request.push else (None, [])
     seconds, cpu_seconds = seconds_of(runs)
@@ -163,14 +163,3 @@ def _champion(runs: dict[str, NodeRun], serving: Path) -> tuple[Champion | None,
         pushed_to=pushed_to,
     )
     return champion, reasons
-
-
-def _best_possible(data: Path, declaration: Declaration) -> dict[str, Any]:
-    """What the true probabilities of a simulated feed reach on the evaluation days; nothing for real logs."""
-    if not (data / "truth.json").is_file():
-        return {}
-    from pipeline.simulate import best_possible_auc
-
-    return best_possible_auc(
-        data, eval_days=declaration.split.eval_days, min_rows=declaration.evaluation.min_rows
-    ).to_dict()

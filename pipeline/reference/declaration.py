@@ -117,7 +117,13 @@ def _default(field: FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-_WORDS = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}
+_WORDS = {
+    "int": "whole number",
+    "float": "number",
+    "str": "text",
+    "bool": "true or false",
+    "datetime": "date, or date and time",
+}
 
 
 def _type(annotation: Any) -> str:

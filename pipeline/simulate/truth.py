@@ -117,7 +117,7 @@ class TruthTally:
 
 
 def best_possible_auc(
-    directory: Path, *, eval_days: int | None = None, min_rows: int | None = None
+    directory: Path, *, eval_days: int | None = None, min_rows: int | None = None, days: int | None = None
 ) -> BestPossible:
     """The best possible scores of a simulated feed.
 
@@ -126,6 +126,7 @@ def best_possible_auc(
         eval_days: the last days to judge; those that the simulation was told when None. For other numbers than
             these and all days, the rows are read again.
         min_rows: rows that a domain needs to count in the average; that of the simulation when None.
+        days: the feed is taken to end after so many days; with its last when None.
 
     Raises:
         InputError: there is no simulated feed, it is damaged, or it has fewer days.
@@ -133,20 +134,21 @@ def best_possible_auc(
     document = read_truth(directory)
     try:
         settings = document["settings"]
-        days, told, domains = int(settings["days"]), int(settings["eval_days"]), int(settings["domains"])
-        stored = {told: document["best_possible"]["eval"], days: document["best_possible"]["all_days"]}
+        whole, told, domains = int(settings["days"]), int(settings["eval_days"]), int(settings["domains"])
+        stored = {told: document["best_possible"]["eval"], whole: document["best_possible"]["all_days"]}
         wanted = told if eval_days is None else eval_days
         least = int(settings["min_rows"]) if min_rows is None else min_rows
-        if wanted in stored:
+        end = whole if days is None else min(days, whole)
+        if wanted in stored and end == whole:
             return _from_dict(stored[wanted], least)
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(directory, error) from error
-    if not 1 <= wanted <= days:
+    if not 1 <= wanted <= end:
         raise InputError(
-            f"{directory}: the feed has {days} days, the best possible AUC of {wanted} was wanted"
+            f"{directory}: the feed has {end} days, the best possible AUC of {wanted} was wanted"
         )
     tally = TruthTally(domains)
-    for day in range(days - wanted, days):
+    for day in range(end - wanted, end):
         rows = read_day(directory, day)
         tally.add(*(rows[name].to_numpy() for name in ("domain_id", "probability", "click")))
     return tally.best_possible(least)

@@ -1,0 +1,90 @@
+"""A log that is read as if it ended earlier: the same as one whose later lines were never written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import InputError
+from tests.components.example_gen.small import (
+    DAY_MS,
+    FIRST_DAY_MS,
+    declare,
+    log_text,
+    read_examples,
+    run_ingest,
+    write_data,
+)
+
+BEFORE = "split.before=2022-04-28"
+
+
+def cut(text: str, end_ms: int) -> str:
+    """The lines before a moment."""
+    header, *lines = text.splitlines()
+    return "\n".join([header, *(line for line in lines if int(line.split(",")[0]) < end_ms)]) + "\n"
+
+
+def ingested(
+    folder: Path, text: str, overrides: list[str]
+) -> tuple[dict[str, object], dict[str, list[object]]]:
+    folder.mkdir()
+    report = run_ingest(declare(folder, overrides), write_data(folder, {"log.csv": text}), folder / "out")
+    return report, {split: read_examples(folder / "out", split) for split in ("train", "eval")}
+
+
+def test_a_date_is_its_midnight_in_the_declared_zone(tmp_path: Path) -> None:
+    report, rows = ingested(tmp_path / "before", log_text(), [BEFORE])
+    shorter, same = ingested(tmp_path / "cut", cut(log_text(), FIRST_DAY_MS + 3 * DAY_MS), [])
+    assert rows == same
+    assert (report["later"], shorter["later"]) == (12, 0)
+    assert {**report, "later": 0} == shorter
+    assert report["last_day"] == "2022-04-27"
+
+
+@settings(max_examples=20, deadline=None)
+@given(minute=st.integers(2 * 1440 + 1, 4 * 1440))
+def test_any_moment(tmp_path_factory: pytest.TempPathFactory, minute: int) -> None:
+    folder = tmp_path_factory.mktemp("moment")
+    moment = pl.from_epoch(pl.Series([FIRST_DAY_MS + 8 * 3_600_000 + minute * 60_000]), "ms")[0]
+    report, rows = ingested(folder / "before", log_text(), [f"split.before={moment:%Y-%m-%dT%H:%M}"])
+    _, same = ingested(folder / "cut", cut(log_text(), FIRST_DAY_MS + minute * 60_000), [])
+    assert rows == same
+    assert report["later"] == log_text().count("\n") - cut(log_text(), FIRST_DAY_MS + minute * 60_000).count(
+        "\n"
+    )
+
+
+def test_flaws_and_duplicates_of_later_days_do_not_count(tmp_path: Path) -> None:
+    lines = log_text().splitlines()
+    broken = lines[-1].split(",")
+    broken[4] = "perhaps"
+    text = "\n".join([*lines, lines[-2], ",".join(broken)]) + "\n"
+    with pytest.raises(InputError, match="cannot be used"):
+        ingested(tmp_path / "all", text, [])
+    report, _ = ingested(tmp_path / "before", text, [BEFORE])
+    assert (report["later"], report["rejected"], report["duplicates"]) == (14, 0, 0)
+
+
+def test_a_line_without_a_readable_time_is_still_a_flaw(tmp_path: Path) -> None:
+    text = log_text() + "yesterday,0,1,a,0,1,1,x,n\n"
+    with pytest.raises(InputError, match=r"log.csv:50: column at: expected a time"):
+        ingested(tmp_path / "x", text, [BEFORE])
+
+
+def test_too_early_says_which_setting(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none of the 48 rows is before split.before = 2022-04-25 00:00:00"):
+        ingested(tmp_path / "none", log_text(), ["split.before=2022-04-25"])
+    with pytest.raises(
+        InputError, match=r"rows of 2 days .* before split.before = 2022-04-27 00:00:00, but 3 are"
+    ):
+        ingested(tmp_path / "few", log_text(), ["split.before=2022-04-27"])
+
+
+def test_an_offset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"split.before.*leave the offset out"):
+        declare(tmp_path, ["split.before=2022-04-28T00:00:00Z"])
