@@ -19,6 +19,9 @@ from models.rows import JoinedRows, RowSource
 from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 
+# Told after each tree: trees so far, most, validation log loss.
+Grown: TypeAlias = Callable[[int, int, float | None], None]
+
 Rows = Mapping[str, npt.NDArray[Any]]
 DOMAIN = "(domain)"
 _READ_AT_ONCE = 65536
@@ -171,6 +174,7 @@ def fit(
     training: TrainingSettings,
     *,
     threads: int = 0,
+    grown: Grown | None = None,
 ) -> GradientBoostedTrees:
     """Trains trees on the log loss; their number is chosen on the validation rows.
 
@@ -187,6 +191,8 @@ def fit(
             `min_leaf_rows`: 50; `row_share` and `feature_share`: of each tree, 0.8; `category_smoothing`: 10.
         training: `seed`, `refit`, `validation_min_rows`.
         threads: of LightGBM; 0 for all cores.
+        grown: hears after each tree how many there are, of how many at most, and the validation log loss; None
+            when they are grown once more.
 
     Raises:
         ValueError: if there is no training row, or an option has a wrong type.
@@ -199,7 +205,7 @@ def fit(
     parameters = _parameters(settings, training, threads)
     most = settings.option("rounds", 500)
     train_set = _dataset(matrix, train_rows)
-    callbacks: list[Callable[..., Any]] = []
+    callbacks = _heard(grown)
     validation_sets = []
     if validation_rows is not None and not len(validation_rows.label):
         validation_rows = None
@@ -220,9 +226,24 @@ def fit(
     validation = None if validation_rows is None else float(booster.best_score["valid_0"]["criterion"])
     if training.refit and validation_rows is not None:
         booster = lightgbm.train(
-            parameters, _dataset(matrix, JoinedRows(train_rows, validation_rows)), rounds
+            parameters,
+            _dataset(matrix, JoinedRows(train_rows, validation_rows)),
+            rounds,
+            callbacks=_heard(grown),
         )
     return GradientBoostedTrees(booster, layout, settings, rounds, validation)
+
+
+def _heard(grown: Grown | None) -> list[Callable[..., Any]]:
+    """A callback that tells `grown` of each tree."""
+    if grown is None:
+        return []
+
+    def tell(env: Any) -> None:
+        losses = [value for _, name, value, _ in env.evaluation_result_list or [] if name == "log_loss"]
+        grown(env.iteration + 1, env.end_iteration, losses[0] if losses else None)
+
+    return [tell]
 
 
 def _parameters(settings: ModelSettings, training: TrainingSettings, threads: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from models.gbdt import GradientBoostedTrees, fit
 from models.rows import RowSource
 
 _ROWS_AT_ONCE = 65536
+_TREES_BETWEEN_REPORTS = 10
 
 
 class ServedForest(export.ServedModel):
@@ -43,6 +44,14 @@ class ServedForest(export.ServedModel):
         return self._trees.probability(rows, domain)
 
 
+def _report(trees: int, most: int, loss: float | None) -> None:
+    if trees % _TREES_BETWEEN_REPORTS == 0:
+        step, note = (
+            ("growing trees", f"validation log loss {loss:.4f}") if loss else ("growing them anew", "")
+        )
+        progress.report(progress.Progress(step, trees, most, "trees", note))
+
+
 def run_fn(fn_args: FnArgs) -> None:
     """Trains trees as declared and exports them; see `components.trainer.run_fn.run_fn`.
 
@@ -53,7 +62,6 @@ def run_fn(fn_args: FnArgs) -> None:
     with work_dir(config.get("work_dir"), fn_args) as work:
         inputs = read_inputs(fn_args, work)
         declaration = inputs.declaration
-        progress.report(progress.Progress("growing trees", 0))
         begun = time.perf_counter()
         trees = fit(
             inputs.train,
@@ -61,6 +69,7 @@ def run_fn(fn_args: FnArgs) -> None:
             inputs.layout,
             declaration.model,
             declaration.training.model_copy(update={"seed": declaration.seed}),
+            grown=_report,
         )
         seconds = time.perf_counter() - begun
         served = ServedForest(ServedTrees(trees), inputs.transform_output, declaration)

@@ -118,6 +118,25 @@ def test_the_number_of_trees_comes_from_the_validation_rows(trees):
     assert (refitted.predict(*sample) != trees.predict(*sample)).any()
 
 
+def test_it_tells_of_every_tree():
+    heard = []
+    settings = ModelSettings(options={"rounds": 12, "patience": 12})
+    result = fit(
+        Rows(300, 0),
+        Rows(100, 1),
+        LAYOUT,
+        settings,
+        TrainingSettings(refit=True),
+        threads=1,
+        grown=lambda trees, most, loss: heard.append((trees, most, loss)),
+    )
+    first, again = heard[:12], heard[12:]
+    assert [(trees, most) for trees, most, _ in first] == [(n, 12) for n in range(1, 13)]
+    assert all(0.1 < loss < 1.5 for _, _, loss in first)
+    assert min(first, key=lambda tree: tree[2])[0] == result.rounds
+    assert again == [(n, result.rounds, None) for n in range(1, result.rounds + 1)]
+
+
 @pytest.mark.parametrize("none", [None, Rows(0, 1)])
 def test_without_validation_rows_all_trees_are_grown(none):
     settings = ModelSettings(name="gbdt", options={**FEW, "rounds": 7})
