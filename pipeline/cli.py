@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from pipeline.commands.backtest import backtest
 from pipeline.commands.compare import compare
 from pipeline.commands.compile import compile_
 from pipeline.commands.dataset import dataset
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(compare)
+app.command()(backtest)
 app.command()(simulate)
 app.command()(report)
 app.command()(serve)

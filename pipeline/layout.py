@@ -72,6 +72,21 @@ class RunLayout:
         return self.root / "comparison.html"
 
     @property
+    def periods(self) -> Path:
+        """One folder per period of a backtest, with its comparison."""
+        return self.root / "periods"
+
+    @property
+    def backtest(self) -> Path:
+        """`backtest.json`: the result of a backtest."""
+        return self.root / "backtest.json"
+
+    @property
+    def backtest_page(self) -> Path:
+        """`backtest.html`."""
+        return self.root / "backtest.html"
+
+    @property
     def lock(self) -> Path:
         """Held while a run uses the root."""
         return self.root / ".lock"

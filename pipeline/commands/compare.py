@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from pipeline.commands.shared import AsJson, Data, Dataset, Quiet, Root, Settings, complain, failure, leave
+from pipeline.commands.shared import (
+    AsJson,
+    Data,
+    Dataset,
+    Jobs,
+    Models,
+    Quiet,
+    Root,
+    Seeds,
+    Settings,
+    Trials,
+    carry_out,
+)
 from pipeline.layout import RunLayout
 
 
@@ -29,28 +40,10 @@ def compare(
     dataset: Dataset,
     root: Root,
     data: Data = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--models",
-            metavar="A,B",
-            help="Models and variants, separated by commas; default: the nine systems and lightgbm.",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int, typer.Option("--seeds", help="Trainings of each model, each with its own seed.")
-    ] = 3,
-    trials: Annotated[
-        int,
-        typer.Option(
-            "--trials",
-            help="Sets of settings tried for each model on the validation days; the best replaces the declared one if "
-            "it gains more than its standard error over users. 0: none.",
-        ),
-    ] = 0,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", help="Trainings at once; default: one per core, at most 8.")
-    ] = None,
+    models: Models = None,
+    seeds: Seeds = 3,
+    trials: Trials = 0,
+    jobs: Jobs = None,
     settings: Settings = None,
     push: Annotated[
         bool, typer.Option("--push/--no-push", help="Push what validates best and passed its gates.")
@@ -83,8 +76,6 @@ def compare(
     """
     from pipeline.compare.request import CompareRequest
     from pipeline.compare.request import compare as run_comparison
-    from pipeline.run import make_writable
-    from pipeline.terminal import libraries_to
 
     layout = RunLayout(root.resolve())
     request = CompareRequest(
@@ -100,27 +91,11 @@ def compare(
         serving=serving,
         command=shlex.join(["dfei", *sys.argv[1:]]),
     )
-    log = layout.logs / f"compare-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    try:
-        make_writable(layout.root)
-    except Exception as error:
-        code, message = failure(error)
-        complain(message)
-        leave(code)
-    message = ""
-    with libraries_to(log, quiet=quiet, as_json=as_json) as console:
-        try:
-            comparison = run_comparison(request, console)
-            code = 1 if comparison.refused else 0
-            if comparison.refused:
-                message = "the champion was not pushed: " + "; ".join(comparison.refused)
-        except KeyboardInterrupt:
-            code, message = 130, "stopped; the same command goes on from here"
-        except Exception as error:
-            traceback.print_exc()
-            code, message = failure(error, log)
-    if message:
-        complain(message)
-    if as_json and code in (0, 1) and layout.comparison.is_file():
-        sys.stdout.write(layout.comparison.read_text())
-    leave(code)
+
+    def work(console: Console) -> str:
+        comparison, _ = run_comparison(request, console)
+        if comparison.refused:
+            return "the champion was not pushed: " + "; ".join(comparison.refused)
+        return ""
+
+    carry_out(layout.root, "compare", work, layout.comparison, quiet=quiet, as_json=as_json)

@@ -13,13 +13,13 @@ from pipeline.layout import RunLayout
 
 
 def report(
-    root: Annotated[Path, typer.Argument(help="The --root of a finished run or comparison.")],
+    root: Annotated[Path, typer.Argument(help="The --root of a finished run, comparison or backtest.")],
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild the report of a run or of a comparison, and print its table.
+    """Rebuild the report of a run, a comparison or a backtest, and print its table.
 
-    With `--json` it prints what `metrics.json`, or `comparison.json`, holds.
+    With `--json` it prints what `metrics.json`, `comparison.json` or `backtest.json` holds.
 
     Examples:
 
@@ -33,9 +33,11 @@ def report(
             _run(layout, quiet, as_json)
         elif layout.comparison.is_file():
             _comparison(layout, quiet, as_json)
+        elif layout.backtest.is_file():
+            _backtest(layout, quiet, as_json)
         else:
             raise InputError(
-                f"{layout.summary}: no such file; give the --root of a run or comparison that came to its end"
+                f"{layout.summary}: no such file; give the --root of a run, comparison or backtest that came to its end"
             )
 
 
@@ -67,3 +69,18 @@ def _comparison(layout: RunLayout, quiet: bool, as_json: bool) -> None:
     console.print(f"report: {layout.comparison_page}", highlight=False)
     if as_json:
         print_json(comparison.model_dump())
+
+
+def _backtest(layout: RunLayout, quiet: bool, as_json: bool) -> None:
+    from pipeline.backtest.html import write_page
+    from pipeline.backtest.result import Backtest
+    from pipeline.backtest.table import print_backtest
+    from pipeline.screen import command_console, print_json
+
+    backtest = Backtest.model_validate_json(layout.backtest.read_text())
+    write_page(backtest, layout.backtest_page)
+    console = command_console(quiet, as_json)
+    print_backtest(backtest, console)
+    console.print(f"report: {layout.backtest_page}", highlight=False)
+    if as_json:
+        print_json(backtest.model_dump())

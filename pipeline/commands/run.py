@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.shared import (
+    STOPPED,
     AsJson,
     Data,
     Dataset,
@@ -29,8 +30,6 @@ from pipeline.commands.shared import (
     leave,
 )
 from pipeline.layout import RunLayout
-
-STOPPED = "stopped; the same command goes on from here"
 
 
 def _note_interrupt() -> threading.Event:

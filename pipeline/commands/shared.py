@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from pipeline.failures import explain
+from pipeline.layout import RunLayout
+
+STOPPED = "stopped; the same command goes on from here"
 
 
 def _declared_names(incomplete: str) -> list[str]:
@@ -62,6 +66,26 @@ Settings = Annotated[
         "moving_average.decay=0.8. Repeat for more.",
     ),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        metavar="A,B",
+        help="Models and variants, separated by commas; default: the nine systems and lightgbm.",
+    ),
+]
+Seeds = Annotated[int, typer.Option("--seeds", help="Trainings of each model, each with its own seed.")]
+Trials = Annotated[
+    int,
+    typer.Option(
+        "--trials",
+        help="Sets of settings tried for each model on the validation days; the best replaces the declared one if "
+        "it gains more than its standard error over users. 0: none.",
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Trainings at once; default: one per core, at most 8.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[
     bool,
@@ -86,7 +110,7 @@ def failure(error: BaseException, log: Path | None = None) -> tuple[int, str]:
     return 3, f"this should not have happened: {type(error).__name__}: {error}{where}"
 
 
-def leave(code: int) -> None:
+def leave(code: int) -> NoReturn:
     """Ends the process at once: native threads of the libraries may abort while the interpreter shuts down."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -113,3 +137,50 @@ def ending(stopped: str = "stopped") -> Iterator[None]:
             traceback.print_exc()
         complain(message)
         raise typer.Exit(code) from None
+
+
+def carry_out(
+    root: Path,
+    name: str,
+    work: Callable[[Console], str],
+    result: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Does the long work of a command with a root, and ends the process.
+
+    What the libraries print goes to `ROOT/logs/NAME-....log`.
+
+    Args:
+      root: the folder for everything, made if it is missing.
+      name: of the log.
+      work: gets the console; what it returns, unless empty, says what was refused: exit code 1.
+      result: the file that `--json` prints.
+      quiet: whether nothing but errors is shown.
+      as_json: whether standard output is for the result alone.
+    """
+    from pipeline.run import make_writable
+    from pipeline.terminal import libraries_to
+
+    log = RunLayout(root).logs / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    try:
+        make_writable(root)
+    except Exception as error:
+        code, message = failure(error)
+        complain(message)
+        leave(code)
+    with libraries_to(log, quiet=quiet, as_json=as_json) as console:
+        try:
+            message = work(console)
+            code = 1 if message else 0
+        except KeyboardInterrupt:
+            code, message = 130, STOPPED
+        except Exception as error:
+            traceback.print_exc()
+            code, message = failure(error, log)
+    if message:
+        complain(message)
+    if as_json and code in (0, 1) and result.is_file():
+        sys.stdout.write(result.read_text())
+    leave(code)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from components.dataset.declaration import Declaration
 from components.evaluator.results import read_evaluation
@@ -26,11 +28,48 @@ SAMPLES = 500
 _BOOTSTRAP_SEED = 1
 
 
-def evaluation_rows(runs: Runs, declaration: Declaration) -> EvaluationRows:
-    """The rows that every model is judged on, domains by their values, most rows first."""
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What every number of a comparison comes from.
+
+    Attributes:
+      rows: what every model was judged on; domains by their values, most rows first.
+      users: who saw each row, as text, (rows,).
+      scored: each model's scores, one per seed.
+    """
+
+    rows: EvaluationRows
+    users: npt.NDArray[np.str_]
+    scored: Mapping[str, Sequence[Scored]]
+
+    @property
+    def reference(self) -> str:
+        """The model that the others are tested against."""
+        return REFERENCE if REFERENCE in self.scored else next(iter(self.scored))
+
+
+def evidence(
+    runs: Runs, variants: Sequence[Variant], seeds: Sequence[int], declaration: Declaration
+) -> Evidence:
+    """The evaluation rows, and every training's scores of them.
+
+    Args:
+      runs: the components' runs, by id.
+      variants: what was compared.
+      seeds: of the trainings.
+      declaration: the data set.
+    """
     layout = read_layout(str(runs["Transform"].uri("transform_graph")), declaration)
     judged = read_judged(runs["DecodedRows"].uri("rows") / "Split-eval", layout)
-    return judged_rows(judged, declaration.evaluation.min_rows)
+    rows = judged_rows(judged, declaration.evaluation.min_rows)
+    scored = {
+        variant.name: [
+            Scored(rows, np.load(runs[node("Trainer", variant.name, seed)].uri("model_run") / SCORES))
+            for seed in seeds
+        ]
+        for variant in variants
+    }
+    return Evidence(rows, judged.user, scored)
 
 
 def judged_rows(judged: JudgedRows, min_rows: int) -> EvaluationRows:
@@ -77,35 +116,27 @@ def compared(
     runs: Runs,
     variants: Sequence[Variant],
     seeds: Sequence[int],
-    rows: EvaluationRows,
+    found: Evidence,
     best_average: float | None = None,
-) -> tuple[list[Compared], str]:
-    """Every model's result, best average AUC first, and the name of the one that the others are tested against.
+) -> list[Compared]:
+    """Every model's result, best average AUC first.
 
     Args:
       runs: the components' runs, by id.
       variants: what was compared.
       seeds: of the trainings.
-      rows: the evaluation rows.
+      found: their scores.
       best_average: the best possible average AUC of a simulated feed.
     """
-    scored = {
-        variant.name: [
-            Scored(rows, np.load(runs[node("Trainer", variant.name, seed)].uri("model_run") / SCORES))
-            for seed in seeds
-        ]
-        for variant in variants
-    }
-    reference = REFERENCE if REFERENCE in scored else variants[0].name
-    models = [_model(runs, variant, seeds, scored[variant.name]) for variant in variants]
-    _test(models, scored, reference)
+    models = [_model(runs, variant, seeds, found.scored[variant.name]) for variant in variants]
+    _test(models, found.scored, found.reference)
     for model in models:
         mean = model.average_auc.mean
         model.below_best = None if best_average is None or mean is None else best_average - mean
     models.sort(key=lambda m: -(m.average_auc.mean if m.average_auc.mean is not None else float("-inf")))
     for rank, model in enumerate(models, 1):
         model.rank = rank
-    return models, reference
+    return models
 
 
 def _test(models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], reference: str) -> None:
@@ -135,7 +166,6 @@ def _model(runs: Runs, variant: Variant, seeds: Sequence[int], scored: Sequence[
     trained = [_trained(runs, variant, seed, score) for seed, score in zip(seeds, scored, strict=True)]
     facts = read_facts(runs[node("Trainer", variant.name, seeds[0])].uri("model_run"))
     tuned: dict[str, Any] = facts["tuned"] or {}
-    latency = json.loads((runs[node("Latency", variant.name)].uri("latency") / LATENCY_REPORT).read_text())
     rows = scored[0].rows
     return Compared(
         name=variant.name,
@@ -157,9 +187,17 @@ def _model(runs: Runs, variant: Variant, seeds: Sequence[int], scored: Sequence[
         },
         rows_per_second=float(np.median([run.rows_per_second for run in trained])),
         training_seconds=float(np.median([run.training_seconds for run in trained])),
-        latency={size: Response(**found) for size, found in latency.items()},
+        latency=_latency(runs, variant),
         blessed=sum(run.blessed for run in trained),
     )
+
+
+def _latency(runs: Runs, variant: Variant) -> dict[str, Response]:
+    measured = runs.get(node("Latency", variant.name))
+    if measured is None:
+        return {}
+    report = json.loads((measured.uri("latency") / LATENCY_REPORT).read_text())
+    return {size: Response(**found) for size, found in report.items()}
 
 
 def _trained(runs: Runs, variant: Variant, seed: int, scored: Scored) -> Trained:

@@ -48,6 +48,7 @@ class ComparisonSettings:
       seeds: of the trainings.
       trials: settings tried for each model; 0 for no search.
       push: whether the champion is pushed.
+      latency: whether each model's serving latency is measured.
       data_dir, data_fingerprint, schema_file, pipeline_root, serving_dir, work_dir, beam_args, metadata: as in
         `pipeline.create.PipelineSettings`.
     """
@@ -57,6 +58,7 @@ class ComparisonSettings:
     seeds: Sequence[int]
     trials: int
     push: bool
+    latency: bool
     data_dir: str
     data_fingerprint: str
     schema_file: str
@@ -105,7 +107,7 @@ def create_comparison(settings: ComparisonSettings) -> Pipeline:
             trainers.append(trainer)
             evaluators.append(shared.evaluator(variant, seed, trainer))
             nodes += [trainer, evaluators[-1]]
-            if seed == settings.seeds[0]:
+            if settings.latency and seed == settings.seeds[0]:
                 latencies.append(shared.latency(variant, trainer))
     nodes += latencies
     if settings.push:

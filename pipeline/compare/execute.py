@@ -21,7 +21,7 @@ from components.dataset.files import data_fingerprint
 from components.trainer.compared import read_facts
 from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
-from pipeline.compare.collect import SAMPLES, compared, evaluation_rows, judged_domains, seconds_of
+from pipeline.compare.collect import SAMPLES, Evidence, compared, evidence, judged_domains, seconds_of
 from pipeline.compare.create import CHAMPION, ComparisonSettings, create_comparison
 from pipeline.compare.display import CompareDisplay
 from pipeline.compare.html import write_page
@@ -49,7 +49,7 @@ def execute(
     layout: RunLayout,
     engine: Sequence[str],
     console: Console,
-) -> Comparison:
+) -> tuple[Comparison, Evidence]:
     """Runs every component, then writes `comparison.json` and `comparison.html` and prints the table.
 
     Args:
@@ -80,6 +80,7 @@ def execute(
             seeds=seeds,
             trials=request.trials,
             push=request.push,
+            latency=request.latency,
             data_dir=str(data),
             data_fingerprint=fingerprint,
             schema_file=str(copy_schema(declaration, layout)),
@@ -100,9 +101,10 @@ def execute(
         )
         runner.run(pipeline)
     runs = runner.runs
-    rows = evaluation_rows(runs, declaration)
+    found = evidence(runs, variants, seeds, declaration)
+    rows = found.rows
     best = best_possible(data, declaration) or {}
-    models, reference = compared(runs, variants, seeds, rows, best.get("average_auc"))
+    models = compared(runs, variants, seeds, found, best.get("average_auc"))
     champion, refused = _champion(runs, serving) if request.push else (None, [])
     seconds, cpu_seconds = seconds_of(runs)
     facts = read_facts(runs[f"Trainer.{variants[0].name}.{seeds[0]}"].uri("model_run"))
@@ -129,7 +131,7 @@ def execute(
         users=int(rows.user.max()) + 1,
         min_rows=rows.min_rows,
         domains=judged_domains(rows, {name: score["auc"] for name, score in best.get("domains", {}).items()}),
-        reference=reference,
+        reference=found.reference,
         models=models,
         champion=champion,
         refused=refused,
@@ -144,7 +146,7 @@ def execute(
     write_page(comparison, layout.comparison_page)
     print_comparison(comparison, console)
     console.print(f"result: {layout.comparison}\nreport: {layout.comparison_page}", highlight=False)
-    return comparison
+    return comparison, found
 
 
 def _champion(runs: dict[str, NodeRun], serving: Path) -> tuple[Champion | None, list[str]]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from pipeline.compare.result import Compared
-from pipeline.report.figures import SOFT, finish, label
+from pipeline.compare.result import Spread, Versus
+from pipeline.compare.table import spread
+from pipeline.report.figures import SOFT, dot_plot, finish, label
 from pipeline.report.numbers import count, figure, signed
 
 _ROW = 28
@@ -104,13 +105,49 @@ def _figure(value: float) -> str:
     return figure(None if np.isnan(value) else float(value))
 
 
-def difference_plot(models: Sequence[Compared], reference: str) -> dict[str, Any]:
-    """The reference minus each model in average AUC, with the bootstrap's 95 % interval; to the right it is ahead."""
+def average_plot(
+    averages: Sequence[tuple[str, Spread]],
+    *,
+    strong: Sequence[bool],
+    best: float | None = None,
+) -> dict[str, Any] | None:
+    """Average AUC of each model with its standard deviation over seeds; `None` where none has one.
+
+    Args:
+      averages: titles, best first, and what each reached.
+      strong: which are drawn full.
+      best: the best possible, a line across all.
+    """
+    values = [value.mean for _, value in averages]
+    if all(value is None for value in values):
+        return None
+    plot = dot_plot(
+        [title for title, _ in averages],
+        values,
+        spread=[value.sd for _, value in averages],
+        strong=strong,
+        notes=[f"{spread(value)} over the seeds" for _, value in averages],
+        line=best,
+        line_name="best possible",
+        title="average AUC",
+    )
+    # Models of one comparison lie close together: the axis shows them, not the whole way from chance.
+    known = [value for value in [*values, best] if value is not None]
+    around = max([value.sd or 0.0 for _, value in averages]) + 0.1 * np.ptp(known) + 0.001
+    plot["layout"]["xaxis"]["range"] = [min(known) - around, max(known) + around]
+    return plot
+
+
+def difference_plot(models: Sequence[tuple[str, Versus]], reference: str) -> dict[str, Any]:
+    """The reference minus each model in average AUC, with the bootstrap's 95 % interval; to the right it is ahead.
+
+    Args:
+      models: titles, and the reference against each.
+      reference: its title.
+    """
     rows = list(range(len(models)))
     chart = go.Figure()
-    for row, model in enumerate(models):
-        found = model.versus
-        assert found is not None
+    for row, (title, found) in enumerate(models):
         colour = {"ahead": "var(--c1)", "behind": "var(--c2)", "tie": SOFT}[found.verdict]
         chart.add_scatter(
             x=[found.difference],
@@ -127,7 +164,7 @@ def difference_plot(models: Sequence[Compared], reference: str) -> dict[str, Any
                 "width": 0,
             },
             customdata=[
-                f"{html.escape(reference)} against {html.escape(model.title)}: {signed(found.difference)} "
+                f"{html.escape(reference)} against {html.escape(title)}: {signed(found.difference)} "
                 f"[{signed(found.low)}, {signed(found.high)}]"
             ],
             hovertemplate="%{customdata}<extra></extra>",
@@ -139,7 +176,7 @@ def difference_plot(models: Sequence[Compared], reference: str) -> dict[str, Any
         xaxis={"title": {"text": f"{html.escape(reference)} ahead by (average AUC)"}},
         yaxis={
             "tickvals": rows,
-            "ticktext": [label(model.title) for model in models],
+            "ticktext": [label(title) for title, _ in models],
             "range": [len(models) - 0.4, -0.6],
             "showgrid": False,
         },

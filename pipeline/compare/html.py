@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.compare import story
-from pipeline.compare.figures import auc_map, difference_plot
+from pipeline.compare.figures import auc_map, average_plot, difference_plot
 from pipeline.compare.result import Compared, Comparison
 from pipeline.compare.table import spread
-from pipeline.report.figures import dot_plot
 from pipeline.report.metrics import write_whole
 from pipeline.report.page import render
 
@@ -22,7 +19,7 @@ SHOWN_DOMAINS = 40
 def comparison_page(comparison: Comparison) -> str:
     """The page as text."""
     reference = comparison.model(comparison.reference)
-    tested = [model for model in comparison.models if model.versus is not None]
+    tested = [(model.title, model.versus) for model in comparison.models if model.versus is not None]
     return render(
         "comparison.html",
         TEMPLATES,
@@ -30,7 +27,11 @@ def comparison_page(comparison: Comparison) -> str:
         comparison=comparison,
         reference=reference,
         lead=[" ".join(story.outcome(comparison)), story.equal_terms(comparison)],
-        averages=_averages(comparison),
+        averages=average_plot(
+            [(model.title, model.average_auc) for model in comparison.models],
+            strong=[model.name == comparison.reference for model in comparison.models],
+            best=comparison.best_possible_average_auc,
+        ),
         differences=difference_plot(tested, reference.title) if tested else None,
         map=_map(comparison),
         hidden=max(0, len(comparison.domains) - SHOWN_DOMAINS),
@@ -50,29 +51,6 @@ def write_page(comparison: Comparison, path: Path) -> None:
       path: the file.
     """
     write_whole(path, comparison_page(comparison))
-
-
-def _averages(comparison: Comparison) -> dict[str, Any] | None:
-    """Average AUC of each model with its standard deviation over seeds."""
-    values = [model.average_auc.mean for model in comparison.models]
-    if all(value is None for value in values):
-        return None
-    plot = dot_plot(
-        [model.title for model in comparison.models],
-        values,
-        spread=[model.average_auc.sd for model in comparison.models],
-        strong=[model.name == comparison.reference for model in comparison.models],
-        notes=[f"{spread(model.average_auc)} over the seeds" for model in comparison.models],
-        line=comparison.best_possible_average_auc,
-        line_name="best possible",
-        title="average AUC",
-    )
-    # Models of one comparison lie close together: the axis shows them, not the whole way from chance.
-    best = comparison.best_possible_average_auc
-    known = [value for value in [*values, best] if value is not None]
-    around = max([model.average_auc.sd or 0.0 for model in comparison.models]) + 0.1 * np.ptp(known) + 0.001
-    plot["layout"]["xaxis"]["range"] = [min(known) - around, max(known) + around]
-    return plot
 
 
 def _map(comparison: Comparison) -> dict[str, Any]:

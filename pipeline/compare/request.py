@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from pipeline.beam_runner import beam_args
-from pipeline.compare.variants import chosen
+from pipeline.compare.variants import Variant, chosen
 from pipeline.layout import RunLayout
 from pipeline.root_lock import root_lock
 from pipeline.run import data_dir, declared, make_writable
@@ -18,6 +18,7 @@ from pipeline.run import data_dir, declared, make_writable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pipeline.compare.collect import Evidence
     from pipeline.compare.result import Comparison
 
 MOST_JOBS = 8
@@ -34,6 +35,7 @@ class CompareRequest:
       jobs: trainings at once; None for one per core.
       trials: settings that are tried for each model; 0: the declared ones are used.
       push: whether the champion is pushed.
+      latency: whether each model's serving latency is measured.
     """
 
     dataset: str
@@ -45,6 +47,7 @@ class CompareRequest:
     jobs: int | None = None
     trials: int = 0
     push: bool = False
+    latency: bool = True
     serving: Path | None = None
     command: str = ""
 
@@ -54,19 +57,11 @@ def default_jobs() -> int:
     return min(len(os.sched_getaffinity(0)), MOST_JOBS)
 
 
-def compare(request: CompareRequest, console: Console) -> Comparison:
-    """Runs the comparison and writes `comparison.json` and `comparison.html`.
-
-    Args:
-      request: what to compare.
-      console: where progress and the table are shown.
-
-    Returns:
-      The result.
+def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
+    """What is compared, and the declaration with the command line's settings.
 
     Raises:
-      InputError: the data, the declaration, a model's name or a setting is wrong.
-      GateError: the data does not fit its schema, or a model diverged.
+      InputError: the declaration, a model's name, a number or a setting is wrong.
     """
     variants = chosen(request.models)
     for option, value, least in (
@@ -82,6 +77,24 @@ def compare(request: CompareRequest, console: Console) -> Comparison:
             f"moving_average.eval_state is {declaration.moving_average.eval_state}: a comparison judges models as they "
             "are served, with the averages at the end of training; add --set moving_average.eval_state=frozen"
         )
+    return variants, declaration
+
+
+def compare(request: CompareRequest, console: Console) -> tuple[Comparison, Evidence]:
+    """Runs the comparison and writes `comparison.json` and `comparison.html`.
+
+    Args:
+      request: what to compare.
+      console: where progress and the table are shown.
+
+    Returns:
+      The result, and the scores that it comes from.
+
+    Raises:
+      InputError: the data, the declaration, a model's name or a setting is wrong.
+      GateError: the data does not fit its schema, or a model diverged.
+    """
+    variants, declaration = checked(request)
     layout = RunLayout(request.root.resolve())
     make_writable(layout.root)
     with root_lock(layout.lock):

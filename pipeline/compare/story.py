@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.compare.result import Comparison
+from collections.abc import Sequence
+
+from pipeline.compare.result import Comparison, Versus
 from pipeline.report.numbers import count, figure, listing, plural
 
 
@@ -19,22 +21,12 @@ def outcome(comparison: Comparison) -> list[str]:
         sentences[0] += (
             f" {reference.title} is number {reference.rank}, at {figure(reference.average_auc.mean)}."
         )
-    others = [model for model in comparison.models if model.versus is not None]
-    by_verdict = {
-        verdict: [m.title for m in others if m.versus is not None and m.versus.verdict == verdict]
-        for verdict in ("ahead", "tie", "behind")
-    }
-    words = {
-        "ahead": f"By the users, {reference.title} is ahead beyond chance of",
-        "tie": "it cannot be told apart from",
-        "behind": "it is beyond chance behind",
-    }
-    parts = [f"{words[verdict]} {listing(names)}" for verdict, names in by_verdict.items() if names]
-    if parts:
-        text = "; ".join(parts)
-        if not text.startswith("By the users"):
-            text = text.replace("it ", f"By the users, {reference.title} ", 1)
-        sentences.append(f"{text} (95 % of {comparison.bootstrap_samples} resampled sets of users).")
+    told = verdicts(
+        reference.title,
+        [(model.title, model.versus) for model in comparison.models],
+        comparison.bootstrap_samples,
+    )
+    sentences += [told] if told else []
     best = comparison.best_possible_average_auc
     if best is not None and first.below_best is not None:
         sentences.append(
@@ -42,6 +34,31 @@ def outcome(comparison: Comparison) -> list[str]:
             f"{figure(first.below_best)} below."
         )
     return sentences
+
+
+def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], samples: int) -> str:
+    """Whom the reference is ahead of beyond chance, and whom not; empty without a test.
+
+    Args:
+      reference: its title.
+      others: titles, and the reference against each; those without a test are left out.
+      samples: resampled sets of users.
+    """
+    words = {
+        "ahead": f"By the users, {reference} is ahead beyond chance of",
+        "tie": "it cannot be told apart from",
+        "behind": "it is beyond chance behind",
+    }
+    parts = []
+    for verdict, phrase in words.items():
+        titles = [title for title, found in others if found is not None and found.verdict == verdict]
+        parts += [f"{phrase} {listing(titles)}"] if titles else []
+    if not parts:
+        return ""
+    text = "; ".join(parts)
+    if not text.startswith("By the users"):
+        text = text.replace("it ", f"By the users, {reference} ", 1)
+    return f"{text} (95 % of {samples} resampled sets of users)."
 
 
 def equal_terms(comparison: Comparison) -> str:

@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.compare.result import Compared, Comparison, Spread
+from pipeline.compare.result import Comparison, Spread, Versus
 from pipeline.compare.story import outcome
 from pipeline.report.numbers import UNDEFINED, chance, count, figure, signed
 
 _WIDE = 150
-_LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
+LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
 _MARKS = {"ahead": "[green]✓[/]", "behind": "[red]✗[/]", "tie": "="}
 
 
@@ -24,7 +24,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
       console: where to.
     """
     console.print(_table(comparison, wide=console.width >= _WIDE))
-    console.print(f"[dim]{_LEGEND}[/]", highlight=False)
+    console.print(f"[dim]{LEGEND}[/]", highlight=False)
     for sentence in outcome(comparison):
         console.print(sentence, highlight=False)
     for model in comparison.models:
@@ -59,7 +59,7 @@ def _table(comparison: Comparison, wide: bool) -> Table:
         cells += [figure(model.below_best)] if simulated else []
         gauc, loss = figure(model.gauc.mean), figure(model.log_loss.mean)
         cells += [figure(model.overall_auc.mean), gauc, loss] if wide else [gauc]
-        cells += versus(model) if wide else [brief(model)]
+        cells += versus(model.versus) if wide else [brief(model.versus)]
         if wide:
             latency = model.latency.get("1")
             cells += [count(model.parameters), count(model.rows_per_second)]
@@ -74,9 +74,8 @@ def spread(value: Spread) -> str:
     return figure(value.mean) + (f" ± {value.sd:.4f}" if value.sd is not None else "")
 
 
-def versus(model: Compared) -> list[str]:
-    """The difference to the reference with its interval, and the p value over seeds."""
-    found = model.versus
+def versus(found: Versus | None) -> list[str]:
+    """The difference to the reference with its interval, and the p value over seeds; dashes for the reference."""
     if found is None:
         return [UNDEFINED, UNDEFINED]
     interval = (
@@ -85,7 +84,6 @@ def versus(model: Compared) -> list[str]:
     return [interval.replace("[", "\\[", 1), chance(found.seed_p_value)]
 
 
-def brief(model: Compared) -> str:
-    """The difference to the reference, and whether it is beyond chance."""
-    found = model.versus
+def brief(found: Versus | None) -> str:
+    """The difference to the reference, and whether it is beyond chance; a dash for the reference."""
     return UNDEFINED if found is None else f"{signed(found.difference)} {_MARKS[found.verdict]}"

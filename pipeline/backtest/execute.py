@@ -1,0 +1,101 @@
+"""Runs a comparison for each period and puts them together."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from components.dataset.declaration import Declaration
+from pipeline.backtest.html import write_page
+from pipeline.backtest.periods import Period, days_of, periods
+from pipeline.backtest.pool import SAMPLES, pooled, shared_user_weights
+from pipeline.backtest.request import BacktestRequest
+from pipeline.backtest.result import Backtest, JudgedPeriod
+from pipeline.backtest.table import print_backtest
+from pipeline.compare.collect import Evidence
+from pipeline.compare.request import compare
+from pipeline.compare.result import Comparison
+from pipeline.layout import RunLayout
+from pipeline.report.metrics import write_whole
+
+_BOOTSTRAP_SEED = 1
+
+
+def execute(
+    request: BacktestRequest, declaration: Declaration, data: Path, layout: RunLayout, console: Console
+) -> Backtest:
+    """Compares period by period, the latest first, then writes `backtest.json` and `backtest.html`.
+
+    Args:
+      request: what the user asked for.
+      declaration: validated, with the command line's settings.
+      data: the folder with the impression files.
+      layout: where the files go.
+      console: shows progress, then the result.
+    """
+    begun = time.monotonic()
+    with console.status("looking which days the log has"):
+        chosen = periods(declaration, days_of(declaration, str(data), lambda rows: None), request.periods)
+    results: list[tuple[Comparison, Evidence]] = []
+    for number, period in enumerate(chosen, 1):
+        console.rule(f"period {number} of {len(chosen)}: judged on {period.first} to {period.last}")
+        results.append(
+            compare(
+                dataclasses.replace(
+                    request.compare,
+                    data=data,
+                    root=layout.periods / period.folder,
+                    overrides=(*request.compare.overrides, period.override),
+                    latency=False,
+                ),
+                console,
+            )
+        )
+    comparisons = [comparison for comparison, _ in results]
+    evidences = [evidence for _, evidence in results]
+    weights, users = shared_user_weights([evidence.users for evidence in evidences], SAMPLES, _BOOTSTRAP_SEED)
+    latest = comparisons[0]
+    backtest = Backtest(
+        dataset=latest.dataset,
+        description=latest.description,
+        licence=latest.licence,
+        label=latest.label,
+        domain=latest.domain,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        command=request.compare.command,
+        versions=latest.versions,
+        seeds=latest.seeds,
+        trials=latest.trials,
+        bootstrap_samples=SAMPLES,
+        min_rows=latest.min_rows,
+        users=users,
+        periods=[
+            _judged(period, comparison, layout)
+            for period, comparison in zip(chosen, comparisons, strict=True)
+        ],
+        reference=latest.reference,
+        models=pooled(comparisons, evidences, weights),
+        wall_seconds=round(time.monotonic() - begun, 1),
+    )
+    write_whole(layout.backtest, backtest.model_dump_json(indent=1))
+    write_page(backtest, layout.backtest_page)
+    console.rule("all periods")
+    print_backtest(backtest, console)
+    console.print(f"result: {layout.backtest}\nreport: {layout.backtest_page}", highlight=False)
+    return backtest
+
+
+def _judged(period: Period, comparison: Comparison, layout: RunLayout) -> JudgedPeriod:
+    return JudgedPeriod(
+        first=period.first,
+        last=period.last,
+        comparison=str((layout.periods / period.folder).relative_to(layout.root)),
+        rows=comparison.rows,
+        users=comparison.users,
+        domains=sum(domain.counts for domain in comparison.domains.values()),
+        best_possible_average_auc=comparison.best_possible_average_auc,
+    )

@@ -1,0 +1,55 @@
+"""`backtest.html`: the backtest on one self-contained page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.backtest import story
+from pipeline.backtest.result import Backtest
+from pipeline.compare.figures import auc_map, average_plot, difference_plot
+from pipeline.compare.table import spread
+from pipeline.report.metrics import write_whole
+from pipeline.report.page import render
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def backtest_page(backtest: Backtest) -> str:
+    """The page as text."""
+    reference = backtest.model(backtest.reference)
+    tested = [(model.title, model.versus) for model in backtest.models if model.versus is not None]
+    names = [model.title for model in backtest.models]
+    return render(
+        "backtest.html",
+        TEMPLATES,
+        title=f"{len(backtest.models)} models on {len(backtest.periods)} periods of {backtest.dataset}",
+        backtest=backtest,
+        reference=reference,
+        lead=[" ".join(story.outcome(backtest)), story.protocol(backtest)],
+        averages=average_plot(
+            [(model.title, model.average_auc) for model in backtest.models],
+            strong=[model.name == backtest.reference for model in backtest.models],
+        ),
+        differences=difference_plot(tested, reference.title) if tested else None,
+        map=auc_map(
+            names,
+            [period.last for period in backtest.periods],
+            [[period.mean for period in model.periods] for model in backtest.models],
+            [period.rows["eval"] for period in backtest.periods],
+            [True] * len(backtest.periods),
+            "period to",
+        ),
+        spread=spread,
+        first_place=backtest.models[0].name == backtest.reference,
+        tuned=bool(backtest.trials),
+    )
+
+
+def write_page(backtest: Backtest, path: Path) -> None:
+    """Writes the page; a reader never sees half of it.
+
+    Args:
+      backtest: the result.
+      path: the file.
+    """
+    write_whole(path, backtest_page(backtest))

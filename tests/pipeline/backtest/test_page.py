@@ -1,0 +1,71 @@
+"""The table and the page of a backtest."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from pipeline.backtest.html import backtest_page
+from pipeline.backtest.result import Backtest
+from pipeline.backtest.story import outcome, protocol
+from pipeline.backtest.table import print_backtest
+from pipeline.cli import app
+from tests.pipeline.backtest.results import backtest
+
+
+def printed(result: Backtest, width: int) -> str:
+    out = io.StringIO()
+    print_backtest(result, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_the_sentences_say_how_often_and_beyond_chance() -> None:
+    text = " ".join(outcome(backtest()))
+    assert re.search(r"Over 2 periods, DFEI has the highest average AUC: 0\.\d{4}\.", text)
+    assert "DFEI is first in 1 of the 2 periods." in text
+    assert "ahead beyond chance of STAR" in text
+    assert "out of 2 sets on the days before" in protocol(backtest())
+    assert "the declared settings" in protocol(backtest(trials=0))
+
+
+def test_a_reference_that_is_not_first_is_said_to_be_so() -> None:
+    result = backtest()
+    models = sorted(result.models, key=lambda model: model.name != "mlp")
+    for rank, model in enumerate(models, 1):
+        model.rank = rank
+    result = result.model_copy(update={"models": models})
+    assert "MLP has the highest" in outcome(result)[0]
+    assert "DFEI is number 2" in outcome(result)[0]
+    assert 'class="verdict bad"' in backtest_page(result)
+
+
+def test_wide_and_narrow_tables() -> None:
+    wide, narrow = printed(backtest(), 160), printed(backtest(), 80)
+    assert "to 2024-01-14" in wide
+    assert "to 2024-01-14" not in narrow
+    for text in (wide, narrow):
+        lines = [line for line in text.splitlines() if re.match(r"\s+\d ", line)]
+        assert len(lines) == 3
+        assert lines[2].split()[1] == "STAR"
+        assert "2/2" in lines[2]
+
+
+def test_the_page_has_every_period_and_links_to_its_comparison() -> None:
+    page = backtest_page(backtest())
+    assert 'href="periods/2024-01-12/comparison.html"' in page
+    assert "2024-01-11 to 2024-01-12" in page
+    assert "What the searches chose" in page
+    assert "What the searches chose" not in backtest_page(backtest(trials=0))
+
+
+def test_report_builds_it_again(tmp_path: Path) -> None:
+    (tmp_path / "backtest.json").write_text(backtest().model_dump_json())
+    finished = CliRunner().invoke(app, ["report", str(tmp_path), "--json", "--quiet"])
+    assert finished.exit_code == 0, finished.output
+    assert json.loads(finished.output)["reference"] == "dfei"
+    assert "Period by period" in (tmp_path / "backtest.html").read_text()

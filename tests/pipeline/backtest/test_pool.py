@@ -1,0 +1,82 @@
+"""Means over periods and the tests, against a literal account of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from pipeline.backtest.pool import pooled, shared_user_weights
+from pipeline.compare.collect import Evidence
+from tests.pipeline.backtest.results import NAMES, comparison_of, two_periods
+
+
+def average(found: Evidence, name: str, seed: int, times: np.ndarray | None = None) -> float:
+    """The mean AUC over the domains; each row as often as `times` says."""
+    rows = found.rows
+    times = np.ones(len(rows.label)) if times is None else times
+    aucs = [
+        roc_auc_score(rows.label[at], found.scored[name][seed].score[at], sample_weight=times[at])
+        for at in (rows.domain == d for d in range(3))
+    ]
+    return float(np.mean(aucs))
+
+
+def test_a_user_of_both_periods_is_drawn_once() -> None:
+    users = [np.array(["b", "a", "b"]), np.array(["c", "b"])]
+    weights, count = shared_user_weights(users, 200, 1)
+    assert count == 3
+    for first, second in zip(*weights, strict=True):
+        assert first[0] == first[2] == second[1]
+        assert first[0] + first[1] + second[0] == 3
+    assert np.mean([first[0] for first in weights[0]]) == pytest.approx(1.0, abs=0.15)
+
+
+def test_every_number_is_what_it_says() -> None:
+    found = two_periods()
+    weights, _ = shared_user_weights([one.users for one in found], 20, 1)
+    models = {model.name: model for model in pooled([comparison_of(one) for one in found], found, weights)}
+    by_seed = {
+        name: [float(np.mean([average(one, name, seed) for one in found])) for seed in (0, 1)]
+        for name in NAMES
+    }
+    for name, model in models.items():
+        assert model.average_auc.mean == pytest.approx(np.mean(by_seed[name]))
+        assert model.average_auc.sd == pytest.approx(np.std(by_seed[name], ddof=1))
+        assert [period.mean for period in model.periods] == [
+            pytest.approx(np.mean([average(one, name, seed) for seed in (0, 1)])) for one in found
+        ]
+    assert models["dfei"].versus is None
+    for name in ("mlp", "star"):
+        versus = models[name].versus
+        assert versus is not None
+        assert versus.difference == pytest.approx(np.mean(by_seed["dfei"]) - np.mean(by_seed[name]))
+        assert versus.seed_p_value == pytest.approx(stats.ttest_rel(by_seed["dfei"], by_seed[name]).pvalue)
+        drawn = []
+        for sample in range(20):
+            means = {
+                which: np.mean(
+                    [
+                        average(one, which, seed, weights[p][sample])
+                        for p, one in enumerate(found)
+                        for seed in (0, 1)
+                    ]
+                )
+                for which in ("dfei", name)
+            }
+            drawn.append(means["dfei"] - means[name])
+        assert (versus.low, versus.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
+    assert (models["mlp"].ahead, models["star"].ahead) == (1, 2)
+    assert models["star"].rank == 3
+
+
+def test_a_period_without_an_average_leaves_the_mean_undefined() -> None:
+    found = two_periods()
+    comparisons = [comparison_of(one) for one in found]
+    comparisons[1].model("star").trained[0].average_auc = None
+    weights, _ = shared_user_weights([one.users for one in found], 5, 1)
+    models = pooled(comparisons, found, weights)
+    assert models[-1].name == "star"
+    assert (models[-1].average_auc.mean, models[-1].versus, models[-1].rank) == (None, None, 3)
+    assert models[-2].versus is not None or models[-2].name == "dfei"
