@@ -112,14 +112,7 @@ def _test(
             continue
         over_seeds = seed_test(seeds, _averages(model.name, comparisons))
         over_users = paired_test(over_seeds.difference, samples, _bootstrap(model.name, evidences, weights))
-        model.versus = Versus(
-            difference=over_seeds.difference,
-            seed_p_value=over_seeds.p_value,
-            low=over_users.low,
-            high=over_users.high,
-            standard_error=over_users.standard_error,
-            wins=over_users.wins,
-        )
+        model.versus = Versus.of(over_seeds, over_users)
         model.ahead = sum(
             (a.mean or 0.0) > (b.mean or 0.0) for a, b in zip(own.periods, model.periods, strict=True)
         )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from pydantic import BaseModel
+from rich.console import Console
 
 from components.errors import InputError
 from pipeline.commands.shared import AsJson, Quiet, ending
 from pipeline.layout import RunLayout
+
+Result = TypeVar("Result", bound=BaseModel)
 
 
 def report(
@@ -60,27 +65,33 @@ def _comparison(layout: RunLayout, quiet: bool, as_json: bool) -> None:
     from pipeline.compare.html import write_page
     from pipeline.compare.result import Comparison
     from pipeline.compare.table import print_comparison
-    from pipeline.screen import command_console, print_json
 
-    comparison = Comparison.model_validate_json(layout.comparison.read_text())
-    write_page(comparison, layout.comparison_page)
-    console = command_console(quiet, as_json)
-    print_comparison(comparison, console)
-    console.print(f"report: {layout.comparison_page}", highlight=False)
-    if as_json:
-        print_json(comparison.model_dump())
+    found = Comparison.model_validate_json(layout.comparison.read_text())
+    _rebuild(found, layout.comparison_page, write_page, print_comparison, quiet, as_json)
 
 
 def _backtest(layout: RunLayout, quiet: bool, as_json: bool) -> None:
     from pipeline.backtest.html import write_page
     from pipeline.backtest.result import Backtest
     from pipeline.backtest.table import print_backtest
+
+    found = Backtest.model_validate_json(layout.backtest.read_text())
+    _rebuild(found, layout.backtest_page, write_page, print_backtest, quiet, as_json)
+
+
+def _rebuild(
+    found: Result,
+    page: Path,
+    write: Callable[[Result, Path], None],
+    show: Callable[[Result, Console], None],
+    quiet: bool,
+    as_json: bool,
+) -> None:
     from pipeline.screen import command_console, print_json
 
-    backtest = Backtest.model_validate_json(layout.backtest.read_text())
-    write_page(backtest, layout.backtest_page)
+    write(found, page)
     console = command_console(quiet, as_json)
-    print_backtest(backtest, console)
-    console.print(f"report: {layout.backtest_page}", highlight=False)
+    show(found, console)
+    console.print(f"report: {page}", highlight=False)
     if as_json:
-        print_json(backtest.model_dump())
+        print_json(found.model_dump())

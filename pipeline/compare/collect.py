@@ -152,14 +152,7 @@ def _test(models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], re
         pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, model.trained, strict=True)]
         seeds = seed_test([a for a, _ in pairs if a is not None], [b for _, b in pairs if b is not None])
         users = paired_test(seeds.difference, samples, bootstrap(scored[model.name], weights))
-        model.versus = Versus(
-            difference=seeds.difference,
-            seed_p_value=seeds.p_value,
-            low=users.low,
-            high=users.high,
-            standard_error=users.standard_error,
-            wins=users.wins,
-        )
+        model.versus = Versus.of(seeds, users)
 
 
 def _model(runs: Runs, variant: Variant, seeds: Sequence[int], scored: Sequence[Scored]) -> Compared:

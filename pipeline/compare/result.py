@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
+from components.judging.significance import SeedTest, UserTest
+
 
 class Spread(BaseModel):
     """A metric over seeds.
@@ -87,6 +89,18 @@ class Versus(BaseModel):
     high: float
     standard_error: float
     wins: float
+
+    @classmethod
+    def of(cls, seeds: SeedTest, users: UserTest) -> Versus:
+        """From the two tests."""
+        return cls(
+            difference=seeds.difference,
+            seed_p_value=seeds.p_value,
+            low=users.low,
+            high=users.high,
+            standard_error=users.standard_error,
+            wins=users.wins,
+        )
 
     @property
     def verdict(self) -> str:
