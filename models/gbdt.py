@@ -19,8 +19,8 @@ from models.rows import JoinedRows, RowSource
 from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 
-# Told after each tree: trees so far, most, validation log loss.
-Grown: TypeAlias = Callable[[int, int, float | None], None]
+# Told after each tree: trees so far, most, validation log loss, whether they are grown once more on all rows.
+Grown: TypeAlias = Callable[[int, int, float | None, bool], None]
 
 Rows = Mapping[str, npt.NDArray[Any]]
 DOMAIN = "(domain)"
@@ -191,8 +191,8 @@ def fit(
             `min_leaf_rows`: 50; `row_share` and `feature_share`: of each tree, 0.8; `category_smoothing`: 10.
         training: `seed`, `refit`, `validation_min_rows`.
         threads: of LightGBM; 0 for all cores.
-        grown: hears after each tree how many there are, of how many at most, and the validation log loss; None
-            when they are grown once more.
+        grown: hears after each tree how many there are, of how many at most, the validation log loss (None
+            without validation rows), and whether they are grown once more on all rows.
 
     Raises:
         ValueError: if there is no training row, or an option has a wrong type.
@@ -205,7 +205,7 @@ def fit(
     parameters = _parameters(settings, training, threads)
     most = settings.option("rounds", 500)
     train_set = _dataset(matrix, train_rows)
-    callbacks = _heard(grown)
+    callbacks = _heard(grown, again=False)
     validation_sets = []
     if validation_rows is not None and not len(validation_rows.label):
         validation_rows = None
@@ -229,19 +229,19 @@ def fit(
             parameters,
             _dataset(matrix, JoinedRows(train_rows, validation_rows)),
             rounds,
-            callbacks=_heard(grown),
+            callbacks=_heard(grown, again=True),
         )
     return GradientBoostedTrees(booster, layout, settings, rounds, validation)
 
 
-def _heard(grown: Grown | None) -> list[Callable[..., Any]]:
+def _heard(grown: Grown | None, again: bool) -> list[Callable[..., Any]]:
     """A callback that tells `grown` of each tree."""
     if grown is None:
         return []
 
     def tell(env: Any) -> None:
         losses = [value for _, name, value, _ in env.evaluation_result_list or [] if name == "log_loss"]
-        grown(env.iteration + 1, env.end_iteration, losses[0] if losses else None)
+        grown(env.iteration + 1, env.end_iteration, losses[0] if losses else None, again)
 
     return [tell]
 

@@ -21,15 +21,15 @@ def best_possible(data: Path, declaration: Declaration) -> dict[str, Any] | None
     split = declaration.split
     if not (data / "truth.json").is_file() or split.day_ms != DAY_MS:
         return None
-    from pipeline.simulate import best_possible_auc
+    from pipeline.simulate import best_possible_auc, read_facts
     from pipeline.simulate.settings import FIRST_DAY
 
     days = None
     if split.before is not None:
-        whole = split.before - datetime.datetime.fromisoformat(FIRST_DAY)
-        if whole % datetime.timedelta(days=1):
+        length = split.before - datetime.datetime.fromisoformat(FIRST_DAY)
+        days = length.days
+        if length % datetime.timedelta(days=1) and days < read_facts(data).settings.days:
             return None
-        days = whole.days
     return best_possible_auc(
         data, eval_days=split.eval_days, min_rows=declaration.evaluation.min_rows, days=days
     ).to_dict()

@@ -50,8 +50,9 @@ def read_piece(
     """The piece's rows, in order, a block at a time: memory does not depend on the piece's size.
 
     A row is rejected if it has another number of values than the header, a value that does not fit its declared
-    type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain. A row that is not
-    before `split.before` is left out, whatever is wrong with it.
+    type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain. A row whose
+    time is not before `split.before` is left out, whatever else is wrong with it; a line with another number of values
+    has no time and stays a reject.
 
     Args:
       plan: where columns come from.

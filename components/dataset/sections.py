@@ -275,10 +275,19 @@ class MovingAverageSettings(Section):
         return self
 
 
+def _text_or_date(value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        raise ValueError(f"{value} is a number: write a date as 2026-03-01")
+    return value
+
+
 def _wall_clock(moment: datetime) -> datetime:
     if moment.tzinfo is not None:
         raise ValueError("is wall-clock in time_zone: leave the offset out")
     return moment
+
+
+Moment = Annotated[datetime, BeforeValidator(_text_or_date), AfterValidator(_wall_clock)]
 
 
 class Split(Section):
@@ -294,10 +303,11 @@ class Split(Section):
         ge=1 / 60,
         description="Hours that count as one day of the split, from midnight of 1 January 1970 on.",
     )
-    before: Annotated[datetime, AfterValidator(_wall_clock)] | None = Field(
+    before: Moment | None = Field(
         default=None,
         description="The log is read as if it ended here: rows of this moment (ISO, wall-clock in `time_zone`; a date "
-        "is its midnight) and later are left out. To train again as of an earlier day, and to backtest.",
+        "is its midnight) and later are left out. To train again as of an earlier day, and to backtest. Not within the "
+        "hour that the clock runs through twice in autumn.",
     )
 
     @property

@@ -140,9 +140,10 @@ def date_of(day: int, day_ms: int) -> str:
 
 
 def _too_many_rejects(plan: ReadPlan, scan: Scan) -> str:
+    left_out = f"; {scan.later} later rows left out by split.before" if scan.later else ""
     shown = "\n".join(f"  {path}:{line}: {reason}" for path, line, reason in scan.rejects[:_SHOWN])
     return (
         f"{scan.rejected} of {scan.rows} rows cannot be used ({scan.rejected / scan.rows:.2%}, more than "
-        f"max_rejected_share = {plan.declaration.max_rejected_share:.2%} allows); the first:\n{shown}\n"
+        f"max_rejected_share = {plan.declaration.max_rejected_share:.2%} allows{left_out}); the first:\n{shown}\n"
         "Mend the files, or the types in the declaration; or allow more with --set max_rejected_share=SHARE."
     )

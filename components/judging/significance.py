@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ def mean_average_auc(runs: Sequence[Scored], weight: npt.NDArray[np.float64] | N
     return float(np.mean([value for value in values if value is not None]))
 
 
-def bootstrap(runs: Sequence[Scored], weights: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+def bootstrap(runs: Sequence[Scored], weights: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """A model's mean average AUC on each of the resampled sets of users, (samples,).
 
     Args:

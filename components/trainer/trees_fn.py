@@ -44,11 +44,10 @@ class ServedForest(export.ServedModel):
         return self._trees.probability(rows, domain)
 
 
-def _report(trees: int, most: int, loss: float | None) -> None:
-    if trees % _TREES_BETWEEN_REPORTS == 0:
-        step, note = (
-            ("growing trees", f"validation log loss {loss:.4f}") if loss else ("growing them anew", "")
-        )
+def _report(trees: int, most: int, loss: float | None, again: bool) -> None:
+    if trees == 1 or trees % _TREES_BETWEEN_REPORTS == 0:
+        step = "growing trees anew on all rows" if again else "growing trees"
+        note = "" if loss is None else f"validation log loss {loss:.4f}"
         progress.report(progress.Progress(step, trees, most, "trees", note))
 
 

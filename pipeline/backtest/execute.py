@@ -9,20 +9,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components import progress
 from components.dataset.declaration import Declaration
+from components.errors import GateError, InputError
 from pipeline.backtest.html import write_page
 from pipeline.backtest.periods import Period, days_of, periods
-from pipeline.backtest.pool import SAMPLES, pooled, shared_user_weights
+from pipeline.backtest.pool import SharedUsers, pooled, rows_as_users
 from pipeline.backtest.request import BacktestRequest
 from pipeline.backtest.result import Backtest, JudgedPeriod
 from pipeline.backtest.table import print_backtest
-from pipeline.compare.collect import Evidence
+from pipeline.compare.collect import BOOTSTRAP_SEED, SAMPLES, Evidence
 from pipeline.compare.request import compare
 from pipeline.compare.result import Comparison
 from pipeline.layout import RunLayout
 from pipeline.report.metrics import write_whole
-
-_BOOTSTRAP_SEED = 1
+from pipeline.screen import Steps
 
 
 def execute(
@@ -38,26 +39,19 @@ def execute(
       console: shows progress, then the result.
     """
     begun = time.monotonic()
-    with console.status("looking which days the log has"):
-        chosen = periods(declaration, days_of(declaration, str(data), lambda rows: None), request.periods)
+    with Steps(console) as steps, progress.listening(steps):
+        days = days_of(declaration, str(data))
+    chosen = periods(declaration, days, request.periods)
     results: list[tuple[Comparison, Evidence]] = []
     for number, period in enumerate(chosen, 1):
         console.rule(f"period {number} of {len(chosen)}: judged on {period.first} to {period.last}")
-        results.append(
-            compare(
-                dataclasses.replace(
-                    request.compare,
-                    data=data,
-                    root=layout.periods / period.folder,
-                    overrides=(*request.compare.overrides, period.override),
-                    latency=False,
-                ),
-                console,
-            )
-        )
+        results.append(_compared(request, period, number, data, layout, console))
     comparisons = [comparison for comparison, _ in results]
     evidences = [evidence for _, evidence in results]
-    weights, users = shared_user_weights([evidence.users for evidence in evidences], SAMPLES, _BOOTSTRAP_SEED)
+    names = [evidence.users for evidence in evidences]
+    if declaration.user is None:
+        names = rows_as_users(names)
+    users = SharedUsers(names, SAMPLES, BOOTSTRAP_SEED)
     latest = comparisons[0]
     backtest = Backtest(
         dataset=latest.dataset,
@@ -72,13 +66,13 @@ def execute(
         trials=latest.trials,
         bootstrap_samples=SAMPLES,
         min_rows=latest.min_rows,
-        users=users,
+        users=users.count,
         periods=[
             _judged(period, comparison, layout)
             for period, comparison in zip(chosen, comparisons, strict=True)
         ],
         reference=latest.reference,
-        models=pooled(comparisons, evidences, weights),
+        models=pooled(comparisons, evidences, users),
         wall_seconds=round(time.monotonic() - begun, 1),
     )
     write_whole(layout.backtest, backtest.model_dump_json(indent=1))
@@ -89,10 +83,33 @@ def execute(
     return backtest
 
 
+def _compared(
+    request: BacktestRequest, period: Period, number: int, data: Path, layout: RunLayout, console: Console
+) -> tuple[Comparison, Evidence]:
+    """The comparison of one period; what goes wrong in it says in which."""
+    one = dataclasses.replace(
+        request.compare,
+        data=data,
+        root=layout.periods / period.folder,
+        overrides=(*request.compare.overrides, period.override),
+        latency=False,
+    )
+    try:
+        return compare(one, console)
+    except (InputError, GateError) as error:
+        remedy = (
+            f"\nThe periods before are done: --periods {number - 1} leaves this one out."
+            if number > 1
+            else ""
+        )
+        raise type(error)(f"the period {period.first} to {period.last}: {error}{remedy}") from error
+
+
 def _judged(period: Period, comparison: Comparison, layout: RunLayout) -> JudgedPeriod:
     return JudgedPeriod(
         first=period.first,
         last=period.last,
+        before=period.before.isoformat(),
         comparison=str((layout.periods / period.folder).relative_to(layout.root)),
         rows=comparison.rows,
         users=comparison.users,

@@ -9,6 +9,7 @@ from pipeline.backtest.result import Backtest
 from pipeline.compare.figures import auc_map, average_plot, difference_plot
 from pipeline.compare.table import spread
 from pipeline.report.metrics import write_whole
+from pipeline.report.numbers import plural
 from pipeline.report.page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -22,13 +23,15 @@ def backtest_page(backtest: Backtest) -> str:
     return render(
         "backtest.html",
         TEMPLATES,
-        title=f"{len(backtest.models)} models on {len(backtest.periods)} periods of {backtest.dataset}",
+        title=f"{plural(len(backtest.models), 'model')} on {plural(len(backtest.periods), 'period')} of "
+        f"{backtest.dataset}",
         backtest=backtest,
         reference=reference,
         lead=[" ".join(story.outcome(backtest)), story.protocol(backtest)],
         averages=average_plot(
             [(model.title, model.average_auc) for model in backtest.models],
             strong=[model.name == backtest.reference for model in backtest.models],
+            best=backtest.best_possible,
         ),
         differences=difference_plot(tested, reference.title) if tested else None,
         map=auc_map(
@@ -38,6 +41,7 @@ def backtest_page(backtest: Backtest) -> str:
             [period.rows["eval"] for period in backtest.periods],
             [True] * len(backtest.periods),
             "period to",
+            name_length=16,
         ),
         spread=spread,
         first_place=backtest.models[0].name == backtest.reference,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from components.dataset.declaration import Declaration
+from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.lookups import LookupTable, read_lookup
 from components.dataset.plan import cut, plan_reading
 from components.dataset.rows import read_piece
 from components.errors import InputError
 from components.example_gen import checks
-from components.example_gen.scan import PieceScan
+from components.example_gen.scan import SHOWN_REJECTS, PieceScan
+from components.progress import Progress, report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Period:
     """The days that judge, and where the log ends for a training that is judged on them.
 
     Attributes:
-      first, last: ISO text of the first and the last of `split.eval_days` days, with the time where days are not of
-        24 hours.
+      first, last: the first and the last of `split.eval_days` days, ISO; where days are not of 24 hours the moments
+        at which they begin and end.
       before: the moment after the last, wall-clock: `split.before`.
     """
 
@@ -41,31 +41,34 @@ class Period:
         return f"split.before={self.before.isoformat()}"
 
 
-def days_of(declaration: Declaration, data: str, progress: Callable[[int], None]) -> dict[int, int]:
-    """Rows by day (`split.day_hours` long, from 1970-01-01) of the rows that a run would use.
+def days_of(declaration: Declaration, data: str) -> dict[int, int]:
+    """Rows by day (`split.day_hours` long, from 1970-01-01) of the rows that a run would use. Reports its progress.
 
     Args:
       declaration: the data set.
       data: the folder with its files.
-      progress: hears the number of rows read so far.
 
     Raises:
-      InputError: the files or their columns are not usable.
+      InputError: the files, their columns or their rows are not usable.
     """
     plan = plan_reading(declaration, data)
     tables: tuple[LookupTable, ...] = ()
     if plan.domain_is_joined:
         tables = tuple(read_lookup(lookup, declaration) for lookup in plan.lookups)
-    days: Counter[int] = Counter()
+    pieces = cut(plan)
+    documents = []
     rows = 0
-    for piece in cut(plan):
+    for piece in pieces:
         scan = PieceScan()
         for block in read_piece(plan, piece, tables):
             scan.add(block, plan, tables)
             rows += len(block.text)
-            progress(rows)
-        days.update({int(day): count for day, count in scan.document()["days"].items()})
-    return dict(days)
+            report(Progress("reading which days there are", rows))
+        documents.append(scan.document())
+    whole = checks.merge(plan, pieces, documents, SHOWN_REJECTS)
+    for problem in checks.problems(plan, whole):
+        raise InputError(problem)
+    return whole.days
 
 
 def periods(declaration: Declaration, days: Iterable[int], count: int) -> list[Period]:
@@ -97,7 +100,8 @@ def periods(declaration: Declaration, days: Iterable[int], count: int) -> list[P
         end = len(found) - number * split.eval_days
         first, last = found[end - split.eval_days], found[end - 1]
         before = datetime(1970, 1, 1) + timedelta(milliseconds=(last + 1) * split.day_ms)
-        chosen.append(
-            Period(checks.day_name(first, split.day_ms), checks.day_name(last, split.day_ms), before)
-        )
+        if split.before is not None:
+            before = min(before, split.before)
+        shown = before.isoformat(" ", "minutes") if split.day_ms != DAY_MS else checks.day_name(last)
+        chosen.append(Period(checks.day_name(first, split.day_ms), shown, before))
     return chosen

@@ -6,7 +6,7 @@ often as their user was drawn. A period counts as much as any other, however man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,51 +16,65 @@ from pipeline.backtest.result import Backtested
 from pipeline.compare.collect import Evidence
 from pipeline.compare.result import Comparison, Spread, Trained, Versus
 
-SAMPLES = 500
 
-Weights = list[npt.NDArray[np.float64]]
+class SharedUsers:
+    """A bootstrap over the users of all periods together.
 
-
-def shared_user_weights(
-    users: Sequence[npt.NDArray[np.str_]], samples: int, seed: int
-) -> tuple[list[Weights], int]:
-    """Row weights of a bootstrap over the users of all periods together, and how many users there are.
+    How often each user was drawn is kept, and each row's user; row weights are made when they are asked for.
 
     Args:
       users: who saw each row, as text, one array (rows of the period,) per period.
       samples: resampled sets of users.
       seed: of the drawing.
 
-    Returns:
-      For each period, `samples` arrays (rows of the period,): how often each row's user was drawn.
+    Attributes:
+      count: different users.
     """
-    everyone, index = np.unique(np.concatenate(list(users)), return_inverse=True)
-    ends = np.cumsum([len(period) for period in users])
-    by_period = np.split(index, ends[:-1])
-    generator = np.random.default_rng(seed)
-    weights: list[Weights] = [[] for _ in users]
-    for _ in range(samples):
-        drawn = np.bincount(generator.integers(0, len(everyone), len(everyone)), minlength=len(everyone))
-        for period, rows in zip(weights, by_period, strict=True):
-            period.append(drawn.astype(float)[rows])
-    return weights, len(everyone)
+
+    def __init__(self, users: Sequence[npt.NDArray[np.str_]], samples: int, seed: int) -> None:
+        everyone, index = np.unique(np.concatenate(list(users)), return_inverse=True)
+        self.count = len(everyone)
+        self._rows = np.split(index, np.cumsum([len(period) for period in users])[:-1])
+        generator = np.random.default_rng(seed)
+        self._drawn = np.stack(
+            [
+                np.bincount(generator.integers(0, self.count, self.count), minlength=self.count).astype(
+                    np.uint16
+                )
+                for _ in range(samples)
+            ]
+        )
+
+    def weights(self, period: int) -> Iterator[npt.NDArray[np.float64]]:
+        """For each sample how often the user of each row of a period was drawn, (rows of the period,)."""
+        for drawn in self._drawn:
+            yield drawn[self._rows[period]].astype(float)
+
+
+def rows_as_users(users: Sequence[npt.NDArray[np.str_]]) -> list[npt.NDArray[np.str_]]:
+    """For a data set without users, whose comparisons number the rows: each row of each period is a user of its own.
+
+    Args:
+      users: the rows' numbers, one array per period.
+    """
+    return [np.char.add(f"{period}:", rows) for period, rows in enumerate(users)]
 
 
 def pooled(
     comparisons: Sequence[Comparison],
     evidences: Sequence[Evidence],
-    weights: Sequence[Weights],
+    users: SharedUsers,
 ) -> list[Backtested]:
     """Every model over all periods, best average AUC first.
 
     Args:
       comparisons: one per period, of the same models and seeds.
       evidences: their scores.
-      weights: of `shared_user_weights`.
+      users: of all periods, resampled.
     """
     models = [_model(name, comparisons) for name in evidences[0].scored]
     reference = evidences[0].reference
-    _test(models, reference, comparisons, evidences, weights)
+    _test(models, reference, comparisons, evidences, users)
     models.sort(key=lambda m: -(m.average_auc.mean if m.average_auc.mean is not None else float("-inf")))
     for rank, model in enumerate(models, 1):
         model.rank = rank
@@ -98,20 +112,20 @@ def _test(
     reference: str,
     comparisons: Sequence[Comparison],
     evidences: Sequence[Evidence],
-    weights: Sequence[Weights],
+    users: SharedUsers,
 ) -> None:
     """Fills in `versus` and `ahead`."""
     by_name = {model.name: model for model in models}
     own = by_name[reference]
     if own.average_auc.mean is None:
         return
-    samples = _bootstrap(reference, evidences, weights)
+    samples = _bootstrap(reference, evidences, users)
     seeds = _averages(reference, comparisons)
     for model in models:
         if model is own or model.average_auc.mean is None:
             continue
         over_seeds = seed_test(seeds, _averages(model.name, comparisons))
-        over_users = paired_test(over_seeds.difference, samples, _bootstrap(model.name, evidences, weights))
+        over_users = paired_test(over_seeds.difference, samples, _bootstrap(model.name, evidences, users))
         model.versus = Versus.of(over_seeds, over_users)
         model.ahead = sum(
             (a.mean or 0.0) > (b.mean or 0.0) for a, b in zip(own.periods, model.periods, strict=True)
@@ -123,11 +137,9 @@ def _averages(name: str, comparisons: Sequence[Comparison]) -> list[float]:
     return [value for value in _seed_means(trained) if value is not None]
 
 
-def _bootstrap(
-    name: str, evidences: Sequence[Evidence], weights: Sequence[Weights]
-) -> npt.NDArray[np.float64]:
+def _bootstrap(name: str, evidences: Sequence[Evidence], users: SharedUsers) -> npt.NDArray[np.float64]:
     """The model's mean over the periods on each resampled set of users, (samples,)."""
     by_period = [
-        bootstrap(found.scored[name], period) for found, period in zip(evidences, weights, strict=True)
+        bootstrap(found.scored[name], users.weights(period)) for period, found in enumerate(evidences)
     ]
     return np.asarray(np.mean(by_period, axis=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from pipeline.compare.result import Spread, Versus
@@ -12,6 +13,7 @@ class JudgedPeriod(BaseModel):
 
     Attributes:
       first, last: its first and last day, ISO.
+      before: where the log ended for it (`split.before`).
       comparison: the folder of its own comparison, below the backtest's root.
       rows: `train`, `validation` and `eval` rows.
       users: of the evaluation rows.
@@ -21,6 +23,7 @@ class JudgedPeriod(BaseModel):
 
     first: str
     last: str
+    before: str
     comparison: str
     rows: dict[str, int]
     users: int
@@ -82,6 +85,12 @@ class Backtest(BaseModel):
     reference: str
     models: list[Backtested]
     wall_seconds: float = 0.0
+
+    @property
+    def best_possible(self) -> float | None:
+        """What the true probabilities of a simulated feed reach, as the mean over the periods."""
+        known = [period.best_possible_average_auc for period in self.periods]
+        return None if None in known else float(np.mean([value for value in known if value is not None]))
 
     def model(self, name: str) -> Backtested:
         """The model of this name."""

@@ -19,7 +19,7 @@ def outcome(backtest: Backtest) -> list[str]:
             f" {reference.title} is number {reference.rank}, at {figure(reference.average_auc.mean)}."
         )
     others = [model for model in backtest.models if model.ahead is not None]
-    if others:
+    if others and len(backtest.periods) > 1:
         firsts = sum(
             reference.periods[p].mean == max(model.periods[p].mean or 0.0 for model in backtest.models)
             for p in range(len(backtest.periods))
@@ -33,14 +33,11 @@ def outcome(backtest: Backtest) -> list[str]:
 
 def protocol(backtest: Backtest) -> str:
     """What was done for each period."""
-    tuned = (
-        f"settings chosen anew out of {plural(backtest.trials, 'set')} on the days before"
-        if backtest.trials
-        else "the declared settings"
-    )
+    tuned = f"a search over {plural(backtest.trials, 'set')} of settings, " if backtest.trials else ""
     trainings = plural(len(backtest.seeds), "training")
     return (
-        f"For each period the log of {backtest.dataset} was read as if it had ended with it: features, moving "
-        f"averages, {tuned} and {trainings} of each model know nothing later. Each period counts alike; "
-        f"{count(backtest.users)} users are drawn once for all of them."
+        f"For each period the log of {backtest.dataset} was read as if it had ended with it: vocabularies, moving "
+        f"averages, {tuned}{trainings} of each model know no later row. The declared settings and the lookup tables "
+        f"are those of today in every period. Each period counts alike; {count(backtest.users)} users are drawn once "
+        "for all of them."
     )

@@ -11,7 +11,7 @@ from pipeline.backtest.story import outcome
 from pipeline.compare.table import LEGEND, brief, spread, versus
 from pipeline.report.numbers import UNDEFINED, figure
 
-_WIDE = 130
+_WIDE, _WIDE_PERIOD = 95, 16
 
 
 def print_backtest(backtest: Backtest, console: Console) -> None:
@@ -21,7 +21,7 @@ def print_backtest(backtest: Backtest, console: Console) -> None:
       backtest: the result.
       console: where to.
     """
-    console.print(_table(backtest, wide=console.width >= _WIDE))
+    console.print(_table(backtest, wide=console.width >= _WIDE + _WIDE_PERIOD * len(backtest.periods)))
     console.print(f"[dim]{LEGEND}[/]", highlight=False)
     for sentence in outcome(backtest):
         console.print(sentence, highlight=False)

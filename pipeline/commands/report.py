@@ -24,7 +24,8 @@ def report(
 ) -> None:
     """Rebuild the report of a run, a comparison or a backtest, and print its table.
 
-    With `--json` it prints what `metrics.json`, `comparison.json` or `backtest.json` holds.
+    Of several in one root, the latest. With `--json` it prints what `metrics.json`, `comparison.json` or
+    `backtest.json` holds.
 
     Examples:
 
@@ -34,16 +35,13 @@ def report(
     """
     with ending():
         layout = RunLayout(root)
-        if layout.summary.is_file():
-            _run(layout, quiet, as_json)
-        elif layout.comparison.is_file():
-            _comparison(layout, quiet, as_json)
-        elif layout.backtest.is_file():
-            _backtest(layout, quiet, as_json)
-        else:
+        rebuilds = {layout.summary: _run, layout.comparison: _comparison, layout.backtest: _backtest}
+        there = [path for path in rebuilds if path.is_file()]
+        if not there:
             raise InputError(
                 f"{layout.summary}: no such file; give the --root of a run, comparison or backtest that came to its end"
             )
+        rebuilds[max(there, key=lambda path: path.stat().st_mtime)](layout, quiet, as_json)
 
 
 def _run(layout: RunLayout, quiet: bool, as_json: bool) -> None:

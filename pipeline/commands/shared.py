@@ -170,10 +170,11 @@ def carry_out(
         code, message = failure(error)
         complain(message)
         leave(code)
+    done = False
     with libraries_to(log, quiet=quiet, as_json=as_json) as console:
         try:
             message = work(console)
-            code = 1 if message else 0
+            code, done = 1 if message else 0, True
         except KeyboardInterrupt:
             code, message = 130, STOPPED
         except Exception as error:
@@ -181,6 +182,6 @@ def carry_out(
             code, message = failure(error, log)
     if message:
         complain(message)
-    if as_json and code in (0, 1) and result.is_file():
+    if as_json and done:
         sys.stdout.write(result.read_text())
     leave(code)

@@ -25,7 +25,7 @@ from pipeline.events import NodeRun
 
 Runs = Mapping[str, NodeRun]
 SAMPLES = 500
-_BOOTSTRAP_SEED = 1
+BOOTSTRAP_SEED = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _test(models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], re
     others = [model for model in models if model.name != reference and model.average_auc.mean is not None]
     if own.average_auc.mean is None or not others:
         return
-    weights = user_weights(scored[reference][0].rows.user, SAMPLES, _BOOTSTRAP_SEED)
+    weights = user_weights(scored[reference][0].rows.user, SAMPLES, BOOTSTRAP_SEED)
     samples = bootstrap(scored[reference], weights)
     for model in others:
         pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, model.trained, strict=True)]

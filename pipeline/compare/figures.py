@@ -28,6 +28,7 @@ def auc_map(
     rows: Sequence[int],
     counts: Sequence[bool],
     domain_title: str,
+    name_length: int = 12,
 ) -> dict[str, Any]:
     """AUC by model (row) and domain (column), coloured by the distance to the column's median.
 
@@ -38,6 +39,7 @@ def auc_map(
       rows: evaluation rows of each domain.
       counts: whether a domain counts in the average.
       domain_title: the name of the domain's column.
+      name_length: where names are cut.
     """
     grid = np.array([[np.nan if v is None else v for v in line] for line in values], float)
     known = ~np.isnan(grid).all(axis=0)
@@ -70,12 +72,15 @@ def auc_map(
                 "thickness": 12,
                 "outlinewidth": 0,
                 "len": 0.9,
+                "nticks": 5 if len(models) > 4 else 3,
                 "title": {"text": "AUC from the median"},
             },
         )
     )
     names = [
-        label(name, 12) if counted else f"<span style='opacity: 0.5'>{label(name, 12)}</span>"
+        label(name, name_length)
+        if counted
+        else f"<span style='opacity: 0.5'>{label(name, name_length)}</span>"
         for name, counted in zip(domains, counts, strict=True)
     ]
     return finish(

@@ -128,13 +128,13 @@ def test_it_tells_of_every_tree():
         settings,
         TrainingSettings(refit=True),
         threads=1,
-        grown=lambda trees, most, loss: heard.append((trees, most, loss)),
+        grown=lambda *told: heard.append(told),
     )
     first, again = heard[:12], heard[12:]
-    assert [(trees, most) for trees, most, _ in first] == [(n, 12) for n in range(1, 13)]
-    assert all(0.1 < loss < 1.5 for _, _, loss in first)
+    assert [(trees, most, again) for trees, most, _, again in first] == [(n, 12, False) for n in range(1, 13)]
+    assert all(0.1 < loss < 1.5 for _, _, loss, _ in first)
     assert min(first, key=lambda tree: tree[2])[0] == result.rounds
-    assert again == [(n, result.rounds, None) for n in range(1, result.rounds + 1)]
+    assert again == [(n, result.rounds, None, True) for n in range(1, result.rounds + 1)]
 
 
 @pytest.mark.parametrize("none", [None, Rows(0, 1)])

@@ -33,7 +33,7 @@ def on_days(feed: Path, days: range) -> dict[str, object]:
         ([], range(12, 14)),
         (["split.before=2024-01-13"], range(10, 12)),
         (["split.before=2024-01-13", "split.eval_days=3"], range(9, 12)),
-        (["split.before=2030-01-01"], range(12, 14)),
+        (["split.before=2030-01-01T12:00"], range(12, 14)),
     ],
 )
 def test_it_is_of_the_evaluated_days(feed: Path, overrides: list[str], days: range) -> None:

@@ -85,6 +85,30 @@ def test_too_early_says_which_setting(tmp_path: Path) -> None:
         ingested(tmp_path / "few", log_text(), ["split.before=2022-04-27"])
 
 
+def test_parquet_and_iso_times_are_cut_alike(tmp_path: Path) -> None:
+    lines = [line.split(",") for line in log_text().splitlines()]
+    moments = [pl.from_epoch(pl.Series([int(v[0])]), "ms").dt.offset_by("8h")[0] for v in lines[1:]]
+    iso = [",".join(lines[0]), *(",".join([str(m), *v[1:]]) for m, v in zip(moments, lines[1:], strict=True))]
+    unit = "timestamp={column: at, unit: iso}"
+    _, of_text = ingested(tmp_path / "iso", "\n".join(iso) + "\n", [BEFORE, unit])
+    _, same = ingested(tmp_path / "ms", log_text(), [BEFORE])
+    assert of_text == same
+    folder = tmp_path / "parquet"
+    folder.mkdir()
+    data = write_data(folder, {})
+    columns = dict(zip(lines[0], zip(*lines[1:], strict=True), strict=True))
+    pl.DataFrame({**columns, "at": moments}).write_parquet(data / "log.parquet")
+    declaration = declare(folder, [BEFORE, unit, "impressions={files: [log.parquet]}"])
+    report = run_ingest(declaration, data, folder / "out")
+    assert (report["later"], report["train"], report["eval"]) == (12, 24, 12)
+    assert read_examples(folder / "out", "train") == same["train"]
+
+
+def test_a_number_is_no_date(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"20220428 is a number: write a date as 2026-03-01"):
+        declare(tmp_path, ["split.before=20220428"])
+
+
 def test_an_offset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split.before.*leave the offset out"):
         declare(tmp_path, ["split.before=2022-04-28T00:00:00Z"])

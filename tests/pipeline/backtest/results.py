@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.judging.scores import EvaluationRows, Scored, gauc, log_loss
-from pipeline.backtest.pool import pooled, shared_user_weights
+from pipeline.backtest.pool import SharedUsers, pooled
 from pipeline.backtest.result import Backtest, JudgedPeriod
 from pipeline.compare.collect import Evidence
 from pipeline.compare.result import Compared, Comparison, Spread, Trained
@@ -65,7 +65,7 @@ def two_periods() -> list[Evidence]:
 def backtest(**changes: object) -> Backtest:
     found = two_periods()
     comparisons = [comparison_of(one) for one in found]
-    weights, users = shared_user_weights([one.users for one in found], 50, 1)
+    users = SharedUsers([one.users for one in found], 50, 1)
     values: dict[str, object] = {
         "dataset": "simulated",
         "label": "click",
@@ -77,11 +77,12 @@ def backtest(**changes: object) -> Backtest:
         "trials": 2,
         "bootstrap_samples": 50,
         "min_rows": 10,
-        "users": users,
+        "users": users.count,
         "periods": [
             JudgedPeriod(
                 first="2024-01-13",
                 last="2024-01-14",
+                before="2024-01-15T00:00:00",
                 comparison="periods/2024-01-14",
                 rows={"train": 100, "validation": 20, "eval": 400},
                 users=60,
@@ -90,6 +91,7 @@ def backtest(**changes: object) -> Backtest:
             JudgedPeriod(
                 first="2024-01-11",
                 last="2024-01-12",
+                before="2024-01-13T00:00:00",
                 comparison="periods/2024-01-12",
                 rows={"train": 80, "validation": 20, "eval": 250},
                 users=80,
@@ -97,6 +99,6 @@ def backtest(**changes: object) -> Backtest:
             ),
         ],
         "reference": "dfei",
-        "models": pooled(comparisons, found, weights),
+        "models": pooled(comparisons, found, users),
     }
     return Backtest.model_validate({**values, **changes})

@@ -29,8 +29,8 @@ def test_the_sentences_say_how_often_and_beyond_chance() -> None:
     assert re.search(r"Over 2 periods, DFEI has the highest average AUC: 0\.\d{4}\.", text)
     assert "DFEI is first in 1 of the 2 periods." in text
     assert "ahead beyond chance of STAR" in text
-    assert "out of 2 sets on the days before" in protocol(backtest())
-    assert "the declared settings" in protocol(backtest(trials=0))
+    assert "a search over 2 sets of settings, 2 trainings" in protocol(backtest())
+    assert "search" not in protocol(backtest(trials=0))
 
 
 def test_a_reference_that_is_not_first_is_said_to_be_so() -> None:
@@ -61,6 +61,22 @@ def test_the_page_has_every_period_and_links_to_its_comparison() -> None:
     assert "2024-01-11 to 2024-01-12" in page
     assert "What the searches chose" in page
     assert "What the searches chose" not in backtest_page(backtest(trials=0))
+
+
+def test_one_period_is_not_counted_out() -> None:
+    whole = backtest()
+    one = whole.model_copy(update={"periods": whole.periods[:1]})
+    for model in one.models:
+        model.periods = model.periods[:1]
+    assert "is first in" not in " ".join(outcome(one))
+    assert "on 1 period of simulated" in backtest_page(one)
+
+
+def test_the_best_possible_is_shown_where_it_is_known() -> None:
+    known = [p.model_copy(update={"best_possible_average_auc": 0.9}) for p in backtest().periods]
+    assert "best possible" in backtest_page(backtest(periods=known))
+    assert backtest(periods=known).best_possible == 0.9
+    assert "best possible" not in backtest_page(backtest(periods=[known[0], backtest().periods[1]]))
 
 
 def test_report_builds_it_again(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from components.errors import InputError
 from components.example_gen.ingest import ingest
+from components.progress import Progress, listening
 from pipeline.backtest.periods import days_of, periods
 from tests.components.example_gen.small import declare, log_text, loop_runner, write_data
 
 
 def test_the_days_are_those_that_a_run_would_use(tmp_path: Path) -> None:
-    data = write_data(tmp_path, {"log.csv": log_text(days=3, rows=8), "log2.csv": log_text(days=1, rows=2)})
-    heard: list[int] = []
-    found = days_of(declare(tmp_path), str(data), heard.append)
-    assert found == {19107: 10, 19108: 8, 19109: 8}
-    assert heard[-1] == 26
-    assert days_of(declare(tmp_path, ["split.before=2022-04-27"]), str(data), heard.append) == {
-        19107: 10,
-        19108: 8,
-    }
+    data = write_data(tmp_path, {"log.csv": log_text(days=4, rows=8), "log2.csv": log_text(days=1, rows=2)})
+    heard: list[Progress] = []
+    with listening(heard.append):
+        found = days_of(declare(tmp_path), str(data))
+    assert found == {19107: 10, 19108: 8, 19109: 8, 19110: 8}
+    assert heard[-1].done == 34
+    cut = declare(tmp_path, ["split.before=2022-04-28T00:02"])
+    assert days_of(cut, str(data)) == {19107: 10, 19108: 8, 19109: 8, 19110: 2}
 
 
 def test_periods_do_not_overlap_and_the_latest_is_first(tmp_path: Path) -> None:
@@ -42,8 +42,24 @@ def test_periods_do_not_overlap_and_the_latest_is_first(tmp_path: Path) -> None:
 def test_hours_may_be_the_days(tmp_path: Path) -> None:
     declaration = declare(tmp_path, ["split.day_hours=1"])
     found = periods(declaration, range(19107 * 24, 19107 * 24 + 5), 2)
-    assert [p.folder for p in found] == ["2022-04-25T04-00", "2022-04-25T03-00"]
-    assert found[1].before == datetime(2022, 4, 25, 4)
+    assert [(p.first, p.last) for p in found] == [
+        ("2022-04-25 04:00", "2022-04-25 05:00"),
+        ("2022-04-25 03:00", "2022-04-25 04:00"),
+    ]
+    assert (found[1].folder, found[1].before) == ("2022-04-25T04-00", datetime(2022, 4, 25, 4))
+
+
+def test_a_log_that_is_declared_to_end_within_a_day_stays_so(tmp_path: Path) -> None:
+    declaration = declare(tmp_path, ["split.before=2022-04-28T12:00"])
+    latest, earlier = periods(declaration, range(19107, 19111), 2)
+    assert latest.before == datetime(2022, 4, 28, 12)
+    assert earlier.before == datetime(2022, 4, 28)
+
+
+def test_what_is_wrong_with_the_log_is_said_before_how_many_days_it_has(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {"log.csv": log_text()})
+    with pytest.raises(InputError, match="column at: expected a time"):
+        days_of(declare(tmp_path, ["timestamp.unit=s"]), str(data))
 
 
 @given(
@@ -71,7 +87,7 @@ def test_a_run_that_ends_after_a_period_is_judged_on_it(
 
 
 def _date(day: int) -> object:
-    return datetime.fromtimestamp(day * 86_400).date()
+    return datetime.fromtimestamp(day * 86_400, tz=timezone.utc).date()
 
 
 def test_too_few_days_says_how_many_periods_there_are(tmp_path: Path) -> None:
@@ -84,7 +100,7 @@ def test_too_few_days_says_how_many_periods_there_are(tmp_path: Path) -> None:
 def test_each_period_of_a_real_ingestion_has_its_days(tmp_path: Path) -> None:
     data = write_data(tmp_path, {"log.csv": log_text(days=5)})
     declaration = declare(tmp_path)
-    days = days_of(declaration, str(data), lambda rows: None)
+    days = days_of(declaration, str(data))
     for number, period in enumerate(periods(declaration, days, 3)):
         out = tmp_path / str(number)
         uris = {split: str(out / split) for split in ("train", "eval")}
