@@ -27,7 +27,7 @@ from pipeline.beam_runner import beam_args
 from pipeline.create import PipelineSettings, create_pipeline
 from pipeline.layout import RunLayout
 from pipeline.local import LocalRunner
-from pipeline.run import declared
+from pipeline.request import declared
 from pipeline.simulate import simulate
 
 SETTINGS = (

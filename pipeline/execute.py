@@ -18,7 +18,7 @@ from tfx.utils import path_utils
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
-from components.evaluator.results import read_evaluation
+from components.evaluator.reading import read_evaluation
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
@@ -37,7 +37,7 @@ from pipeline.report.html import write_report
 from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary
 from pipeline.report.terminal import print_summary
-from pipeline.run import RunRequest, copy_schema
+from pipeline.request import RunRequest, copy_schema
 from pipeline.terminal import RunDisplay, title
 
 PACKAGES = ("dfei", "tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis")

@@ -207,7 +207,7 @@ def main(arguments: Sequence[str]) -> int:
     replicas = multi_worker()
     from tfx.components.trainer.fn_args_utils import FnArgs
 
-    from components.trainer.run_fn import train_and_export
+    from components.trainer.training import train_and_export
 
     [job] = arguments
     fn_args = FnArgs(**json.loads(Path(job).read_text()))

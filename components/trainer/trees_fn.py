@@ -16,7 +16,7 @@ from components.dataset.declaration import Declaration
 from components.trainer import export
 from components.trainer.compared import judge, write_facts
 from components.trainer.inputs import read_inputs
-from components.trainer.run_fn import work_dir
+from components.trainer.training import work_dir
 from models.forest import ServedTrees
 from models.gbdt import GradientBoostedTrees, fit
 from models.rows import RowSource

@@ -19,8 +19,8 @@ from pipeline.backtest.request import BacktestRequest
 from pipeline.backtest.result import Backtest, JudgedPeriod
 from pipeline.backtest.table import print_backtest
 from pipeline.compare.collect import BOOTSTRAP_SEED, SAMPLES, Evidence
-from pipeline.compare.request import compare
 from pipeline.compare.result import Comparison
+from pipeline.compare.run import compare
 from pipeline.layout import RunLayout
 from pipeline.report.metrics import write_whole
 from pipeline.screen import Steps

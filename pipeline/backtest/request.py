@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
-from components.errors import InputError
-from pipeline.compare.request import CompareRequest, checked
-from pipeline.layout import RunLayout
-from pipeline.root_lock import root_lock
-from pipeline.run import data_dir, make_writable
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from pipeline.backtest.result import Backtest
+from pipeline.compare.request import CompareRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,29 +18,3 @@ class BacktestRequest:
 
     compare: CompareRequest
     periods: int
-
-
-def backtest(request: BacktestRequest, console: Console) -> Backtest:
-    """Compares as of several days and writes `backtest.json` and `backtest.html`.
-
-    Args:
-      request: what to compare, and how often.
-      console: where progress and the tables are shown.
-
-    Returns:
-      The result.
-
-    Raises:
-      InputError: the data, the declaration, a model's name or a setting is wrong, or the log has too few days.
-      GateError: the data does not fit its schema, or a model diverged.
-    """
-    if request.periods < 1:
-        raise InputError(f"--periods {request.periods}: give a number of at least 1")
-    _, declaration = checked(request.compare)
-    layout = RunLayout(request.compare.root.resolve())
-    make_writable(layout.root)
-    with root_lock(layout.lock):
-        data = data_dir(request.compare.data, declaration, layout)
-        from pipeline.backtest.execute import execute
-
-        return execute(request, declaration, data, layout, console)

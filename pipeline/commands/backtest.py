@@ -61,7 +61,7 @@ def backtest(
         dfei backtest --dataset simulated --root out/decay --models dfei --set moving_average.decay=0.99
     """
     from pipeline.backtest.request import BacktestRequest
-    from pipeline.backtest.request import backtest as run_backtest
+    from pipeline.backtest.run import backtest as run_backtest
     from pipeline.compare.request import CompareRequest
 
     layout = RunLayout(root.resolve())

@@ -75,7 +75,7 @@ def compare(
         dfei compare --dataset simulated --root out/comparison --models dfei,dfei-without-dfe,dfei-without-dfi
     """
     from pipeline.compare.request import CompareRequest
-    from pipeline.compare.request import compare as run_comparison
+    from pipeline.compare.run import compare as run_comparison
 
     layout = RunLayout(root.resolve())
     request = CompareRequest(

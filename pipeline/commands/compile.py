@@ -90,7 +90,7 @@ def compile_(
     with ending():
         from kubeflow.options import CompileRequest, check_request
         from pipeline.beam_runner import beam_args
-        from pipeline.run import declared
+        from pipeline.request import declared
 
         options = list(beam_option or ())
         if beam_runner == "direct" and not options:

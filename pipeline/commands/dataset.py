@@ -177,7 +177,7 @@ def check(
             from pipeline.datasets.checking.check import check as look
             from pipeline.datasets.checking.findings import Finding
             from pipeline.datasets.checking.table import findings_table
-            from pipeline.run import declared
+            from pipeline.request import declared
 
             def early(findings: tuple[Finding, ...]) -> None:
                 bad = [finding for finding in findings if finding.level != "ok"]

@@ -90,7 +90,7 @@ def run(
 
         dfei run --dataset kuairand-pure --data KuaiRand-Pure --root out/long --set label=long_view
     """
-    from pipeline.run import RunRequest, make_writable
+    from pipeline.request import RunRequest, make_writable
     from pipeline.run import run as run_pipeline
     from pipeline.terminal import libraries_to
 

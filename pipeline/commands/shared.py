@@ -160,7 +160,7 @@ def carry_out(
       quiet: whether nothing but errors is shown.
       as_json: whether standard output is for the result alone.
     """
-    from pipeline.run import make_writable
+    from pipeline.request import make_writable
     from pipeline.terminal import libraries_to
 
     log = RunLayout(root).logs / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"

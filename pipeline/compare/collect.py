@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.dataset.declaration import Declaration
-from components.evaluator.results import read_evaluation
+from components.evaluator.reading import read_evaluation
 from components.judging.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
 from components.judging.significance import bootstrap, paired_test, seed_test
 from components.latency.component import REPORT as LATENCY_REPORT

@@ -36,7 +36,7 @@ from pipeline.execute import PACKAGES, decision
 from pipeline.layout import RunLayout
 from pipeline.report.metrics import write_whole
 from pipeline.report.numbers import plural
-from pipeline.run import copy_schema
+from pipeline.request import copy_schema
 
 BASELINES = ("lightgbm", "optuna")
 

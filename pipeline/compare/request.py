@@ -5,21 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.dataset.declaration import Declaration
 from components.errors import InputError
-from pipeline.beam_runner import beam_args
 from pipeline.compare.variants import Variant, chosen
-from pipeline.layout import RunLayout
-from pipeline.root_lock import root_lock
-from pipeline.run import data_dir, declared, make_writable
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from pipeline.compare.collect import Evidence
-    from pipeline.compare.result import Comparison
+from pipeline.request import declared
 
 MOST_JOBS = 8
 
@@ -78,27 +68,3 @@ def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
             "are served, with the averages at the end of training; add --set moving_average.eval_state=frozen"
         )
     return variants, declaration
-
-
-def compare(request: CompareRequest, console: Console) -> tuple[Comparison, Evidence]:
-    """Runs the comparison and writes `comparison.json` and `comparison.html`.
-
-    Args:
-      request: what to compare.
-      console: where progress and the table are shown.
-
-    Returns:
-      The result, and the scores that it comes from.
-
-    Raises:
-      InputError: the data, the declaration, a model's name or a setting is wrong.
-      GateError: the data does not fit its schema, or a model diverged.
-    """
-    variants, declaration = checked(request)
-    layout = RunLayout(request.root.resolve())
-    make_writable(layout.root)
-    with root_lock(layout.lock):
-        data = data_dir(request.data, declaration, layout)
-        from pipeline.compare.execute import execute
-
-        return execute(request, variants, declaration, data, layout, beam_args("direct"), console)

@@ -21,7 +21,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.types import Artifact
 
-from components.evaluator.results import read_evaluation
+from components.evaluator.reading import read_evaluation
 from components.example_gen.executor import REPORT_FILE
 from components.transform.history import read_domain_history
 from components.transform.layout import read_summary

@@ -15,7 +15,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as pipeline_pb2
 from kubeflow.compile import compile_package
 from kubeflow.options import CompileRequest
 from pipeline.beam_runner import beam_args
-from pipeline.run import declared
+from pipeline.request import declared
 
 IMAGE = "registry.example/team/dfei@sha256:" + "0123456789abcdef" * 4
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from components.errors import InputError
 from kubeflow.options import CompileRequest, check_cron, check_request, parse_labels, parse_volumes
 from pipeline.cli import app
-from pipeline.run import declared
+from pipeline.request import declared
 
 DIGEST = "registry.example/team/dfei@sha256:" + "0123456789abcdef" * 4
 

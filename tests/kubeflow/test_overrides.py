@@ -14,7 +14,7 @@ from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import mounts, overrides
 from pipeline import views
-from pipeline.run import declared
+from pipeline.request import declared
 
 
 @pytest.fixture(scope="module")

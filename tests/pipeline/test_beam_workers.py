@@ -14,7 +14,7 @@ from tfx.types import standard_artifacts
 from components.example_gen.executor import REPORT_FILE, Executor
 from pipeline import views
 from pipeline.beam_runner import beam_args
-from pipeline.run import declared
+from pipeline.request import declared
 from pipeline.simulate import simulate
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,8 @@ from tfx.utils import json_utils, proto_utils
 from components.dataset.declaration import Declaration
 from components.evaluator import extractors
 from components.evaluator.config import eval_config
-from components.evaluator.results import EvaluationResult, read_evaluation
+from components.evaluator.reading import read_evaluation
+from components.evaluator.results import EvaluationResult
 
 BEAM = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 

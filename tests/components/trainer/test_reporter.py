@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components import progress
-from components.trainer.run_fn import _Reporter
+from components.trainer.training import _Reporter
 from models.training import EpochRecord
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from components.errors import InputError
 from components.trainer.inputs import read_rows, split_validation
 from components.trainer.row_store import decode, is_decoded
-from components.trainer.run_fn import _thinning
+from components.trainer.training import _thinning
 from models.features import CategoricalFeature, FeatureLayout
 
 LAYOUT = FeatureLayout(

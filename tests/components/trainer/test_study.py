@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components import progress
 from components.dataset.loader import load_declaration
-from components.trainer import run_fn
+from components.trainer import training
 from components.trainer.row_store import decode
 from tests.components.trainer.test_row_store import LAYOUT, _write
 
@@ -39,10 +39,10 @@ def test_the_study_reads_the_evaluation_rows_and_asks_the_exported_function(
         eval_files=[str(tmp_path / "eval*.gz")],
         transform_graph_path="",
     )
-    monkeypatch.setattr(run_fn, "read_summary", lambda path: {"vocabularies": {"user": 8}})
+    monkeypatch.setattr(training, "read_summary", lambda path: {"vocabularies": {"user": 8}})
     steps: list[str] = []
     with progress.listening(lambda event: steps.append(event.step)):
-        found = run_fn._study(
+        found = training._study(
             fn_args, inputs, SimpleNamespace(predict_transformed=predict_transformed), tmp_path
         )
     assert (found.rows, found.of) == (40, 40)

@@ -1,0 +1,183 @@
+"""What a Trainer does: transformed rows in, an exported model out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components import progress
+from components.errors import GateError
+from components.study.document import Study
+from components.study.study import STUDY, Subject, study
+from components.trainer import export, row_store
+from components.trainer.compared import judge, sigmoid, write_facts
+from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, training_key
+from components.trainer.integration import integration_weights
+from components.transform.layout import read_summary
+from models.prediction import Predictor
+from models.registry import build_model
+from models.replicas import Replicas
+from models.training import DivergedError, EpochRecord, TrainingResult, train
+
+
+def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
+    """Trains the declared model together with the other replicas; the chief exports it.
+
+    Raises:
+      InputError: there is nothing to train on, or nothing to validate with.
+      GateError: the training diverged.
+    """
+    config = fn_args.custom_config
+    with (
+        work_dir(config.get("work_dir"), fn_args, replicas.is_chief) as work,
+        tempfile.TemporaryDirectory() as own,
+    ):
+        inputs = read_inputs(fn_args, work if replicas.is_chief else Path(own))
+        declaration = inputs.declaration
+        with replicas.scope():
+            model = build_model(inputs.layout, declaration.model, seed=declaration.seed)
+        try:
+            result = train(
+                model,
+                inputs.train,
+                inputs.validation,
+                declaration.training.model_copy(update={"seed": declaration.seed}),
+                checkpoint_dir=work / "checkpoints",
+                log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
+                progress=_Reporter(declaration.training.epochs, len(inputs.train)),
+                replicas=replicas,
+            )
+        except DivergedError as error:
+            raise GateError(str(error)) from error
+        if not replicas.is_chief:
+            return
+        if replicas.count > 1:
+            # What is exported knows nothing of the devices that it was trained on.
+            trained = model.get_weights()
+            model = build_model(inputs.layout, declaration.model, seed=declaration.seed)
+            model.set_weights(trained)
+        served = export.ServedModel(model, inputs.transform_output, inputs.layout, declaration)
+        export.save(served, Path(fn_args.serving_model_dir))
+        facts = _facts(model, result, inputs)
+        facts["replicas"] = replicas.count
+        facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
+        if declaration.report.study:
+            found = _study(fn_args, inputs, served, work)
+            (Path(fn_args.model_run_dir) / STUDY).write_text(found.model_dump_json(indent=1))
+        if config.get("compared"):
+            predictor = Predictor(model)
+            judge(fn_args, inputs.layout, lambda rows: sigmoid(predictor.predict(rows)))
+        write_facts(fn_args, facts)
+
+
+def _study(fn_args: FnArgs, inputs: TrainingInputs, served: export.ServedModel, work: Path) -> Study:
+    """What the trained model does on the evaluation rows; nothing of it has a say in the training."""
+    every = _thinning(fn_args, len(inputs.rows), inputs.declaration.report.rows)
+    eval_rows = read_rows(
+        fn_args.eval_files, inputs.layout, work / "evaluation rows", "reading rows to judge", every
+    )
+
+    def score(rows: Mapping[str, np.ndarray], domain: np.ndarray) -> np.ndarray:
+        scores = served.predict_transformed({k: tf.constant(v) for k, v in rows.items()}, tf.constant(domain))
+        return np.asarray(scores)
+
+    vocabularies = read_summary(fn_args.transform_graph_path)["vocabularies"]
+    return study(
+        Subject(score, inputs.layout, inputs.declaration, vocabularies), inputs.rows, eval_rows, every
+    )
+
+
+def _thinning(fn_args: FnArgs, train_rows: int, wanted: int) -> int:
+    """Of how many evaluation rows one is enough, so that twice those `wanted` are left, by the files' sizes."""
+    if row_store.is_decoded(Path(fn_args.eval_files[0]).parent):
+        return 1
+    train, judged = (
+        sum(tf.io.gfile.stat(file).length for pattern in patterns for file in tf.io.gfile.glob(pattern))
+        for patterns in (fn_args.train_files, fn_args.eval_files)
+    )
+    return max(1, int(train_rows * judged / max(1, train) // (2 * wanted)))
+
+
+class _Reporter:
+    """Hands the training loop's progress on to whoever watches the run.
+
+    Args:
+      epochs: most epochs of the first training.
+      rows: that it has; a second training, on the validation rows too, has more.
+    """
+
+    def __init__(self, epochs: int, rows: int) -> None:
+        self._epochs, self._rows = epochs, rows
+        self._finished = {"fit": 0, "refit": 0}
+        self._best = epochs
+        self._validated = ""
+
+    def on_step(self, rows_done: int, rows_total: int, loss: float) -> None:
+        """Some steps are done."""
+        again = rows_total > self._rows
+        done = self._finished["refit" if again else "fit"]
+        epochs = self._best if again else self._epochs
+        name, most = ("training anew on all rows", "") if again else ("training", "at most ")
+        progress.report(
+            progress.Progress(
+                f"{name}, epoch {done + 1} of {most}{epochs}",
+                done * rows_total + rows_done,
+                epochs * rows_total,
+                "rows",
+                f"loss {loss:.4f}{self._validated}",
+            )
+        )
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """An epoch is done."""
+        self._finished[record.phase] = record.epoch
+        if record.best:
+            self._best = record.epoch
+        if record.average_auc is not None:
+            self._validated = f", validation average AUC {record.average_auc:.4f}"
+
+
+def _facts(model: Any, result: TrainingResult, inputs: TrainingInputs) -> dict[str, Any]:
+    return {
+        "model": inputs.declaration.model.name,
+        "parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
+        "train_rows": len(inputs.train),
+        "validation_rows": len(inputs.validation),
+        "validation_average_auc": result.best.average_auc,
+        "seconds": sum(record.seconds for record in result.history),
+        "rows_per_second": float(np.median([record.rows_per_second for record in result.history])),
+        "result": dataclasses.asdict(result),
+    }
+
+
+class work_dir:  # noqa: N801 - a context manager, used as a function
+    """A folder for rows and checkpoints; removed once training has succeeded, kept when it was killed.
+
+    Args:
+      base: where it is made, named by all that decides the training's outcome, so that only the same training is
+        resumed; `None` for a temporary folder.
+      fn_args: the Trainer's.
+      remove: whether this process removes it: the chief does.
+    """
+
+    def __init__(self, base: str | None, fn_args: FnArgs, remove: bool = True) -> None:
+        self._remove = remove
+        digest = hashlib.blake2b(training_key(fn_args).encode(), digest_size=12).hexdigest()
+        self._path = Path(tempfile.mkdtemp()) if base is None else Path(base) / f"trainer-{digest}"
+
+    def __enter__(self) -> Path:
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self._remove:
+            shutil.rmtree(self._path, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""`dfei run`: what was asked for, and the folders that it names, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.dataset.declaration import Declaration
+from components.dataset.loader import load_declaration
+from components.errors import InputError
+from models.registry import MODELS
+from pipeline.layout import RunLayout
+
+SIMULATED = "simulated"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRequest:
+    """What the user asked for.
+
+    Attributes:
+      dataset: a name in `schemas/` or a declaration file.
+      data: the folder with the impression files; `None` only for the simulated feed, which is then made.
+      root: where everything goes.
+      overrides: `key=value` settings by dotted name.
+      model: the model's name, or `None` for the declared one.
+      serving: the directory that TF Serving watches, or `None` for `<root>/serving`.
+      beam_runner: the engine of the data components.
+      beam_options: its options, `name=value`.
+      metadata: the address of a database server for the metadata, or `None` for a file in the root.
+      command: how to run it again, for the report.
+    """
+
+    dataset: str
+    data: Path | None
+    root: Path
+    overrides: tuple[str, ...] = ()
+    model: str | None = None
+    serving: Path | None = None
+    beam_runner: str = "direct"
+    beam_options: tuple[str, ...] = ()
+    metadata: str | None = None
+    command: str = ""
+
+
+def declared(dataset: str, overrides: Sequence[str], model: str | None) -> Declaration:
+    """The declaration with the settings of the command line.
+
+    Raises:
+      InputError: naming the file and line, or the setting, that is wrong.
+    """
+    named = (f"model.name={model}",) if model is not None else ()
+    declaration = load_declaration(dataset, [*overrides, *named])
+    if declaration.model.name not in MODELS:
+        raise InputError(
+            f"there is no model {declaration.model.name!r}; the models are {', '.join(sorted(MODELS))}"
+        )
+    return declaration
+
+
+def make_writable(root: Path) -> None:
+    """Makes the root folder.
+
+    Raises:
+      InputError: it is a file, or may not be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"--root {root} is a file: give a folder") from None
+    if not os.access(root, os.W_OK):
+        raise InputError(f"--root {root} is not writable: give another folder")
+
+
+def data_dir(given: Path | None, declaration: Declaration, layout: RunLayout) -> Path:
+    """The folder with the impression files; the simulated feed is made where none is given.
+
+    Raises:
+      InputError: it is not there, or not given.
+    """
+    if given is not None:
+        data = given.resolve()
+        if not data.is_dir():
+            raise InputError(
+                f"--data {given}: no such folder; give the folder that holds the impression files"
+            )
+        return data
+    if declaration.name != SIMULATED:
+        raise InputError(
+            f"--data is missing: the folder that holds the impression files of {declaration.name}"
+        )
+    from pipeline.simulate.feed import simulate
+
+    directory = layout.root / "data"
+    simulate(directory)
+    return directory
+
+
+def copy_schema(declaration: Declaration, layout: RunLayout) -> Path:
+    """The run's schema in a file named by its content: the cache compares the path, and must see an edit."""
+    from components.dataset.schema import schema_text
+
+    text = schema_text(declaration)
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    copy = layout.schemas / f"{declaration.name}-{digest}.pbtxt"
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_suffix(".partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.rename(copy)
+    return copy
