@@ -40,6 +40,7 @@ def root(small_feed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_each_period_knows_nothing_later(root: Path, small_feed: Path) -> None:
     lines = {
         day: (small_feed / "impressions" / f"part-{day:03}.csv").read_text().count("\n") - 1
@@ -55,6 +56,7 @@ def test_each_period_knows_nothing_later(root: Path, small_feed: Path) -> None:
         assert judged == report["eval"] <= lines[end - 1] + lines[end - 2]
 
 
+@pytest.mark.slow
 def test_the_whole_is_the_mean_of_the_periods(root: Path) -> None:
     whole = document(root / "backtest.json")
     parts = [document(root / period["comparison"] / "comparison.json") for period in whole["periods"]]
