@@ -17,26 +17,14 @@ from components.progress import Progress
 from pipeline import screen, terminal
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.terminal import RunDisplay
+from tests.pipeline.clock import Clock, moved_by_hand
 from tests.pipeline.commands.terminal import HOUSE
 
 
-class _Clock:
-    """Seconds as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of display and estimates."""
-    found = _Clock()
-    monkeypatch.setattr(terminal.time, "monotonic", found.monotonic)
-    monkeypatch.setattr(screen.time, "monotonic", found.monotonic)
-    return found
+    return moved_by_hand(monkeypatch, terminal, screen)
 
 
 def _ingested(folder: Path) -> NodeRun:
@@ -45,7 +33,7 @@ def _ingested(folder: Path) -> NodeRun:
     return NodeRun("DeclaredExampleGen", False, 1.0, 1.0, {"examples": [artifact]})
 
 
-def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: _Clock, tmp_path: Path) -> None:
+def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: Clock, tmp_path: Path) -> None:
     out = io.StringIO()
     with RunDisplay(Console(file=out, width=120), {"Transform": 40.0, "Pusher": 0.1}) as display:
         display.node(_ingested(tmp_path))
@@ -66,7 +54,7 @@ def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: _Clock, tmp_pa
     ]
 
 
-def test_statistics_go_through_the_rows_of_both_splits(clock: _Clock, tmp_path: Path) -> None:
+def test_statistics_go_through_the_rows_of_both_splits(clock: Clock, tmp_path: Path) -> None:
     out = io.StringIO()
     with RunDisplay(Console(file=out, width=120)) as display:
         display.node(_ingested(tmp_path))

@@ -17,6 +17,7 @@ from components.progress import Progress
 from pipeline import screen
 from pipeline.cli import app
 from pipeline.report.metrics import metrics
+from tests.pipeline.clock import moved_by_hand
 from tests.pipeline.commands.terminal import HOUSE, at_a_terminal
 from tests.pipeline.datasets.worlds import shop_log
 from tests.pipeline.report.summaries import run
@@ -170,19 +171,8 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
     assert "--quiet" in options
 
 
-class _Clock:
-    """Seconds as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 def test_the_time_left_is_estimated_from_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = _Clock()
-    monkeypatch.setattr(screen.time, "monotonic", clock.monotonic)
+    clock = moved_by_hand(monkeypatch, screen)
     remaining = screen.Remaining()
     assert remaining.seconds(Progress("reading", 0, 1000)) is None
     clock.now += 10
@@ -204,8 +194,7 @@ def test_time_left_is_rough(seconds: float, words: str) -> None:
 def test_without_a_terminal_a_line_comes_every_ten_seconds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    clock = _Clock()
-    monkeypatch.setattr(screen.time, "monotonic", clock.monotonic)
+    clock = moved_by_hand(monkeypatch, screen)
     with (tmp_path / "out").open("w+") as out:
         with screen.Steps(Console(file=out, width=120)) as show:
             for done in range(0, 1000, 100):
