@@ -63,14 +63,33 @@ def mean_average_auc(runs: Sequence[Scored], weight: npt.NDArray[np.float64] | N
     return float(np.mean([value for value in values if value is not None]))
 
 
-def bootstrap(runs: Sequence[Scored], weights: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """A model's mean average AUC on each of the resampled sets of users, (samples,).
+def domain_bootstrap(
+    runs: Sequence[Scored], weights: Iterable[npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    """A model's mean AUC of each domain that counts, on each of the resampled sets of users.
 
     Args:
       runs: its scores for each seed.
       weights: row weights of each bootstrap sample (`scores.user_weights`).
+
+    Returns:
+      (samples, counted domains), in the order of `EvaluationRows.counted`; NaN where a sample has one class.
     """
-    return np.array([mean_average_auc(runs, weight) for weight in weights])
+    counted = runs[0].rows.counted()
+    aucs = [[[run.domain_auc(domain, weight) for domain in counted] for run in runs] for weight in weights]
+    return np.asarray(np.array(aucs, float).reshape(-1, len(runs), len(counted)).mean(axis=1))
+
+
+def bootstrap(runs: Sequence[Scored], weights: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """A model's mean average AUC on each of the resampled sets of users, (samples,); see `domain_bootstrap`."""
+    return average_of(domain_bootstrap(runs, weights))
+
+
+def average_of(domains: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The average AUC of each sample, (samples,), from what `domain_bootstrap` gave: of the domains that have one."""
+    known = ~np.isnan(domains)
+    total, count = np.where(known, domains, 0.0).sum(axis=1), known.sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def paired_test(
@@ -80,9 +99,10 @@ def paired_test(
 
     Args:
       difference: champion minus other, on the rows as they are.
-      champion, other: what `bootstrap` gave for the same weights.
+      champion, other: what `bootstrap` gave for the same weights. Samples without a value are left out.
     """
     differences = champion - other
+    differences = differences[~np.isnan(differences)]
     low, high = np.percentile(differences, [2.5, 97.5])
     return UserTest(
         difference=difference,

@@ -13,7 +13,13 @@ import numpy.typing as npt
 from components.dataset.declaration import Declaration
 from components.evaluator.reading import read_evaluation
 from components.judging.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
-from components.judging.significance import bootstrap, paired_test, seed_test
+from components.judging.significance import (
+    UserTest,
+    average_of,
+    domain_bootstrap,
+    paired_test,
+    seed_test,
+)
 from components.latency.component import REPORT as LATENCY_REPORT
 from components.rows.judged import JudgedRows, read_judged
 from components.trainer.compared import SCORES, read_facts
@@ -129,7 +135,7 @@ def compared(
       best_average: the best possible average AUC of a simulated feed.
     """
     models = [_model(runs, variant, seeds, found.scored[variant.name]) for variant in variants]
-    _test(models, found.scored, found.reference)
+    fill_in_versus(models, found.scored, found.reference)
     for model in models:
         mean = model.average_auc.mean
         model.below_best = None if best_average is None or mean is None else best_average - mean
@@ -139,20 +145,46 @@ def compared(
     return models
 
 
-def _test(models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], reference: str) -> None:
-    """Fills in `versus`."""
+def fill_in_versus(
+    models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], reference: str
+) -> None:
+    """Fills in `versus` of every model but the reference, where both have an average AUC.
+
+    Args:
+      models: to fill in.
+      scored: their scores, one per seed.
+      reference: the name of the model that the others are tested against.
+    """
     by_name = {model.name: model for model in models}
     own = by_name[reference]
     others = [model for model in models if model.name != reference and model.average_auc.mean is not None]
     if own.average_auc.mean is None or not others:
         return
-    weights = user_weights(scored[reference][0].rows.user, SAMPLES, BOOTSTRAP_SEED)
-    samples = bootstrap(scored[reference], weights)
+    rows = scored[reference][0].rows
+    weights = user_weights(rows.user, SAMPLES, BOOTSTRAP_SEED)
+    samples = domain_bootstrap(scored[reference], weights)
     for model in others:
         pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, model.trained, strict=True)]
         seeds = seed_test([a for a, _ in pairs if a is not None], [b for _, b in pairs if b is not None])
-        users = paired_test(seeds.difference, samples, bootstrap(scored[model.name], weights))
-        model.versus = Versus.of(seeds, users)
+        theirs = domain_bootstrap(scored[model.name], weights)
+        users = paired_test(seeds.difference, average_of(samples), average_of(theirs))
+        model.versus = Versus.of(seeds, users, _within_domains(own, model, rows, samples, theirs))
+
+
+def _within_domains(
+    own: Compared,
+    model: Compared,
+    rows: EvaluationRows,
+    samples: npt.NDArray[np.float64],
+    theirs: npt.NDArray[np.float64],
+) -> dict[str, UserTest]:
+    """The test over users within each domain that counts; `samples` and `theirs` (samples, counted domains)."""
+    found = {}
+    for column, domain in enumerate(rows.counted()):
+        name = rows.domains[domain]
+        difference = (own.domain_auc[name] or 0.0) - (model.domain_auc[name] or 0.0)
+        found[name] = paired_test(difference, samples[:, column], theirs[:, column])
+    return found
 
 
 def _model(runs: Runs, variant: Variant, seeds: Sequence[int], scored: Sequence[Scored]) -> Compared:

@@ -20,6 +20,8 @@ def comparison_page(comparison: Comparison) -> str:
     """The page as text."""
     reference = comparison.model(comparison.reference)
     tested = [(model.title, model.versus) for model in comparison.models if model.versus is not None]
+    rivals = [model for model in comparison.models if model.versus is not None and model.versus.domains]
+    shown = [name for name, domain in comparison.domains.items() if domain.counts][:SHOWN_DOMAINS]
     return render(
         "comparison.html",
         TEMPLATES,
@@ -34,6 +36,8 @@ def comparison_page(comparison: Comparison) -> str:
         ),
         differences=difference_plot(tested, reference.title) if tested else None,
         map=_map(comparison),
+        rivals=rivals,
+        leads=shown if rivals else [],
         hidden=max(0, len(comparison.domains) - SHOWN_DOMAINS),
         spread=spread,
         sizes=sorted({int(size) for model in comparison.models for size in model.latency}),

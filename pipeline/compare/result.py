@@ -72,27 +72,42 @@ class Trial(BaseModel):
     error: float | None = None
 
 
-class Versus(BaseModel):
-    """The reference model minus this one, in average AUC.
+class Lead(BaseModel):
+    """The reference model minus another.
 
     Attributes:
       difference: of the means over seeds.
-      seed_p_value: paired t-test over seeds; None with one seed.
       low, high: 95 % of the paired bootstrap over users.
-      standard_error: of the bootstrap.
-      wins: share of the resampled users on which the reference is ahead.
     """
 
     difference: float
-    seed_p_value: float | None
     low: float
     high: float
+
+    @property
+    def verdict(self) -> str:
+        """`ahead`, `behind` or `tie`: whether the bootstrap's interval leaves 0 on one side."""
+        return "ahead" if self.low > 0 else "behind" if self.high < 0 else "tie"
+
+
+class Versus(Lead):
+    """The reference model minus this one, in average AUC.
+
+    Attributes:
+      seed_p_value: paired t-test over seeds; None with one seed.
+      standard_error: of the bootstrap.
+      wins: share of the resampled users on which the reference is ahead.
+      domains: the same within each domain that counts; their mean is the difference in average AUC.
+    """
+
+    seed_p_value: float | None
     standard_error: float
     wins: float
+    domains: dict[str, Lead] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, seeds: SeedTest, users: UserTest) -> Versus:
-        """From the two tests."""
+    def of(cls, seeds: SeedTest, users: UserTest, domains: dict[str, UserTest] | None = None) -> Versus:
+        """From the two tests, and the second one's within each domain."""
         return cls(
             difference=seeds.difference,
             seed_p_value=seeds.p_value,
@@ -100,12 +115,11 @@ class Versus(BaseModel):
             high=users.high,
             standard_error=users.standard_error,
             wins=users.wins,
+            domains={
+                name: Lead(difference=test.difference, low=test.low, high=test.high)
+                for name, test in (domains or {}).items()
+            },
         )
-
-    @property
-    def verdict(self) -> str:
-        """`ahead`, `behind` or `tie`: whether the bootstrap's interval leaves 0 on one side."""
-        return "ahead" if self.low > 0 else "behind" if self.high < 0 else "tie"
 
 
 class Response(BaseModel):

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pipeline.compare.result import Comparison, Versus
 from pipeline.report.numbers import count, figure, listing, plural
 
+# More domains than this are counted, not named.
+_NAMED = 6
+
 
 def outcome(comparison: Comparison) -> list[str]:
     """Who is first, and how the reference stands to the others."""
@@ -27,6 +30,8 @@ def outcome(comparison: Comparison) -> list[str]:
         comparison.bootstrap_samples,
     )
     sentences += [told] if told else []
+    where = within_domains(comparison)
+    sentences += [where] if where else []
     best = comparison.best_possible_average_auc
     if best is not None and first.below_best is not None:
         sentences.append(
@@ -34,6 +39,32 @@ def outcome(comparison: Comparison) -> list[str]:
             f"{figure(first.below_best)} below."
         )
     return sentences
+
+
+def within_domains(comparison: Comparison) -> str:
+    """In which domains the reference is ahead of its closest rival, and behind it; empty without a test.
+
+    The rival is the first model, or the second where the reference is first.
+    """
+    rival = next((model for model in comparison.models if model.versus is not None), None)
+    if rival is None or rival.versus is None or not rival.versus.domains:
+        return ""
+    found = rival.versus.domains
+    ahead, behind = (
+        [name for name, lead in found.items() if lead.verdict == verdict] for verdict in ("ahead", "behind")
+    )
+    domains = comparison.domain or "domain"
+    title = comparison.model(comparison.reference).title
+    parts = [
+        f"ahead beyond chance in {_some(ahead)}" if ahead else "",
+        f"behind in {_some(behind)}" if behind else "",
+    ]
+    told = " and ".join(part for part in parts if part) or "neither ahead nor behind beyond chance in any"
+    return f"Within the {count(len(found))} values of {domains} that count, {title} against {rival.title} is {told}."
+
+
+def _some(names: list[str]) -> str:
+    return listing(names) if len(names) <= _NAMED else count(len(names))
 
 
 def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], samples: int) -> str:

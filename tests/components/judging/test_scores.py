@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.judging.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
-from components.judging.significance import seed_test, user_test
+from components.judging.significance import (
+    average_of,
+    bootstrap,
+    domain_bootstrap,
+    mean_average_auc,
+    paired_test,
+    seed_test,
+    user_test,
+)
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),
@@ -102,3 +110,34 @@ def test_a_better_model_wins_on_resampled_users_and_an_equal_one_does_not() -> N
     assert better.wins == 1.0
     same = user_test([good], [good], weights)
     assert same.low == same.high == same.difference == 0.0
+
+
+def test_resampled_domains_are_their_own_aucs_and_their_mean_is_the_average() -> None:
+    generator = np.random.default_rng(3)
+    domain = np.array([0] * 60 + [1] * 30 + [2] * 12 + [3] * 5)
+    label = generator.integers(0, 2, len(domain))
+    # The clicks of domain 2 are one user's: samples without that user have no AUC there.
+    user = generator.integers(0, 9, len(domain))
+    label[domain == 2], user[domain == 2] = [1] + [0] * 11, [20] + [0] * 11
+    rows = EvaluationRows(label, domain, user, ("a", "b", "c", "d"), 10)
+    runs = [Scored(rows, generator.random(len(domain))) for _ in range(2)]
+    weights = user_weights(user, 40, seed=4)
+    found = domain_bootstrap(runs, weights)
+    assert found.shape == (40, 3)
+    for sample, weight in zip(found, weights, strict=True):
+        for column in range(3):
+            at = np.repeat(np.arange(len(domain)), weight.astype(int))
+            at = at[domain[at] == column]
+            clicks, others = at[label[at] == 1], at[label[at] == 0]
+            if not len(clicks) or not len(others):
+                assert np.isnan(sample[column])
+                continue
+            by_pairs = [
+                np.mean([(run.score[i] > run.score[j]) for i in clicks for j in others]) for run in runs
+            ]
+            assert sample[column] == pytest.approx(np.mean(by_pairs))
+    assert np.isnan(found[:, 2]).any()
+    np.testing.assert_allclose(bootstrap(runs, weights), [mean_average_auc(runs, w) for w in weights])
+    assert np.isnan(average_of(np.array([[np.nan, np.nan]]))).all()
+    test = paired_test(0.1, found[:, 2], found[:, 2] - 0.1)
+    assert (test.low, test.high, test.wins) == (pytest.approx(0.1), pytest.approx(0.1), 1.0)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
+from components.judging.scores import EvaluationRows, Scored
 from components.rows.judged import JudgedRows
-from pipeline.compare.collect import judged_domains, judged_rows
+from pipeline.compare.collect import fill_in_versus, judged_domains, judged_rows
+from pipeline.compare.result import Spread
+from tests.pipeline.compare.results import compared
+from tests.pipeline.compare.results import trained as model_run
 
 
 def _judged(domain: list[str], user: list[str], label: list[int]) -> JudgedRows:
@@ -30,3 +35,36 @@ def test_domains_are_in_the_order_of_their_rows_and_users_are_told_apart() -> No
         "2": (1, 1, False),
     }
     assert (found["10"].best_possible_auc, found["9"].best_possible_auc) == (0.9, None)
+
+
+def test_the_lead_is_taken_apart_by_domain() -> None:
+    generator = np.random.default_rng(1)
+    label = generator.integers(0, 2, 3000)
+    domain = np.r_[np.zeros(1500, int), np.ones(1490, int), np.full(10, 2)]
+    rows = EvaluationRows(label, domain, generator.integers(0, 300, 3000), ("home", "search", "tiny"), 50)
+    noise = generator.normal(0, 1, (2, 3000))
+    # As good as the other at home, better in search.
+    scores = {"dfei": label + noise, "mlp": label + noise * np.where(domain == 1, 2.0, 1.0)}
+    scored = {name: [Scored(rows, score) for score in found] for name, found in scores.items()}
+    models = [compared(name, name, []) for name in scored]
+    for model in models:
+        model.trained = [
+            model_run(seed, score.average_auc()) for seed, score in enumerate(scored[model.name], 1)
+        ]
+        model.average_auc = Spread.of([run.average_auc for run in model.trained])
+        model.domain_auc = {
+            name: Spread.of([score.domain_auc(d) for score in scored[model.name]]).mean
+            for d, name in enumerate(rows.domains)
+        }
+    fill_in_versus(models, scored, "dfei")
+    assert models[0].versus is None
+    versus = models[1].versus
+    assert versus is not None
+    assert list(versus.domains) == ["home", "search"]
+    home, search = versus.domains["home"], versus.domains["search"]
+    assert (home.difference, home.low, home.high, home.verdict) == (0.0, 0.0, 0.0, "tie")
+    assert 0 < search.low < search.difference < search.high
+    assert search.verdict == "ahead"
+    assert versus.difference == pytest.approx((home.difference + search.difference) / 2)
+    # The interval of the average is that of its parts' mean.
+    assert (versus.low, versus.high) == (pytest.approx(search.low / 2), pytest.approx(search.high / 2))

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.compare.html import comparison_page
-from pipeline.compare.result import Comparison, Spread
+from pipeline.compare.result import Comparison, Lead, Spread
 from pipeline.compare.story import equal_terms, outcome
 from pipeline.compare.table import print_comparison
+from pipeline.report.numbers import signed
 from tests.pipeline.compare.results import comparison
 
 
@@ -30,6 +31,28 @@ def test_it_says_plainly_when_the_reference_is_not_first() -> None:
     assert "DFEI is ahead beyond chance of MLP" in tests
     assert "cannot be told apart from LightGBM" in tests
     assert "beyond chance behind STAR" in tests
+
+
+def test_it_says_where_the_reference_is_ahead_of_its_closest_rival() -> None:
+    result = comparison()
+    assert "Where DFEI is ahead" not in comparison_page(result)
+    star = result.model("star").versus
+    assert star is not None
+    star.domains = {
+        "1": Lead(difference=0.01, low=0.004, high=0.02),
+        "4": Lead(difference=-0.03, low=-0.05, high=-0.01),
+    }
+    words = "Within the 2 values of tab that count, DFEI against STAR is ahead beyond chance in 1 and behind in 4."
+    assert words in outcome(result)
+    page = comparison_page(result)
+    assert "Where DFEI is ahead" in page
+    assert '<td class="yes" title="+0.0040 to +0.0200">+0.0100</td>' in page
+    low, high, difference = (signed(value) for value in (-0.05, -0.01, -0.03))
+    assert f'<td class="no" title="{low} to {high}">{difference}</td>' in page
+    star.domains["4"] = Lead(difference=0.0, low=-0.01, high=0.01)
+    assert "DFEI against STAR is ahead beyond chance in 1." in " ".join(outcome(result))
+    star.domains["1"] = star.domains["4"]
+    assert "is neither ahead nor behind beyond chance in any." in " ".join(outcome(result))
 
 
 def test_it_names_what_all_had_in_common() -> None:
