@@ -50,21 +50,19 @@ def within_domains(comparison: Comparison) -> str:
     if rival is None or rival.versus is None or not rival.versus.domains:
         return ""
     found = rival.versus.domains
-    ahead, behind = (
-        [name for name, lead in found.items() if lead.verdict == verdict] for verdict in ("ahead", "behind")
-    )
-    domains = comparison.domain or "domain"
+    parts: list[str] = []
+    for verdict in ("ahead", "behind"):
+        names = [name for name, lead in found.items() if lead.verdict == verdict]
+        if names:
+            chance = "" if parts else " beyond chance"
+            where = listing(names) if len(names) <= _NAMED else f"{count(len(names))} of them"
+            parts.append(f"{verdict}{chance} in {where}")
+    told = " and ".join(parts) or "neither ahead nor behind beyond chance in any"
     title = comparison.model(comparison.reference).title
-    parts = [
-        f"ahead beyond chance in {_some(ahead)}" if ahead else "",
-        f"behind in {_some(behind)}" if behind else "",
-    ]
-    told = " and ".join(part for part in parts if part) or "neither ahead nor behind beyond chance in any"
-    return f"Within the {count(len(found))} values of {domains} that count, {title} against {rival.title} is {told}."
-
-
-def _some(names: list[str]) -> str:
-    return listing(names) if len(names) <= _NAMED else count(len(names))
+    return (
+        f"Within the {count(len(found))} values of {comparison.domain or 'domain'} that count, {title} against "
+        f"{rival.title} is {told}."
+    )
 
 
 def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], samples: int) -> str:

@@ -51,7 +51,12 @@ def test_it_says_where_the_reference_is_ahead_of_its_closest_rival() -> None:
     assert f'<td class="no" title="{low} to {high}">{difference}</td>' in page
     star.domains["4"] = Lead(difference=0.0, low=-0.01, high=0.01)
     assert "DFEI against STAR is ahead beyond chance in 1." in " ".join(outcome(result))
-    star.domains["1"] = star.domains["4"]
+    star.domains["4"] = Lead(difference=-0.03, low=-0.05, high=-0.01)
+    star.domains["1"] = Lead(difference=0.0, low=-0.01, high=0.01)
+    assert "DFEI against STAR is behind beyond chance in 4." in " ".join(outcome(result))
+    star.domains = {str(d): Lead(difference=0.1, low=0.05, high=0.2) for d in range(9)}
+    assert "DFEI against STAR is ahead beyond chance in 9 of them." in " ".join(outcome(result))
+    star.domains = {"1": Lead(difference=0.0, low=-0.01, high=0.01)}
     assert "is neither ahead nor behind beyond chance in any." in " ".join(outcome(result))
 
 
