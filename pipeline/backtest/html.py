@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.backtest import story
 from pipeline.backtest.result import Backtest
 from pipeline.compare.figures import auc_map, average_plot, difference_plot
+from pipeline.compare.html import SHOWN_DOMAINS
 from pipeline.compare.table import spread
 from pipeline.report.metrics import write_whole
 from pipeline.report.numbers import plural
@@ -20,6 +21,8 @@ def backtest_page(backtest: Backtest) -> str:
     reference = backtest.model(backtest.reference)
     tested = [(model.title, model.versus) for model in backtest.models if model.versus is not None]
     names = [model.title for model in backtest.models]
+    rivals = [model for model in backtest.models if model.versus is not None and model.versus.domains]
+    leads = [list(model.versus.domains) for model in rivals if model.versus is not None]
     return render(
         "backtest.html",
         TEMPLATES,
@@ -43,6 +46,8 @@ def backtest_page(backtest: Backtest) -> str:
             "period to",
             name_length=16,
         ),
+        rivals=rivals,
+        leads=leads[0][:SHOWN_DOMAINS] if leads else [],
         spread=spread,
         first_place=backtest.models[0].name == backtest.reference,
         tuned=bool(backtest.trials),

@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.judging.significance import bootstrap, paired_test, seed_test
+from components.judging.significance import (
+    average_of,
+    domain_bootstrap,
+    paired_test,
+    seed_test,
+)
 from pipeline.backtest.result import Backtested
 from pipeline.compare.collect import Evidence
 from pipeline.compare.result import Comparison, Spread, Trained, Versus
@@ -120,13 +125,23 @@ def _test(
     if own.average_auc.mean is None:
         return
     samples = _bootstrap(reference, evidences, users)
+    shared = _shared_domains(evidences)
     seeds = _averages(reference, comparisons)
     for model in models:
         if model is own or model.average_auc.mean is None:
             continue
         over_seeds = seed_test(seeds, _averages(model.name, comparisons))
-        over_users = paired_test(over_seeds.difference, samples, _bootstrap(model.name, evidences, users))
-        model.versus = Versus.of(over_seeds, over_users)
+        theirs = _bootstrap(model.name, evidences, users)
+        over_users = paired_test(over_seeds.difference, _averages_of(samples), _averages_of(theirs))
+        within = {
+            name: paired_test(
+                _domain_mean(own.name, name, comparisons) - _domain_mean(model.name, name, comparisons),
+                _of_domain(samples, columns),
+                _of_domain(theirs, columns),
+            )
+            for name, columns in shared.items()
+        }
+        model.versus = Versus.of(over_seeds, over_users, within)
         model.ahead = sum(
             (a.mean or 0.0) > (b.mean or 0.0) for a, b in zip(own.periods, model.periods, strict=True)
         )
@@ -137,9 +152,34 @@ def _averages(name: str, comparisons: Sequence[Comparison]) -> list[float]:
     return [value for value in _seed_means(trained) if value is not None]
 
 
-def _bootstrap(name: str, evidences: Sequence[Evidence], users: SharedUsers) -> npt.NDArray[np.float64]:
-    """The model's mean over the periods on each resampled set of users, (samples,)."""
-    by_period = [
-        bootstrap(found.scored[name], users.weights(period)) for period, found in enumerate(evidences)
+def _bootstrap(name: str, evidences: Sequence[Evidence], users: SharedUsers) -> list[npt.NDArray[np.float64]]:
+    """The model's AUC in each domain that counts, on each resampled set of users: (samples, domains) per period."""
+    return [
+        domain_bootstrap(found.scored[name], users.weights(period)) for period, found in enumerate(evidences)
     ]
+
+
+def _averages_of(samples: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """The mean over the periods of the average AUC, (samples,)."""
+    return np.asarray(np.mean([average_of(period) for period in samples], axis=0))
+
+
+def _shared_domains(evidences: Sequence[Evidence]) -> dict[str, list[int]]:
+    """The domains that count in every period, in the first one's order: their columns in each period's samples."""
+    counted = [[found.rows.domains[d] for d in found.rows.counted()] for found in evidences]
+    return {
+        name: [names.index(name) for names in counted]
+        for name in counted[0]
+        if all(name in names for names in counted)
+    }
+
+
+def _of_domain(samples: Sequence[npt.NDArray[np.float64]], columns: Sequence[int]) -> npt.NDArray[np.float64]:
+    """A domain's AUC as the mean over the periods, (samples,)."""
+    by_period = [period[:, column] for period, column in zip(samples, columns, strict=True)]
     return np.asarray(np.mean(by_period, axis=0))
+
+
+def _domain_mean(name: str, domain: str, comparisons: Sequence[Comparison]) -> float:
+    """The model's AUC in a domain, as the mean over seeds and periods."""
+    return float(np.mean([comparison.model(name).domain_auc[domain] or 0.0 for comparison in comparisons]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.backtest.result import Backtest
-from pipeline.compare.story import verdicts
+from pipeline.compare.story import verdicts, within_domains
 from pipeline.report.numbers import count, figure, plural
 
 
@@ -28,7 +28,14 @@ def outcome(backtest: Backtest) -> list[str]:
     told = verdicts(
         reference.title, [(model.title, model.versus) for model in others], backtest.bootstrap_samples
     )
-    return [*sentences, told] if told else sentences
+    sentences += [told] if told else []
+    rival = next((model for model in others if model.versus is not None), None)
+    if rival is not None and rival.versus is not None:
+        where = within_domains(
+            reference.title, rival.title, rival.versus, backtest.domain, "that count in every period"
+        )
+        sentences += [where] if where else []
+    return sentences
 
 
 def protocol(backtest: Backtest) -> str:

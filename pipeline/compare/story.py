@@ -30,7 +30,7 @@ def outcome(comparison: Comparison) -> list[str]:
         comparison.bootstrap_samples,
     )
     sentences += [told] if told else []
-    where = within_domains(comparison)
+    where = _within_domains(comparison)
     sentences += [where] if where else []
     best = comparison.best_possible_average_auc
     if best is not None and first.below_best is not None:
@@ -41,27 +41,38 @@ def outcome(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def within_domains(comparison: Comparison) -> str:
-    """In which domains the reference is ahead of its closest rival, and behind it; empty without a test.
-
-    The rival is the first model, or the second where the reference is first.
-    """
+def _within_domains(comparison: Comparison) -> str:
+    """`within_domains` against the first model, or the second where the reference is first."""
     rival = next((model for model in comparison.models if model.versus is not None), None)
-    if rival is None or rival.versus is None or not rival.versus.domains:
+    if rival is None or rival.versus is None:
         return ""
-    found = rival.versus.domains
+    reference = comparison.model(comparison.reference).title
+    return within_domains(reference, rival.title, rival.versus, comparison.domain)
+
+
+def within_domains(reference: str, rival: str, versus: Versus, domain: str, which: str = "that count") -> str:
+    """In which domains the reference is ahead of a model, and behind it; empty without a test.
+
+    Args:
+      reference: its title.
+      rival: the other's.
+      versus: the first against the other.
+      domain: the name of the domain's column.
+      which: of its values are tested.
+    """
+    if not versus.domains:
+        return ""
     parts: list[str] = []
     for verdict in ("ahead", "behind"):
-        names = [name for name, lead in found.items() if lead.verdict == verdict]
+        names = [name for name, lead in versus.domains.items() if lead.verdict == verdict]
         if names:
             chance = "" if parts else " beyond chance"
             where = listing(names) if len(names) <= _NAMED else f"{count(len(names))} of them"
             parts.append(f"{verdict}{chance} in {where}")
     told = " and ".join(parts) or "neither ahead nor behind beyond chance in any"
-    title = comparison.model(comparison.reference).title
     return (
-        f"Within the {count(len(found))} values of {comparison.domain or 'domain'} that count, {title} against "
-        f"{rival.title} is {told}."
+        f"Within the {count(len(versus.domains))} values of {domain or 'domain'} {which}, {reference} against "
+        f"{rival} is {told}."
     )
 
 

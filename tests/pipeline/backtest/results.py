@@ -47,7 +47,12 @@ def _compared(name: str, scored: list[Scored]) -> Compared:
     ]
     averages = [run.average_auc or 0.0 for run in trained]
     made = results.compared(name, TITLES[name], averages)
-    return made.model_copy(update={"trained": trained, "average_auc": Spread.of(averages)})
+    within = {
+        domain: Spread.of([score.domain_auc(d) for score in scored]).mean
+        for d, domain in enumerate(scored[0].rows.domains)
+    }
+    changes = {"trained": trained, "average_auc": Spread.of(averages), "domain_auc": within}
+    return made.model_copy(update=changes)
 
 
 def comparison_of(found: Evidence) -> Comparison:

@@ -15,6 +15,7 @@ from pipeline.backtest.result import Backtest
 from pipeline.backtest.story import outcome, protocol
 from pipeline.backtest.table import print_backtest
 from pipeline.cli import app
+from pipeline.report.numbers import signed
 from tests.pipeline.backtest.results import backtest
 
 
@@ -53,6 +54,24 @@ def test_wide_and_narrow_tables() -> None:
         assert len(lines) == 3
         assert lines[2].split()[1] == "STAR"
         assert "2/2" in lines[2]
+
+
+def test_it_says_in_which_domains_the_reference_is_ahead() -> None:
+    result = backtest()
+    assert "Within the 3 values of scene that count in every period, DFEI against MLP is" in " ".join(
+        outcome(result)
+    )
+    page = backtest_page(result)
+    assert "Where DFEI is ahead" in page
+    versus = result.model("star").versus
+    assert versus is not None
+    for lead in versus.domains.values():
+        assert f'<td class="yes" title="{signed(lead.low)} to {signed(lead.high)}">' in page
+    for model in result.models:
+        if model.versus is not None:
+            model.versus.domains = {}
+    assert "Where DFEI is ahead" not in backtest_page(result)
+    assert "Within" not in " ".join(outcome(result))
 
 
 def test_the_page_has_every_period_and_links_to_its_comparison() -> None:

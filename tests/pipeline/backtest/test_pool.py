@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from components.judging.scores import Scored
 from pipeline.backtest.pool import SharedUsers, pooled, rows_as_users
 from pipeline.compare.collect import Evidence
 from tests.pipeline.backtest.results import NAMES, comparison_of, two_periods
@@ -76,6 +79,10 @@ def test_every_number_is_what_it_says() -> None:
             }
             drawn.append(means["dfei"] - means[name])
         assert (versus.low, versus.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
+        assert list(versus.domains) == ["a", "b", "c"]
+        assert np.mean([lead.difference for lead in versus.domains.values()]) == pytest.approx(
+            versus.difference
+        )
     assert (models["mlp"].ahead, models["star"].ahead) == (1, 2)
     assert models["star"].rank == 3
 
@@ -89,3 +96,45 @@ def test_a_period_without_an_average_leaves_the_mean_undefined() -> None:
     assert models[-1].name == "star"
     assert (models[-1].average_auc.mean, models[-1].versus, models[-1].rank) == (None, None, 3)
     assert [model.versus is not None for model in models if model.name == "mlp"] == [True]
+
+
+def test_a_domain_counts_where_it_does_in_every_period() -> None:
+    found = two_periods()
+    # In the second period, domain a has only clicks, and what was b and c stands in another order.
+    second = found[1].rows
+    label = np.where(second.domain == 0, 1, second.label).astype(np.float32)
+    rows = dataclasses.replace(second, label=label, domains=("a", "c", "b"))
+    scored = {name: [Scored(rows, one.score) for one in scores] for name, scores in found[1].scored.items()}
+    found[1] = Evidence(rows, found[1].users, scored)
+    users = SharedUsers([one.users for one in found], 30, 1)
+    models = {model.name: model for model in pooled([comparison_of(one) for one in found], found, users)}
+    versus = models["mlp"].versus
+    assert versus is not None
+    assert list(versus.domains) == ["b", "c"]
+
+    def auc(period: int, name: str, seed: int, domain: str, times: np.ndarray | None = None) -> float:
+        one = found[period]
+        at = one.rows.domain == one.rows.domains.index(domain)
+        weight = None if times is None else times[at]
+        return float(
+            roc_auc_score(one.rows.label[at], one.scored[name][seed].score[at], sample_weight=weight)
+        )
+
+    for domain, lead in versus.domains.items():
+        times = [list(users.weights(period)) for period in (0, 1)]
+
+        def lead_of(sample: int | None, domain: str = domain, times: list = times) -> float:
+            return float(
+                np.mean(
+                    [
+                        auc(period, "dfei", seed, domain, weight) - auc(period, "mlp", seed, domain, weight)
+                        for period in (0, 1)
+                        for weight in [None if sample is None else times[period][sample]]
+                        for seed in (0, 1)
+                    ]
+                )
+            )
+
+        assert lead.difference == pytest.approx(lead_of(None))
+        drawn = [lead_of(sample) for sample in range(30)]
+        assert (lead.low, lead.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
