@@ -77,7 +77,7 @@ def domain_bootstrap(
     """
     counted = runs[0].rows.counted()
     aucs = [[[run.domain_auc(domain, weight) for domain in counted] for run in runs] for weight in weights]
-    return np.asarray(np.array(aucs, float).reshape(-1, len(runs), len(counted)).mean(axis=1))
+    return np.asarray(np.array(aucs, float).reshape(len(aucs), len(runs), len(counted)).mean(axis=1))
 
 
 def bootstrap(runs: Sequence[Scored], weights: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -139,5 +140,8 @@ def test_resampled_domains_are_their_own_aucs_and_their_mean_is_the_average() ->
     assert np.isnan(found[:, 2]).any()
     np.testing.assert_allclose(bootstrap(runs, weights), [mean_average_auc(runs, w) for w in weights])
     assert np.isnan(average_of(np.array([[np.nan, np.nan]]))).all()
+    none_counts = Scored(dataclasses.replace(rows, min_rows=10_000), runs[0].score)
+    assert domain_bootstrap([none_counts], weights).shape == (40, 0)
+    assert np.isnan(bootstrap([none_counts], weights)).all()
     test = paired_test(0.1, found[:, 2], found[:, 2] - 0.1)
     assert (test.low, test.high, test.wins) == (pytest.approx(0.1), pytest.approx(0.1), 1.0)
