@@ -97,7 +97,8 @@ class Versus(Lead):
       seed_p_value: paired t-test over seeds; None with one seed.
       standard_error: of the bootstrap.
       wins: share of the resampled users on which the reference is ahead.
-      domains: the same within each domain that counts; their mean is the difference in average AUC.
+      domains: the same within each domain that counts, whose mean is the difference in average AUC; over several
+        periods, within those that count in every one.
     """
 
     seed_p_value: float | None
