@@ -153,7 +153,9 @@ class Feature(Section):
     text holds several values, of which `max_length` are used.
     """
 
-    type: ColumnType = Field(description="How its values are read.")
+    type: ColumnType = Field(
+        description="How its values are read; an int of -1 is no value, in logs and requests."
+    )
     treatment: Treatment = Field(description="What becomes of them: see above.")
     max_size: int = Field(default=100_000, ge=1, description="vocabulary: most entries kept.")
     min_count: int = Field(default=1, ge=1, description="vocabulary: rows a value needs to be kept.")

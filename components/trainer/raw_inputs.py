@@ -2,8 +2,9 @@
 
 A caller sends one flat tensor per feature; `tf.Example`s carry the same features. A missing value is NaN for a
 number, the empty string for text and -1 for an integer: the Transform graph then sees no value at all, exactly
-as for a log row in which the column was empty. Neither label, behaviours nor time are asked for: the graph gets
--1 as the time, which stands for "now". Every feature but the domain may be left out of a request.
+as for a log row in which the column was empty, or held -1. The domain, which every row has, may be -1 itself.
+Neither label, behaviours nor time are asked for: the graph gets -1 as the time, which stands for "now". Every
+feature but the domain may be left out of a request.
 
 Where rows to evaluate see averages that are refreshed daily, the tables know the evaluation days' own labels. The
 Evaluator's examples are then answered as of the time that they carry; an example without a time is asked now.
@@ -163,7 +164,9 @@ class RawInputs:
         spec = self._spec[feature.name]
         if isinstance(spec, tf.io.FixedLenFeature):
             return tf.reshape(value, [-1, *spec.shape])
-        if feature.dtype == tf.float32:
+        if feature.is_domain and feature.dtype == tf.int64:
+            present = tf.ones_like(value, tf.bool)
+        elif feature.dtype == tf.float32:
             present = tf.logical_not(tf.math.is_nan(value))
         else:
             present = tf.not_equal(value, tf.constant(missing_value(feature.dtype), feature.dtype))

@@ -20,6 +20,7 @@ from components.transform.plan import Plan
 Raw: TypeAlias = "tf.Tensor | tf.SparseTensor"
 
 NO_INTEGER = tf.int64.min
+UNSET = -1
 MISSING = {tf.int64: NO_INTEGER, tf.float32: float("nan"), tf.string: ""}
 
 
@@ -58,8 +59,13 @@ class RowReader:
         self._shapes: dict[int, tf.Tensor] = {}
         self._missing = {dtype: tf.constant(value, dtype) for dtype, value in MISSING.items()}
 
-    def matrix(self, columns: Sequence[tuple[str, int]], dtype: tf.DType) -> tf.Tensor:
-        """Columns (name, width) side by side, (n, sum of widths); integers are cast for a float matrix."""
+    def matrix(
+        self, columns: Sequence[tuple[str, int]], dtype: tf.DType, features: bool = False
+    ) -> tf.Tensor:
+        """Columns (name, width) side by side, (n, sum of widths); integers are cast for a float matrix.
+
+        Of `features` an integer -1 becomes NaN there: it stands for no value.
+        """
         if not columns:
             return tf.ensure_shape(tf.fill(self._shape(0), self._missing[dtype]), [None, 0])
         if dtype != tf.float32:
@@ -70,7 +76,8 @@ class RowReader:
         floats = [part for part, integer in zip(parts, integers, strict=True) if not integer]
         if any(integers):
             cast = tf.concat([part for part, integer in zip(parts, integers, strict=True) if integer], axis=1)
-            floats.append(tf.where(cast == NO_INTEGER, MISSING[tf.float32], tf.cast(cast, tf.float32)))
+            missing = (cast == NO_INTEGER) | (cast == UNSET) if features else cast == NO_INTEGER
+            floats.append(tf.where(missing, MISSING[tf.float32], tf.cast(cast, tf.float32)))
         matrix = floats[0] if len(floats) == 1 else tf.concat(floats, axis=1)
         if (order == np.arange(len(order))).all():
             return matrix
@@ -96,10 +103,17 @@ class RowReader:
 
 
 def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
-    """Reads and hashes everything that a batch holds."""
-    reader = RowReader(inputs, plan.sources[plan.vocabularies[0].source].name)
+    """Reads and hashes everything that a batch holds.
+
+    An integer -1 of a feature stands for no value, in a log as in a request. In a list it is a value, and so it is of
+    the domain, which every row has.
+    """
+    domain = plan.sources[plan.vocabularies[0].source].name
+    reader = RowReader(inputs, domain)
     whole = [s for s in plan.sources if s.edges is None]
     integers = reader.matrix([(s.name, s.width) for s in whole if not s.is_text], tf.int64)
+    may_lack = [s.width == 1 and s.name != domain for s in whole if not s.is_text for _ in range(s.width)]
+    integers = tf.where((integers == UNSET) & np.array(may_lack, bool), NO_INTEGER, integers)
     texts = reader.matrix([(s.name, s.width) for s in whole if s.is_text], tf.string)
     hashes = [
         _hash(tf.strings.as_string(integers), integers == NO_INTEGER),
@@ -108,7 +122,7 @@ def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
     ]
     plain = [name for name, treatment in plan.numeric if treatment == "as_is"]
     names = [name for name, _ in (*plan.normalised, *plan.quantiles)] + plain
-    numbers = reader.matrix([(name, 1) for name in names], tf.float32)
+    numbers = reader.matrix([(name, 1) for name in names], tf.float32, features=True)
     logarithm = np.array([log for _, log in plan.normalised] + [False] * (len(names) - len(plan.normalised)))
     if logarithm.any():
         # The minimum of NaN and a number is NaN, so that a missing number stays missing.
@@ -130,7 +144,7 @@ def _ranges(reader: RowReader, plan: Plan) -> list[tf.Tensor]:
     hashes = []
     for source in plan.sources:
         if source.edges is not None:
-            number = reader.matrix([(source.column, 1)], tf.float32)
+            number = reader.matrix([(source.column, 1)], tf.float32, features=True)
             reached = tf.reduce_sum(tf.cast(number >= np.array(source.edges, np.float32), tf.int64), 1)
             hashes.append(_hash(tf.strings.as_string(reached)[:, None], tf.math.is_nan(number)))
     return hashes

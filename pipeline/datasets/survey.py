@@ -88,9 +88,17 @@ class _Counts:
         if len(self.domains) > 64:
             self.domains = [_summed(pl.concat(self.domains))]
         for role, ids in self.ids.items():
-            ids.add(rows[getattr(declaration, role)], day)
+            ids.add(_present(rows[getattr(declaration, role)]), day)
         for name in declaration.features:
-            self.missing[name] += rows[name].null_count()
+            column = rows[name] if name == declaration.domain else _present(rows[name])
+            self.missing[name] += column.null_count()
+
+
+def _present(column: pl.Series) -> pl.Series:
+    """Null where an integer is -1, which stands for no value."""
+    if not column.dtype.is_integer():
+        return column
+    return column.to_frame().select(pl.when(pl.first() != -1).then(pl.first())).to_series()
 
 
 def _summed(frame: pl.DataFrame) -> pl.DataFrame:

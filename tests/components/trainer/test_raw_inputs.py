@@ -105,6 +105,18 @@ def test_a_required_feature_that_an_example_lacks_is_missing_not_an_error(inputs
     assert _dense(inputs.from_examples(tf.constant([_example(user_id=[1])]))["tab"]) == [[-1]]
 
 
+def test_the_domain_may_be_minus_one() -> None:
+    spec = {name: tf.io.VarLenFeature(tf.int64) for name in ("tab", "user_id", "local_time_ms")}
+    spec |= {name: tf.io.VarLenFeature(tf.string) for name in ("city", "tags", "item_id")}
+    spec["age"] = tf.io.VarLenFeature(tf.float32)
+    raw = RawInputs(Declaration.model_validate(DECLARATION), spec)
+    minus = tf.constant([-1], tf.int64)
+    named = raw.from_named({**NAMED, "tab": tf.constant([-1, 1, 4], tf.int64), "user_id": minus})
+    assert _dense(named["tab"]) == [[-1], [1], [4]]
+    assert tf.size(named["user_id"].values) == 0
+    assert _dense(raw.from_examples(tf.constant([_example(tab=[-1])]))["tab"]) == [[-1]]
+
+
 def test_one_value_holds_for_every_row(inputs: RawInputs) -> None:
     raw = inputs.from_named({**NAMED, "user_id": tf.constant([5], tf.int64)})
     assert _dense(raw["user_id"]) == [[5], [5], [5]]

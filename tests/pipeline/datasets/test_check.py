@@ -117,6 +117,17 @@ def test_lookups_without_a_match_and_features_that_are_never_there(tmp_path: Pat
     assert "never there: age" in texts
 
 
+def test_an_integer_of_minus_one_is_no_value(tmp_path: Path) -> None:
+    rows = [
+        line(day, n % 2, -1 if n > 3 else n, "ab"[n % 2], n // 2 % 2, n) for day in range(3) for n in range(8)
+    ]
+    data = write_data(tmp_path, log(*rows), users="user,age\n0,-1\n1,-1\n2,-1\n3,-1\n-1,-1\n")
+    result = check(declared(tmp_path), data)
+    assert "never there: age" in [finding.found for finding in result.findings]
+    [cold] = found(result, "cold users")
+    assert cold.found.startswith("0.0% of the evaluation's 4 users")
+
+
 def test_every_missing_column_is_named(tmp_path: Path) -> None:
     data = write_data(
         tmp_path, {"log.csv": log_text().replace("tags", "tugs", 1).replace("length", "size", 1)}
