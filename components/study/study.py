@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
 
 from components import progress
-from components.dataset.declaration import Declaration
+from components.dataset.declaration import DAY_MS, Declaration
+from components.example_gen.checks import day_name
 from components.study import anchors
 from components.study.calibration import calibration
 from components.study.document import Anchor, DayRows, Study
@@ -82,21 +82,23 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
         groups=id_groups(sample, known, layout, counts),
         importance=important,
         importance_rows=shuffled,
-        days=days({"train": train_rows, "eval": eval_rows}, every),
+        days=days({"train": train_rows, "eval": eval_rows}, every, declaration.split.day_ms),
         domains=trained_domains(train_rows, sample, known, layout),
         seconds=time.monotonic() - began,
         cpu_seconds=time.process_time() - cpu_began,
     )
 
 
-def days(splits: Mapping[Literal["train", "eval"], DatedRows], every: int = 1) -> list[DayRows]:
-    """Impressions and clicks by day and split; of `eval` one row stands for `every` rows."""
+def days(
+    splits: Mapping[Literal["train", "eval"], DatedRows], every: int = 1, day_ms: int = DAY_MS
+) -> list[DayRows]:
+    """Impressions and clicks by day, `day_ms` long, and split; of `eval` one row stands for `every` rows."""
     found = []
     for split, rows in splits.items():
         seen, place = np.unique(rows.day, return_inverse=True)
         clicks = np.bincount(place, np.asarray(rows.label, np.float64), len(seen))
         for day, count, positives in zip(seen, np.bincount(place, minlength=len(seen)), clicks, strict=True):
-            name = (date(1970, 1, 1) + timedelta(int(day))).isoformat()
+            name = day_name(int(day), day_ms)
             stands_for = every if split == "eval" else 1
             found.append(
                 DayRows(

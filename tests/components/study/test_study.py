@@ -241,6 +241,12 @@ def test_thinned_out_days_are_counted_in_full() -> None:
     ]
 
 
+def test_days_of_ten_minutes_have_a_time() -> None:
+    judged = rows([0, 0], [1, 0], day=[19108 * 144, 19108 * 144 + 1])
+    found = days({"eval": judged}, day_ms=600_000)
+    assert [d.day for d in found] == ["2022-04-26 00:00", "2022-04-26 00:10"]
+
+
 def test_rows_are_taken_evenly() -> None:
     assert evenly(10, 4).tolist() == [0, 3, 6, 9]
     assert evenly(3, 10).tolist() == [0, 1, 2]
