@@ -13,6 +13,7 @@ from components.dataset.plan import Piece, ReadPlan
 from components.errors import InputError
 
 _SHOWN = 5
+_STRAY = 0.01
 _EPOCH = date(1970, 1, 1)
 
 
@@ -79,7 +80,7 @@ def first_eval_day(plan: ReadPlan, scan: Scan) -> int:
 
     Raises:
       InputError: the log is empty; too many rows are rejected; the domain or the label has one value; there are too
-        few days to train, to validate and to evaluate on.
+        few days to train, to validate and to evaluate on; the days that validate or evaluate have next to no rows.
     """
     for problem in problems(plan, scan):
         raise InputError(problem)
@@ -125,6 +126,34 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
             f"evaluate, split.validation_days = {split.validation_days} to validate, and one or more to train. "
             f"Give more {split.day_word}, or lower these settings.{shorter}"
         )
+        return
+    yield from _next_to_no_rows(plan, scan, names)
+
+
+def _next_to_no_rows(plan: ReadPlan, scan: Scan, names: str) -> Iterator[str]:
+    """A few rows with stray dates, or a day that has just begun, would decide what is trained and what is pushed."""
+    split = plan.declaration.split
+    found = sorted(scan.days)
+    trained, evaluated = found[: -split.eval_days], found[-split.eval_days :]
+    validating = [day for day in trained if day > trained[-1] - split.validation_days]
+    usual = sorted(scan.days.values())[len(found) // 2]
+    whole = max(day for day in found if scan.days[day] >= _STRAY * usual)
+    cut = f"leave them out with --set split.before='{day_name(whole + 1, split.day_ms)}', or mend the timestamps"
+    for part, days, remedy in (
+        ("evaluate", evaluated, cut),
+        ("validate", validating, "raise split.validation_days or split.eval_days, or mend the timestamps"),
+    ):
+        rows = sum(scan.days[day] for day in days)
+        if rows < _STRAY * usual * len(days):
+            shown = ", ".join(
+                f"{day_name(day, split.day_ms)} ({scan.days[day]:,} rows)" for day in days[:_SHOWN]
+            )
+            yield (
+                f"{names}: the {split.day_word} to {part} on have next to no rows: {shown}, in "
+                f"{plan.declaration.time_zone}, where half of all {split.day_word} have {usual:,} or more: stray "
+                f"dates, or a day that has just begun; {remedy}"
+            )
+            return
 
 
 def day_name(day: int, day_ms: int = DAY_MS) -> str:

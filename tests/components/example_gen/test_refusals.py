@@ -11,7 +11,9 @@ import pytest
 from components.errors import InputError
 from components.example_gen.ingest import beam_runner
 from tests.components.example_gen.small import (
+    DAY_MS,
     DECLARATION,
+    FIRST_DAY_MS,
     LOG_HEADER,
     declare,
     log_text,
@@ -163,6 +165,45 @@ def test_too_few_days(tmp_path: Path, days: int, eval_days: int) -> None:
     message = refuse(tmp_path, {"log.csv": log_text(days)}, [f"split.eval_days={eval_days}"])
     assert f"rows of {days} days (2022-04-25" in message
     assert f"but {eval_days + 2} are needed" in message
+
+
+def days_of(*counts: int, first: int = 0, apart: int = 1) -> str:
+    lines = [
+        f"{FIRST_DAY_MS + (first + number * apart) * DAY_MS + row},{row % 2},1,a,{row // 2 % 2},3,6,x;y,n"
+        for number, count in enumerate(counts)
+        for row in range(count)
+    ]
+    return "\n".join([LOG_HEADER, *lines]) + "\n"
+
+
+def test_stray_dates_do_not_evaluate(tmp_path: Path) -> None:
+    stray = days_of(1, 1, first=400, apart=500).split("\n", 1)[1]
+    message = refuse(tmp_path, {"log.csv": days_of(300, 300, 300, 300) + stray})
+    assert "to evaluate on have next to no rows: 2024-10-11 (1 rows)" in message
+    assert "have 300 or more" in message
+    assert "--set split.before='2022-04-29'" in message
+
+
+def test_what_is_said_about_stray_dates_helps(tmp_path: Path) -> None:
+    log = days_of(300, 300, 300, 300) + days_of(1, 1, first=400).split("\n", 1)[1]
+    declaration = declare(tmp_path, ["split.before='2022-04-29'"])
+    report = run_ingest(declaration, write_data(tmp_path, {"log.csv": log}), tmp_path / "out")
+    assert (report["train"], report["eval"], report["later"]) == (900, 300, 2)
+
+
+def test_a_day_that_has_just_begun_does_not_evaluate(tmp_path: Path) -> None:
+    assert "2022-04-29 (2 rows)" in refuse(tmp_path, {"log.csv": days_of(300, 300, 300, 300, 2)})
+
+
+def test_a_day_of_three_hundredths_evaluates(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {"log.csv": days_of(300, 300, 300, 300, 9)})
+    assert run_ingest(declare(tmp_path), data, tmp_path / "out")["eval"] == 9
+
+
+def test_an_outage_does_not_validate(tmp_path: Path) -> None:
+    message = refuse(tmp_path, {"log.csv": days_of(300, 300, 300, 2, 300)})
+    assert "to validate on have next to no rows: 2022-04-28 (2 rows)" in message
+    assert "raise split.validation_days" in message
 
 
 def test_duplicate_key_in_a_lookup(tmp_path: Path) -> None:
