@@ -262,6 +262,13 @@ class MovingAverageSettings(Section):
         description="frozen: rows to evaluate see the state at the end of training, as a server would; daily: "
         "the state as of their own bucket, from all earlier rows, those to evaluate included.",
     )
+    train_state: Literal["past", "other_buckets"] = Field(
+        default="past",
+        description="What the averages of keys of a training row are made of. past: all that came before its bucket, "
+        "so the first days know little; other_buckets: all training rows but those of its own bucket, earlier and "
+        "later ones, so every row knows as much as a row to be served will (cross-fitting). Rows to evaluate and to "
+        "serve see the same state in both.",
+    )
 
     @property
     def history_columns(self) -> tuple[str, ...]:
@@ -274,6 +281,24 @@ class MovingAverageSettings(Section):
     def _prior(self) -> MovingAverageSettings:
         if not isinstance(self.prior_strength, str) and self.prior_strength < 0:
             raise ValueError(f"prior_strength must be `learned` or a number >= 0, not {self.prior_strength}")
+        return self
+
+    @model_validator(mode="after")
+    def _train_state(self) -> MovingAverageSettings:
+        if self.train_state == "past":
+            return self
+        if self.eval_state != "frozen":
+            raise ValueError(
+                f"train_state: {self.train_state} needs eval_state: frozen, not {self.eval_state}"
+            )
+        usual = self.decay if self.key_decay is None else self.key_decay
+        decays = [usual if key.decay is None else key.decay for key in self.keys]
+        decays += [usual] * len(self.history_columns)
+        if any(decay != 1 for decay in decays):
+            raise ValueError(
+                f"train_state: {self.train_state} needs averages that do not forget: set key_decay: 1, and no other "
+                "decay of a key"
+            )
         return self
 
 

@@ -48,6 +48,7 @@ class Lookup:
         self._end = len(tables.buckets)
         index = tf.searchsorted(tf.constant(tables.buckets), tf.math.floordiv(time, plan.bucket_ms))
         self._bucket = tf.where(time < 0, self._end, index)
+        self._key_bucket = tf.fill(tf.shape(index), self._end) if plan.others else self._bucket
         self._ids, self._domain = self._vocabulary_ids()
 
     @property
@@ -80,17 +81,21 @@ class Lookup:
         """`averages` float32 (n, A) and, where declared, `history` float32 (n, D * values).
 
         The domain's averages are differences from the overall mean, those of a key differences from its domain's
-        average (see `keyed`), in units of the spread of a single impression, all as of the row's bucket; counts are
-        `log(1 + W)` over their root mean square. 0 says that nothing is known.
+        average (see `keyed`), in units of the spread of a single impression, all as of the row's bucket, or those of
+        keys from all buckets but the row's own (`train_state`); counts are `log(1 + W)` over their root mean square.
+        0 says that nothing is known.
         """
         behaviours = len(self._plan.behaviours)
         at = tf.stack([self._bucket, tf.cast(self._domain, tf.int32)], axis=1)
         domain = tf.gather_nd(self._variables.domain_averages, at)
         known = tf.gather_nd(tf.constant(self._tables.domain_known), at)
-        centre, spread = self._as_of(self._tables.overall), self._as_of(self._tables.spread)
+        centre, spread = (
+            tf.gather(tf.constant(t), self._bucket) for t in (self._tables.overall, self._tables.spread)
+        )
         features = [tf.concat([(domain - centre) / spread, known[:, None]], axis=1)]
         if not self._plan.keys:
             return features[0], None
+        spread = self._as_of(self._tables.spread)
         states = self._states()
         estimates = self._estimates(states)
         values = tf.concat([estimates / spread[:, None], self._counts(states)], axis=2)
@@ -102,7 +107,8 @@ class Lookup:
         return tf.concat(features, axis=1), self._history(states, spread)
 
     def _as_of(self, table: np.ndarray) -> tf.Tensor:
-        return tf.gather(tf.constant(table), self._bucket)
+        """What goes with the sums of keys."""
+        return tf.gather(tf.constant(table), self._key_bucket)
 
     def _estimates(self, states: tf.Tensor) -> tf.Tensor:
         """`r` (n, K, F) from states (n, K, v): the keys of one depth of the hierarchy at a time."""
@@ -166,10 +172,24 @@ class Lookup:
         )
 
     def _search(self, keys: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-        """States (n, q, v) of keys (n, q), as of each row's bucket; zeros for keys that are not known."""
+        """States (n, q, v) of keys (n, q) that each row sees; zeros for keys that are not known."""
+        seen = self._before(self._key_bucket, keys, present)
+        if not self._plan.others:
+            return seen
+
+        def own() -> tf.Tensor:
+            after = tf.minimum(self._bucket + 1, self._end)
+            return self._before(after, keys, present) - self._before(self._bucket, keys, present)
+
+        # A server has no rows of a bucket of training and looks up once.
+        trains = tf.reduce_any(self._bucket < self._end)
+        return seen - tf.cond(trains, own, lambda: tf.zeros_like(seen))
+
+    def _before(self, bucket: tf.Tensor, keys: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        """States (n, q, v) of keys (n, q) before each row's bucket (n,); zeros for keys that are not known."""
         position, known = _find(self._variables.keys, len(self._tables.keys), keys)
         first = tf.cast(position, tf.int64) * (self._end + 1)
-        moment = first + tf.cast(self._bucket, tf.int64)[:, None]
+        moment = first + tf.cast(bucket, tf.int64)[:, None]
         at = tf.searchsorted(self._variables.moments, tf.reshape(moment, [-1])) - 1
         at = tf.reshape(tf.maximum(at, 0), tf.shape(keys))
         found = tf.gather(self._variables.moments, at)

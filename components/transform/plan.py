@@ -108,6 +108,7 @@ class Plan:
       refreshed_days: the last days with rows that are only averaged over, not analysed otherwise, so that rows to
         evaluate see what happened before their own bucket; 0: the analysis has training rows only.
       day_ms: length of such a day.
+      others: whether training rows see the sums of all buckets but their own, instead of those of earlier buckets.
       time, label: names of those columns.
     """
 
@@ -127,6 +128,7 @@ class Plan:
     prior_strength: float | None
     refreshed_days: int
     day_ms: int
+    others: bool
     time: str
     label: str
 
@@ -193,6 +195,7 @@ def make_plan(declaration: Declaration) -> Plan:
         prior_strength=None if isinstance(settings.prior_strength, str) else float(settings.prior_strength),
         refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" else 0,
         day_ms=declaration.split.day_ms,
+        others=settings.train_state == "other_buckets",
         time="local_time_ms",
         label=declaration.label,
     )

@@ -98,16 +98,17 @@ def decayed(
     decay: float,
     key_decay: float,
     bucket_ms: int,
+    without: int | None = None,
 ) -> tuple[float, float, float]:
     """Decayed sum of the behaviour above its domain's average, decayed count of rows in which it is known, and of
-    all rows. `decay` is that of the domain's average."""
+    all rows. `decay` is that of the domain's average; a bucket may be left out."""
     total = known = every = 0.0
     for part in parts_of(row, columns):
         sum_, count, rows = 0.0, 0.0, 0.0
         for bucket in sorted({bucket_of(r, bucket_ms) for r in train}):
             mine = [(r, parts_of(r, columns).count(part)) for r in train if bucket_of(r, bucket_ms) == bucket]
             mine = [(r, times) for r, times in mine if times]
-            if bucket < before and mine:
+            if bucket < before and bucket != without and mine:
                 above = count_now = 0.0
                 for r, times in mine:
                     value = r[f"behaviour.{behaviour}"]
@@ -133,6 +134,7 @@ def estimate(
     strength: float,
     decay: float,
     bucket_ms: int,
+    without: int | None = None,
 ) -> float:
     """How far the first key of `chain` lies above the domain, shrunk to the next key and so on, in the end to 0.
 
@@ -140,7 +142,7 @@ def estimate(
     """
     if not chain:
         return 0.0
-    settings = {"domain": domain, "decay": decay, "bucket_ms": bucket_ms}
+    settings = {"domain": domain, "decay": decay, "bucket_ms": bucket_ms, "without": without}
     parent = estimate(train, chain[1:], row, before, behaviour, strength=strength, **settings)
     columns, key_decay = chain[0]
     total, known, _ = decayed(train, columns, row, before, behaviour, key_decay=key_decay, **settings)

@@ -68,6 +68,44 @@ def test_every_average_equals_the_oracle(
         assert found["domain.known"][number] == float(known)
 
 
+@settings(max_examples=20, deadline=None)
+@given(train=log(), others=st.lists(row(), max_size=2), now=st.booleans())
+def test_a_training_row_may_see_all_buckets_but_its_own(
+    train: list[dict[str, Any]], others: list[dict[str, Any]], now: bool
+) -> None:
+    keys = [["user"], ["item"], ["user", "domain"], ["tag", "user"]]
+    declared = direct.with_settings(DECLARED, keys=keys, ranges={}, train_state="other_buckets")
+    chains = {
+        **{key: CHAINS[key] for key in ("user", "user_x_domain", "tag_x_user")},
+        "item": [(["item"], 1.0)],
+    }
+    later = [{**one, "local_time_ms": 20 * DAY} for one in others]
+    rows = [*train[:6], *later]
+    found = direct.averages(declared, direct.analyse(declared, train), rows, now=now)
+    for number, one in enumerate(rows):
+        own = None if now else oracle.bucket_of(one, DAY)
+        before = math.inf if own is None else own
+        for behaviour in BEHAVIOURS:
+            assert found[f"domain.{behaviour}"][number] == pytest.approx(
+                expected(train, one, before, "domain", behaviour), abs=2e-4
+            )
+            for key, chain in chains.items():
+                value = oracle.estimate(
+                    train,
+                    chain,
+                    one,
+                    math.inf,
+                    behaviour,
+                    domain="tab",
+                    strength=STRENGTH,
+                    decay=DECAY,
+                    bucket_ms=DAY,
+                    without=own,
+                )
+                value /= oracle.spread(train, "tab", behaviour, math.inf, DAY)
+                assert found[f"{key}.{behaviour}"][number] == pytest.approx(value, abs=2e-4), (key, one)
+
+
 @settings(max_examples=15, deadline=None)
 @given(train=log())
 def test_counts_are_decayed_impressions(train: list[dict[str, Any]]) -> None:

@@ -198,6 +198,36 @@ def test_rows_to_evaluate_see_the_day_before_when_asked_through_tfx(tmp_path: Pa
     assert np.abs(now - found).max() > 0.01
 
 
+def test_training_rows_see_the_other_buckets_when_asked_through_tfx(run: Path, tmp_path: Path) -> None:
+    settings = {"key_decay": 1.0, "train_state": "other_buckets"}
+    declared = direct.with_settings(DECLARED, **settings)
+    types = declared.example_columns()
+    train, evaluation = (
+        [helpers.encode(row, types) for row in rows] for rows in (TRAIN, [*EVALUATION, TRAIN[0]])
+    )
+    helpers.run_transform(tmp_path, declared, [train[:7], train[7:]], [evaluation])
+    layout = read_layout(tmp_path / "graph", declared)
+    chain = {"domain": "tab", "strength": 2.0, "decay": 0.7, "bucket_ms": DAY}
+    for split, rows in (("train", TRAIN), ("eval", EVALUATION)):
+        found = by_row(tmp_path, split, rows)["averages"]
+        for number, one in enumerate(rows):
+            own = oracle.bucket_of(one, DAY)
+            value = oracle.estimate(TRAIN, [(["user"], 1.0)], one, np.inf, "click", without=own, **chain)
+            value /= oracle.spread(TRAIN, "tab", "click", np.inf, DAY)
+            assert found[number, layout.averages.index("user.click")] == pytest.approx(value, abs=1e-4)
+    # What is served is what a graph whose training rows see the past alone serves.
+    past = direct.with_settings(declared, train_state="past")
+    helpers.run_transform(tmp_path / "past", past, [train[:7], train[7:]], [evaluation])
+    answers = []
+    for folder in (tmp_path, tmp_path / "past"):
+        graph = tft.TFTransformOutput(str(folder / "graph"))
+        inputs = RawInputs(declared, graph.raw_feature_spec()).from_examples(tf.constant(evaluation))
+        answers.append(graph.transform_features_layer()(inputs)["averages"])
+    counts = [name.endswith("count") for name in layout.averages]
+    one, other = (np.reshape(answer, [len(evaluation), -1])[:, ~np.array(counts)] for answer in answers)
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_unknown_and_missing_values_in_evaluation(run: Path) -> None:
     ids = by_row(run, "eval", EVALUATION)["categorical"][:, 2]
     assert ids[0] in (1, 2)
