@@ -138,6 +138,7 @@ def summarise(
         history=training["result"]["history"],
         parameters=training["parameters"],
         eval_state=declaration.moving_average.eval_state,
+        train_state=declaration.moving_average.train_state,
         moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
         integration=training["integration"],
         study=_study(runs["Trainer"].uri("model_run")),

@@ -40,7 +40,7 @@ def report_page(summary: RunSummary) -> str:
         days=studied.days_section(summary),
         studied=studied.studied_rows(summary.study) if summary.study else "",
         training=sections.training_section(summary.history),
-        averages=sections.averages_section(summary.moving_averages, summary.eval_state),
+        averages=sections.averages_section(summary.moving_averages, summary.eval_state, summary.train_state),
         integration=sections.integration_section(summary),
         data=sections.data_section(summary),
         cost=sections.cost_section(summary),

@@ -66,9 +66,16 @@ EVAL_STATES = {
     "daily": "Evaluated rows saw the state as of their own bucket, refreshed with all earlier rows, those of the "
     "evaluation days included.",
 }
+TRAIN_STATES = {
+    "past": "Training rows saw what came before their own bucket.",
+    "other_buckets": "Training rows saw all of training but their own bucket, later rows included; nothing of the "
+    "evaluation days.",
+}
 
 
-def averages_section(averages: MovingAverages | None, eval_state: str = "frozen") -> AveragesSection | None:
+def averages_section(
+    averages: MovingAverages | None, eval_state: str = "frozen", train_state: str = "past"
+) -> AveragesSection | None:
     """The largest domains in colour, further ones pale; None without averages."""
     if averages is None or not averages.buckets or not averages.domains:
         return None
@@ -76,7 +83,7 @@ def averages_section(averages: MovingAverages | None, eval_state: str = "frozen"
     shown = averages.domains[:SHOWN_DOMAINS]
     colours = {name: index if index < coloured else None for index, name in enumerate(shown)}
     return AveragesSection(
-        state=EVAL_STATES[eval_state],
+        state=f"{EVAL_STATES[eval_state]} {TRAIN_STATES[train_state]}",
         behaviours=[
             (
                 behaviour,

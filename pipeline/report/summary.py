@@ -126,6 +126,7 @@ class RunSummary(_Part):
       evaluation: numbers by domain, gates.
       history: the epochs.
       eval_state: which averages the evaluated rows saw: `frozen` at the end of training, or refreshed `daily`.
+      train_state: which averages of keys the training rows saw: those of the `past`, or of `other_buckets`.
       moving_averages, integration: why the model answers as it does.
       study: what the model does beyond the Evaluator's numbers.
       seconds, cpu_seconds: by component, in the order they ran.
@@ -153,6 +154,7 @@ class RunSummary(_Part):
     evaluation: EvaluationResult | None = None
     history: list[Epoch] = Field(default_factory=list)
     eval_state: Literal["frozen", "daily"] = "frozen"
+    train_state: Literal["past", "other_buckets"] = "past"
     moving_averages: Annotated[MovingAverages | None, BeforeValidator(_averages)] = None
     integration: Integration | None = None
     study: Study | None = None

@@ -146,6 +146,14 @@ def test_another_label_is_one_setting_away() -> None:
         ),
         ("moving_average: {ranges: {cheap: {column: price, edges: [2, 1]}}}\n", "edges must be ascending"),
         (
+            "moving_average: {keys: [[user]], train_state: other_buckets}\n",
+            "needs averages that do not forget: set key_decay: 1",
+        ),
+        (
+            "moving_average: {key_decay: 1, train_state: other_buckets, eval_state: daily}\n",
+            "needs eval_state: frozen, not daily",
+        ),
+        (
             "moving_average: {ranges: {cheap: {column: price, edges: [1, .inf]}}}\n",
             "input should be a finite number",
         ),

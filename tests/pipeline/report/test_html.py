@@ -110,6 +110,17 @@ def test_the_page_says_which_averages_the_evaluated_rows_saw(state: str, words: 
     assert words in _Outline(report_page(run(eval_state=state))).text
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("past", "what came before their own bucket"),
+        ("other_buckets", "all of training but their own bucket"),
+    ],
+)
+def test_the_page_says_which_averages_the_training_rows_saw(state: str, words: str) -> None:
+    assert words in _Outline(report_page(run(train_state=state))).text
+
+
 def test_the_page_tells_the_run_in_words() -> None:
     text = _Outline(report_page(run())).text
     for words in (
