@@ -164,8 +164,8 @@ def _study(model_run: Path) -> Study | None:
 def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:
     """Why the model was refused (empty: it was not), and the version it was pushed to.
 
-    A blessed model whose version is missing from the serving directory, because somebody deleted it there, is
-    pushed again.
+    What a server takes is the newest version, so a blessed model whose version is no longer that is pushed again: the
+    Pusher came from the cache, and meanwhile another run pushed there, or somebody deleted the version.
     """
     evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
     reasons = list(evaluation.failures)
@@ -173,9 +173,5 @@ def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | 
     reasons += [f"signature check: {c['check']}: {c['detail']}" for c in checks if not c["passed"]]
     if reasons:
         return reasons, None
-    [pushed] = runs["AtomicPusher"].outputs["pushed_model"]
-    destination = Path(pushed.get_string_custom_property("pushed_destination"))
-    if not (destination / "saved_model.pb").is_file():
-        [model] = runs["Trainer"].outputs["model"]
-        destination = atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri)
-    return [], str(destination)
+    [model] = runs["Trainer"].outputs["model"]
+    return [], str(atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri))
