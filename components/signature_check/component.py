@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
 from components.dataset.declaration import Declaration
+from components.errors import InputError
 from components.signature_check import fresh_process
 from components.signature_check.real_rows import write_requests
 from components.transform.layout import read_layout
@@ -50,7 +52,11 @@ class SignatureCheckExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Runs the checks; the report lies in the blessing artifact as `signature_check.json`."""
+        """Runs the checks; the report lies in the blessing artifact as `signature_check.json`.
+
+        Raises:
+          InputError: the process that checks gave no answer; see `run_fresh_process`.
+        """
         self._log_startup(input_dict, output_dict, exec_properties)
         declaration = Declaration.from_json(exec_properties["declaration"])
         model = artifact_utils.get_single_instance(input_dict["model"])
@@ -71,17 +77,31 @@ class SignatureCheckExecutor(base_executor.BaseExecutor):
 
 
 def run_fresh_process(model_dir: str, requests: Path, report: Path) -> list[dict[str, Any]]:
-    """Runs `fresh_process` on a model; a process that dies is a failed check, with the end of its output."""
+    """Runs `fresh_process` on a model; a process that fails is a failed check, with the end of its output.
+
+    Raises:
+      InputError: the process did not answer in time, or the system ended it. That says nothing of the model: as a
+        verdict it would stay in the cache and refuse the model for good.
+    """
     # Isolated, so that neither this folder nor the project is on the path.
     command = [sys.executable, "-I", fresh_process.__file__, model_dir, str(requests), str(report)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, cwd="/", check=False
         )
-        died = None if done.returncode == 0 else f"exit code {done.returncode}: {done.stderr[-2000:]}"
     except subprocess.TimeoutExpired:
-        died = f"no answer within {TIMEOUT_SECONDS} s"
-    if died is not None:
+        raise InputError(
+            f"the signature check of {model_dir} had no answer within {TIMEOUT_SECONDS} s, perhaps because the machine "
+            "is too busy: give the same command again"
+        ) from None
+    if done.returncode < 0:
+        raise InputError(
+            f"the signature check of {model_dir} was ended by signal {-done.returncode} "
+            f"({signal.strsignal(-done.returncode)}), perhaps because memory ran out: free some and give the same "
+            f"command again. The end of its output: {done.stderr[-2000:].strip() or 'nothing'}"
+        )
+    if done.returncode > 0:
+        died = f"exit code {done.returncode}: {done.stderr[-2000:]}"
         report.write_text(
             json.dumps(
                 [{"check": "the model loads and answers in a fresh process", "passed": False, "detail": died}]
