@@ -6,6 +6,8 @@ This one copies beside it, under a name that TF Serving does not take for a vers
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -24,6 +26,10 @@ from tfx.types import artifact_utils, standard_component_specs
 
 PUSHED_FACTS = Path("assets.extra") / "pushed.json"
 _UNFINISHED = ".unfinished-"
+# Not a number, so no version to a server.
+LOCK = ".push.lock"
+# What a mounted folder that knows no locks answers: it is pushed to all the same.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def versions(base: Path) -> list[int]:
@@ -47,7 +53,7 @@ def pushed_version_of(base: Path, model: str) -> Path | None:
 
 
 def push(source: Path, base: Path, model: str) -> Path:
-    """Puts the SavedModel `source` into `base` as the next version.
+    """Puts the SavedModel `source` into `base` as the next version, once no other process pushes there.
 
     Args:
       source: the exported SavedModel.
@@ -61,6 +67,17 @@ def push(source: Path, base: Path, model: str) -> Path:
       OSError: the copy failed; nothing that looks like a version is left.
     """
     base.mkdir(parents=True, exist_ok=True)
+    with (base / LOCK).open("w") as lock:
+        # Runs with roots of their own may push to one directory: what is unfinished may be another's, still at work.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        return _push(source, base, model)
+
+
+def _push(source: Path, base: Path, model: str) -> Path:
     for leftover in base.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(leftover)
     already = pushed_version_of(base, model)

@@ -63,7 +63,7 @@ def evaluated(kuairand_root: Path, base: Path) -> Evaluated:
     examples = (kuairand_root / "artifacts" / "DeclaredExampleGen" / "examples").iterdir()
     split = max(examples, key=lambda path: int(path.name)) / "Split-eval"
     serialized = read_serialized([str(path) for path in split.iterdir()], 1 << 20)
-    model = tf.saved_model.load(str(max(base.iterdir(), key=lambda path: int(path.name))))
+    model = tf.saved_model.load(str(max(base.glob("[0-9]*"), key=lambda path: int(path.name))))
     ask = model.signatures["examples"]
     scores = [
         ask(examples=tf.constant(serialized[start : start + BATCH]))["click_probability"].numpy()

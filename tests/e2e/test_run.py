@@ -13,6 +13,7 @@ import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from components.pusher import atomic
 from tests.e2e.conftest import SMALL, Run, dfei, metrics, run_dfei
 
 SCORE = """
@@ -115,9 +116,7 @@ def test_run_again_everything_comes_from_the_cache(small_run: Run) -> None:
     assert ran == set()
     after = metrics(small_run.root)
     assert {**after, "seconds": None} == {**before, "seconds": None}
-    assert [path.name for path in (small_run.root / "serving" / "dfei").iterdir()] == [
-        Path(before["pushed_to"]).name
-    ]
+    assert atomic.versions(small_run.root / "serving" / "dfei") == [int(Path(before["pushed_to"]).name)]
 
 
 def test_a_changed_training_setting_reruns_only_what_it_touches(small_run: Run, tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from components.pusher import atomic
+from pipeline.serving.version_files import scan
 
 
 @pytest.fixture
@@ -17,6 +21,10 @@ def model(tmp_path: Path) -> Path:
     (source / "saved_model.pb").write_bytes(b"graph")
     (source / "variables" / "variables.index").write_bytes(b"index")
     return source
+
+
+def _versions_and_leftovers(base: Path) -> list[str]:
+    return [entry.name for entry in base.iterdir() if entry.name != atomic.LOCK]
 
 
 def test_a_push_is_a_numbered_copy_with_its_facts(model: Path, tmp_path: Path) -> None:
@@ -53,7 +61,7 @@ def test_a_copy_that_breaks_leaves_nothing_behind(
     monkeypatch.setattr(atomic, "_flush", breaks)
     with pytest.raises(OSError, match="No space left"):
         atomic.push(model, base, "a")
-    assert list(base.iterdir()) == []
+    assert _versions_and_leftovers(base) == []
 
 
 def test_what_a_killed_push_left_is_no_version_and_is_cleared_by_the_next(
@@ -64,7 +72,7 @@ def test_what_a_killed_push_left_is_no_version_and_is_cleared_by_the_next(
     (base / ".unfinished-123" / "saved_model.pb").write_bytes(b"half")
     assert atomic.versions(base) == []
     version = atomic.push(model, base, "a")
-    assert [entry.name for entry in base.iterdir()] == [version.name]
+    assert _versions_and_leftovers(base) == [version.name]
 
 
 def test_folders_that_are_no_complete_version_do_not_count(tmp_path: Path) -> None:
@@ -74,3 +82,40 @@ def test_folders_that_are_no_complete_version_do_not_count(tmp_path: Path) -> No
     (tmp_path / "13" / "saved_model.pb").write_bytes(b"graph")
     assert atomic.versions(tmp_path) == [13]
     assert atomic.versions(tmp_path / "missing") == []
+
+
+def test_two_pushes_to_one_directory_come_one_after_the_other(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "serving"
+    copying, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> None:
+        copying.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(atomic, "_flush", slow)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(atomic.push, model, base, "a")
+        assert copying.wait(60)
+        second = threads.submit(atomic.push, model, base, "b")
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.5)
+        go_on.set()
+        assert [int(push.result(60).name) for push in (first, second)] == atomic.versions(base)
+
+
+def test_a_folder_that_knows_no_locks_is_pushed_to_all_the_same(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(atomic.fcntl, "flock", unknown)
+    assert atomic.push(model, tmp_path / "serving", "a").is_dir()
+
+
+def test_a_server_takes_the_lock_for_no_version(model: Path, tmp_path: Path) -> None:
+    version = atomic.push(model, tmp_path / "serving", "a")
+    assert (tmp_path / "serving" / atomic.LOCK).is_file()
+    assert list(scan(tmp_path / "serving")) == [int(version.name)]
