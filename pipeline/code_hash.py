@@ -18,6 +18,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "transform": ("components/transform",),
     "trainer": (
         "components/trainer",
+        "components/baseline/target.py",
         "components/transform",
         "components/study",
         "components/evaluator/score_tables.py",

@@ -1,13 +1,17 @@
-"""The baseline of an evaluation: the last blessed model other than the one being judged.
+"""The baseline of an evaluation: the last blessed model other than the one being judged that predicts the same.
 
 TFX's own strategy takes the latest blessed model. Run again without a change, that is the very model of the
-previous run: the Evaluator would see a new baseline and compare a model with itself instead of being cached.
+previous run: the Evaluator would see a new baseline and compare a model with itself instead of being cached. And it
+takes a model of another label (`--set label=...`) of the same data set, against which a change means nothing.
 """
 
 from __future__ import annotations
 
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.utils import path_utils
+
+from components.baseline.target import read_target
 
 CURRENT = "current_model"
 MODEL = "model"
@@ -15,7 +19,7 @@ BLESSING = "model_blessing"
 
 
 class PreviousBlessedModelStrategy(ResolverStrategy):
-    """Resolves `model` and `model_blessing` to the latest blessed model before `current_model`."""
+    """Resolves `model` and `model_blessing` to the latest blessed model before `current_model` with its target."""
 
     def resolve_artifacts(
         self, store: object, input_dict: dict[str, list[types.Artifact]]
@@ -27,20 +31,20 @@ class PreviousBlessedModelStrategy(ResolverStrategy):
           input_dict: all models, all blessings, and the model being judged.
 
         Returns:
-          One model and its blessing, or empty lists where no earlier model was blessed.
+          One model and its blessing, or empty lists where no earlier model was blessed that predicts the same.
         """
-        current = {artifact.id for artifact in input_dict.get(CURRENT, [])}
+        [current] = input_dict[CURRENT]
+        target = read_target(path_utils.serving_model_path(current.uri))
         blessings = {
             blessing.get_int_custom_property("current_model_id"): blessing
             for blessing in input_dict.get(BLESSING, [])
             if blessing.get_int_custom_property("blessed") == 1
         }
         earlier = [
-            model
-            for model in input_dict.get(MODEL, [])
-            if model.id in blessings and model.id < min(current, default=model.id + 1)
+            model for model in input_dict.get(MODEL, []) if model.id in blessings and model.id < current.id
         ]
-        if not earlier:
-            return {CURRENT: [], MODEL: [], BLESSING: []}
-        baseline = max(earlier, key=lambda model: model.id)
-        return {CURRENT: input_dict[CURRENT], MODEL: [baseline], BLESSING: [blessings[baseline.id]]}
+        for model in sorted(earlier, key=lambda model: model.id, reverse=True):
+            # Models from before there was a record may be of any target: they stay acceptable.
+            if read_target(path_utils.serving_model_path(model.uri)) in (target, None):
+                return {CURRENT: [current], MODEL: [model], BLESSING: [blessings[model.id]]}
+        return {CURRENT: [], MODEL: [], BLESSING: []}

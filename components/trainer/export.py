@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from components.baseline.target import write_target
 from components.dataset.declaration import Declaration
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
 from models.base import DomainModel
@@ -41,6 +42,7 @@ class ServedModel(tf.Module):
     ) -> None:
         super().__init__(name="served_model")
         self.model = model
+        self.declaration = declaration
         # Attached to the object that is saved: an untracked layer loses its tables in serving.
         self.transform_layer = transform_output.transform_features_layer()
         self._layout = layout
@@ -139,8 +141,9 @@ def unpack(packed: dict[str, tf.Tensor], layout: FeatureLayout) -> dict[str, tf.
 
 
 def save(served: ServedModel, directory: Path) -> None:
-    """Writes the SavedModel with its signatures and warm-up requests into `directory`."""
+    """Writes the SavedModel with its signatures, warm-up requests and what it predicts into `directory`."""
     tf.saved_model.save(served, str(directory), signatures=served.signatures())
+    write_target(served.declaration, directory)
     _write_warmup_requests(served, directory / "assets.extra")
 
 

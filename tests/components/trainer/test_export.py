@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow_transform as tft
 
+from components.baseline.target import read_target
 from components.trainer import export
 from components.transform.layout import read_layout
 from models.registry import build_model
@@ -66,6 +67,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(saved: Path) -> LoadedModel:
     return LoadedModel(saved)
+
+
+def test_an_export_says_what_it_predicts(saved: Path) -> None:
+    assert read_target(str(saved)) == {"label": "click", "positive": None, "domain": "tab"}
 
 
 def _ask(model: LoadedModel, signature: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
