@@ -38,6 +38,7 @@ def _log(progress: Progress) -> None:
 
 
 _listener: Callable[[Progress], None] = _log
+_reader: Callable[[str], None] | None = None
 
 
 def report(progress: Progress) -> None:
@@ -45,12 +46,22 @@ def report(progress: Progress) -> None:
     _listener(progress)
 
 
+def note(text: str) -> None:
+    """Hands on what whoever started the run should read, though it goes on; it is in the log in any case."""
+    _LOG.warning(text)
+    if _reader is not None:
+        _reader(text)
+
+
 @contextmanager
-def listening(listener: Callable[[Progress], None]) -> Iterator[None]:
-    """Sends the reports of this process to `listener` inside the block."""
-    global _listener
-    previous, _listener = _listener, listener
+def listening(
+    listener: Callable[[Progress], None], reader: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Sends the reports of this process to `listener` inside the block, and its notes to `reader`."""
+    global _listener, _reader
+    previous = _listener, _reader
+    _listener, _reader = listener, reader or _reader
     try:
         yield
     finally:
-        _listener = previous
+        _listener, _reader = previous

@@ -85,7 +85,10 @@ def execute(
             else open_store(server),
         )
     )
-    with RunDisplay(console, _last_time(layout)) as display, progress.listening(display.progress):
+    with (
+        RunDisplay(console, _last_time(layout)) as display,
+        progress.listening(display.progress, display.note),
+    ):
         runner = LocalRunner(display.node)
         runner.run(pipeline)
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}

@@ -198,6 +198,10 @@ class RunDisplay:
         mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
         self._console.print(f"{mark} {title(event.node):<18} {took}", highlight=False)
 
+    def note(self, text: str) -> None:
+        """A component says what should be read, though the run goes on."""
+        self._console.print(f"[yellow]![/] {escape(text)}", highlight=False)
+
     def progress(self, event: progress.Progress) -> None:
         """A component says how far it is."""
         if event.total is None and self._rows and event.step in _SPLITS_OF:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tfx.types import Artifact, standard_artifacts
 from tfx.utils import path_utils
 
+from components import progress
 from components.baseline.previous_blessed import PreviousBlessedModelStrategy
 from components.baseline.target import write_target
 from tests.components.transform.helpers import declaration
@@ -99,3 +101,44 @@ def test_a_model_that_predicts_something_else_is_passed_over(artifacts: Path, ot
 
 def test_a_model_from_before_there_was_a_record_stays_acceptable(artifacts: Path) -> None:
     assert _resolve(artifacts, 3, [1, 2, 3], {1: True, 2: True}, {2: None}) == [2]
+
+
+@pytest.fixture
+def notes() -> Iterator[list[str]]:
+    """What is said on the way."""
+    heard: list[str] = []
+    with progress.listening(lambda report: None, heard.append):
+        yield heard
+
+
+def _resolve_without(
+    artifacts: Path, deleted: list[int], declared: Mapping[int, Any] | None = None
+) -> list[int]:
+    """The baseline of the fourth model once others' folders were deleted; all were blessed."""
+    models = [_model(artifacts, number, (declared or {}).get(number, CLICKS)) for number in (1, 2, 3, 4)]
+    for number in deleted:
+        shutil.rmtree(artifacts / str(number))
+    return _resolved(models[-1], models, {1: True, 2: True, 3: True})
+
+
+def test_a_blessed_model_that_was_deleted_is_passed_over_with_a_note(
+    artifacts: Path, notes: list[str]
+) -> None:
+    assert _resolve_without(artifacts, [3]) == [2]
+    [note] = notes
+    assert note.startswith(f"the last blessed model is gone ({artifacts / '3'})")
+    assert str(artifacts / "2") in note
+
+
+def test_with_every_blessed_model_deleted_a_run_is_as_the_first_and_says_so(
+    artifacts: Path, notes: list[str]
+) -> None:
+    assert _resolve_without(artifacts, [1, 2, 3]) == []
+    [note] = notes
+    assert "no blessed model to compare with is left" in note
+    assert "max_drop does not" in note
+
+
+def test_older_models_may_be_deleted_without_a_word(artifacts: Path, notes: list[str]) -> None:
+    assert _resolve_without(artifacts, [1, 2]) == [3]
+    assert notes == []

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from components import progress
 from components.progress import Progress
 from pipeline import screen, terminal
 from pipeline.events import NodeRun, NodeStarted
@@ -52,6 +53,16 @@ def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: Clock, tmp_pat
         "✓ Transform          33.0 s",
         "= Pusher             from the cache",
     ]
+
+
+def test_a_note_stands_among_the_lines() -> None:
+    out = io.StringIO()
+    with (
+        RunDisplay(Console(file=out, width=120)) as display,
+        progress.listening(display.progress, display.note),
+    ):
+        progress.note("the last blessed model is gone [out/7]")
+    assert out.getvalue() == "! the last blessed model is gone [out/7]\n"
 
 
 def test_statistics_go_through_the_rows_of_both_splits(clock: Clock, tmp_path: Path) -> None:
