@@ -162,6 +162,10 @@ def _facts(model: Any, result: TrainingResult, inputs: TrainingInputs) -> dict[s
 class work_dir:  # noqa: N801 - a context manager, used as a function
     """A folder for rows and checkpoints; removed once training has succeeded, kept when it was killed.
 
+    With it go those that trainings on another Transform's rows left when they were killed: each holds a copy of the
+    rows, and once the data has changed nobody comes back for it. Those on the same rows stay, be they killed or at
+    work: a root has one run at a time, and a run one Transform.
+
     Args:
       base: where it is made, named by all that decides the training's outcome, so that only the same training is
         resumed; `None` for a temporary folder.
@@ -171,13 +175,26 @@ class work_dir:  # noqa: N801 - a context manager, used as a function
 
     def __init__(self, base: str | None, fn_args: FnArgs, remove: bool = True) -> None:
         self._remove = remove
-        digest = hashlib.blake2b(training_key(fn_args).encode(), digest_size=12).hexdigest()
-        self._path = Path(tempfile.mkdtemp()) if base is None else Path(base) / f"trainer-{digest}"
+        self._base = None if base is None else Path(base)
+        self._same_rows = f"trainer-{_digest(fn_args.transform_graph_path)}-"
+        self._path = (
+            Path(tempfile.mkdtemp())
+            if self._base is None
+            else self._base / (self._same_rows + _digest(training_key(fn_args)))
+        )
 
     def __enter__(self) -> Path:
         self._path.mkdir(parents=True, exist_ok=True)
         return self._path
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None and self._remove:
-            shutil.rmtree(self._path, ignore_errors=True)
+        if kind is not None or not self._remove:
+            return
+        shutil.rmtree(self._path, ignore_errors=True)
+        for other in self._base.glob("trainer-*") if self._base is not None else ():
+            if not other.name.startswith(self._same_rows):
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
