@@ -9,6 +9,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from absl import logging as absl_logging
 from rich.console import Console
@@ -18,6 +19,7 @@ from tfx.utils import path_utils
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
+from components.errors import GateError
 from components.evaluator.reading import read_evaluation
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
@@ -30,6 +32,7 @@ from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.create import PipelineSettings, create_pipeline
 from pipeline.events import NodeRun
+from pipeline.failures import explain
 from pipeline.layout import RunLayout
 from pipeline.local import LocalRunner
 from pipeline.metadata_store import MetadataServer, open_store
@@ -54,6 +57,8 @@ def execute(
 ) -> RunSummary:
     """Runs every component and writes `metrics.json`, `run.json` and `report.html`.
 
+    They are written of data that a gate refuses, too: who looks there must not find the run before.
+
     Args:
       request: what the user asked for.
       declaration: validated, with the command line's settings.
@@ -62,6 +67,9 @@ def execute(
       engine: Beam's pipeline options.
       server: of the metadata; `None` for a file in the root.
       console: shows progress, then the result.
+
+    Raises:
+      InputError: the data or a setting is wrong.
     """
     logging.getLogger().setLevel(logging.INFO)
     absl_logging.set_verbosity(absl_logging.INFO)
@@ -90,15 +98,32 @@ def execute(
         progress.listening(display.progress, display.note),
     ):
         runner = LocalRunner(display.node)
-        runner.run(pipeline)
+        refusal = None
+        try:
+            runner.run(pipeline)
+        except Exception as error:
+            refusal = _refusal(error)
+            if refusal is None:
+                raise
+            logging.exception("a gate refused")
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
-    summary = summarise(request, declaration, data, serving, runner.runs, hashes)
+    about = _about(request, declaration, runner.runs, hashes)
+    if refusal is None:
+        summary = summarise(about, declaration, data, serving, runner.runs)
+    else:
+        summary = RunSummary(**about, blessed=False, reasons=[refusal])
     layout.summary.write_text(summary.model_dump_json(indent=1))
     write_metrics(summary, layout.metrics)
     write_report(summary, layout.report)
     print_summary(summary, console)
     console.print(f"report: {layout.report}", highlight=False)
     return summary
+
+
+def _refusal(error: Exception) -> str | None:
+    """What a gate said that refused the data or the training; `None` for any other error."""
+    known = explain(error)
+    return known[0].removesuffix(".") if known is not None and known[1] == GateError.exit_code else None
 
 
 def _last_time(layout: RunLayout) -> dict[str, float]:
@@ -110,47 +135,55 @@ def _last_time(layout: RunLayout) -> dict[str, float]:
     return {name: seconds for name, seconds in earlier.seconds.items() if name not in earlier.cached}
 
 
+def _about(
+    request: RunRequest, declaration: Declaration, runs: dict[str, NodeRun], hashes: dict[str, str]
+) -> dict[str, Any]:
+    """What a summary says of a run however far it came: what was asked for, what was read, what it cost."""
+    ingested = runs.get("DeclaredExampleGen")
+    return {
+        "dataset": declaration.name,
+        "description": declaration.description,
+        "licence": declaration.licence,
+        "label": declaration.label,
+        "domain": declaration.domain,
+        "model": declaration.model.name,
+        "seed": declaration.seed,
+        "command": request.command,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "ingest": json.loads((ingested.uri("examples") / "ingest_report.json").read_text())
+        if ingested
+        else {},
+        "eval_state": declaration.moving_average.eval_state,
+        "train_state": declaration.moving_average.train_state,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "hashes": hashes,
+        "seconds": {title(run.node): round(run.seconds, 3) for run in runs.values()},
+        "cpu_seconds": {title(run.node): round(run.cpu_seconds, 3) for run in runs.values()},
+        "peak_memory_mb": {
+            title(run.node): run.peak_memory_mb for run in runs.values() if run.peak_memory_mb
+        },
+        "cached": [title(run.node) for run in runs.values() if run.cached],
+    }
+
+
 def summarise(
-    request: RunRequest,
-    declaration: Declaration,
-    data: Path,
-    serving: Path,
-    runs: dict[str, NodeRun],
-    hashes: dict[str, str],
+    about: dict[str, Any], declaration: Declaration, data: Path, serving: Path, runs: dict[str, NodeRun]
 ) -> RunSummary:
-    """Everything a report says of a run, read from the artifacts of its components."""
-    ingest = json.loads((runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text())
+    """Everything a report says of a run that came to its end, read from the artifacts of its components."""
     training = read_facts(runs["Trainer"].uri("model_run"))
     evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
     [anomalies] = runs["StrictExampleValidator"].outputs["anomalies"]
     reasons, pushed_to = decision(runs, serving)
     return RunSummary(
-        dataset=declaration.name,
-        description=declaration.description,
-        licence=declaration.licence,
-        label=declaration.label,
-        domain=declaration.domain,
-        model=declaration.model.name,
-        seed=declaration.seed,
-        command=request.command,
-        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        rows={"train": ingest["train"], "eval": ingest["eval"]},
-        ingest=ingest,
+        **about,
+        rows={split: about["ingest"][split] for split in ("train", "eval")},
         anomalies=[str(anomaly) for anomaly in read_anomalies(anomalies.uri, ["train", "eval"])],
         evaluation=evaluation,
         history=training["result"]["history"],
         parameters=training["parameters"],
-        eval_state=declaration.moving_average.eval_state,
-        train_state=declaration.moving_average.train_state,
         moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
         integration=training["integration"],
         study=_study(runs["Trainer"].uri("model_run")),
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        hashes=hashes,
-        seconds={title(run.node): round(run.seconds, 3) for run in runs.values()},
-        cpu_seconds={title(run.node): round(run.cpu_seconds, 3) for run in runs.values()},
-        peak_memory_mb={title(run.node): run.peak_memory_mb for run in runs.values() if run.peak_memory_mb},
-        cached=[title(run.node) for run in runs.values() if run.cached],
         blessed=not reasons,
         reasons=reasons,
         pushed_to=pushed_to,

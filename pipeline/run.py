@@ -25,11 +25,10 @@ def run(request: RunRequest, console: Console) -> RunSummary:
       console: where progress and the result are shown.
 
     Returns:
-      The summary; `blessed` and `pushed_to` say how it ended.
+      The summary; `blessed` and `pushed_to` say how it ended, `reasons` which gate refused the data or the model.
 
     Raises:
       InputError: the data, the declaration or a setting is wrong.
-      GateError: the data does not fit its schema.
     """
     declaration = declared(request.dataset, request.overrides, request.model)
     if declaration.training.strategy == "multi_worker":

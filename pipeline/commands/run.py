@@ -108,7 +108,7 @@ def run(
         command=shlex.join(["dfei", *sys.argv[1:]]),
     )
     log = layout.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    message = ""
+    message, summary = "", None
     stopped = _note_interrupt()
     try:
         make_writable(layout.root)
@@ -127,6 +127,7 @@ def run(
         code, message = (130, STOPPED) if stopped.is_set() else failure(error, log)
     if message:
         complain(message)
-    if as_json and code in (0, 1) and layout.metrics.is_file():
+    # Without a summary the file is of an earlier run.
+    if as_json and summary is not None and code in (0, 1):
         sys.stdout.write(layout.metrics.read_text())
     leave(code)

@@ -34,6 +34,7 @@ def metrics(summary: RunSummary) -> dict[str, Any]:
             for name, domain in (evaluation.domains if evaluation else {}).items()
         },
         "blessed": summary.blessed,
+        "reasons": summary.reasons,
         "pushed_to": summary.pushed_to,
         "seconds": summary.seconds,
     }

@@ -1,7 +1,8 @@
-"""What a run says of its decision is what a server does."""
+"""What a run says of its decision is what a server does, and it is not what an earlier run said."""
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,11 +10,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from tfx.types import standard_artifacts
 
+from components.dataset.loader import load_declaration
+from components.errors import GateError, InputError
 from components.pusher import atomic
 from pipeline import execute
 from pipeline.events import NodeRun
+from pipeline.layout import RunLayout
+from pipeline.report import RunSummary, write_metrics, write_report
+from pipeline.request import RunRequest
+from tests.pipeline.report.summaries import run
 
 
 @pytest.fixture
@@ -96,3 +104,59 @@ def test_a_refused_model_is_not_pushed(
     runs = _runs(tmp_path, _model(tmp_path / "a"), monkeypatch, ("the AUC is too low",))
     assert execute.decision(runs, serving) == (["the AUC is too low"], None)
     assert not serving.exists()
+
+
+def _after_a_run_that_pushed(root: Path) -> RunLayout:
+    layout = RunLayout(root)
+    layout.root.mkdir()
+    layout.summary.write_text(run().model_dump_json())
+    write_metrics(run(), layout.metrics)
+    write_report(run(), layout.report)
+    return layout
+
+
+def _execute(layout: RunLayout, error: Exception, monkeypatch: pytest.MonkeyPatch) -> RunSummary:
+    """A run in which ExampleGen ends and the next component raises what a library made of `error`."""
+    examples = layout.root / "examples"
+    examples.mkdir()
+    (examples / "ingest_report.json").write_text(json.dumps({"rows_read": 9, "train": 7, "eval": 2}))
+
+    class Runner:
+        def __init__(self, listener: object) -> None:
+            outputs = {"examples": [SimpleNamespace(uri=str(examples))]}
+            self.runs = {"DeclaredExampleGen": NodeRun("DeclaredExampleGen", False, 1.0, 1.0, outputs)}
+
+        def run(self, pipeline: object) -> None:
+            raise RuntimeError("a component failed") from error
+
+    monkeypatch.setattr(execute, "LocalRunner", Runner)
+    monkeypatch.setattr(execute, "create_pipeline", lambda settings: None)
+    monkeypatch.setattr(execute, "data_fingerprint", lambda declaration, data: "f")
+    request = RunRequest("simulated", layout.root, layout.root)
+    console = Console(file=io.StringIO())
+    declaration = load_declaration("simulated", [])
+    return execute.execute(request, declaration, layout.root, layout, (), None, console)
+
+
+def test_refused_data_replaces_what_the_run_before_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = _after_a_run_that_pushed(tmp_path / "root")
+    reason = "the data does not fit its schema (1 anomalies)"
+    summary = _execute(layout, GateError(f"{reason}."), monkeypatch)
+    found = json.loads(layout.metrics.read_text())
+    assert (found["blessed"], found["pushed_to"], found["reasons"]) == (False, None, [reason])
+    assert (found["average_auc"], found["domains"]) == (None, {})
+    assert RunSummary.model_validate_json(layout.summary.read_text()) == summary
+    page = layout.report.read_text()
+    assert f"It was not blessed, and nothing was pushed: {reason}." in page
+    assert "learned from" not in page
+
+
+def test_wrong_input_leaves_the_files_of_the_run_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = _after_a_run_that_pushed(tmp_path / "root")
+    with pytest.raises(RuntimeError):
+        _execute(layout, InputError("no such file"), monkeypatch)
+    assert json.loads(layout.metrics.read_text())["pushed_to"] == run().pushed_to
