@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
 from components.dataset.files import DataFile
+from components.dataset.parquet_types import to_frame
 from components.errors import InputError
 
 BLOCK_BYTES = 4 << 20
@@ -46,16 +46,7 @@ def _parquet_blocks(file: DataFile, start: int, end: int) -> Iterator[TextBlock]
         with pq.ParquetFile(file.path) as parquet:
             groups = list(range(start, end))
             for batch in parquet.iter_batches(batch_size=_PARQUET_ROWS, row_groups=groups, use_threads=False):
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                frame = frame.select(_plain(frame[name]) for name in frame.columns)
+                frame = to_frame(file, batch)
                 yield TextBlock(frame, np.arange(len(frame), dtype=np.int64), [], len(frame))
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{file.path}: cannot be read as Parquet: {error}") from None
-
-
-def _plain(column: pl.Series) -> pl.Series:
-    """Dictionary-encoded and binary columns as text, decimals as floats."""
-    if isinstance(column.dtype, (pl.Categorical, pl.Enum)) or column.dtype == pl.Binary:
-        return column.cast(pl.String)
-    return column.cast(pl.Float64) if isinstance(column.dtype, pl.Decimal) else column

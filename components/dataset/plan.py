@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from components.dataset.declaration import Declaration
 from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.parquet_types import require_usable
 from components.dataset.sections import ColumnType
 from components.errors import InputError
 
@@ -87,7 +88,7 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
 
     Raises:
       InputError: a folder, file or column is missing (with close names); two lookups have a needed column; the
-        label or the timestamp is not in the impressions.
+        label or the timestamp is not in the impressions; a Parquet column's type cannot be what is declared.
     """
     files = tuple(find_files(data_dir, declaration.impressions))
     tables = [tuple(find_files(data_dir, lookup)) for lookup in declaration.lookups]
@@ -131,7 +132,24 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
         lookups.append(LookupPlan(table, lookup.left_key, lookup.right_key, key_type, columns))
     for name in log_columns:
         require_column(name, "which another file of the impressions has", files)
+    _require_usable(declaration, files, log_columns, lookups)
     return ReadPlan(declaration, files, log_columns, tuple(lookups))
+
+
+def _require_usable(
+    declaration: Declaration,
+    files: Sequence[DataFile],
+    log_columns: Iterable[str],
+    lookups: Iterable[LookupPlan],
+) -> None:
+    """Checks the types of what is read from Parquet files."""
+    lists = {name for name, feature in declaration.features.items() if feature.is_list}
+    for file in files:
+        require_usable(file, {name: name in lists for name in log_columns})
+    for lookup in lookups:
+        sources = {source: name in lists for name, source in lookup.columns.items()}
+        for file in lookup.files:
+            require_usable(file, {**sources, lookup.right_key: False})
 
 
 def _assign(

@@ -34,6 +34,9 @@ class Typed:
 
 def to_type(column: pl.Series, kind: ColumnType, separator: str | None = None) -> Typed:
     """Casts a column; `separator` splits texts into lists (Parquet's own lists are taken as they are)."""
+    if column.dtype == pl.Binary:
+        text = decoded(column)
+        return _or_no_text(column, text, to_type(text, kind, separator))
     if separator is not None or isinstance(column.dtype, pl.List):
         return _to_list(column, kind, separator)
     if kind == "string":
@@ -48,6 +51,9 @@ def to_local_ms(column: pl.Series, unit: TimeUnit, time_zone: str) -> Typed:
 
     ISO text, and Parquet's own timestamps, are wall-clock already when they have no offset or zone.
     """
+    if column.dtype == pl.Binary:
+        text = decoded(column)
+        return _or_no_text(column, text, to_local_ms(text, unit, time_zone))
     if isinstance(column.dtype, (pl.Datetime, pl.Date)):
         return _bounded(column, _datetime_to_local(column, time_zone))
     if unit == "iso":
@@ -61,6 +67,26 @@ def to_local_ms(column: pl.Series, unit: TimeUnit, time_zone: str) -> Typed:
     in_range = instant.is_between(_FIRST_MS, _LAST_MS).fill_null(False)
     instant = instant.zip_with(in_range, pl.Series([None], dtype=pl.Int64))
     return _bounded(column, _instant_to_local(instant, time_zone))
+
+
+def decoded(column: pl.Series) -> pl.Series:
+    """Bytes as text, null where they are not UTF-8."""
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        # Polars casts all values of a column or none.
+        return pl.Series(column.name, [_text_of(value) for value in column.to_list()], dtype=pl.String)
+
+
+def _text_of(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _or_no_text(raw: pl.Series, text: pl.Series, typed: Typed) -> Typed:
+    return Typed(typed.values, typed.bad | (raw.is_not_null() & text.is_null()))
 
 
 def _is_there(column: pl.Series) -> pl.Series:

@@ -36,12 +36,23 @@ def hash_rows(frame: pl.DataFrame) -> npt.NDArray[np.uint64]:
     """Two 64-bit hashes of all values of each row: (rows, 2). Columns count by name, in any order."""
     hashes = np.zeros((len(frame), 2), np.uint64)
     for name in sorted(frame.columns):
-        column = frame[name]
-        text = column if column.dtype.is_nested() else column.cast(pl.String).fill_null("")
+        values = _hashable(frame[name])
         name_hash = pl.Series([name]).hash(_SEEDS[0]).to_numpy()[0]
         for side, (seed, multiplier) in enumerate(zip(_SEEDS, _MULTIPLIERS, strict=True)):
-            hashes[:, side] = (hashes[:, side] ^ name_hash) * multiplier + text.hash(seed).to_numpy()
+            hashes[:, side] = (hashes[:, side] ^ name_hash) * multiplier + values.hash(seed).to_numpy()
     return hashes
+
+
+def _hashable(column: pl.Series) -> pl.Series:
+    """The values in a form in which equal ones, and only those, have equal hashes; in most types that is their text."""
+    if column.dtype.is_nested():
+        return column
+    if column.dtype == pl.Binary:
+        return column.fill_null(b"")
+    if column.dtype in (pl.Time, pl.Duration):
+        # The text of a time has no fractions of a second, and a duration has no text.
+        column = column.to_physical()
+    return column.cast(pl.String).fill_null("")
 
 
 def positions(piece: int, rows: npt.NDArray[np.int64]) -> Positions:

@@ -11,6 +11,7 @@ from components.dataset.blocks import BLOCK_BYTES, read_all, read_blocks
 from components.dataset.csv_lines import TextBlock
 from components.dataset.files import DataFile
 from components.dataset.plan import Piece, ReadPlan, cut
+from components.dataset.values import decoded
 
 SAMPLE_ROWS = 200_000
 WHOLE_BYTES = 24 << 20
@@ -67,7 +68,7 @@ def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
 
 
 def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.DataFrame, int, int]:
-    """Rows spread evenly over the files, as they are written (text of csv, Parquet's own types).
+    """Rows spread evenly over the files, as they are written (text of csv, Parquet's own types, `readable`).
 
     Returns:
       The rows; a good guess at the number of rows in all; the number of lines that are no rows.
@@ -82,12 +83,19 @@ def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.
         for block, every in blocks:
             bad += len(block.bad)
             seen += len(block.frame)
-            part = block.frame.gather_every(every)
+            part = readable(block.frame.gather_every(every))
             taken += len(part)
             frames.append(part)
         size = max(seen, 1)
         likely += size if read >= 1 else size / read
     return _joined(frames, files), round(likely), bad
+
+
+def readable(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows with bytes as text; what is no text is missing."""
+    return frame.with_columns(
+        decoded(frame[name]) for name, kind in frame.schema.items() if kind == pl.Binary
+    )
 
 
 def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[TextBlock, int]], float]:

@@ -15,7 +15,7 @@ from components.dataset.sections import Impressions
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import mean
-from pipeline.datasets.sampling import SAMPLE_ROWS, sample_rows
+from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
 _SEPARATORS = (",", ";", "\t", "|")
 _KEY = "__key"
@@ -223,7 +223,8 @@ def _rows_of_keys(
         for block in read_all(file):
             rows += len(block.frame)
             bad += len(block.bad)
-            frames.append(block.frame.filter(as_key(block.frame[right_key]).is_in(keys.explode())))
+            frame = readable(block.frame)
+            frames.append(frame.filter(as_key(frame[right_key]).is_in(keys.explode())))
     columns = list(files[0].columns)
     return pl.concat([frame.select(columns) for frame in frames], how="vertical_relaxed"), rows, bad
 

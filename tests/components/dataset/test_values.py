@@ -90,6 +90,14 @@ def test_types_of_parquet() -> None:
     assert cast([[1, 2], [], None, [None, 3]], "int", ";") == [[1, 2], None, None, [3]]
 
 
+def test_bytes_are_text_or_unfit() -> None:
+    assert cast([b"a", b"", None, b"\xff"], "string") == ["a", None, None, BAD]
+    assert cast([b"7", b" 8.0", b"", b"x", b"\xff"], "int") == [7, 8, None, BAD, BAD]
+    assert cast([b"a;b", b"\xff;b"], "string", ";") == [["a", "b"], BAD]
+    assert cast([[b"a", b"b"], [b"\xff"]], "string", ";") == [["a", "b"], BAD]
+    assert local([b"2022-04-25", b"", b"\xff"], "iso") == [ms(2022, 4, 25), None, BAD]
+
+
 @pytest.mark.parametrize("kind", ["int", "float", "string"])
 def test_no_rows(kind: Any) -> None:
     empty = pl.Series([], dtype=pl.String)

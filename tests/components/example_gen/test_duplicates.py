@@ -60,6 +60,19 @@ def test_lists_are_hashed() -> None:
     assert len({tuple(row) for row in hash_rows(rows).tolist()}) == 3
 
 
+@pytest.mark.parametrize("kind", [pl.Time, pl.Duration("us"), pl.Datetime("us"), pl.Binary])
+def test_every_type_counts_to_the_last_digit(kind: pl.DataType) -> None:
+    numbers = pl.Series([1, 2, 1000, 1, None])
+    values = numbers.cast(pl.String).cast(kind) if kind == pl.Binary else numbers.cast(kind)
+    hashes = [tuple(row) for row in hash_rows(pl.DataFrame({"a": values})).tolist()]
+    assert hashes[0] == hashes[3]
+    assert len(set(hashes)) == 4
+
+
+def test_bytes_that_are_no_text_are_hashed() -> None:
+    assert len(np.unique(hash_rows(pl.DataFrame({"a": [b"\xff", b"\xfe", b"\xff\xff"]}))[:, 0])) == 3
+
+
 def test_both_halves_of_the_hash_are_spread() -> None:
     hashes = hash_rows(pl.DataFrame({"a": [str(i) for i in range(100_000)]}))
     for half in (hashes[:, 0], hashes[:, 1], hashes[:, 0] ^ hashes[:, 1]):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gzip
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from components.errors import InputError
 from components.example_gen.ingest import SPLITS
 from tests.components.example_gen.small import (
     DAY_MS,
     DECLARATION,
     FIRST_DAY_MS,
+    USERS,
     declare,
     log_text,
     read_examples,
@@ -148,3 +153,41 @@ def test_another_label_is_one_setting_away(tmp_path: Path) -> None:
     assert [row["liked"] for row in rows[:4]] == [[0], [1], [0], [1]]
     assert "click" not in rows[0]
     assert rows[1]["behaviour.click"] == [1.0]
+
+
+def test_ids_in_decimals_and_columns_that_nobody_uses(tmp_path: Path, expected: list[Any]) -> None:
+    """As warehouses export them: no id is rounded, and the type of an unused column is no matter."""
+    data = write_data(tmp_path, {"log.csv": LOG})
+    log = pl.read_csv(data / "log.csv")
+    digits = 10**18
+    users = log["user"].to_list()
+    unused: dict[str, pa.Array] = {
+        "trace": pa.array([bytes([255, user]) for user in users]),
+        "dwell": pa.array(users, pa.duration("ms")),
+        "clock": pa.array(users, pa.time32("ms")),
+        "record": pa.array([{"a": user} for user in users]),
+        "amount": pa.array([Decimal(user) for user in users], pa.decimal256(50, 0)),
+    }
+    table = pa.table({name: column.to_arrow() for name, column in log.to_dict().items()} | unused)
+    ids = pa.array([Decimal(digits + user) for user in users], pa.decimal128(38, 0))
+    table = table.set_column(table.schema.get_field_index("user"), "user", ids)
+    pq.write_table(table, data / "log.parquet", row_group_size=20)
+    long = "user,age\n" + "".join(f"{digits + int(line[0])}{line[1:]}\n" for line in USERS.splitlines()[1:])
+    (data / "users.csv").write_text(long)
+    report = run_ingest(declare(tmp_path, ["impressions.files=log.parquet"]), data, tmp_path / "out")
+    found = examples(tmp_path / "out")
+    assert {user for rows in found for row in rows for user in row["user"]} == {
+        digits + n for n in set(users)
+    }
+    for row in (row for rows in found for row in rows):
+        row["user"] = [row["user"][0] - digits]
+    assert found == expected
+    assert report["duplicates"] > 0
+
+
+def test_a_list_where_one_value_is_declared(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {"log.csv": LOG})
+    log = pl.read_csv(data / "log.csv").with_columns(pl.concat_list("user").alias("user"))
+    log.write_parquet(data / "log.parquet")
+    with pytest.raises(InputError, match=r"log\.parquet: column user: .*, but one value is declared"):
+        run_ingest(declare(tmp_path, ["impressions.files=log.parquet"]), data, tmp_path / "out")

@@ -56,3 +56,9 @@ def test_files_of_other_types_meet_as_text(tmp_path: Path) -> None:
     pl.DataFrame({"n": ["x"]}).write_parquet(tmp_path / "b.parquet")
     found, _, _ = sample_rows(find_files(str(tmp_path), Impressions(files=["*.parquet"])), 100)
     assert found["n"].to_list() == ["1", "2", "x"]
+
+
+def test_bytes_are_text_where_they_can_be(tmp_path: Path) -> None:
+    pl.DataFrame({"n": [b"a", b"\xff", None]}).write_parquet(tmp_path / "a.parquet")
+    found, _, _ = sample_rows(find_files(str(tmp_path), Impressions(files=["a.parquet"])), 100)
+    assert found["n"].to_list() == ["a", None, None]
