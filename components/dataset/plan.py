@@ -41,6 +41,7 @@ class LookupPlan:
 
     Attributes:
       files: its files.
+      name: how reports and messages name it: its files, and its key where another lookup reads the same files.
       left_key: column of the impressions (or of a lookup before it).
       right_key: column of its own files.
       key_type: type in which both are compared.
@@ -48,15 +49,11 @@ class LookupPlan:
     """
 
     files: tuple[DataFile, ...]
+    name: str
     left_key: str
     right_key: str
     key_type: ColumnType
     columns: dict[str, str]
-
-    @property
-    def name(self) -> str:
-        """How reports name it: its files."""
-        return ", ".join(file.name for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
         if name not in in_log:
             require_column(name, what, files)
     log_columns = {name: kind for name, kind in needed.items() if name in in_log}
-    joined: dict[str, dict[str, str]] = {}
+    offered: list[dict[str, str]] = []
     available = set(in_log)
     plans = []
     for lookup, table in zip(declaration.lookups, tables, strict=True):
@@ -117,23 +114,31 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
             for name in dict.fromkeys(name for file in table for name in file.columns)
             if lookup.prefix + name not in in_log
         }
-        joined[table[0].name] = columns
+        offered.append(columns)
         available |= set(columns)
         plans.append((lookup, table, key_type))
     keys = {lookup.left_key for lookup in declaration.lookups}
-    _assign(needed, in_log, joined, files)
+    names = _names(declaration, tables)
+    _assign(needed, in_log, list(zip(names, offered, strict=True)), files)
     lookups = []
-    for lookup, table, key_type in plans:
-        columns = {
-            name: source for name, source in joined[table[0].name].items() if name in needed or name in keys
-        }
+    for (lookup, table, key_type), name, columns in zip(plans, names, offered, strict=True):
+        columns = {column: source for column, source in columns.items() if column in needed or column in keys}
         for source in columns.values():
             require_column(source, "which another file of the lookup has", table)
-        lookups.append(LookupPlan(table, lookup.left_key, lookup.right_key, key_type, columns))
+        lookups.append(LookupPlan(table, name, lookup.left_key, lookup.right_key, key_type, columns))
     for name in log_columns:
         require_column(name, "which another file of the impressions has", files)
     _require_usable(declaration, files, log_columns, lookups)
     return ReadPlan(declaration, files, log_columns, tuple(lookups))
+
+
+def _names(declaration: Declaration, tables: Sequence[Sequence[DataFile]]) -> list[str]:
+    """The lookups' names: their files, and the key where the same files are joined by another one too."""
+    names = [", ".join(file.name for file in table) for table in tables]
+    return [
+        f"{name} by {lookup.left_key}" if names.count(name) > 1 else name
+        for name, lookup in zip(names, declaration.lookups, strict=True)
+    ]
 
 
 def _require_usable(
@@ -155,24 +160,24 @@ def _require_usable(
 def _assign(
     needed: dict[str, ColumnType],
     in_log: set[str],
-    joined: dict[str, dict[str, str]],
+    joined: Sequence[tuple[str, dict[str, str]]],
     files: Sequence[DataFile],
 ) -> None:
     """Checks that every needed column has exactly one origin."""
     for name in needed:
         if name in in_log:
             continue
-        origins = [table for table, columns in joined.items() if name in columns]
+        origins = [lookup for lookup, columns in joined if name in columns]
         if len(origins) > 1:
             raise InputError(
                 f"the column {name} is in {' and in '.join(origins)}: give one of these lookups a `prefix`, "
                 "and declare the column under its prefixed name"
             )
         if not origins:
-            everything = sorted(in_log.union(*(set(columns) for columns in joined.values())))
+            everything = sorted(in_log.union(*(set(columns) for _, columns in joined)))
             close = get_close_matches(name, everything, n=3, cutoff=0.6)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
-            looked = ", ".join([files[0].name, *joined])
+            looked = ", ".join([files[0].name, *(lookup for lookup, _ in joined)])
             raise InputError(
                 f"the column {name} is declared, but is in none of the files ({looked}).{hint}"
                 " Correct the name in the declaration, or remove it."

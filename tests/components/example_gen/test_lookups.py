@@ -1,0 +1,75 @@
+"""Lookup tables: the same one twice by other keys, and one that is joined by a column of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.dataset import load_declaration
+from components.errors import InputError
+from components.example_gen.ingest import SPLITS
+from tests.components.example_gen.small import DAY_MS, FIRST_DAY_MS, read_examples, run_ingest
+
+DECLARATION = """\
+name: lookups
+time_zone: Asia/Shanghai
+impressions: {files: log.csv}
+label: click
+domain: scene
+user: user
+timestamp: {column: at, unit: ms}
+columns: {scene: int}
+split: {eval_days: 1, validation_days: 1}
+"""
+USERS = "id,age\n0,20\n1,30\n2,40\n"
+
+
+def joined(folder: Path, settings: str, **tables: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The examples and the report of a log of three users, three writers and two items."""
+    lines = [
+        f"{FIRST_DAY_MS + n // 4 * DAY_MS + n % 4 * 60_000},{n % 2},{n // 2 % 2},{n % 3},{(n + 1) % 3},{n % 2}"
+        for n in range(16)
+    ]
+    (folder / "log.csv").write_text("\n".join(["at,scene,click,user,writer,item", *lines]) + "\n")
+    for name, text in tables.items():
+        (folder / f"{name}.csv").write_text(text)
+    path = folder / "lookups.yaml"
+    path.write_text(DECLARATION + settings)
+    report = run_ingest(load_declaration(str(path)), folder, folder / "out")
+    return [row for split in SPLITS for row in read_examples(folder / "out", split)], report
+
+
+TWICE = """\
+lookups:
+  - {files: users.csv, key: {user: id}, prefix: viewer_}
+  - {files: users.csv, key: {writer: id}, prefix: writer_}
+features:
+  user: {type: int, treatment: vocabulary}
+"""
+
+
+def test_a_table_joined_by_two_keys(tmp_path: Path) -> None:
+    ages = (
+        "  viewer_age: {type: int, treatment: normalise}\n  writer_age: {type: int, treatment: normalise}\n"
+    )
+    rows, report = joined(tmp_path, TWICE + ages, users=USERS[: USERS.index("2,40")])
+    age = {0: [20], 1: [30]}
+    assert [(row.get("viewer_age"), row.get("writer_age")) for row in rows] == [
+        (age.get(n % 3), age.get((n + 1) % 3)) for n in range(16)
+    ]
+    assert report["unmatched"] == {"users.csv by user": 5, "users.csv by writer": 5}
+
+
+def test_only_the_second_of_two_joins_is_used(tmp_path: Path) -> None:
+    rows, _ = joined(tmp_path, TWICE + "  writer_age: {type: int, treatment: normalise}\n", users=USERS)
+    assert [row["writer_age"] for row in rows] == [[20 + 10 * ((n + 1) % 3)] for n in range(16)]
+
+
+def test_the_same_columns_from_both_joins_need_a_prefix(tmp_path: Path) -> None:
+    text = TWICE.replace(", prefix: viewer_", "").replace(", prefix: writer_", "")
+    with pytest.raises(
+        InputError, match=r"age is in users\.csv by user and in users\.csv by writer: give one"
+    ):
+        joined(tmp_path, text + "  age: {type: int, treatment: normalise}\n", users=USERS)
