@@ -56,7 +56,7 @@ def read_lookup(plan: LookupPlan, declaration: Declaration) -> LookupTable:
             flaws[f"column {plan.right_key}: the key is missing"] = (typed.values.is_null(), plan.right_key)
             for name, source in plan.columns.items():
                 feature = declaration.features.get(name)
-                kind = declaration.column_type(name)
+                kind = plan.kinds[name]
                 value = to_type(block.frame[source], kind, feature.separator if feature else None)
                 columns[name] = value.values
                 flaws[f"column {source}: expected {kind}"] = (value.bad, source)
@@ -89,9 +89,7 @@ def _empty(plan: LookupPlan, declaration: Declaration) -> pl.DataFrame:
     for name in plan.columns:
         feature = declaration.features.get(name)
         empty = pl.Series([], dtype=pl.String)
-        columns[name] = to_type(
-            empty, declaration.column_type(name), feature.separator if feature else None
-        ).values
+        columns[name] = to_type(empty, plan.kinds[name], feature.separator if feature else None).values
     return pl.DataFrame(columns)
 
 

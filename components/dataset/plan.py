@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -46,6 +46,7 @@ class LookupPlan:
       right_key: column of its own files.
       key_type: type in which both are compared.
       columns: name in the joined row -> name in the files; without the key.
+      kinds: name in the joined row -> type.
     """
 
     files: tuple[DataFile, ...]
@@ -54,6 +55,7 @@ class LookupPlan:
     right_key: str
     key_type: ColumnType
     columns: dict[str, str]
+    kinds: dict[str, ColumnType]
 
 
 @dataclass(frozen=True)
@@ -95,37 +97,37 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
         if name not in in_log:
             require_column(name, what, files)
     log_columns = {name: kind for name, kind in needed.items() if name in in_log}
-    offered: list[dict[str, str]] = []
-    available = set(in_log)
-    plans = []
-    for lookup, table in zip(declaration.lookups, tables, strict=True):
-        require_column(lookup.right_key, "the key of the lookup", table)
-        key_type: ColumnType = (
-            declaration.column_type(lookup.left_key)
-            if lookup.left_key in declaration.features or lookup.left_key in declaration.columns
-            else "string"
-        )
-        if lookup.left_key not in available:
-            require_column(lookup.left_key, f"the key of the lookup {table[0].name}", files)
-        if lookup.left_key in in_log:
-            log_columns[lookup.left_key] = key_type
-        columns = {
-            lookup.prefix + name: name
-            for name in dict.fromkeys(name for file in table for name in file.columns)
-            if lookup.prefix + name not in in_log
-        }
-        offered.append(columns)
-        available |= set(columns)
-        plans.append((lookup, table, key_type))
-    keys = {lookup.left_key for lookup in declaration.lookups}
     names = _names(declaration, tables)
+    offered: list[dict[str, str]] = []
+    keys: list[dict[str, ColumnType]] = [{} for _ in tables]
+    for lookup, table, name in zip(declaration.lookups, tables, names, strict=True):
+        require_column(lookup.right_key, "the key of the lookup", table)
+        left, kind = lookup.left_key, _key_type(declaration, needed, lookup.left_key)
+        if left in in_log:
+            log_columns[left] = kind
+        else:
+            keys[_origin(left, name, list(zip(names, offered, strict=False)), files)][left] = kind
+        # Its own key, under the same name, comes from the impressions or from a lookup before it.
+        offered.append(
+            {
+                lookup.prefix + column: column
+                for column in dict.fromkeys(column for file in table for column in file.columns)
+                if lookup.prefix + column not in in_log and lookup.prefix + column != left
+            }
+        )
     _assign(needed, in_log, list(zip(names, offered, strict=True)), files)
     lookups = []
-    for (lookup, table, key_type), name, columns in zip(plans, names, offered, strict=True):
-        columns = {column: source for column, source in columns.items() if column in needed or column in keys}
+    for number, (lookup, table) in enumerate(zip(declaration.lookups, tables, strict=True)):
+        kinds = {
+            column: kind for column, kind in {**needed, **keys[number]}.items() if column in offered[number]
+        }
+        columns = {column: source for column, source in offered[number].items() if column in kinds}
         for source in columns.values():
             require_column(source, "which another file of the lookup has", table)
-        lookups.append(LookupPlan(table, name, lookup.left_key, lookup.right_key, key_type, columns))
+        key_type = _key_type(declaration, needed, lookup.left_key)
+        lookups.append(
+            LookupPlan(table, names[number], lookup.left_key, lookup.right_key, key_type, columns, kinds)
+        )
     for name in log_columns:
         require_column(name, "which another file of the impressions has", files)
     _require_usable(declaration, files, log_columns, lookups)
@@ -139,6 +141,26 @@ def _names(declaration: Declaration, tables: Sequence[Sequence[DataFile]]) -> li
         f"{name} by {lookup.left_key}" if names.count(name) > 1 else name
         for name, lookup in zip(names, declaration.lookups, strict=True)
     ]
+
+
+def _key_type(declaration: Declaration, needed: Mapping[str, ColumnType], key: str) -> ColumnType:
+    """A key's declared type; keys that are only keys are compared as text."""
+    return declaration.column_type(key) if key in needed or key in declaration.columns else "string"
+
+
+def _origin(
+    key: str, lookup: str, earlier: Sequence[tuple[str, dict[str, str]]], files: Sequence[DataFile]
+) -> int:
+    """The number of the one lookup before that has the key of a lookup."""
+    origins = [number for number, (_, columns) in enumerate(earlier) if key in columns]
+    if not origins:
+        require_column(key, f"the key of the lookup {lookup}", files)
+    if len(origins) > 1:
+        raise InputError(
+            f"the column {key}, the key of the lookup {lookup}, is in "
+            f"{' and in '.join(earlier[number][0] for number in origins)}: give one of these lookups a `prefix`"
+        )
+    return origins[0]
 
 
 def _require_usable(

@@ -73,3 +73,46 @@ def test_the_same_columns_from_both_joins_need_a_prefix(tmp_path: Path) -> None:
         InputError, match=r"age is in users\.csv by user and in users\.csv by writer: give one"
     ):
         joined(tmp_path, text + "  age: {type: int, treatment: normalise}\n", users=USERS)
+
+
+CHAIN = """\
+lookups:
+  - {files: items.csv, key: item}
+  - {files: makers.csv, key: maker}
+features:
+  user: {type: int, treatment: vocabulary}
+  item: {type: int, treatment: vocabulary}
+  fame: {type: int, treatment: normalise}
+"""
+
+
+@pytest.mark.parametrize("makers", [("anna", "ben"), ("10", "11")])
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_table_joined_by_a_column_of_another(
+    tmp_path: Path, makers: tuple[str, str], declared: bool
+) -> None:
+    """Its key needs no type, and where it is a feature it is the other table's column, no second one."""
+    kind = "int" if makers[0].isdigit() else "string"
+    feature = f"  maker: {{type: {kind}, treatment: vocabulary}}\n" if declared else ""
+    items = f"item,maker\n0,{makers[0]}\n1,{makers[1]}\n"
+    rows, report = joined(
+        tmp_path, CHAIN + feature, items=items, makers=f"maker,fame\n{makers[0]},3\n{makers[1]},4\n"
+    )
+    assert [row["fame"] for row in rows] == [[3 + n % 2] for n in range(16)]
+    expected = [int(name) if kind == "int" else name.encode() for name in makers]
+    assert [row.get("maker") for row in rows] == [[expected[n % 2]] if declared else None for n in range(16)]
+    assert report["unmatched"] == {"items.csv": 0, "makers.csv": 0}
+
+
+def test_a_key_that_two_tables_have(tmp_path: Path) -> None:
+    text = CHAIN.replace("key: item}\n", "key: item}\n  - {files: others.csv, key: item}\n")
+    tables = {"items": "item,maker\n0,a\n", "others": "item,maker\n0,b\n", "makers": "maker,fame\na,3\n"}
+    with pytest.raises(
+        InputError, match=r"maker, the key of the lookup makers\.csv, is in items\.csv and in oth"
+    ):
+        joined(tmp_path, text, **tables)
+
+
+def test_a_key_that_nothing_before_has(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no column maker \(the key of the lookup makers\.csv\)"):
+        joined(tmp_path, CHAIN, items="item,colour\n0,red\n", makers="maker,fame\na,3\n")
