@@ -119,17 +119,33 @@ def _folder(data_dir: str) -> Path:
 
 
 def _matches(root: Path, pattern: str) -> list[Path]:
-    if Path(pattern).is_absolute():
-        absolute = Path(pattern)
-        return sorted(p for p in Path(absolute.anchor).glob(str(absolute.relative_to(absolute.anchor))))
-    for base in (root, root / "data"):
+    path = Path(pattern)
+    if path.is_absolute():
+        bases, relative = [Path(path.anchor)], str(path.relative_to(path.anchor))
+    else:
+        bases, relative = [root, root / "data"], pattern
+    for base in bases:
         try:
-            matches = sorted(path for path in base.glob(pattern) if path.is_file())
+            matches = sorted(
+                found
+                for found in base.glob(relative)
+                if found.is_file() and _hidden(found.relative_to(base)) <= _hidden(Path(relative))
+            )
         except OSError as error:
             raise InputError(f"{base}: the folder cannot be read: {error.strerror}") from None
+        except (ValueError, IndexError, NotImplementedError):
+            raise InputError(
+                f"the declaration's files: {pattern!r} can match no file; give names, or globs such as logs/*.csv or "
+                "**/*.csv"
+            ) from None
         if matches:
             return matches
     return []
+
+
+def _hidden(path: Path) -> int:
+    """How many parts of a path are hidden: a pattern matches no more than it names."""
+    return sum(part.startswith(".") and part != ".." for part in path.parts)
 
 
 def _nothing_matches(root: Path, pattern: str) -> str:

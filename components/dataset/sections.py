@@ -45,7 +45,7 @@ class Impressions(Section):
 
     files: FileList = Field(
         description="File names or globs, looked up in the data folder, then in its `data` folder. "
-        "The suffix tells the format: .csv, .tsv, either with .gz, .parquet."
+        "A glob leaves hidden files out. The suffix tells the format: .csv, .tsv, either with .gz, .parquet."
     )
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
 

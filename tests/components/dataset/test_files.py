@@ -1,0 +1,47 @@
+"""Which files a pattern matches, and what is said about one that can match none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.dataset.files import find_files
+from components.dataset.sections import Impressions
+from components.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    names = ("a.csv", "._a.csv", "logs/b.csv", "logs/.kept/c.csv", "logs/.kept/.d.csv", "folder.csv/e.csv")
+    for name in names:
+        path = tmp_path / "data_dir" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x,y\n1,2\n")
+    return tmp_path / "data_dir"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.csv", ["a.csv"]),
+        ("._a.csv", ["._a.csv"]),
+        (".*.csv", ["._a.csv"]),
+        ("**/*.csv", ["a.csv", "folder.csv/e.csv", "logs/b.csv"]),
+        ("logs/.kept/*.csv", ["logs/.kept/c.csv"]),
+        ("../data_dir/*.csv", ["../data_dir/a.csv"]),
+    ],
+)
+def test_a_glob_leaves_hidden_files_and_folders_out(folder: Path, pattern: str, expected: list[str]) -> None:
+    assert [file.name for file in find_files(str(folder), Impressions(files=[pattern]))] == expected
+
+
+def test_a_glob_from_the_root(folder: Path) -> None:
+    [file] = find_files(str(folder), Impressions(files=[f"{folder}/*.csv"]))
+    assert file.path == str(folder / "a.csv")
+
+
+@pytest.mark.parametrize("pattern", ["**.csv", "", "/", "."])
+def test_a_pattern_that_can_match_nothing(folder: Path, pattern: str) -> None:
+    with pytest.raises(InputError, match=r"the declaration's files: '.*' can match no file; give names"):
+        find_files(str(folder), Impressions(files=[pattern]))
