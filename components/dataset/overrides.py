@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -21,6 +22,7 @@ def apply_overrides(
 
     The path's parts are keys, or positions in a list; the value is read as YAML (`[64, 32]`, `1e-3`, `null`).
     An entry of a table that the user names (a feature, a behaviour, a threshold ...) is removed by `null`.
+    What is set inside a table or a list that the document lacks changes the default, which else stays as it is.
 
     Args:
       document: the YAML document, nested dicts and lists; changed in place.
@@ -63,7 +65,9 @@ def _assign(document: Any, model: Any, parts: list[str], value: Any, text: str) 
         if last:
             node[key] = value
             return tuple(path)
-        child = node[key] if exists else None
+        if not exists:
+            node[key] = _default(annotation, part)
+        child = node[key]
         if not isinstance(child, (Mapping, list)):
             node[key] = child = {}
         node, annotation = child, inner
@@ -101,6 +105,21 @@ def _member(node: Any, annotation: Any, part: str, text: str, where: str) -> tup
 
 def _annotation(model: type[BaseModel], field: str) -> Any:
     return model.model_fields[field].annotation
+
+
+def _default(annotation: Any, field: str) -> Any:
+    """What a setting is where nothing is said about it: what its class says by itself is left out."""
+    for candidate in _alternatives(annotation):
+        if (
+            isinstance(candidate, type)
+            and issubclass(candidate, BaseModel)
+            and field in candidate.model_fields
+        ):
+            value = candidate.model_fields[field].get_default(call_default_factory=True)
+            if value is not PydanticUndefined:
+                kind = TypeAdapter(_annotation(candidate, field))
+                return kind.dump_python(value, mode="json", exclude_unset=True)
+    return None
 
 
 def _item(annotation: Any) -> Any:

@@ -395,7 +395,9 @@ class Evaluation(Section):
     min_rows: int = Field(default=500, ge=1, description="Evaluation rows that a domain needs to decide.")
     thresholds: dict[MetricName, Threshold] = Field(
         default_factory=_better_than_chance,
-        description="Bounds of metrics over all rows, or over the domains that decide; {} for no gate at all.",
+        description="Bounds of metrics over all rows, or over the domains that decide; {} for no gate at all. Those in "
+        "a file replace the default; `--set evaluation.thresholds.gauc.min=0.6` adds to those that hold without it, and "
+        "`--set evaluation.thresholds.gauc=null` takes one away.",
     )
     domains: dict[str, Threshold] = Field(
         default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."

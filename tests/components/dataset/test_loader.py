@@ -116,6 +116,38 @@ def test_override(tmp_path: Path, override: str, path: tuple[str | int, ...], va
     assert found == value
 
 
+@pytest.mark.parametrize(
+    ("in_file", "override", "expected"),
+    [
+        ("", "log_loss.max=0.5", {"average_auc": (0.5, None, 0.01), "log_loss": (None, 0.5, None)}),
+        ("", "average_auc.min=0.6", {"average_auc": (0.6, None, 0.01)}),
+        ("", "gauc=null", {"average_auc": (0.5, None, 0.01)}),
+        ("", "average_auc=null", {}),
+        ("{min_rows: 9}", "gauc.min=0.6", {"average_auc": (0.5, None, 0.01), "gauc": (0.6, None, None)}),
+        ("{thresholds: {}}", "gauc.min=0.6", {"gauc": (0.6, None, None)}),
+        (
+            "{thresholds: {log_loss: {max: 1}}}",
+            "gauc.min=0.6",
+            {"log_loss": (None, 1, None), "gauc": (0.6, None, None)},
+        ),
+    ],
+)
+def test_a_gate_that_is_set_leaves_the_others(
+    tmp_path: Path, in_file: str, override: str, expected: dict[str, tuple[float | None, ...]]
+) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(TEXT + (f"evaluation: {in_file}\n" if in_file else ""))
+    thresholds = load_declaration(str(file), [f"evaluation.thresholds.{override}"]).evaluation.thresholds
+    assert {name: (bound.min, bound.max, bound.max_drop) for name, bound in thresholds.items()} == expected
+
+
+def test_a_part_of_a_default_list(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(TEXT)
+    assert load_declaration(str(file), ["model.layers.0=256"]).model.layers == [256, 64, 32]
+    assert load_declaration(str(file)).model.layers == [128, 64, 32]
+
+
 def test_null_removes_an_entry(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(TEXT)
