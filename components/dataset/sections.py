@@ -396,8 +396,8 @@ class Evaluation(Section):
     thresholds: dict[MetricName, Threshold] = Field(
         default_factory=_better_than_chance,
         description="Bounds of metrics over all rows, or over the domains that decide; {} for no gate at all. Those in "
-        "a file replace the default; `--set evaluation.thresholds.gauc.min=0.6` adds to those that hold without it, and "
-        "`--set evaluation.thresholds.gauc=null` takes one away.",
+        "a file replace the default; `--set evaluation.thresholds.gauc.min=0.6` adds to those that hold without it, "
+        "and `--set evaluation.thresholds.gauc=null` takes one away.",
     )
     domains: dict[str, Threshold] = Field(
         default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."
