@@ -197,6 +197,8 @@ def _open_text(path: Path, kind: Format) -> IO[bytes]:
 def _header(path: Path, kind: Format, separator: str) -> tuple[list[str], int]:
     with _open_text(path, kind) as stream:
         line = stream.readline(_LONGEST_HEADER)
+    if b"\0" in line:
+        raise InputError(f"{path}:1: the header has NUL bytes: is the file UTF-16? Write it as UTF-8")
     try:
         text = line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:

@@ -45,3 +45,12 @@ def test_a_glob_from_the_root(folder: Path) -> None:
 def test_a_pattern_that_can_match_nothing(folder: Path, pattern: str) -> None:
     with pytest.raises(InputError, match=r"the declaration's files: '.*' can match no file; give names"):
         find_files(str(folder), Impressions(files=[pattern]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_utf_16_is_refused_by_name(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "log.csv").write_bytes("x,y\n1,2\n".encode(encoding))
+    with pytest.raises(
+        InputError, match=r"log.csv:1: the header has NUL bytes: is the file UTF-16\? Write it"
+    ):
+        find_files(str(tmp_path), Impressions(files=["log.csv"]))
