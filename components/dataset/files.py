@@ -199,6 +199,8 @@ def _header(path: Path, kind: Format, separator: str) -> tuple[list[str], int]:
         line = stream.readline(_LONGEST_HEADER)
     if b"\0" in line:
         raise InputError(f"{path}:1: the header has NUL bytes: is the file UTF-16? Write it as UTF-8")
+    if b"\r" in line.rstrip(b"\r\n"):
+        raise InputError(f"{path}:1: lines end in CR only: rewrite the file with LF at the end of each line")
     try:
         text = line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
@@ -209,7 +211,11 @@ def _header(path: Path, kind: Format, separator: str) -> tuple[list[str], int]:
         raise InputError(
             f"{path}:1: the first line is longer than {_LONGEST_HEADER} bytes: is this a text file?"
         )
-    return [name.strip() for name in next(csv.reader(io.StringIO(text), delimiter=separator))], len(line)
+    try:
+        names = next(csv.reader(io.StringIO(text), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(f"{path}:1: the header cannot be parsed: {error}") from None
+    return [name.strip() for name in names], len(line)
 
 
 def require_column(column: str, what: str, files: Iterable[DataFile]) -> None:

@@ -54,3 +54,22 @@ def test_utf_16_is_refused_by_name(tmp_path: Path, encoding: str) -> None:
         InputError, match=r"log.csv:1: the header has NUL bytes: is the file UTF-16\? Write it"
     ):
         find_files(str(tmp_path), Impressions(files=["log.csv"]))
+
+
+@pytest.mark.parametrize("rows", [1, 300_000])
+def test_lines_that_end_in_cr_only(tmp_path: Path, rows: int) -> None:
+    (tmp_path / "log.csv").write_bytes(b"x,y\r" + b"1,2\r" * rows)
+    with pytest.raises(InputError, match=r"log.csv:1: lines end in CR only: rewrite the file with LF"):
+        find_files(str(tmp_path), Impressions(files=["log.csv"]))
+
+
+def test_lines_may_end_in_cr_and_lf(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_bytes(b"x,y\r\n1,2\r\n")
+    [file] = find_files(str(tmp_path), Impressions(files=["log.csv"]))
+    assert (file.columns, file.data_start) == (("x", "y"), 5)
+
+
+def test_a_header_that_csv_cannot_hold(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("x" * 200_000 + ",y\n1,2\n")
+    with pytest.raises(InputError, match=r"log.csv:1: the header cannot be parsed: field larger"):
+        find_files(str(tmp_path), Impressions(files=["log.csv"]))
