@@ -34,6 +34,19 @@ ROLES: tuple[str, ...] = ("domain", "user", "item")
 SCHEMAS_DIR = Path(schemas.__file__).parent
 
 
+def iana_zone(name: str) -> str:
+    """The name, if there is such a time zone.
+
+    Raises:
+      ValueError: there is none.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Asia/Shanghai") from None
+    return name
+
+
 class InconsistencyError(ValueError):
     """A contradiction between sections. `path` is the place in the document that should change."""
 
@@ -117,11 +130,7 @@ class Declaration(Section):
     @field_validator("time_zone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{value!r} is not an IANA time zone such as UTC or Asia/Shanghai") from None
-        return value
+        return iana_zone(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Declaration:

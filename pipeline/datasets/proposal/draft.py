@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from components.dataset.declaration import iana_zone
+from components.dataset.input_names import input_name
 from components.dataset.sections import Positive, TimeUnit
 from components.dataset.values import to_local_ms
 from components.errors import InputError
@@ -134,6 +136,11 @@ def draft(
     Raises:
       InputError: a role cannot be guessed and nobody can be asked; a given column cannot be what it is said to be.
     """
+    if zone is not None:
+        try:
+            iana_zone(zone)
+        except ValueError as error:
+            raise InputError(f"--time-zone: {error}") from None
     decide = _Decider(columns, given, ask, take_guesses)
     timestamp, unit = _timestamp(columns, decide)
     taken = {timestamp.column or ""}
@@ -338,6 +345,7 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
     for column in rest:
         choice = _choice(column, columns, after_names, leaks, role_of.get(column.name), key_of)
         result.choices.append(choice)
+    _one_input_each(result, role_of)
     if result.author is not None and result.author not in {c.column for c in result.of("feature")}:
         result.author = None
     _warn(result)
@@ -351,6 +359,8 @@ def _choice(
     role: str | None,
     key_of: dict[str, Column],
 ) -> Choice:
+    if role is None and features.is_reserved(column.name):
+        return Choice(column.name, "none", "the name is reserved: rename the column to use it")
     if column.name in after:
         return features.behaviour(column, columns)
     if role is None and column.name in leaks:
@@ -359,6 +369,18 @@ def _choice(
             column.name, "after", f"{leak.why}; move it to features if it is known before the exposure"
         )
     return features.feature(column, key_of.get(column.name), role)
+
+
+def _one_input_each(result: Draft, roles_of: Mapping[str | None, str]) -> None:
+    """Leaves out features that requests would call as they call another; a column with a role goes first."""
+    held: dict[str, str] = {}
+    for choice in sorted(result.of("feature"), key=lambda choice: choice.column not in roles_of):
+        called = input_name(choice.column)
+        other = held.setdefault(called, choice.column)
+        if other != choice.column and choice.column not in roles_of:
+            choice.place = "none"
+            choice.why = f"requests would call it {called}, as they call {other!r}: rename one to use both"
+            result.warnings.append(f"{choice.column}: left out: {choice.why}")
 
 
 def _target(result: Draft) -> pl.Series:

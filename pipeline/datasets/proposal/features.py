@@ -64,6 +64,11 @@ def _describes_item(name: tuple[str, ...]) -> bool:
     return name[-1] in ("id", "type", "category", "limit") and name[0] not in ("is", "has")
 
 
+def is_reserved(name: str) -> bool:
+    """Whether examples use the name for something else."""
+    return name == LOCAL_TIME or name.startswith(BEHAVIOUR_PREFIX)
+
+
 def behaviour(column: Column, columns: list[Column]) -> Choice:
     """A column from after the exposure: averaged when it is a number, never a feature."""
     name = column.name
@@ -151,8 +156,6 @@ def _refusal(column: Column, key: Column | None) -> str | None:
     name, values = column.name, column.values
     if not name:
         return "it has no name"
-    if name == LOCAL_TIME or name.startswith(BEHAVIOUR_PREFIX):
-        return "the name is reserved: rename the column to use it"
     if values.kind == "empty":
         return "no values"
     if values.kind == "unusable":

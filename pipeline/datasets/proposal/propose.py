@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
@@ -116,7 +117,7 @@ def propose(
     sources = open_sources(request.files, request.lookups, request.separator, request.sample)
     columns, statistics = _statistics(sources, progress)
     result = draft(name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes)
-    provisional = Declaration.model_validate({**plain(document(result)), "max_rejected_share": 1.0})
+    provisional = _valid({**plain(document(result)), "max_rejected_share": 1.0})
     found = _look_at_all(provisional, sources, progress)
     _learn(result, found)
     try:
@@ -130,6 +131,14 @@ def propose(
             f"{output}: cannot be written: {error.strerror}; name another with --output"
         ) from None
     return Proposal(output, schema, sources.data_dir, result, found.scan.rows, found)
+
+
+def _valid(document: dict[str, Any]) -> Declaration:
+    try:
+        return Declaration.model_validate(document)
+    except ValidationError as error:
+        problems = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+        raise InputError(f"no declaration can be written for these roles: {problems}") from None
 
 
 def _require_free(output: Path, force: bool) -> None:

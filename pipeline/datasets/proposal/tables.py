@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+from pydantic import ValidationError
 
 from components.dataset.blocks import read_all
 from components.dataset.files import DataFile, find_files, require_column
@@ -97,11 +98,14 @@ def open_sources(
     Args:
       files: the impressions.
       lookups: `FILE=key` or `FILE=column:key`, the key's name in the impressions and in the file.
-      separator: of csv; by default the suffix's, or what the first lines show.
+      separator: of csv (`\\t` is a tab); by default the suffix's, or what the first lines show.
       rows: rows of the sample.
     Raises:
-      InputError: a file cannot be read or has other columns than the first; a key is in neither table.
+      InputError: the separator cannot be one; a file cannot be read or has other columns than the first; a key is in
+        neither table.
     """
+    if separator is not None:
+        separator = _separator_argument(separator)
     named = [_lookup_argument(text) for text in lookups]
     paths = [path.resolve() for path in (*files, *(path for path, _, _ in named))]
     for path, shown in zip(paths, (*files, *(path for path, _, _ in named)), strict=True):
@@ -128,6 +132,17 @@ def open_sources(
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
     return Sources(data_dir, log, sources, joined)
+
+
+def _separator_argument(text: str) -> str:
+    separator = "\t" if text == r"\t" else text
+    try:
+        Impressions(files=["*"], separator=separator)
+    except ValidationError:
+        raise InputError(
+            f"--separator {text!r}: expected one ASCII character, such as ';' or '\\t'"
+        ) from None
+    return separator
 
 
 def _lookup_argument(text: str) -> tuple[Path, str, str]:

@@ -182,6 +182,48 @@ def test_semicolons_and_a_byte_order_mark(tmp_path: Path) -> None:
     assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
 
 
+def test_a_tab_is_given_as_shells_write_it(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns(), separator="\t")
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml", separator=r"\t"))
+    assert written.declaration.impressions.separator == "\t"
+
+
+def test_columns_that_requests_would_call_alike_are_left_out_but_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = csv_log(
+        tmp_path,
+        columns(
+            **{
+                "user id": rng.integers(0, 9, 3000),
+                "user_id": rng.integers(0, 90, 3000),
+                "Prix (€)": rng.random(3000),
+                "Prix ($)": rng.random(3000),
+            }
+        ),
+    )
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml", roles={"user": "user_id"}))
+    assert {"user_id", "Prix (€)"} <= set(written.declaration.features)
+    assert {"user id", "Prix ($)"}.isdisjoint(written.declaration.features)
+    assert (
+        "Prix ($): left out: requests would call it Prix, as they call 'Prix (€)': rename one to use both"
+        in written.proposal.draft.warnings
+    )
+
+
+def test_a_reaction_of_a_reserved_name_is_left_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = csv_log(tmp_path, columns(**{"behaviour.like": rng.integers(0, 2, 3000)}))
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml", roles={"label": "clicked"}))
+    assert "behaviour.like" not in written.declaration.columns
+    assert "# behaviour.like: the name is reserved: rename the column to use it" in written.text
+
+
+def test_a_label_of_a_reserved_name_is_refused(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns(**{"behaviour.like": np.arange(3000) % 2}))
+    with pytest.raises(InputError, match=r"behaviour.like is reserved \(.*\): rename the column"):
+        propose(ProposalRequest([log], output=tmp_path / "a.yaml", roles={"label": "behaviour.like"}), None)
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
@@ -240,6 +282,10 @@ def test_labels_of_text(tmp_path: Path, texts: list[str], positive: list[str]) -
         ({"roles": {"label": "price"}, "positive": "dear"}, "price holds numbers"),
         ({"roles": {"timestamp": "channel"}}, "--timestamp channel: expected seconds"),
         ({"output": Path("a.txt")}, "expected a name that ends in .yaml"),
+        ({"zone": "CET+1"}, "--time-zone: 'CET+1' is not an IANA time zone such as UTC"),
+        ({"zone": "Europe/Pari"}, "--time-zone: 'Europe/Pari' is not an IANA time zone"),
+        ({"separator": ";;"}, "--separator ';;': expected one ASCII character, such as ';' or '\\t'"),
+        ({"separator": ""}, "--separator '': expected one ASCII character"),
         ({"lookups": ["users.csv"]}, "expected FILE=key"),
         ({"lookups": ["nowhere.csv=channel"]}, "nowhere.csv: no such file"),
     ],
