@@ -152,7 +152,9 @@ def check(
     ],
     data: Annotated[Path, typer.Option("--data", help="Folder with the impression files and lookup tables.")],
     settings: Settings = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Stop after the sample.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Stop after the sample: split, domains and schema stay unchecked.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -160,7 +162,8 @@ def check(
 
     Each line of the table has its remedy. It reads with the code that a run reads with.
 
-    Exit codes: 0 a run would get to a judged model; 2 it would not.
+    Exit codes: 0 a run would get to a judged model, or with `--quick` nothing in a sample speaks against it (and
+    `would_run` is null in JSON); 2 it would not.
 
     Examples:
 
@@ -191,13 +194,15 @@ def check(
             title = f"{result.dataset}: {result.rows:,} rows{' (a sample)' if result.sampled else ''}"
             console.print(findings_table(result.findings, title))
             console.print(
-                "[green]a run would get to a judged model[/]"
-                if result.would_run
-                else "[bold red]a run would fail[/]: see the lines marked fail"
+                {
+                    True: "[green]a run would get to a judged model[/]",
+                    False: "[bold red]a run would fail[/]: see the lines marked fail",
+                    None: "nothing here ends a run; split, domains and schema were not looked at (--quick)",
+                }[result.would_run]
             )
         if as_json:
             print_json(result.document())
-    leave(0 if result.would_run else 2)
+    leave(2 if result.would_run is False else 0)
 
 
 @dataset.command()

@@ -40,7 +40,7 @@ def check(
     Args:
       declaration: the data set.
       data: the folder with its files.
-      quick: stop after the sample.
+      quick: stop after the sample, before the rules of the split, the domains and the schema.
       progress: hears how far it is.
       early: hears what the sample shows, before all rows are read.
     Returns:
@@ -52,7 +52,7 @@ def check(
     def result(found: Survey | None = None, **figures: Any) -> CheckResult:
         rows = found.scan.rows if found is not None else 0
         sampled = found is not None and found.sampled
-        return CheckResult(shown, str(data), sorted_findings(findings), rows, sampled, figures)
+        return CheckResult(shown, str(data), sorted_findings(findings), rows, sampled, not quick, figures)
 
     findings += _of_settings(declaration)
     plan = _planned(declaration, data, findings)

@@ -36,6 +36,7 @@ class CheckResult:
       findings: the worst first.
       rows: rows read; of the sample when `sampled`.
       sampled: whether only a sample was read.
+      complete: whether every rule was asked: those of the split, the domains and the schema need all rows.
       figures: counts for programs: train, eval, duplicates, domains ...
     """
 
@@ -44,12 +45,15 @@ class CheckResult:
     findings: tuple[Finding, ...]
     rows: int = 0
     sampled: bool = False
+    complete: bool = True
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
-    def would_run(self) -> bool:
-        """Whether nothing was found that ends a run."""
-        return not any(finding.level == "fail" for finding in self.findings)
+    def would_run(self) -> bool | None:
+        """Whether a run would get to a judged model; `None` where nothing speaks against it, but not all was asked."""
+        if any(finding.level == "fail" for finding in self.findings):
+            return False
+        return True if self.complete else None
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

@@ -95,6 +95,9 @@ def test_a_proposal_answers_in_json(tmp_path: Path) -> None:
     assert (roles["label"], roles["domain"]) == (declared.label, declared.domain)
     assert set(found["features"]) == set(declared.features)
     assert "next: dfei dataset check" in done.stderr
+    looked = piped("dataset", "check", str(output), "--data", str(tmp_path / "data"), "--quick", "--json")
+    assert (looked.returncode, json.loads(looked.stdout)["would_run"]) == (0, None)
+    assert "split, domains and schema were not looked at" in looked.stderr
 
 
 def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:

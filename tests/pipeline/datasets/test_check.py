@@ -180,7 +180,19 @@ def test_quick_stops_after_a_sample_and_says_so(tmp_path: Path) -> None:
     result = check(declared(tmp_path), write_data(tmp_path, log(*lines)), quick=True)
     assert result.sampled
     assert 1_000 < result.rows < 8_000
-    assert result.would_run
+    assert result.would_run is None
+
+
+def test_quick_promises_nothing_of_what_it_does_not_look_at(tmp_path: Path) -> None:
+    lines = [
+        line(day, n % 2, n % 5, "a", n // 2 % 2 if day < 3 else 0, n) for day in range(4) for n in range(40)
+    ]
+    data = write_data(tmp_path, log(*lines))
+    result = check(declared(tmp_path), data, quick=True)
+    assert (result.would_run, result.document()["would_run"]) == (None, None)
+    assert check(declared(tmp_path), data).would_run is False
+    (data / "log.csv").unlink()
+    assert check(declared(tmp_path), data, quick=True).would_run is False
 
 
 @pytest.mark.usefixtures("small_samples")
