@@ -82,8 +82,9 @@ class StatisticsStream:
 
 
 def as_lists(column: pl.Series) -> pa.Array:
-    """A column as lists of int64, float32 or bytes, which is how examples hold values; a null is no list."""
+    """A column as lists of int64, float32 or bytes, which is how examples hold values: no value, no list."""
     if isinstance(column.dtype, pl.List):
+        column = column.set(column.list.len() == 0, None)
         array = column.rechunk().to_arrow()
         inner = array.type.value_type
         if pa.types.is_large_string(inner) or pa.types.is_string(inner):

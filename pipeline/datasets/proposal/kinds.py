@@ -132,17 +132,18 @@ def _recombined(parts: pl.Series) -> float:
 
 def _parquet_list(column: pl.Series) -> Values:
     inner = column.dtype.inner  # type: ignore[attr-defined]
-    present = _share((column.list.len() > 0).fill_null(False))
     if inner.is_float() or inner.is_nested():
+        present = _share((column.list.len() > 0).fill_null(False))
         return Values(
             "unusable", column, present=present, why=f"lists of {inner}: only ints and texts can be used"
         )
     item: Literal["int", "string"] = "int" if inner.is_integer() else "string"
+    typed = to_type(column, item).values
     lengths = column.list.len().fill_null(0).to_numpy()
     length = int(min(10, max(2, np.quantile(lengths, 0.95) if len(lengths) else 2)))
     distinct = column.explode().n_unique()
     why = f"Parquet lists of {item}; {distinct} distinct values (the separator is for requests, which send text)"
-    return Values("list", column, item, "|", length, present, why)
+    return Values("list", typed, item, "|", length, _share(typed.is_not_null()), why)
 
 
 def _share(mask: pl.Series) -> float:

@@ -13,6 +13,7 @@ import pytest
 from components.dataset import Declaration, load_declaration
 from components.dataset.sections import Positive
 from components.errors import InputError
+from pipeline.datasets.checking.check import check
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.propose import Proposal, ProposalRequest, propose
 from tests.components.example_gen.small import read_examples, run_ingest
@@ -378,6 +379,21 @@ def test_parquet_lists(tmp_path: Path) -> None:
     assert {
         len(row["tags"]) for row in read_after_ingest(written.declaration, tmp_path) if "tags" in row
     } == {1, 2, 3}
+
+
+@pytest.mark.parametrize("nothing", [[], [None], [""], None])
+def test_lists_without_values_are_missing_in_the_schema_as_they_are_in_examples(
+    tmp_path: Path, nothing: list[str | None] | None
+) -> None:
+    rng = np.random.default_rng(0)
+    tags = [nothing if n % 4 == 0 else [f"t{v}" for v in rng.choice(9, 2)] for n in range(3000)]
+    frame = pl.DataFrame(columns(), strict=False).with_columns(pl.Series("tags", tags, pl.List(pl.String)))
+    frame.write_parquet(tmp_path / "log.parquet")
+    written = write(ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml"))
+    result = check(written.declaration, tmp_path)
+    assert [finding.found for finding in result.findings if finding.topic == "schema"] == [
+        "the examples fit a.pbtxt"
+    ]
 
 
 def test_many_files_become_a_pattern(tmp_path: Path) -> None:
