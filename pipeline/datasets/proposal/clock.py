@@ -9,7 +9,7 @@ import polars as pl
 
 from components.dataset.sections import TimeUnit
 from components.dataset.values import to_local_ms
-from pipeline.datasets.proposal.figures import highest, lowest, mean
+from pipeline.datasets.proposal.figures import mean, quantile
 from pipeline.datasets.proposal.kinds import Values
 from pipeline.datasets.proposal.words import EXACT_TIMES, PARTS_OF_TIME, TIMES, has, words
 
@@ -25,6 +25,7 @@ _ZONES = {
     -3.5: "America/St_Johns",
 }
 _AGREES = 0.9
+_STRAY = 0.005
 _OFFSET = r"([+-])(\d{2}):?(\d{2})?\s*$"
 
 
@@ -72,6 +73,18 @@ def clock_candidate(name: str, values: Values) -> ClockCandidate | None:
     return ClockCandidate(name, unit, score, f"{why}: {span.replace('T', ' ')}")
 
 
+def found_instead(values: Values) -> str:
+    """What a column that cannot be the timestamp holds, for messages."""
+    given = values.column.drop_nulls()
+    if values.present < 0.9:
+        return f"a value in {values.present:.0%} of the rows"
+    if values.kind in ("int", "float"):
+        return f"{given.min()!r} to {given.max()!r}"
+    if values.kind == "string":
+        given = given.filter(to_local_ms(given, "iso", "UTC").bad)
+    return f"{str(given.first())[:40]!r}"
+
+
 def _unit(values: Values) -> tuple[TimeUnit | None, str]:
     if values.kind == "time":
         return "iso", values.why
@@ -80,7 +93,8 @@ def _unit(values: Values) -> tuple[TimeUnit | None, str]:
     numbers = values.column.drop_nulls()
     if numbers.is_empty():
         return None, ""
-    low, high = lowest(numbers), highest(numbers)
+    # A stray value or two are unusable rows, which are counted later, not another unit.
+    low, high = quantile(numbers, _STRAY), quantile(numbers, 1 - _STRAY)
     for unit, factor in _UNITS:
         if low >= _FIRST * factor and high <= _LAST * factor and (unit == "s" or values.kind == "int"):
             names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}

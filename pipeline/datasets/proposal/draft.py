@@ -250,9 +250,14 @@ def _timestamp(columns: dict[str, Column], decide: _Decider) -> tuple[Guess, Tim
     if named is not None:
         found = clock.clock_candidate(named, columns[named].values) if columns[named].in_log else None
         if found is None:
+            where = (
+                f"found {clock.found_instead(columns[named].values)}"
+                if columns[named].in_log
+                else "it is a column of a lookup table"
+            )
             raise InputError(
                 f"--timestamp {named}: expected seconds, milliseconds or microseconds since 1970, or ISO text, "
-                "in nearly every row of the impressions"
+                f"in nearly every row of the impressions; {where}"
             )
         return Guess("timestamp", named, "given", f"given; {found.why}"), found.unit
     candidates = clock.clock_candidates(in_log)

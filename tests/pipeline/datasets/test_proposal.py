@@ -225,6 +225,17 @@ def test_a_label_of_a_reserved_name_is_refused(tmp_path: Path) -> None:
         propose(ProposalRequest([log], output=tmp_path / "a.yaml", roles={"label": "behaviour.like"}), None)
 
 
+@pytest.mark.parametrize("stray", [-1, 0, 1_714_996_800_000])
+def test_a_stray_time_is_an_unusable_row(tmp_path: Path, stray: int) -> None:
+    given = columns()
+    times = np.array(given["ts"])
+    times[17] = stray
+    written = write(ProposalRequest([csv_log(tmp_path, {**given, "ts": times})], output=tmp_path / "a.yaml"))
+    assert written.declaration.timestamp.model_dump() == {"column": "ts", "unit": "s"}
+    assert any("ts: 1 rows cannot be used" in warning for warning in written.proposal.draft.warnings)
+    assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 1
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
@@ -282,6 +293,8 @@ def test_labels_of_text(tmp_path: Path, texts: list[str], positive: list[str]) -
         ),
         ({"roles": {"label": "price"}, "positive": "dear"}, "price holds numbers"),
         ({"roles": {"timestamp": "channel"}}, "--timestamp channel: expected seconds"),
+        ({"roles": {"timestamp": "channel"}}, "in nearly every row of the impressions; found '"),
+        ({"roles": {"timestamp": "clicked"}}, "in nearly every row of the impressions; found 0 to 1"),
         ({"output": Path("a.txt")}, "expected a name that ends in .yaml"),
         ({"zone": "CET+1"}, "--time-zone: 'CET+1' is not an IANA time zone such as UTC"),
         ({"zone": "Europe/Pari"}, "--time-zone: 'Europe/Pari' is not an IANA time zone"),
