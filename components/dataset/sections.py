@@ -45,7 +45,9 @@ class Impressions(Section):
 
     files: FileList = Field(
         description="File names or globs, looked up in the data folder, then in its `data` folder. "
-        "A glob leaves hidden files out. The suffix tells the format: .csv, .tsv, either with .gz, .parquet."
+        "A glob leaves hidden files out. The suffix tells the format: .csv, .tsv, either with .gz, .parquet. One line "
+        "of CSV is one row: a value in quotes may hold separators and doubled quotes, not line breaks; a table with "
+        "such values needs Parquet."
     )
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
 

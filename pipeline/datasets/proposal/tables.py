@@ -116,13 +116,10 @@ def open_sources(
             )
     data_dir = Path(os.path.commonpath([path.parent for path in paths]))
     log = _open(data_dir, paths[: len(files)], separator, rows)
+    if log.bad_lines > len(log.sample):
+        raise InputError(_no_rows(log))
     if log.sample.is_empty():
         raise InputError(f"{log.files[0].path}: no impressions: there is nothing below the header")
-    if log.bad_lines > len(log.sample):
-        raise InputError(
-            f"{log.files[0].path}: {log.bad_lines} of {log.bad_lines + len(log.sample)} lines do not have the header's "
-            f"{len(log.files[0].columns)} columns: is --separator right?"
-        )
     joined = log.sample
     sources: list[LookupSource] = []
     for (_, left, right), path in zip(named, paths[len(files) :], strict=True):
@@ -132,6 +129,29 @@ def open_sources(
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
     return Sources(data_dir, log, sources, joined)
+
+
+def _no_rows(table: Table) -> str:
+    """Why most lines are no rows: the first of them, and what it is a sign of."""
+    columns = table.files[0].columns
+    first, reason = _first_bad_line(table.files)
+    if reason.startswith("expected"):
+        hint = f"Is the first line the header (columns: {', '.join(columns)[:60]}), and --separator right?"
+    else:
+        hint = "A value has no line breaks, and a quote inside a quoted value is written twice"
+    lines = table.bad_lines + len(table.sample)
+    return f"{first}: {reason}; {table.bad_lines:,} of {lines:,} lines are no rows. {hint}"
+
+
+def _first_bad_line(files: Sequence[DataFile]) -> tuple[str, str]:
+    for file in files:
+        line = file.first_line
+        for block in read_all(file):
+            if block.bad:
+                number, reason = block.bad[0]
+                return f"{file.path}:{line + number}", reason
+            line += block.count
+    return files[0].path, "changed while it was read"
 
 
 def _separator_argument(text: str) -> str:

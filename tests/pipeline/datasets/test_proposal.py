@@ -236,6 +236,31 @@ def test_a_stray_time_is_an_unusable_row(tmp_path: Path, stray: int) -> None:
     assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "# exported 2024\nts,clicked\n" + "1714996800,1\n" * 40,
+            ":2: expected 1 values, found 2; 41 of 41 lines are no rows. Is the first line the header (columns: ",
+        ),
+        (
+            '"ts","title"\n' + '"1714996800","a \\"b\\" c"\n' * 40,
+            ":2: cannot be parsed: ',' expected after '\"'; 40 of 40 lines are no rows. A value has no",
+        ),
+        (
+            "ts,title\n1714996800,a\n" + '1714996800,"a\nb"\n' * 40,
+            ":3: a quote is not closed on its line (a line break inside a value? write the table as Parquet); 80 of 81",
+        ),
+        ("ts,clicked\n", ": no impressions: there is nothing below the header"),
+    ],
+)
+def test_files_most_of_whose_lines_are_no_rows(tmp_path: Path, text: str, message: str) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(text)
+    with pytest.raises(InputError, match=re.escape(f"log.csv{message}")):
+        propose(ProposalRequest([log], output=tmp_path / "a.yaml"), None)
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
