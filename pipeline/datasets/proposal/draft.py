@@ -408,6 +408,10 @@ def _warn(result: Draft) -> None:
                 f"{lookup.table.name}: {1 - lookup.matched:.1%} of the impressions have no row there; "
                 "their columns are missing values"
             )
+    for column in result.columns.values():
+        # What a change of the file would make usable.
+        if column.values.kind == "unusable" and column.values.column.dtype == pl.String:
+            result.warnings.append(f"{column.name}: set aside: {column.values.why}")
     if result.role("user") is None:
         result.warnings.append("no user: no GAUC, no averages by user; name one with --user")
     if result.role("item") is None:

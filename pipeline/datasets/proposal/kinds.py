@@ -19,6 +19,10 @@ _LONGEST_PART = 30
 _LEADING_ZERO = r"^\s*0\d"
 # More digits than a 64-bit int is sure to hold: a name, not a quantity.
 _TOO_LONG = r"^\s*-?\d{19,}\s*$"
+_PLAIN_NUMBER = r"^-?\d+(\.\d+)?$"
+_DECIMAL_COMMA = r"^-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
+_THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
+_NEARLY_ALL = 0.99
 _BRACKETS = r"^\s*[\[({].*[\])}]\s*$"
 
 
@@ -84,7 +88,24 @@ def _of_text(column: pl.Series) -> Values:
     present = _share(text.is_not_null())
     if not to_local_ms(given, "iso", "UTC").bad.any():
         return Values("time", text, present=present, why="dates or times as text")
+    if _has_commas(given):
+        shown = str(given.filter(given.str.contains(",", literal=True)).first())
+        why = f"numbers with commas, such as {shown}: write them with a decimal point and nothing else, lists as a|b"
+        return Values("unusable", text, present=present, why=why)
     return _list_of_text(text, present) or Values("string", text, present=present)
+
+
+def _has_commas(given: pl.Series) -> bool:
+    """Whether these are numbers as 25,19 or 12,345.60, which a reader of lists would take for several values."""
+    commas = given.str.contains(",", literal=True)
+    numbers = given.filter(commas)
+    if numbers.is_empty() or mean(commas | given.str.contains(_PLAIN_NUMBER)) < _NEARLY_ALL:
+        return False
+    if mean(numbers.str.contains(_THOUSANDS)) >= _NEARLY_ALL:
+        # Lists of three-digit ids look alike, but begin with three digits too.
+        return bool(numbers.str.contains(r"^-?\d{1,2},|\.").any())
+    # Of a list of one or two ints, few rows have two.
+    return mean(commas) > 0.5 and mean(numbers.str.contains(_DECIMAL_COMMA)) >= _NEARLY_ALL
 
 
 def _list_of_text(text: pl.Series, present: float) -> Values | None:

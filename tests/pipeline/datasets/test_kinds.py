@@ -55,6 +55,29 @@ def test_lists_of_numbers_of_which_most_have_one() -> None:
     assert (found.kind, found.separator, found.item) == ("list", ",", "int")
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{n % 40},{n % 100:02d}" for n in range(500)],
+        [f"-{n % 40},5" if n % 3 else str(n) for n in range(500)],
+        [f"{n % 40},{n % 1000:03d}.00" if n % 3 else "7.50" for n in range(500)],
+        [f"{n * 37:,}" for n in range(500)],
+        [f"{n % 9}.{n % 1000:03d},50" for n in range(500)],
+    ],
+)
+def test_numbers_with_commas_are_no_lists(values: list[str]) -> None:
+    found = values_of(pl.Series([*values, "", "nan"]))
+    assert found.kind == "unusable"
+    assert found.why.startswith("numbers with commas, such as ")
+    assert "write them with a decimal point" in found.why
+
+
+def test_lists_of_three_digit_ids_are_no_thousands() -> None:
+    rng = np.random.default_rng(2)
+    values = [",".join(map(str, rng.choice(range(100, 130), n % 3 + 1))) for n in range(500)]
+    assert values_of(pl.Series(values)).kind == "list"
+
+
 def test_parquet_types() -> None:
     assert values_of(pl.Series([[1, 2], [], None])).kind == "list"
     assert values_of(pl.Series([["a"], ["b", "c"]])).item == "string"

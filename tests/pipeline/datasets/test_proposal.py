@@ -261,6 +261,18 @@ def test_files_most_of_whose_lines_are_no_rows(tmp_path: Path, text: str, messag
         propose(ProposalRequest([log], output=tmp_path / "a.yaml"), None)
 
 
+def test_numbers_with_commas_are_set_aside_with_a_warning(tmp_path: Path) -> None:
+    given = columns()
+    given["price"] = [f"{n % 40},{n % 100:02d}" for n in range(3000)]
+    log = csv_log(tmp_path, given, separator=";")
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml"))
+    assert "price" not in written.declaration.features
+    assert any(
+        warning.startswith("price: set aside: numbers with commas, such as 0,00: write them")
+        for warning in written.proposal.draft.warnings
+    )
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
