@@ -19,6 +19,7 @@ _LONGEST_PART = 30
 _LEADING_ZERO = r"^\s*0\d"
 # More digits than a 64-bit int is sure to hold: a name, not a quantity.
 _TOO_LONG = r"^\s*-?\d{19,}\s*$"
+_BEYOND_INT = 2**63
 _PLAIN_NUMBER = r"^-?\d+(\.\d+)?$"
 _DECIMAL_COMMA = r"^-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
@@ -61,6 +62,8 @@ def values_of(column: pl.Series) -> Values:
         return Values(
             "int", column.cast(pl.Int64), present=_share(column.is_not_null()), why="true and false"
         )
+    if column.dtype == pl.UInt64 and (column >= _BEYOND_INT).any():
+        return _of_text(column.cast(pl.String))
     if column.dtype.is_numeric():
         kind: Literal["int", "float"] = "int" if not column.dtype.is_float() else _whole(column)
         typed = to_type(column, kind).values

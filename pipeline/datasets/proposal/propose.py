@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -230,7 +231,8 @@ def _decisive(domains: pl.DataFrame) -> list[int]:
 
 def _make_text(choice: Choice, count: int, expected: str) -> None:
     choice.settings = {"type": "string", "treatment": "vocabulary", "min_count": 5}
-    choice.why = f"a text: {count:,} rows hold no {expected.removeprefix('a ')}, though the sample does"
+    what = re.sub("^expected (an? )?", "", expected)
+    choice.why = f"a text: {count:,} rows hold no {what}, though the sample does"
 
 
 def _header(result: Draft, sources: Sources) -> str:

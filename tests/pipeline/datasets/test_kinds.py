@@ -84,6 +84,9 @@ def test_parquet_types() -> None:
     assert values_of(pl.Series([[0.5], [1.5]])).kind == "unusable"
     assert values_of(pl.Series([True, False, None])).column.to_list() == [1, 0, None]
     assert values_of(pl.Series([1.0, 2.0, None])).kind == "int"
+    assert values_of(pl.Series([1, 2, None], dtype=pl.UInt64)).kind == "int"
+    hashes = values_of(pl.Series([1, 2**64 - 1, None], dtype=pl.UInt64))
+    assert (hashes.kind, hashes.column.to_list()) == ("string", ["1", str(2**64 - 1), None])
     assert values_of(pl.Series([datetime.datetime(2024, 5, 6)])).kind == "time"
     assert values_of(pl.Series([{"a": 1}])).kind == "unusable"
 

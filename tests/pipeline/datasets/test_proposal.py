@@ -13,6 +13,7 @@ import pytest
 from components.dataset import Declaration, load_declaration
 from components.dataset.sections import Positive
 from components.errors import InputError
+from pipeline.datasets import sampling
 from pipeline.datasets.checking.check import check
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.propose import Proposal, ProposalRequest, propose
@@ -273,6 +274,16 @@ def test_numbers_with_commas_are_set_aside_with_a_warning(tmp_path: Path) -> Non
     )
 
 
+def test_hashes_of_64_bits_are_users(tmp_path: Path) -> None:
+    users = pl.Series("user_id", np.random.default_rng(0).integers(0, 200, 3000)).hash(seed=1)
+    pl.DataFrame(columns(), strict=False).with_columns(users.alias("user_id")).write_parquet(
+        tmp_path / "log.parquet"
+    )
+    written = write(ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml"))
+    assert (written.declaration.user, written.declaration.features["user_id"].type) == ("user_id", "string")
+    assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
@@ -304,6 +315,20 @@ def test_rare_flaws_beyond_the_sample_make_a_text(tmp_path: Path) -> None:
     written = write(ProposalRequest([log], output=tmp_path / "a.yaml"))
     assert written.declaration.features["size"].type == "string"
     assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
+
+
+def test_a_text_among_the_numbers_that_the_sample_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "WHOLE_BYTES", 1_000)
+    monkeypatch.setattr(sampling, "WINDOW_BYTES", 8_192)
+    size = np.array([str(n % 900 + 0.5) for n in range(40_000)], dtype=object)
+    # Samples lie at the beginning, at the end, and evenly between.
+    size[3_300:3_400] = "unknown"
+    log = csv_log(tmp_path, columns(40_000, size=size))
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml", sample=2_000))
+    assert written.declaration.features["size"].type == "string"
+    assert "# a text: 100 rows hold no number, though the sample does" in written.text
 
 
 @pytest.mark.parametrize(
