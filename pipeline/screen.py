@@ -65,10 +65,18 @@ def roughly(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.0f} h"
 
 
-def line(event: progress.Progress, left: float | None) -> str:
-    """ "training: 24,518 of 131,651 rows, about 12 s left, loss 0.6031"."""
+def _counted(event: progress.Progress) -> str:
+    """ "24,518 of 131,651 rows"; empty before anything is counted."""
+    if event.done == 0 and event.total is None:
+        return ""
     total = "" if event.total is None else f" of {event.total:,}"
-    parts = [f"{event.step}: {event.done:,}{total} {event.unit}"]
+    return f"{event.done:,}{total} {event.unit}"
+
+
+def line(event: progress.Progress, left: float | None) -> str:
+    """ "training: 24,518 of 131,651 rows, about 12 s left, loss 0.6031"; the step alone before anything is counted."""
+    counted = _counted(event)
+    parts = [f"{event.step}: {counted}" if counted else event.step]
     if left is not None:
         parts.append(f"about {roughly(left)} left")
     if event.note:
@@ -123,13 +131,12 @@ class Steps:
         """Something is done."""
         left = self._remaining.seconds(event)
         if self._live:
-            total = "" if event.total is None else f" of {event.total:,}"
             self._bars.update(
                 self._task,
                 description=event.step,
                 completed=event.done,
                 total=event.total,
-                detail=f"{event.done:,}{total} {event.unit}",
+                detail=_counted(event),
             )
         elif time.monotonic() - self._last_line > PLAIN_INTERVAL_SECONDS:
             self._last_line = time.monotonic()

@@ -31,7 +31,9 @@ def rejects(plan: ReadPlan, survey: Survey) -> Iterator[Finding]:
         where = f", first at {first}" if first and not survey.sampled else ""
         name = "" if place == "line" else f"{place}: "
         remedy = "mend these rows, or change the type in the declaration"
-        if place.startswith("label") or place == f"column {plan.declaration.label}":
+        if expected == "is missing":
+            remedy = "drop these rows, or raise max_rejected_share"
+        elif place.startswith("label") or place == f"column {plan.declaration.label}":
             remedy = "declare another label, or say with `positive` which values count as 1"
         elif place == f"column {plan.declaration.timestamp.column}":
             remedy = "correct timestamp.unit, or mend these rows"

@@ -195,12 +195,12 @@ def _learn(result: Draft, found: Survey) -> None:
         name = place.removeprefix("column ")
         choice = next((c for c in result.choices if c.column == name and place.startswith("column ")), None)
         if count <= 0.001 * rows:
-            result.warnings.append(f"{place}: {count:,} rows cannot be used (expected {expected})")
+            result.warnings.append(f"{place}: {count:,} rows cannot be used ({expected})")
         elif choice is not None and choice.place == "feature" and choice.settings["type"] != "string":
             _make_text(choice, count, expected)
         else:
             result.warnings.append(
-                f"{place}: {count:,} of {rows:,} rows cannot be used (expected {expected}): a run would refuse the log"
+                f"{place}: {count:,} of {rows:,} rows cannot be used ({expected}): a run would refuse the log"
             )
     days = found.scan.days
     if len(days) < 3:

@@ -210,3 +210,9 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds(
         "reading: 600 of 1,000 rows, about 16 s left",
         "reading: 900 of 1,000 rows, about 4 s left",
     ]
+
+
+def test_a_step_that_has_counted_nothing_yet_is_named_alone() -> None:
+    assert screen.line(Progress("sampling the files", 0), None) == "sampling the files"
+    assert screen.line(Progress("sampling the files", 7), None) == "sampling the files: 7 rows"
+    assert screen.line(Progress("training", 0, 10), None) == "training: 0 of 10 rows"

@@ -284,6 +284,20 @@ def test_hashes_of_64_bits_are_users(tmp_path: Path) -> None:
     assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
 
 
+def test_rows_that_cannot_be_used_are_told_with_their_reason(tmp_path: Path) -> None:
+    given = columns()
+    clicks = pl.Series("clicked", given["clicked"])
+    log = csv_log(tmp_path, {**given, "clicked": clicks.scatter(list(range(0, 600, 6)), None)})
+    log.write_text(log.read_text() + "1\n" * 2)
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml"))
+    assert {
+        "label clicked: 100 of 3,002 rows cannot be used (is missing): a run would refuse the log",
+        "line: 2 rows cannot be used (expected 4 values)",
+    } <= set(written.proposal.draft.warnings)
+    remedies = {f.found.split(":")[0]: f.remedy for f in check(written.declaration, tmp_path).findings}
+    assert remedies["label clicked"] == "drop these rows, or raise max_rejected_share"
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
