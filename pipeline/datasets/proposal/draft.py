@@ -12,6 +12,7 @@ import polars as pl
 
 from components.dataset.declaration import iana_zone
 from components.dataset.input_names import input_name
+from components.dataset.label import is_positive
 from components.dataset.sections import Positive, TimeUnit
 from components.dataset.values import to_local_ms
 from components.errors import InputError
@@ -152,6 +153,7 @@ def draft(
     item = decide(roles.guess_item(everything, taken), required=False)
     taken.add(item.column or "")
     domain = decide(roles.guess_domain(everything, taken), required=True)
+    _require_two(columns[domain.column or ""])
     taken.add(domain.column or "")
     found_zone, why = clock.time_zone(
         columns[timestamp.column or ""].values,
@@ -295,6 +297,7 @@ def _label(
         column, must=True
     )
     if rule is not None:
+        _require_both_classes(column, str(positive), rule)
         found = LabelCandidate(name, 0.0, f"given; {positive} counts as 1", rule)
     if found is None:
         shown = ", ".join(map(str, column.values.column.drop_nulls().unique().sort().head(6).to_list()))
@@ -303,6 +306,27 @@ def _label(
             "--positive VALUE (the lowest number that does, or texts separated by commas), or another --label"
         )
     return Guess("label", name, guess.certainty, found.why, guess.candidates), found
+
+
+def _require_two(domain: Column) -> None:
+    if domain.distinct < 2:
+        only = ", ".join(map(str, domain.values.column.drop_nulls().head(1).to_list())) or "nothing"
+        raise InputError(
+            f"--domain {domain.name}: holds {only} and no other value, and a data set needs two domains or more: name "
+            "a column that tells scenarios apart, such as a tab, a page or a country"
+        )
+
+
+def _require_both_classes(column: Column, positive: str, rule: Positive) -> None:
+    given = column.values.column.drop_nulls()
+    ones = is_positive(given, rule).sum()
+    if 0 < ones < len(given):
+        return
+    shown = ", ".join(map(str, given.unique().sort().head(6).to_list()))
+    raise InputError(
+        f"--positive {positive}: {'none' if ones == 0 else 'every one'} of {column.name}'s values ({shown}"
+        f"{' ...' if column.distinct > 6 else ''}) counts as 1, and a model needs both classes: give another value"
+    )
 
 
 def _rule(column: Column, positive: str) -> Positive:
@@ -389,8 +413,6 @@ def _one_input_each(result: Draft, roles_of: Mapping[str | None, str]) -> None:
 
 
 def _target(result: Draft) -> pl.Series:
-    from components.dataset.label import is_positive
-
     column = result.columns[result.label.column].values.column
     if result.label.positive is not None:
         return is_positive(column, result.label.positive)

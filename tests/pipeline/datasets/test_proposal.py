@@ -298,6 +298,15 @@ def test_rows_that_cannot_be_used_are_told_with_their_reason(tmp_path: Path) -> 
     assert remedies["label clicked"] == "drop these rows, or raise max_rejected_share"
 
 
+def test_one_domain_is_none(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, {**columns(), "channel": ["app"] * 3000})
+    request = ProposalRequest([log], output=tmp_path / "a.yaml", roles={"domain": "channel"})
+    with pytest.raises(
+        InputError, match=r"--domain channel: holds app and no other value, and a data set needs"
+    ):
+        propose(request, None)
+
+
 def test_no_user_no_item_no_lookup(tmp_path: Path) -> None:
     written = write(ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml"))
     declared = written.declaration
@@ -368,6 +377,18 @@ def test_labels_of_text(tmp_path: Path, texts: list[str], positive: list[str]) -
             "channel has no value fax; it has app, mail, web",
         ),
         ({"roles": {"label": "price"}, "positive": "dear"}, "price holds numbers"),
+        (
+            {"roles": {"label": "clicked"}, "positive": "3"},
+            "--positive 3: none of clicked's values (0, 1) counts as 1, and a model needs both classes",
+        ),
+        (
+            {"roles": {"label": "clicked"}, "positive": "0"},
+            "--positive 0: every one of clicked's values (0, 1) counts as 1",
+        ),
+        (
+            {"roles": {"label": "channel"}, "positive": "app, mail, web"},
+            "every one of channel's values (app, mail, web) counts as 1",
+        ),
         ({"roles": {"timestamp": "channel"}}, "--timestamp channel: expected seconds"),
         ({"roles": {"timestamp": "channel"}}, "in nearly every row of the impressions; found '"),
         ({"roles": {"timestamp": "clicked"}}, "in nearly every row of the impressions; found 0 to 1"),
