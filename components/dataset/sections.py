@@ -157,7 +157,9 @@ class Feature(Section):
     """
 
     type: ColumnType = Field(
-        description="How its values are read; an int of -1 is no value, in logs and requests."
+        description="How its values are read; an int of -1 is no value, in logs and requests. Missing in a number, "
+        r"in any case: nothing, `nan`, `-nan`, `null`, `none`, `na`, `n/a`, `\N`; in a string: nothing, so `null` "
+        "is a text."
     )
     treatment: Treatment = Field(description="What becomes of them: see above.")
     max_size: int = Field(default=100_000, ge=1, description="vocabulary: most entries kept.")

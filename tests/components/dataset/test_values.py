@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.dataset.values import to_local_ms, to_type
+from components.dataset.sections import Feature
+from components.dataset.values import MISSING_NUMBERS, to_local_ms, to_type
 
 BAD = "bad"
 
@@ -125,6 +127,13 @@ def test_iso_texts() -> None:
         "": None,
     }
     assert local(list(texts), "iso") == list(texts.values())
+
+
+def test_the_reference_lists_the_marks_of_a_missing_number() -> None:
+    description = Feature.model_fields["type"].description or ""
+    listed = {mark.lower() for mark in re.findall("`(.*?)`", description)}
+    assert listed == set(MISSING_NUMBERS) - {""}
+    assert cast(["NULL", "x"], "string") == ["NULL", "x"]
 
 
 def test_times_of_parquet() -> None:
