@@ -9,7 +9,7 @@ import typer
 
 from components.errors import InputError
 from components.progress import Progress
-from pipeline.commands.shared import AsJson, Quiet, ending, leave
+from pipeline.commands.shared import AsJson, Quiet, ending, leave, warn
 
 
 def predict(
@@ -24,6 +24,16 @@ def predict(
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The model's name on the server.")] = None,
     signature: Annotated[str, typer.Option(help="The signature to ask.")] = "serving_default",
+    lookup: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lookup",
+            metavar="FILE=KEY",
+            help="A table to join by a column that both have; FILE=COLUMN:KEY where the names differ, "
+            "FILE=COLUMN:KEY:PREFIX where the declaration has a prefix. Repeat for more: a later one may be joined by "
+            "a column of an earlier one.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")
     ] = None,
@@ -33,16 +43,18 @@ def predict(
 ) -> None:
     """Ask a served or a pushed model about every row of a file.
 
-    The file has raw columns, as in the logs: a column that is missing is a missing value. The rows come back in
-    their order with `click_probability` added.
+    The file has raw columns, as in the logs. What the model was trained with from lookup tables it needs here too:
+    join each with `--lookup`, one line for each key, held in memory. A column that the file has itself wins; one that
+    is nowhere is a missing value, and a warning says so where that is more than half of the model's inputs. The rows
+    come back in their order with `click_probability` added, without the columns of the tables.
 
     Examples:
 
-        dfei predict rows.csv --model-dir out/simulated/serving/dfei -o scored.csv
+        dfei predict rows.csv --lookup users.csv=user_id --lookup items.csv=item_id --model-dir serving/dfei -o out.csv
 
         dfei predict rows.parquet --url http://localhost:8501 --model dfei
 
-        dfei predict rows.csv --model-dir out/simulated/serving/dfei -o scored.csv --json
+        dfei predict joined.csv --model-dir out/simulated/serving/dfei -o scored.csv --json
     """
     left = "nothing of it was written" if output is not None else "what was printed is not all"
     with ending(f"stopped; {left}: the same command starts anew"):
@@ -70,16 +82,37 @@ def predict(
                     model_dir=model_dir,
                     model=model,
                     signature=signature,
+                    lookups=lookup or (),
                     output=output,
                     batch_size=batch_size,
                     progress=show,
                 )
-            if done.missing:
+            for table, rows in done.unmatched.items():
+                if 0 < rows < done.rows:
+                    console.print(
+                        f"{table}: no line for the keys of {rows:,} of {done.rows:,} rows", highlight=False
+                    )
+            if done.missing and not done.mostly_missing:
                 console.print(
                     f"columns that no row had, taken as missing: {', '.join(done.missing)}", highlight=False
                 )
+        for table, rows in done.unmatched.items():
+            if 0 < rows == done.rows:
+                warn(f"{table}: no line for the key of any row: is it the right table, and the right key?")
+        if done.mostly_missing:
+            warn(
+                f"{len(done.missing)} of the model's {done.inputs} inputs are in no row, and were taken as missing: "
+                f"{', '.join(done.missing)}. Scores are worse for it: join the tables that have them, with --lookup "
+                "FILE=KEY"
+            )
         if as_json:
             print_json(
-                {"rows": done.rows, "model": done.model, "output": str(output), "missing": list(done.missing)}
+                {
+                    "rows": done.rows,
+                    "model": done.model,
+                    "output": str(output),
+                    "missing": list(done.missing),
+                    "unmatched": done.unmatched,
+                }
             )
     leave(0)

@@ -100,6 +100,11 @@ def complain(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
 
 
+def warn(message: str) -> None:
+    """Prints on standard error what should be read though the command did what it was told, with --quiet too."""
+    Console(stderr=True, soft_wrap=True).print(f"[bold yellow]warning:[/] {escape(message)}", highlight=False)
+
+
 def failure(error: BaseException, log: Path | None = None) -> tuple[int, str]:
     """Exit code and message of what a command raised; the traceback of a defect goes to standard error or `log`."""
     known = explain(error)

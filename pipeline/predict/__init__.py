@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from components.dataset.input_names import input_name
 from components.errors import InputError
 from pipeline.client import Which
 from pipeline.predict.columns import check_signature, column_of, to_inputs
+from pipeline.predict.lookups import Join, Lookup
 from pipeline.predict.rows import Chunk, Format, Source
 from pipeline.predict.targets import Target, open_target
 from pipeline.predict.writers import Writer, output_format
@@ -36,12 +37,21 @@ class Prediction:
     Attributes:
       rows: rows with predictions.
       model: who predicted.
-      missing: inputs of the signature that the source has no column for; they were sent as missing.
+      missing: inputs of the signature that neither the source nor a lookup had; they were sent as missing.
+      inputs: how many inputs the signature has.
+      unmatched: rows without a line in a lookup, by its `FILE=COLUMN`.
     """
 
     rows: int
     model: str
     missing: tuple[str, ...]
+    inputs: int = 0
+    unmatched: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def mostly_missing(self) -> bool:
+        """Whether more than half of the inputs were in no row."""
+        return 2 * len(self.missing) > self.inputs
 
 
 def predict_rows(
@@ -53,6 +63,7 @@ def predict_rows(
     version: int | None = None,
     label: str | None = None,
     signature: str = "serving_default",
+    lookups: Sequence[str] = (),
     output: Path | None = None,
     input_format: Format | None = None,
     format: Format | None = None,
@@ -63,7 +74,7 @@ def predict_rows(
 ) -> Prediction:
     """Asks for a prediction for every row of a source and writes rows and predictions, in order, as they come.
 
-    Rows go through a batch at a time: memory does not depend on the size of the source.
+    Rows go through a batch at a time: memory does not depend on the size of the source. Lookups are held in memory.
 
     Args:
       source: a CSV, JSON (lines, an array, or `{"instances": [...]}`) or Parquet file; `None` for standard input.
@@ -73,6 +84,8 @@ def predict_rows(
       version: of the model on the server; the latest where it is `None`.
       label: or the label of the version.
       signature: what to ask; one that takes one value per row.
+      lookups: tables to join to every row before the model is asked, as `Lookup.parse` reads them, in this order. The
+        rows are written without their columns.
       output: the file to write; `None` for standard output.
       input_format: of the source, where its suffix does not say.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others.
@@ -86,6 +99,7 @@ def predict_rows(
     """
     if version is not None and label is not None:
         raise InputError("name a version or a label, not both")
+    named = [Lookup.parse(text) for text in lookups]
     read = Source(source, input_format)
     kind = output_format(output, read.kind, format)
     with open_target(
@@ -97,41 +111,44 @@ def predict_rows(
             )
         asked = target.signatures[signature]
         check_signature(signature, asked)
+        join = Join(named, asked.inputs, read.name)
         rows, seen = 0, set[str]()
         with Writer(output, kind) as writer:
-            for chunk, outputs in _answers(read, target, signature, batch_size):
+            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size):
                 writer.write(chunk, outputs)
                 rows += len(chunk.rows)
-                seen.update(name for row in chunk.rows for name in row)
+                seen.update(name for row in joined.rows for name in row)
                 progress(PredictionProgress(rows, read.share_read))
         seen |= {input_name(name) for name in seen}
-        return Prediction(rows, target.name, tuple(sorted(asked.inputs.keys() - seen)) if rows else ())
+        missing = tuple(sorted(asked.inputs.keys() - seen)) if rows else ()
+        return Prediction(rows, target.name, missing, len(asked.inputs), join.unmatched)
 
 
 def _answers(
-    source: Source, target: Target, signature: str, batch_size: int
-) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
-    """Chunks with their outputs, in order, some requests ahead of the one that is waited for."""
+    source: Source, join: Join, target: Target, signature: str, batch_size: int
+) -> Iterator[tuple[Chunk, Chunk, dict[str, np.ndarray]]]:
+    """Chunks, as they are and joined, with their outputs, in order, some requests ahead of the one waited for."""
     inputs = target.signatures[signature].inputs
-    waiting: deque[tuple[Chunk, Future[dict[str, np.ndarray]]]] = deque()
+    waiting: deque[tuple[Chunk, Chunk, Future[dict[str, np.ndarray]]]] = deque()
     with ThreadPoolExecutor(target.parallel) as pool:
         try:
             for number, chunk in enumerate(source.chunks(batch_size)):
+                joined = join(chunk)
                 if number == 0 and not any(
-                    column_of(chunk, name) in row for row in chunk.rows for name in inputs
+                    column_of(joined, name) in row for row in joined.rows for name in inputs
                 ):
                     raise InputError(
                         f"{source.name}: none of its columns is an input of {signature!r}; "
                         f"it takes {', '.join(sorted(inputs))}"
                     )
-                tensors = to_inputs(chunk, inputs, source.name)
-                waiting.append((chunk, pool.submit(target.predict, tensors, signature)))
+                tensors = to_inputs(joined, inputs, source.name)
+                waiting.append((chunk, joined, pool.submit(target.predict, tensors, signature)))
                 if len(waiting) > target.parallel:
-                    first, answer = waiting.popleft()
-                    yield first, answer.result()
+                    first, asked, answer = waiting.popleft()
+                    yield first, asked, answer.result()
             while waiting:
-                first, answer = waiting.popleft()
-                yield first, answer.result()
+                first, asked, answer = waiting.popleft()
+                yield first, asked, answer.result()
         finally:
-            for _, answer in waiting:
+            for _, _, answer in waiting:
                 answer.cancel()

@@ -37,6 +37,7 @@ def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
     for command in commands(DOCS / "tutorial.md"):
         done = run(command, tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "taken as missing" not in done.stderr, command
         outputs[command] = done.stdout
     made = tmp_path / "tutorial"
     assert (made / "first" / "report.html").is_file()

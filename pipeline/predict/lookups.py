@@ -1,0 +1,290 @@
+"""Tables that a model's inputs come from beside the rows: read once, joined to every chunk by key.
+
+The join is that of training (`components.dataset`): keys and values are read as the model's inputs are, text where a
+key is no input; a column of the rows wins; a key without a line leaves the table's columns missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from components.dataset.blocks import read_all
+from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.input_names import input_name
+from components.dataset.sections import ColumnType
+from components.dataset.sections import Lookup as Section
+from components.dataset.values import to_type
+from components.errors import InputError
+from pipeline.client import tensors
+from pipeline.client.base import TensorSpec
+from pipeline.predict.rows import Chunk
+
+_KEY, _LINE = "__key", "__line"
+_KINDS: Mapping[str, ColumnType] = {"i": "int", "u": "int", "f": "float"}
+_DTYPES = {"int": pl.Int64, "float": pl.Float64, "string": pl.String}
+_LARGEST_INT = 1 << 63
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A table to join.
+
+    Attributes:
+      path: its file: csv, tsv (either with .gz) or Parquet.
+      left, right: the key's column in the rows (or in a table before it) and in the file.
+      prefix: put before its columns' names, as the declaration says.
+    """
+
+    path: Path
+    left: str
+    right: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Lookup:
+        """From `FILE=KEY`, `FILE=COLUMN:KEY` or `FILE=COLUMN:KEY:PREFIX`.
+
+        Raises:
+          InputError: it is none of these, or there is no such file.
+        """
+        file, _, key = text.rpartition("=")
+        left, *others = key.split(":")
+        if not file or not left or len(others) > 2 or (others and not others[0]):
+            raise InputError(
+                f"--lookup {text}: expected FILE=KEY, the column that both have, as in --lookup users.csv=user_id; "
+                "FILE=COLUMN:KEY where the names differ; FILE=COLUMN:KEY:PREFIX where the declaration has a prefix"
+            )
+        path = Path(file)
+        if not path.is_file():
+            raise InputError(f"--lookup {text}: {file}: no such file")
+        return cls(path, left, *(others or [left]))
+
+
+class Join:
+    """Adds the tables' columns to rows, in the order of the tables: a later one may be joined by an earlier's column.
+
+    Only what the model asks for, or a later key, is kept of a table.
+
+    Args:
+      lookups: the tables.
+      inputs: of the signature that is asked.
+      source: the rows' name, for errors.
+      separator: between values of csv, for a table in which that of its suffix finds no key.
+
+    Raises:
+      InputError: a table cannot be read, lacks its key or has nothing to add, has a key twice, or a value is not of
+        its input's type; with file, line and column.
+    """
+
+    def __init__(
+        self,
+        lookups: Sequence[Lookup],
+        inputs: Mapping[str, TensorSpec],
+        source: str,
+        separator: str | None = None,
+    ) -> None:
+        self._source = source
+        self._begun = False
+        self._rows = 0
+        self._tables = [
+            _read(lookup, inputs, {later.left for later in lookups[number + 1 :]}, separator)
+            for number, lookup in enumerate(lookups)
+        ]
+        self._matched = [0] * len(lookups)
+
+    @property
+    def unmatched(self) -> dict[str, int]:
+        """Rows so far without a line, by `FILE=COLUMN` of a table: one file may be joined by several columns."""
+        pairs = zip(self._tables, self._matched, strict=True)
+        return {f"{table.name}={table.lookup.left}": self._rows - matched for table, matched in pairs}
+
+    def __call__(self, chunk: Chunk) -> Chunk:
+        """The rows with the tables' columns.
+
+        Raises:
+          InputError: the first rows have no such key, or a column is in two tables.
+        """
+        if not self._begun:
+            self._check({column for row in chunk.rows for column in row})
+            self._begun = True
+        rows = chunk.rows
+        for number, table in enumerate(self._tables):
+            found = table.find([row.get(table.lookup.left) for row in rows])
+            # A column of the rows, or of a table before, wins.
+            rows = [{**found[at], **row} if at in found else row for at, row in enumerate(rows)]
+            self._matched[number] += len(found)
+        self._rows += len(rows)
+        return Chunk(rows, chunk.places)
+
+    def _check(self, columns: set[str]) -> None:
+        origins: dict[str, str] = {}
+        for table in self._tables:
+            left = table.lookup.left
+            if left not in columns and left not in origins:
+                close = get_close_matches(left, sorted(columns), n=3, cutoff=0.6)
+                hint = (
+                    f"Did you mean {' or '.join(close)}?"
+                    if close
+                    else f"It has: {', '.join(sorted(columns))}."
+                )
+                raise InputError(
+                    f"{self._source}: has no column {left}, the key of the lookup {table.name}. {hint}"
+                )
+            for name in table.columns:
+                if name in origins and name not in columns:
+                    raise InputError(
+                        f"the column {name} is in {origins[name]} and in {table.name}: give the prefix that the "
+                        "declaration has for one of them, --lookup FILE=COLUMN:KEY:PREFIX"
+                    )
+                origins[name] = table.name
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table in memory, sorted by key.
+
+    Attributes:
+      lookup: what it is.
+      kind: type of its key.
+      keys: one for each line.
+      frame: the lines' other columns.
+    """
+
+    lookup: Lookup
+    kind: ColumnType
+    keys: pl.Series
+    frame: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        return str(self.lookup.path)
+
+    @property
+    def columns(self) -> list[str]:
+        return self.frame.columns
+
+    def find(self, values: Sequence[Any]) -> dict[int, dict[str, Any]]:
+        """The line of each key, by the key's place; keys without one are left out."""
+        wanted = pl.DataFrame(
+            {_KEY: [_READERS[self.kind](value) for value in values]}, {_KEY: self.keys.dtype}
+        )
+        present = wanted.with_row_index("at").drop_nulls()
+        lines = self.keys.search_sorted(present[_KEY]).clip(upper_bound=len(self.keys) - 1)
+        same = self.keys.gather(lines) == present[_KEY]
+        records = self.frame[lines.filter(same)].to_dicts()
+        return dict(zip(present["at"].filter(same).to_list(), records, strict=True))
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        number = float(value) if isinstance(value, str) and not value.strip("+-").isdecimal() else value
+        whole = int(number)
+    except (ValueError, TypeError, OverflowError):
+        # Missing, or refused with its line when it becomes an input.
+        return None
+    return whole if whole == float(number) and -_LARGEST_INT <= whole < _LARGEST_INT else None
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (ValueError, TypeError):
+        return None
+
+
+def _string(value: Any) -> str | None:
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return None if value is None or value == "" else str(value)
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {"int": _integer, "float": _float, "string": _string}
+
+
+def _kind(column: str, inputs: Mapping[str, TensorSpec]) -> ColumnType:
+    """The type in which a column is read: its input's."""
+    spec = inputs.get(column) or inputs.get(input_name(column))
+    return "string" if spec is None else _KINDS.get(tensors.DTYPES[spec.dtype].kind, "string")
+
+
+def _open(lookup: Lookup, separator: str | None) -> DataFile:
+    def opened(between: str | None) -> DataFile:
+        # The name alone, whatever it has of a pattern.
+        name = "".join(f"[{c}]" if c in "*?[" else c for c in lookup.path.name)
+        section = Section(files=[name], key=lookup.right, separator=between)
+        return find_files(str(lookup.path.parent), section)[0]
+
+    file = opened(None)
+    if lookup.right not in file.columns and separator is not None and file.format != "parquet":
+        file = opened(separator)
+    require_column(lookup.right, "the key of the lookup", [file])
+    return file
+
+
+def _read(
+    lookup: Lookup, inputs: Mapping[str, TensorSpec], later_keys: set[str], separator: str | None
+) -> _Table:
+    file = _open(lookup, separator)
+    offered = {lookup.prefix + name: name for name in file.columns}
+    kept = {
+        name: source
+        for name, source in offered.items()
+        if name != lookup.left and (name in inputs or input_name(name) in inputs or name in later_keys)
+    }
+    if not kept:
+        raise InputError(
+            f"{file.path}: none of its columns is an input of the model, or the key of a later lookup; "
+            f"it has {', '.join(name for name in offered if name != lookup.left)}"
+        )
+    kind = _kind(lookup.left, inputs)
+    frames, first_line = [], file.first_line
+    for block in read_all(file):
+        if block.bad:
+            line, reason = block.bad[0]
+            raise InputError(f"{file.path}:{first_line + line}: {reason}")
+        lines = pl.Series(_LINE, block.lines + first_line)
+        columns = {_LINE: lines, _KEY: _typed(file, block.frame[lookup.right], kind, lines)}
+        for name, source in kept.items():
+            columns[name] = _typed(file, block.frame[source], _kind(name, inputs), lines)
+        frames.append(pl.DataFrame(columns).drop_nulls(_KEY))
+        first_line += block.count
+    if not frames:
+        raise InputError(f"{file.path}: there is nothing below the header to join")
+    frame = pl.concat(frames).sort(_KEY, maintain_order=True)
+    _require_unique(frame, file, lookup.right)
+    return _Table(lookup, kind, frame[_KEY], frame.drop(_KEY, _LINE))
+
+
+def _typed(file: DataFile, column: pl.Series, kind: ColumnType, lines: pl.Series) -> pl.Series:
+    if kind == "string" and column.dtype.is_float():
+        # A number that is an id: `7`, as csv has it.
+        whole = to_type(column, "int")
+        if not whole.bad.any():
+            return whole.values.cast(pl.String)
+    typed = to_type(column, kind)
+    if typed.bad.any():
+        at = int(typed.bad.arg_true()[0])
+        raise InputError(
+            f"{file.path}:{lines[at]}, column {column.name}: expected {kind}, found {column[at]!r}"
+        )
+    return typed.values
+
+
+def _require_unique(frame: pl.DataFrame, file: DataFile, key: str) -> None:
+    repeated = frame.filter(frame[_KEY].is_duplicated())
+    if repeated.is_empty():
+        return
+    value = repeated[_KEY][0]
+    lines = repeated.filter(pl.col(_KEY) == value)[_LINE].to_list()
+    raise InputError(
+        f"{file.path}:{lines[0]} and {file.path}:{lines[1]}: the key {key} = {value!r} occurs {len(lines)} times; a "
+        "lookup needs one line for each key"
+    )

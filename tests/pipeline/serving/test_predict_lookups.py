@@ -1,0 +1,186 @@
+"""`predict_rows` with lookups: a model gets what it was trained with from tables beside the rows."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from components.errors import InputError
+from pipeline.predict import Prediction, predict_rows
+from tests.pipeline.commands.terminal import HOUSE
+from tests.pipeline.serving.conftest import Served
+from tests.pipeline.serving.models import NAME, expected
+
+USERS = {"user_id": [7, 3, 5], "duration": [0.25, 0.5, 1.5], "city": ["x", "y", "z"]}
+ITEMS = {"item": ["b", "a"], "tag": ["bb", "a"], "maker": [1, 2]}
+ROWS = {"user_id": [3, 7, 3, 5], "item": ["a", "b", "b", "a"]}
+JOINED = {"user_id": [3, 7, 3, 5], "duration": [0.5, 0.25, 0.5, 1.5], "tag": ["a", "bb", "bb", "a"]}
+
+
+def write(path: Path, columns: dict[str, list[Any]]) -> Path:
+    frame = pl.DataFrame(columns)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress(frame.write_csv().encode()))
+    else:
+        frame.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    return write(tmp_path / "rows.csv", ROWS)
+
+
+def ask(ours: Served, rows: Path, *lookups: str, **more: Any) -> tuple[Prediction, list[dict[str, str]]]:
+    output = rows.parent / "out.csv"
+    done = predict_rows(rows, url=ours.rest, model=NAME, lookups=lookups, output=output, **more)
+    with output.open() as text:
+        return done, list(csv.DictReader(text))
+
+
+def scores(rows: list[dict[str, str]]) -> list[float]:
+    return [float(row["click_probability"]) for row in rows]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv", ".parquet"])
+def test_scores_are_those_of_the_joined_rows(ours: Served, rows: Path, suffix: str) -> None:
+    users = write(rows.with_name(f"users{suffix}"), USERS)
+    items = write(rows.with_name(f"items{suffix}"), ITEMS)
+    done, found = ask(ours, rows, f"{users}=user_id", f"{items}=item", batch_size=3)
+    np.testing.assert_allclose(scores(found), expected(JOINED, 1.0), rtol=1e-5)
+    assert list(found[0]) == ["user_id", "item", "click_probability"]
+    assert (done.missing, done.mostly_missing) == ((), False)
+    assert done.unmatched == {f"{users}=user_id": 0, f"{items}=item": 0}
+
+
+def test_keys_of_other_names_and_prefixes(ours: Served, rows: Path) -> None:
+    users = write(rows.with_name("users.csv"), {"id": USERS["user_id"], "ation": USERS["duration"]})
+    items = write(rows.with_name("items.csv"), ITEMS)
+    _, found = ask(ours, rows, f"{users}=user_id:id:dur", f"{items}=item:item")
+    np.testing.assert_allclose(scores(found), expected(JOINED, 1.0), rtol=1e-5)
+
+
+def test_a_table_joined_by_a_column_of_another_one(ours: Served, rows: Path) -> None:
+    users = write(rows.with_name("users.csv"), {**USERS, "club": ["p", "q", "q"]})
+    clubs = write(rows.with_name("clubs.parquet"), {"club": ["q", "p"], "tag": ["a", "bb"]})
+    _, found = ask(ours, rows, f"{users}=user_id", f"{clubs}=club")
+    joined = {**JOINED, "tag": ["a", "bb", "a", "a"]}
+    np.testing.assert_allclose(scores(found), expected(joined, 1.0), rtol=1e-5)
+
+
+def test_a_column_of_the_rows_wins(ours: Served, rows: Path) -> None:
+    write(rows, {**ROWS, "duration": [2.0, 2.0, 2.0, 2.0]})
+    users = write(rows.with_name("users.csv"), USERS)
+    items = write(rows.with_name("items.csv"), ITEMS)
+    _, found = ask(ours, rows, f"{users}=user_id", f"{items}=item")
+    np.testing.assert_allclose(scores(found), expected({**JOINED, "duration": [2.0] * 4}, 1.0), rtol=1e-5)
+
+
+def test_numbers_are_the_same_key_however_they_are_written(ours: Served, tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    keys: list[Any] = [3, "3.0", 7.0, None, "8", " 5"]
+    source.write_text("\n".join(json.dumps({"user_id": key, "tag": "a"}) for key in keys))
+    users = write(tmp_path / "users.parquet", {**USERS, "user_id": [7.0, 3.0, 5.0]})
+    done, found = ask(ours, source, f"{users}=user_id")
+    present = {"user_id": [3, 3, 7, 5], "duration": [0.5, 0.5, 0.25, 1.5], "tag": ["a"] * 4}
+    np.testing.assert_allclose(np.array(scores(found))[[0, 1, 2, 5]], expected(present, 1.0), rtol=1e-5)
+    assert np.isnan(np.array(scores(found))[[3, 4]]).all()
+    assert done.unmatched == {f"{users}=user_id": 2}
+
+
+def test_keys_that_are_no_inputs_are_texts(ours: Served, rows: Path) -> None:
+    write(rows, {**ROWS, "item": ["007", "7", "7", "007"]})
+    users = write(rows.with_name("users.csv"), USERS)
+    items = write(rows.with_name("items.csv"), {"item": ["7", "007"], "tag": ["bb", "a"]})
+    _, found = ask(ours, rows, f"{users}=user_id", f"{items}=item")
+    np.testing.assert_allclose(scores(found), expected(JOINED, 1.0), rtol=1e-5)
+
+
+def test_a_table_without_any_of_the_keys_leaves_its_columns_missing(ours: Served, rows: Path) -> None:
+    users = write(rows.with_name("users.csv"), {**USERS, "user_id": [70, 30, 50]})
+    done, _ = ask(ours, rows, f"{users}=user_id")
+    assert done.missing == ("duration", "tag")
+    assert done.mostly_missing
+    assert done.unmatched == {f"{users}=user_id": 4}
+
+
+@pytest.mark.parametrize(
+    ("table", "argument", "message"),
+    [
+        (
+            "user_id,duration\n3,1\n7,2\n3,4\n",
+            "t.csv=user_id",
+            r"t\.csv:2 and .*t\.csv:4: the key user_id = 3 ",
+        ),
+        ("id,duration\n3,1\n", "t.csv=user_id", r"t\.csv: has no column user_id \(the key of the lookup\)"),
+        ("id,duration\n3,1\n", "t.csv=user:id", r"rows\.csv: has no column user, the key of .* mean user_id"),
+        (
+            "user_id,duration\n3,fast\n",
+            "t.csv=user_id",
+            r"t\.csv:2, column duration: expected float, found 'fast'",
+        ),
+        ("user_id,duration\nx,1\n", "t.csv=user_id", r"t\.csv:2, column user_id: expected int, found 'x'"),
+        ("user_id,duration\n3\n", "t.csv=user_id", r"t\.csv:2: expected 2 values, found 1"),
+        ("user_id,duration\n", "t.csv=user_id", r"t\.csv: there is nothing below the header"),
+        (
+            "user_id,age\n3,1\n",
+            "t.csv=user_id",
+            r"t\.csv: none of its columns is an input of the model.* age",
+        ),
+        ("", "none.csv=user_id", r"none\.csv: no such file"),
+        ("", "t.csv", "expected FILE=KEY"),
+        ("", "t.csv=a:", "expected FILE=KEY"),
+        ("", "t.csv=a:b:c:d", "expected FILE=KEY"),
+    ],
+)
+def test_wrong_tables(ours: Served, rows: Path, table: str, argument: str, message: str) -> None:
+    rows.with_name("t.csv").write_text(table)
+    with pytest.raises(InputError, match=message):
+        ask(ours, rows, f"{rows.parent}/{argument}")
+    assert not rows.with_name("out.csv").exists()
+
+
+def test_a_column_of_two_tables_is_refused(ours: Served, rows: Path) -> None:
+    users = write(rows.with_name("users.csv"), USERS)
+    items = write(rows.with_name("items.csv"), {**ITEMS, "duration": [1, 2]})
+    with pytest.raises(
+        InputError, match=r"column duration is in .*users\.csv and in .*items\.csv: give the prefix"
+    ):
+        ask(ours, rows, f"{users}=user_id", f"{items}=item")
+
+
+def test_a_model_that_gets_less_than_half_of_its_inputs_is_no_quiet_matter(saved: Path, rows: Path) -> None:
+    users, items = write(rows.with_name("users.csv"), USERS), write(rows.with_name("items.csv"), ITEMS)
+
+    def dfei(*lookups: str) -> str:
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "predict",
+            str(rows),
+            "--model-dir",
+            str(saved),
+            "--quiet",
+        ]
+        done = subprocess.run(
+            [*command, *lookups], cwd=HOUSE, capture_output=True, text=True, timeout=120, check=True
+        )
+        return " ".join(done.stderr.split())
+
+    assert (
+        "warning: 2 of the model's 3 inputs are in no row, and were taken as missing: duration, tag."
+        in dfei()
+    )
+    assert dfei("--lookup", f"{users}=user_id", "--lookup", f"{items}=item") == ""
