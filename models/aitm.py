@@ -44,6 +44,8 @@ class AITM(DomainModel):
         ValueError: if `chain` is below 1.
     """
 
+    OPTIONS = ("chain",)
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tf_keras as keras
@@ -34,7 +34,12 @@ class DomainModel(keras.Model):
         layout: what a row has.
         settings: sizes and switches.
         name: of the Keras model; its settings' name if absent.
+
+    Attributes:
+        OPTIONS: names in `settings.options` that the model asks for; any other is refused.
     """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(name=name or settings.name)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.features import FeatureLayout
+from models.registry import TREES, check_options
 from models.rows import JoinedRows, RowSource
 from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
@@ -24,6 +25,18 @@ Grown: TypeAlias = Callable[[int, int, float | None, bool], None]
 
 Rows = Mapping[str, npt.NDArray[Any]]
 DOMAIN = "(domain)"
+# Names in `ModelSettings.options`.
+OPTIONS = (
+    "most_categories",
+    "rounds",
+    "patience",
+    "tree_learning_rate",
+    "leaves",
+    "min_leaf_rows",
+    "row_share",
+    "feature_share",
+    "category_smoothing",
+)
 _READ_AT_ONCE = 65536
 
 
@@ -195,10 +208,11 @@ def fit(
             without validation rows), and whether they are grown once more on all rows.
 
     Raises:
-        ValueError: if there is no training row, or an option has a wrong type.
+        ValueError: if there is no training row, or an option is unknown or has a wrong type.
     """
     import lightgbm
 
+    check_options(settings.options, [TREES])
     if not len(train_rows.label):
         raise ValueError("there is no training row")
     matrix = FeatureMatrix(layout, settings)

@@ -43,6 +43,8 @@ class HiNet(DomainModel):
         ValueError: if `experts` is below 2: a gate over one sub-expert is no gate.
     """
 
+    OPTIONS = ("experts", "peers")
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count

@@ -38,6 +38,8 @@ class HMoE(DomainModel):
             default 4; `relation_hidden`: hidden units of `net_d`, default 32; `peers`: see above.
     """
 
+    OPTIONS = ("experts", "peers", "relation_hidden")
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count

@@ -28,6 +28,8 @@ class MMoE(DomainModel):
             default 4.
     """
 
+    OPTIONS = ("experts",)
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         experts = settings.option("experts", 4)

@@ -34,6 +34,8 @@ class PEPNet(DomainModel):
             default 64.
     """
 
+    OPTIONS = ("gate_hidden",)
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         gate_hidden = settings.option("gate_hidden", 64)

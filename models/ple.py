@@ -138,6 +138,8 @@ class PLE(DomainModel):
         ValueError: if there are more levels than hidden layers, or none.
     """
 
+    OPTIONS = ("levels", "peers", "own_experts", "shared_experts")
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         levels = settings.option("levels", 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from models.base import DomainModel
@@ -21,6 +23,8 @@ MODELS: dict[str, str] = {
     "pepnet": "models.pepnet:PEPNet",
     "hinet": "models.hinet:HiNet",
 }
+TREES = "lightgbm"
+"""Gradient-boosted trees: compared with the models, but none of them."""
 
 
 def model_class(name: str) -> type[DomainModel]:
@@ -35,6 +39,48 @@ def model_class(name: str) -> type[DomainModel]:
     return getattr(import_module(module), class_name)
 
 
+def options_of(name: str) -> tuple[str, ...]:
+    """The names in `ModelSettings.options` that a registered model, or `TREES`, asks for.
+
+    Raises:
+        ValueError: if no model has that name.
+    """
+    if name == TREES:
+        return import_module("models.gbdt").OPTIONS
+    return model_class(name).OPTIONS
+
+
+def check_options(options: Mapping[str, Any], models: Sequence[str]) -> None:
+    """Checks that each option is one of at least one of the models.
+
+    Args:
+        options: as in `ModelSettings.options`. Only where there are any is a model's class imported.
+        models: names that `options_of` knows.
+
+    Raises:
+        ValueError: if an option is none of theirs; the message lists those that are, the closest first.
+    """
+    if not options:
+        return
+    known: dict[str, list[str]] = {}
+    for model in dict.fromkeys(models):
+        for option in options_of(model):
+            known.setdefault(option, []).append(model)
+    for option in options:
+        if option in known:
+            continue
+        close = get_close_matches(option, known, n=3, cutoff=0.6)
+        there = [
+            name if len(set(models)) == 1 else f"{name} ({', '.join(known[name])})"
+            for name in dict.fromkeys([*close, *sorted(known)])
+        ]
+        raise ValueError(
+            f"model.options.{option}: {' and '.join(dict.fromkeys(models))} "
+            f"{'has' if len(set(models)) == 1 else 'have'} no such option. There "
+            + (f"are: {', '.join(there)}" if len(there) > 1 else f"is: {there[0]}" if there else "are none")
+        )
+
+
 def build_model(layout: FeatureLayout, settings: ModelSettings, seed: int = 1) -> DomainModel:
     """A model with all its variables created, from initial values that depend on the seed alone.
 
@@ -44,9 +90,13 @@ def build_model(layout: FeatureLayout, settings: ModelSettings, seed: int = 1) -
         layout: what a row has.
         settings: which model, its sizes and switches.
         seed: same seed, same initial weights.
+
+    Raises:
+        ValueError: if there is no such model, or it has no such option.
     """
     import tf_keras as keras
 
+    check_options(settings.options, [settings.name])
     keras.utils.set_random_seed(seed)
     model = model_class(settings.name)(layout, settings)
     model.ensure_built()

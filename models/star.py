@@ -36,6 +36,8 @@ class STAR(DomainModel):
             hidden units of the auxiliary network, default 32; `norm_momentum`: default 0.99.
     """
 
+    OPTIONS = ("norm_momentum", "aux_hidden")
+
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count

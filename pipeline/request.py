@@ -11,7 +11,7 @@ from pathlib import Path
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.errors import InputError
-from models.registry import MODELS
+from models.registry import MODELS, check_options
 from pipeline.layout import RunLayout
 
 SIMULATED = "simulated"
@@ -46,8 +46,16 @@ class RunRequest:
     command: str = ""
 
 
-def declared(dataset: str, overrides: Sequence[str], model: str | None) -> Declaration:
+def declared(
+    dataset: str, overrides: Sequence[str], model: str | None, compared: Sequence[str] = ()
+) -> Declaration:
     """The declaration with the settings of the command line.
+
+    Args:
+      dataset: a name in `schemas/` or a declaration file.
+      overrides: `key=value` settings by dotted name.
+      model: the model's name, or `None` for the declared one.
+      compared: models that are compared, of which one has to have each of `model.options`; none: the model alone.
 
     Raises:
       InputError: naming the file and line, or the setting, that is wrong.
@@ -58,6 +66,12 @@ def declared(dataset: str, overrides: Sequence[str], model: str | None) -> Decla
         raise InputError(
             f"there is no model {declaration.model.name!r}; the models are {', '.join(sorted(MODELS))}"
         )
+    try:
+        check_options(declaration.model.options, compared or [declaration.model.name])
+    except ValueError as error:
+        raise InputError(
+            f"{error}. Correct it, or leave it out (--set model.options={{}} does, where the declaration has it)"
+        ) from None
     return declaration
 
 

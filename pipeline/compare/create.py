@@ -29,6 +29,7 @@ from components.pusher.atomic import AtomicPusher
 from components.rows.component import DecodedRows
 from components.signature_check.component import SignatureCheck
 from components.tuner.component import ModelTuner
+from models.registry import options_of
 from pipeline import views
 from pipeline.code_hash import code_hash
 from pipeline.compare.variants import LIGHTGBM, Variant
@@ -75,12 +76,15 @@ def node(component: str, variant: str, seed: int | None = None) -> str:
 
 
 def declared_for(declaration: Declaration, variant: Variant) -> Declaration:
-    """The declaration that a variant is trained with.
+    """The declaration that a variant is trained with: of `model.options`, those that its model has.
 
     Raises:
       InputError: a setting of the variant does not fit the declaration.
     """
-    named = declaration.model.model_copy(update={"name": variant.model})
+    options = declaration.model.options
+    if options:
+        options = {name: value for name, value in options.items() if name in options_of(variant.model)}
+    named = declaration.model.model_copy(update={"name": variant.model, "options": options})
     # What a single run's report looks into would take as long as the training, for every seed.
     report = declaration.report.model_copy(update={"study": False})
     return changed(declaration.model_copy(update={"model": named, "report": report}), variant.settings)

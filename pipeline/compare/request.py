@@ -61,7 +61,9 @@ def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
     ):
         if value < least:
             raise InputError(f"{option} {value}: give a number of at least {least}")
-    declaration: Declaration = declared(request.dataset, request.overrides, None)
+    declaration: Declaration = declared(
+        request.dataset, request.overrides, None, [variant.model for variant in variants]
+    )
     if declaration.moving_average.eval_state != "frozen":
         raise InputError(
             f"moving_average.eval_state is {declaration.moving_average.eval_state}: a comparison judges models as they "

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from components.errors import InputError
-from models.registry import MODELS
+from models.registry import MODELS, TREES
 
-LIGHTGBM = "lightgbm"
+LIGHTGBM = TREES
 REFERENCE = "dfei"
 
 

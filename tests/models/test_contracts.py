@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from models.dispatch import explain_mixed, predict_mixed
-from models.registry import MODELS, build_model
+from models.registry import MODELS, build_model, options_of
 from models.settings import ModelSettings, TrainingSettings
 from models.training import train
 from tests.models.building import batch_of, gradients, moved, small_model
@@ -20,8 +20,23 @@ every_model = pytest.mark.parametrize("name", NAMES)
 OF_ALL_DOMAINS = ["aitm", "hinet", "hmoe", "ple"]
 
 
+def own(name, **options):
+    """Those of the options that the model has."""
+    return {option: value for option, value in options.items() if option in options_of(name)}
+
+
 def test_all_systems_of_the_comparison_are_registered():
     assert {"dfei", "mlp", "mmoe", "ple", "aitm", "hmoe", "star", "pepnet", "hinet"} <= set(NAMES)
+
+
+@every_model
+def test_options_are_those_that_it_names_and_any_other_is_refused(name, monkeypatch):
+    asked, option = set(), ModelSettings.option
+    monkeypatch.setattr(ModelSettings, "option", lambda s, n, d: asked.add(n) or option(s, n, d))
+    build_model(small_layout(), ModelSettings(name=name, layers=[4, 3]))
+    assert asked == set(options_of(name))
+    with pytest.raises(ValueError, match=rf"model\.options\.surprise: {name} has no such option"):
+        build_model(small_layout(), ModelSettings(name=name, options={"surprise": 3}))
 
 
 @every_model
@@ -58,7 +73,7 @@ def test_every_variable_learns(name):
 
 @every_model
 def test_a_large_stack_has_a_sparse_gradient(name):
-    model = small_model(name, domains=50, options={"peers": 3, "chain": 3} if name in OF_ALL_DOMAINS else {})
+    model = small_model(name, domains=50, options=own(name, peers=3, chain=3))
     batch = batch_of(model, [0, 44, 7])
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(batch, training=True))
@@ -133,7 +148,7 @@ def test_the_domain_matters_unless_it_is_the_blind_tower(name):
 
 @every_model
 def test_the_same_seed_gives_the_same_model(name):
-    layout, settings = small_layout(), ModelSettings(name=name, layers=[4], options={"levels": 1})
+    layout, settings = small_layout(), ModelSettings(name=name, layers=[4], options=own(name, levels=1))
     first, again, other = (build_model(layout, settings, seed) for seed in (5, 5, 6))
     for one, two in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -189,7 +204,7 @@ def test_an_exported_model_scores_mixed_rows_alike(name, domains, tmp_path):
 @every_model
 def test_explanations_are_shares_of_domains(name):
     for domains, options in ((4, {}), (6, {"peers": 2})):
-        model = small_model(name, domains, options=options)
+        model = small_model(name, domains, options=own(name, **options))
         if not model.explains:
             with pytest.raises(NotImplementedError, match="no weights over domains"):
                 model.explain(batch_of(model, [0]))
@@ -244,7 +259,7 @@ def test_it_learns_in_the_training_loop_from_mixed_batches(name):
 
 @pytest.mark.parametrize("name", OF_ALL_DOMAINS)
 def test_a_limit_on_the_sum_over_domains_changes_nothing_up_to_that_many(name):
-    model, limited = small_model(name), small_model(name, options={"peers": 4, "chain": 4})
+    model, limited = small_model(name), small_model(name, options=own(name, peers=4, chain=4))
     limited.set_weights(model.get_weights())
     batch = batch_of(model, [0, 1, 2, 3])
     np.testing.assert_array_equal(limited(batch), model(batch))

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from models.features import FeatureLayout
-from models.gbdt import FeatureMatrix, GradientBoostedTrees, fit
+from models.gbdt import OPTIONS, FeatureMatrix, GradientBoostedTrees, fit
 from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 from tests.models.helpers import random_rows, small_layout
@@ -75,6 +75,17 @@ def test_the_same_switches_as_the_networks_choose_the_columns():
     nothing = FeatureLayout(categorical=(), averages=("a",), domains=("x",))
     with pytest.raises(ValueError, match="no input is left"):
         FeatureMatrix(nothing, ModelSettings(averages="none", domain_feature=False))
+
+
+def test_options_are_those_that_it_names_and_any_other_is_refused(monkeypatch):
+    asked, option = set(), ModelSettings.option
+    monkeypatch.setattr(ModelSettings, "option", lambda s, n, d: asked.add(n) or option(s, n, d))
+    fit(Rows(60, 0), Rows(40, 1), LAYOUT, ModelSettings(options={"rounds": 2}), TrainingSettings())
+    assert asked == set(OPTIONS)
+    with pytest.raises(
+        ValueError, match=r"model\.options\.leafs: lightgbm has no such option\. There are: leaves, "
+    ):
+        fit(Rows(60, 0), None, LAYOUT, ModelSettings(options={"leafs": 2}), TrainingSettings())
 
 
 def test_it_learns_what_differs_between_domains(trees):

@@ -49,8 +49,12 @@ def _plant(monkeypatch: pytest.MonkeyPatch, *scores: np.ndarray) -> None:
     monkeypatch.setattr(trial, "_trained", lambda *_: (0.5, next(given)))
 
 
-@pytest.mark.parametrize("model", ["dfei", TREES])
-def test_a_trial_is_worth_what_stops_training_and_errs_by_its_users(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "setting"), [("dfei", "training.learning_rate=0.02"), (TREES, "model.options.min_leaf_rows=20")]
+)
+def test_a_trial_is_worth_what_stops_training_and_errs_by_its_users(
+    model: str, setting: str, tmp_path: Path
+) -> None:
     kept = tmp_path / "tuner.npy"
     runner = _runner(kept)
     declared = runner.run(_declaration(f"model.name={model}"), declared=True)
@@ -58,9 +62,7 @@ def test_a_trial_is_worth_what_stops_training_and_errs_by_its_users(model: str, 
     assert declared.error is None
     reached = score(VALIDATION.domain, VALIDATION.label, np.load(kept), 20).average_auc
     assert declared.value == pytest.approx(reached, abs=1e-9)
-    other = _declaration(
-        f"model.name={model}", "training.learning_rate=0.02", "model.options.min_leaf_rows=20"
-    )
+    other = _declaration(f"model.name={model}", setting)
     tried = runner.run(other, declared=False)
     assert tried is not None
     assert tried.error is not None

@@ -1,0 +1,55 @@
+"""What is asked for, before anything heavy is imported: options of models are those that a model has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import InputError
+from pipeline.compare.create import declared_for
+from pipeline.compare.request import CompareRequest, checked
+from pipeline.compare.variants import VARIANTS
+from pipeline.request import declared
+
+
+def compared(models: str, *settings: str) -> CompareRequest:
+    return CompareRequest("simulated", None, Path("root"), overrides=settings, models=(models,))
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "message"),
+    [
+        (
+            "mmoe",
+            "expert",
+            r"model\.options\.expert: mmoe has no such option\. There is: experts\. Correct it",
+        ),
+        ("hmoe", "peer", r"model\.options\.peer: hmoe has .* There are: peers, experts, relation_hidden\."),
+        (None, "factor_typo", r"model\.options\.factor_typo: dfei has no such option\. There are none\."),
+        ("mlp", "experts", r"mlp has no such option"),
+    ],
+)
+def test_an_option_that_the_model_has_not_is_refused(model: str | None, option: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        declared("simulated", [f"model.options.{option}=3"], model)
+
+
+def test_an_option_that_the_model_has_is_taken() -> None:
+    assert declared("simulated", ["model.options.experts=6"], "mmoe").model.options == {"experts": 6}
+    assert declared("simulated", ["model.options.experts=6", "model.options={}"], "mlp").model.options == {}
+
+
+def test_in_a_comparison_one_of_the_models_needs_the_option() -> None:
+    setting = "model.options.experts=6"
+    variants, declaration = checked(compared("dfei,mmoe,hmoe", setting))
+    given = {variant.name: declared_for(declaration, variant).model.options for variant in variants}
+    assert given == {"dfei": {}, "mmoe": {"experts": 6}, "hmoe": {"experts": 6}}
+    _, declaration = checked(compared("mlp,lightgbm", "model.options.leaves=7"))
+    assert declared_for(declaration, VARIANTS["lightgbm"]).model.options == {"leaves": 7}
+    with pytest.raises(InputError, match="dfei and mlp have no such option"):
+        checked(compared("dfei,mlp", setting))
+    with pytest.raises(
+        InputError, match=r"There are: experts \(mmoe, hmoe\), peers \(hmoe\), relation_hidden"
+    ):
+        checked(compared("mmoe,hmoe,mlp", "model.options.expert=6"))
