@@ -13,8 +13,8 @@ from pipeline.commands.shared import Quiet, ending, leave
 
 def serve(
     model_dir: Annotated[
-        Path, typer.Argument(help="Folder with one subfolder per version: ROOT/serving/dfei.")
-    ],
+        Path | None, typer.Argument(help="Folder with one subfolder per version: ROOT/serving/dfei.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="The model's name for callers; default: the folder's.")
     ] = None,
@@ -33,6 +33,14 @@ def serve(
         Path | None,
         typer.Option("--monitoring-config-file", help="TF Serving's monitoring config (text proto)."),
     ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--model-config-file",
+            help="Instead of a folder: several models, version policies and labels, as TF Serving's model config "
+            "(text proto) says.",
+        ),
+    ] = None,
     wait_seconds: Annotated[float, typer.Option(help="How long to wait for a first version.")] = 0.0,
     quiet: Quiet = False,
 ) -> None:
@@ -45,6 +53,8 @@ def serve(
     Examples:
 
         dfei serve out/simulated/serving/dfei
+
+        dfei serve --model-config-file models.config --batching-parameters-file batching.config
 
         curl localhost:8501/v1/models/dfei
     """
@@ -59,6 +69,7 @@ def serve(
             host=host,
             batching_parameters_file=batching,
             monitoring_config_file=monitoring,
+            model_config_file=models,
             wait_seconds=wait_seconds,
             console=Console(quiet=quiet),
         )

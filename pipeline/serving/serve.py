@@ -68,6 +68,10 @@ def serve(
     Raises:
       InputError: there is no model to serve, a file is wrong, or a port is taken.
     """
+    if model_config_file is not None and (model_dir is not None or name is not None):
+        raise InputError(
+            "--model-config-file names the models and their folders: give no model directory and no --name beside it"
+        )
     models = (
         _configured(model_config_file)
         if model_config_file is not None

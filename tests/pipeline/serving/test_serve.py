@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import InputError
-from pipeline.client import connect
+from pipeline.client import Which, connect
 from pipeline.serving.serve import serve
 from pipeline.serving.server import ModelServer
 from tests.pipeline.serving.conftest import ROWS, settings_for
@@ -27,6 +27,15 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
         serve(tmp_path / "none")
     with pytest.raises(InputError, match="name a model directory"):
         serve(None)
+
+
+def test_a_directory_or_a_configuration_file(saved: Path, tmp_path: Path) -> None:
+    config = tmp_path / "models.config"
+    for arguments in ({"model_dir": saved}, {"model_dir": None, "name": "clicks"}):
+        with pytest.raises(InputError, match="give no model directory and no --name"):
+            serve(**arguments, model_config_file=config)
+    with pytest.raises(InputError, match=r"models\.config: cannot be read"):
+        serve(None, model_config_file=config)
 
 
 def test_a_directory_without_versions_says_where_they_are(saved: Path) -> None:
@@ -72,13 +81,20 @@ def test_the_newest_version_that_loads_serves_at_start(saved: Path, tmp_path: Pa
 
 
 def test_a_process_serves_until_it_is_told_to_stop(saved: Path, tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from pipeline.serving.serve import serve;"
-        f"serve(Path({str(saved)!r}), rest_port=0, grpc_port=0, version_labels={{'stable': 1}})"
+    config = tmp_path / "models.config"
+    config.write_text(
+        f"""model_config_list {{ config {{
+          name: "{NAME}" base_path: "{saved}" model_platform: "tensorflow"
+          model_version_policy {{ specific {{ versions: 1 versions: 2 }} }}
+          version_labels {{ key: "stable" value: 1 }}
+        }} }}"""
     )
+    words = ["serve", "--model-config-file", str(config), "--rest-port", "0", "--grpc-port", "0"]
     log = tmp_path / "log"
     with log.open("wb") as sink:
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=sink, stdout=sink, cwd=Path.cwd())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *words], stderr=sink, stdout=sink, cwd=Path.cwd()
+        )
     try:
         deadline = time.monotonic() + 120
         while "gRPC" not in log.read_text() and process.poll() is None and time.monotonic() < deadline:
@@ -91,6 +107,7 @@ def test_a_process_serves_until_it_is_told_to_stop(saved: Path, tmp_path: Path) 
             with connect(url, NAME) as client:
                 assert client.metadata().version == 2
                 assert len(client.predict(ROWS)["click_probability"]) == 3
+                assert client.metadata(Which(label="stable")).version == 1
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(30) == 0
     finally:
