@@ -14,7 +14,7 @@ from pipeline.commands.shared import AsJson, Quiet, ending, leave, warn
 
 def predict(
     source: Annotated[
-        Path | None, typer.Argument(help="CSV, JSON or Parquet file; - for standard input.")
+        Path | None, typer.Argument(help="CSV (also .tsv, .gz), JSON or Parquet file; - for standard input.")
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="A server: http://HOST:PORT for REST, grpc://HOST:PORT for gRPC.")
@@ -32,6 +32,13 @@ def predict(
             help="A table to join by a column that both have; FILE=COLUMN:KEY where the names differ, "
             "FILE=COLUMN:KEY:PREFIX where the declaration has a prefix. Repeat for more: a later one may be joined by "
             "a column of an earlier one.",
+        ),
+    ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            "--separator",
+            help="Between the values of CSV, tables included; default: a tab in .tsv, else a comma.",
         ),
     ] = None,
     output: Annotated[
@@ -83,6 +90,7 @@ def predict(
                     model=model,
                     signature=signature,
                     lookups=lookup or (),
+                    separator=separator,
                     output=output,
                     batch_size=batch_size,
                     progress=show,

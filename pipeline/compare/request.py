@@ -54,9 +54,10 @@ def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
       InputError: the declaration, a model's name, a number or a setting is wrong.
     """
     variants = chosen(request.models)
+    jobs = default_jobs() if request.jobs is None else request.jobs
     for option, value, least in (
         ("--seeds", request.seeds, 1),
-        ("--jobs", request.jobs or default_jobs(), 1),
+        ("--jobs", jobs, 1),
         ("--trials", request.trials, 0),
     ):
         if value < least:

@@ -101,9 +101,14 @@ def chosen(names: Sequence[str]) -> list[Variant]:
       names: as given; each may hold several, separated by commas. None: the nine systems and the trees.
 
     Raises:
-      InputError: a name is unknown.
+      InputError: a name is unknown, or texts were given and there is no name in them.
     """
     split = [name.strip() for text in names for name in text.split(",") if name.strip()]
+    if names and not split:
+        raise InputError(
+            f"--models {','.join(names)!r} names no model: name some, as in --models dfei,mlp, or leave the option out "
+            "to compare all"
+        )
     found = []
     for name in dict.fromkeys(split or SYSTEMS):
         if name not in VARIANTS:

@@ -66,6 +66,7 @@ def predict_rows(
     lookups: Sequence[str] = (),
     output: Path | None = None,
     input_format: Format | None = None,
+    separator: str | None = None,
     format: Format | None = None,
     batch_size: int = 512,
     parallel: int = 4,
@@ -77,7 +78,7 @@ def predict_rows(
     Rows go through a batch at a time: memory does not depend on the size of the source. Lookups are held in memory.
 
     Args:
-      source: a CSV, JSON (lines, an array, or `{"instances": [...]}`) or Parquet file; `None` for standard input.
+      source: a CSV, TSV, JSON (lines, an array, or `{"instances": [...]}`) or Parquet file; `None` for standard input.
       url: a server, see `open_target`.
       model_dir: or a pushed model.
       model: the model's name on the server.
@@ -88,6 +89,8 @@ def predict_rows(
         rows are written without their columns.
       output: the file to write; `None` for standard output.
       input_format: of the source, where its suffix does not say.
+      separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
+        the suffix's.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others.
       batch_size: rows of a request.
       parallel: requests at the same time, to a server.
@@ -100,7 +103,7 @@ def predict_rows(
     if version is not None and label is not None:
         raise InputError("name a version or a label, not both")
     named = [Lookup.parse(text) for text in lookups]
-    read = Source(source, input_format)
+    read = Source(source, input_format, separator)
     kind = output_format(output, read.kind, format)
     with open_target(
         url, model_dir, model=model, which=Which(version, label), timeout=timeout, parallel=parallel
@@ -111,7 +114,7 @@ def predict_rows(
             )
         asked = target.signatures[signature]
         check_signature(signature, asked)
-        join = Join(named, asked.inputs, read.name)
+        join = Join(named, asked.inputs, read.name, separator)
         rows, seen = 0, set[str]()
         with Writer(output, kind) as writer:
             for chunk, joined, outputs in _answers(read, join, target, signature, batch_size):

@@ -17,6 +17,7 @@ from components.errors import InputError
 Format = Literal["csv", "json", "parquet"]
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
+    ".tsv": "csv",
     ".json": "json",
     ".jsonl": "json",
     ".ndjson": "json",
@@ -49,12 +50,13 @@ class Source:
     Args:
       path: the file; `None` for standard input. `.gz` is decompressed.
       kind: its format; by default that of the suffix, for standard input that of its first character.
+      separator: between the values of CSV; by default the suffix's, a tab for `.tsv`.
 
     Raises:
-      InputError: there is no such file, or its format is not known.
+      InputError: there is no such file, its format is not known, or has no such separator.
     """
 
-    def __init__(self, path: Path | None, kind: Format | None = None) -> None:
+    def __init__(self, path: Path | None, kind: Format | None = None, separator: str | None = None) -> None:
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self.size: int | None = None
@@ -66,16 +68,29 @@ class Source:
         else:
             raise InputError(f"{path}: no such file")
         self.kind: Format = kind or self._guess()
+        if separator is not None and self.kind != "csv":
+            raise InputError(f"--separator is for CSV, but {self.name} is read as {self.kind}: leave it out")
+        if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+            raise InputError(
+                f"--separator {separator!r}: expected one character, such as ';' (a tab is $'\\t' in most shells)"
+            )
+        self._separator = separator or ("\t" if self._suffix == ".tsv" else ",")
+
+    @property
+    def _suffix(self) -> str:
+        """That of the file within a `.gz`."""
+        if self.path is None:
+            return ""
+        return (Path(self.path.stem) if self.path.suffix.lower() == ".gz" else self.path).suffix.lower()
 
     def _guess(self) -> Format:
         if self.path is None:
             return "json" if self._raw.peek(256).lstrip()[:1] in (b"{", b"[") else "csv"
-        suffix = Path(self.path.stem).suffix if self.path.suffix == ".gz" else self.path.suffix
-        if suffix.lower() not in _SUFFIXES:
+        if self._suffix not in _SUFFIXES:
             raise InputError(
-                f"{self.path}: the suffix {suffix!r} is not known; name the format: csv, json or parquet"
+                f"{self.path}: the suffix {self._suffix!r} is not known; known are {', '.join(_SUFFIXES)}"
             )
-        return _SUFFIXES[suffix.lower()]
+        return _SUFFIXES[self._suffix]
 
     @property
     def share_read(self) -> float | None:
@@ -94,7 +109,7 @@ class Source:
             if self.kind == "parquet":
                 yield from self._parquet(rows)
                 return
-            packed = self.path is not None and self.path.suffix == ".gz"
+            packed = self.path is not None and self.path.suffix.lower() == ".gz"
             stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
             with io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
                 found = self._csv(text) if self.kind == "csv" else self._json(text)
@@ -116,7 +131,7 @@ class Source:
             yield chunk
 
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
-        reader = csv.reader(text, strict=True)
+        reader = csv.reader(text, strict=True, delimiter=self._separator)
         try:
             header = next(reader, None)
             if header is None:

@@ -15,7 +15,13 @@ import numpy as np
 from components.errors import InputError
 from pipeline.predict.rows import Chunk, Format
 
-_FORMATS: dict[str, Format] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
 
 
 def output_format(path: Path | None, source: Format, kind: Format | None) -> Format:
@@ -27,7 +33,9 @@ def output_format(path: Path | None, source: Format, kind: Format | None) -> For
     if kind is None and path is not None:
         kind = "parquet" if path.suffix == ".parquet" else _FORMATS.get(path.suffix)
         if kind is None:
-            raise InputError(f"{path}: the suffix {path.suffix!r} is not known; use .csv, .jsonl or .parquet")
+            raise InputError(
+                f"{path}: the suffix {path.suffix!r} is not known; use .csv, .tsv, .jsonl or .parquet"
+            )
     chosen: Format = kind or ("csv" if source == "csv" else "json")
     if chosen == "parquet" and path is None:
         raise InputError("Parquet cannot be written to standard output; name a file with --output")
@@ -90,7 +98,8 @@ class Writer:
 
     def _write_csv(self, rows: Sequence[Mapping[str, Any]]) -> None:
         flat = [_flat(row) for row in rows]
-        writer = csv.writer(self._text, lineterminator="\n")
+        tabs = self._path is not None and self._path.suffix == ".tsv"
+        writer = csv.writer(self._text, delimiter="\t" if tabs else ",", lineterminator="\n")
         if self._columns is None:
             self._columns = list(dict.fromkeys(name for row in flat for name in row))
             writer.writerow(self._columns)

@@ -66,11 +66,15 @@ def serve(
       console: where to say what is served.
 
     Raises:
-      InputError: there is no model to serve, a file is wrong, or a port is taken.
+      InputError: there is no model to serve, a file is wrong, or a port is taken, or there is none.
     """
     if model_config_file is not None and (model_dir is not None or name is not None):
         raise InputError(
             "--model-config-file names the models and their folders: give no model directory and no --name beside it"
+        )
+    if rest_port is None and grpc_port is None:
+        raise InputError(
+            "--rest-port and --grpc-port are both off, and nobody could ask: leave one of them on"
         )
     models = (
         _configured(model_config_file)

@@ -1,7 +1,8 @@
-"""What is asked for, before anything heavy is imported: options of models are those that a model has."""
+"""What is asked for, before anything heavy is imported: options that a model has, numbers, names."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,12 @@ def test_in_a_comparison_one_of_the_models_needs_the_option() -> None:
         InputError, match=r"There are: experts \(mmoe, hmoe\), peers \(hmoe\), relation_hidden"
     ):
         checked(compared("mmoe,hmoe,mlp", "model.options.expert=6"))
+
+
+def test_no_trainings_at_once_and_no_model_are_refused() -> None:
+    with pytest.raises(InputError, match="--jobs 0: give a number of at least 1"):
+        checked(dataclasses.replace(compared("mlp"), jobs=0))
+    assert len(checked(dataclasses.replace(compared("mlp"), jobs=1))[0]) == 1
+    for names in ("", " , "):
+        with pytest.raises(InputError, match="names no model"):
+            checked(compared(names))

@@ -51,6 +51,8 @@ def files(
     (folder / "rows.csv").write_text(text.getvalue())
     with gzip.open(folder / "rows.csv.gz", "wt") as packed:
         packed.write(text.getvalue())
+    (folder / "rows.tsv").write_text(text.getvalue().replace(",", "\t"))
+    (folder / "rows.tsv.gz").write_bytes(gzip.compress((folder / "rows.tsv").read_bytes()))
     (folder / "rows.jsonl").write_text("\n".join(json.dumps(record) for record in records))
     (folder / "array.json").write_text(json.dumps(records, indent=1))
     (folder / "instances.json").write_text(json.dumps({"instances": records}))
@@ -61,9 +63,10 @@ def files(
 def scores_in(path: Path) -> list[float]:
     if path.suffix == ".parquet":
         return parquet.read_table(path)["click_probability"].to_pylist()
-    if path.suffix == ".csv":
+    if path.suffix in (".csv", ".tsv"):
         with path.open() as text:
-            return [float(row["click_probability"]) for row in csv.DictReader(text)]
+            rows = csv.DictReader(text, delimiter="\t" if path.suffix == ".tsv" else ",")
+            return [float(row["click_probability"]) for row in rows]
     return [json.loads(line)["click_probability"] for line in path.read_text().splitlines()]
 
 
@@ -72,6 +75,8 @@ def scores_in(path: Path) -> list[float]:
     [
         ("rows.csv", ".csv"),
         ("rows.csv.gz", ".jsonl"),
+        ("rows.tsv", ".tsv"),
+        ("rows.tsv.gz", ".csv"),
         ("rows.jsonl", ".parquet"),
         ("array.json", ".jsonl"),
         ("instances.json", ".csv"),
@@ -103,6 +108,25 @@ def test_rows_keep_their_columns_and_their_order(
         rows = list(csv.DictReader(text))
     assert list(rows[0]) == ["id", "user_id", "duration", "tag", "click_probability"]
     assert [row["id"] for row in rows] == [f"row-{number}" for number in range(ROWS)]
+
+
+def test_another_separator(ours: Served, files: dict[str, Path], tmp_path: Path) -> None:
+    source, users = tmp_path / "rows.csv", tmp_path / "users.csv"
+    source.write_text("user_id;tag\n3;a\n")
+    outputs = []
+    for text in ("user_id;duration\n3;0.5\n", "user_id,duration\n3,0.5\n"):
+        users.write_text(text)
+        outputs.append(tmp_path / f"out{len(outputs)}.csv")
+        lookup = f"{users}=user_id"
+        predict_rows(source, url=ours.rest, model=NAME, separator=";", lookups=[lookup], output=outputs[-1])
+    answer = expected({"user_id": [3], "duration": [0.5], "tag": ["a"]}, 1.0)
+    np.testing.assert_allclose([scores_in(output) for output in outputs], [answer, answer], rtol=1e-5)
+    for name, separator, message in (
+        ("rows.jsonl", ";", "--separator is for CSV, but .*rows.jsonl is read as json"),
+        ("rows.csv", ";;", "expected one character"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predict_rows(files[name], url=ours.rest, model=NAME, separator=separator)
 
 
 def test_a_model_directory_and_a_version(

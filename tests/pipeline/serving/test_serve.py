@@ -38,6 +38,11 @@ def test_a_directory_or_a_configuration_file(saved: Path, tmp_path: Path) -> Non
         serve(None, model_config_file=config)
 
 
+def test_a_server_needs_a_port(saved: Path) -> None:
+    with pytest.raises(InputError, match="--rest-port and --grpc-port are both off"):
+        serve(saved, rest_port=None, grpc_port=None)
+
+
 def test_a_directory_without_versions_says_where_they_are(saved: Path) -> None:
     with pytest.raises(InputError, match=f"serve one of {re.escape(str(saved))}"):
         serve(saved.parent)
