@@ -76,7 +76,8 @@ def test_the_pushed_model_scores_in_a_fresh_process_as_it_was_evaluated(
 
 
 def _expect(figures: dict[str, Any], auc: str, label: np.ndarray, score: np.ndarray) -> None:
-    """The evaluation's figures are those of the scores: sums to single precision, AUC but for ties of rounding."""
+    """The evaluation's figures are those of the scores: sums to single precision, AUC but for ties of rounding, of
+    which a single one moves the AUC of a small domain by one pair."""
     likelihood = np.log(np.where(label == 1, score, 1 - score.astype(float)))
     assert figures["log_loss"] == pytest.approx(-likelihood.mean(), rel=1e-5)
     if "calibration" in figures and label.any():
@@ -84,7 +85,8 @@ def _expect(figures: dict[str, Any], auc: str, label: np.ndarray, score: np.ndar
     if label.min() == label.max():
         assert figures[auc] is None
     else:
-        assert figures[auc] == pytest.approx(_auc(label, score), abs=1e-5)
+        pairs = (label == 1).sum() * (label == 0).sum()
+        assert figures[auc] == pytest.approx(_auc(label, score), abs=1e-5 + 1.01 / pairs)
 
 
 def _states_by_node(root: Path) -> dict[str, list[int]]:
