@@ -27,7 +27,6 @@ from pipeline.predict.rows import Chunk
 
 _KEY, _LINE = "__key", "__line"
 _KINDS: Mapping[str, ColumnType] = {"i": "int", "u": "int", "f": "float"}
-_DTYPES = {"int": pl.Int64, "float": pl.Float64, "string": pl.String}
 _LARGEST_INT = 1 << 63
 
 
@@ -183,12 +182,15 @@ class _Table:
 
 def _integer(value: Any) -> int | None:
     try:
-        number = float(value) if isinstance(value, str) and not value.strip("+-").isdecimal() else value
+        number = value
+        if isinstance(value, str):
+            # Not through a float, which merges ids of more than 15 digits.
+            number = int(value) if value.strip("+-").isdecimal() else float(value)
         whole = int(number)
     except (ValueError, TypeError, OverflowError):
         # Missing, or refused with its line when it becomes an input.
         return None
-    return whole if whole == float(number) and -_LARGEST_INT <= whole < _LARGEST_INT else None
+    return whole if whole == number and -_LARGEST_INT <= whole < _LARGEST_INT else None
 
 
 def _float(value: Any) -> float | None:

@@ -64,6 +64,21 @@ def test_scores_are_those_of_the_joined_rows(ours: Served, rows: Path, suffix: s
     assert done.unmatched == {f"{users}=user_id": 0, f"{items}=item": 0}
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_keys_of_64_bits_find_their_line_and_no_other(ours: Served, tmp_path: Path, suffix: str) -> None:
+    keys = [2**53 + 1, 2**53, 2**62 + 3]
+    users = write(tmp_path / "users.csv", {"user_id": keys[:2], "duration": [0.5, 0.25]})
+    source = tmp_path / f"rows{suffix}"
+    if suffix == ".jsonl":
+        source.write_text("\n".join(json.dumps({"user_id": key, "tag": "a"}) for key in keys))
+    else:
+        write(source, {"user_id": keys, "tag": ["a"] * 3})
+    done, found = ask(ours, source, f"{users}=user_id")
+    wanted = {"user_id": keys[:2], "duration": [0.5, 0.25], "tag": ["a"] * 2}
+    np.testing.assert_allclose(scores(found)[:2], expected(wanted, 1.0), rtol=1e-5)
+    assert done.unmatched == {f"{users}=user_id": 1}
+
+
 def test_keys_of_other_names_and_prefixes(ours: Served, rows: Path) -> None:
     users = write(rows.with_name("users.csv"), {"id": USERS["user_id"], "ation": USERS["duration"]})
     items = write(rows.with_name("items.csv"), ITEMS)
