@@ -44,7 +44,7 @@ def trees() -> GradientBoostedTrees:
     return fitted()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 40))
 def test_the_answers_are_lightgbms(trees: GradientBoostedTrees, seed: int, count: int):
     rows = random_rows(LAYOUT, (count,), seed)

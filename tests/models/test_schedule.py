@@ -27,7 +27,7 @@ def test_the_module_needs_no_tensorflow():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     counts=st.lists(st.integers(0, 60), min_size=1, max_size=12).filter(any),

@@ -97,7 +97,7 @@ def literal_average(rows: list[Any], min_rows: int) -> float:
 
 
 @given(ROWS, CUTS, st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_gauc_is_the_auc_per_user_weighted_by_impressions(rows, cuts, one_by_one):
     assert compute(GAUC(user="user"), rows, cuts, one_by_one) == pytest.approx(
         literal_gauc(rows), nan_ok=True
@@ -105,7 +105,7 @@ def test_gauc_is_the_auc_per_user_weighted_by_impressions(rows, cuts, one_by_one
 
 
 @given(ROWS, CUTS, st.booleans(), st.integers(1, 12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_average_auc_is_the_mean_over_domains_that_decide(rows, cuts, one_by_one, min_rows):
     metric = AverageAUC(domain="place", min_rows=min_rows)
     assert compute(metric, rows, cuts, one_by_one) == pytest.approx(
@@ -114,7 +114,7 @@ def test_average_auc_is_the_mean_over_domains_that_decide(rows, cuts, one_by_one
 
 
 @given(ROWS, CUTS, st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_slice_metrics_are_what_they_say(rows, cuts, one_by_one):
     prediction, label = np.array([row[2:] for row in rows], float).T
     found = {name: compute(SliceMetric(name), rows, cuts, one_by_one) for name in STATISTICS}

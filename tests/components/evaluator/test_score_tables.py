@@ -44,7 +44,7 @@ def tabulate(
 
 
 @given(ROWS, st.lists(st.integers(0, 40), max_size=4), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_auc_by_group_is_the_share_of_ordered_pairs(rows, cuts, random):
     shuffled = random.sample(rows, len(rows))
     result = tabulate(shuffled, cuts).group_auc()
@@ -94,7 +94,7 @@ def test_standard_error_of_a_real_repetition():
 
 
 @given(st.lists(st.integers(0, 5000), max_size=6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_beyond_its_limit_a_table_is_coarser_but_the_same_for_any_bundling(cuts):
     rng = np.random.default_rng(4)
     score = rng.random(5000)
@@ -110,7 +110,7 @@ def test_beyond_its_limit_a_table_is_coarser_but_the_same_for_any_bundling(cuts)
 
 
 @given(st.lists(st.integers(0, 5000), max_size=6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_beyond_its_limit_a_sampled_table_keeps_whole_groups(cuts):
     rng = np.random.default_rng(5)
     users = group_ids(rng.integers(0, 500, 5000))

@@ -90,7 +90,6 @@ def logs(draw: st.DrawFn) -> dict[str, str]:
 @settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     max_examples=40,
-    deadline=None,
 )
 @given(
     files=logs(),

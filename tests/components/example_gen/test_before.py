@@ -46,7 +46,7 @@ def test_a_date_is_its_midnight_in_the_declared_zone(tmp_path: Path) -> None:
     assert report["last_day"] == "2022-04-27"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(minute=st.integers(2 * 1440 + 1, 4 * 1440))
 def test_any_moment(tmp_path_factory: pytest.TempPathFactory, minute: int) -> None:
     folder = tmp_path_factory.mktemp("moment")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.study import anchors
@@ -95,7 +95,6 @@ def test_without_an_item_the_click_rate_is_the_domains() -> None:
     assert found.overall_auc == 0.5
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
 def test_the_auc_of_a_sample_is_the_exact_one(pairs: list[tuple[float, bool]]) -> None:
     prediction = np.array([score for score, _ in pairs])

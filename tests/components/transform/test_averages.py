@@ -44,7 +44,7 @@ def expected(
     return value / oracle.spread(train, domain, behaviour, before, DAY)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(train=log(), others=st.lists(row(), max_size=3), now=st.booleans())
 def test_every_average_equals_the_oracle(
     train: list[dict[str, Any]], others: list[dict[str, Any]], now: bool
@@ -68,7 +68,7 @@ def test_every_average_equals_the_oracle(
         assert found["domain.known"][number] == float(known)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(train=log(), others=st.lists(row(), max_size=2), now=st.booleans())
 def test_a_training_row_may_see_all_buckets_but_its_own(
     train: list[dict[str, Any]], others: list[dict[str, Any]], now: bool
@@ -106,7 +106,7 @@ def test_a_training_row_may_see_all_buckets_but_its_own(
                 assert found[f"{key}.{behaviour}"][number] == pytest.approx(value, abs=2e-4), (key, one)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(train=log())
 def test_counts_are_decayed_impressions(train: list[dict[str, Any]]) -> None:
     analysis = direct.analyse(DECLARED, train)
@@ -128,7 +128,7 @@ def test_counts_are_decayed_impressions(train: list[dict[str, Any]]) -> None:
             assert found[f"{key}.count"][number] * scales[key] == pytest.approx(math.log1p(rows), abs=1e-4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(train=log(), now=st.booleans())
 def test_history_holds_the_user_in_every_domain(train: list[dict[str, Any]], now: bool) -> None:
     analysis = direct.analyse(DECLARED, train)
@@ -165,7 +165,7 @@ def test_the_history_may_hold_some_behaviours() -> None:
     np.testing.assert_array_equal(part.numpy().reshape(12, 3, 2), whole.numpy().reshape(12, 3, 3)[..., 1:])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(train=log(40), data=st.data())
 def test_tables_do_not_depend_on_bundles_and_order(train: list[dict[str, Any]], data: st.DataObject) -> None:
     plan = make_plan(DECLARED)
@@ -207,7 +207,7 @@ def test_small_tables_keep_the_heaviest_keys_and_say_so() -> None:
     assert found["user.click"][1] == 0.0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(train=log(), evaluation=log(12))
 def test_the_daily_state_knows_every_row_before_its_bucket_and_nothing_else_of_the_rows_to_evaluate(
     train: list[dict[str, Any]], evaluation: list[dict[str, Any]]

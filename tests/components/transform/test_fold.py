@@ -45,7 +45,7 @@ def test_first_bucket_sets_and_empty_buckets_carry() -> None:
     np.testing.assert_allclose(folded.overall[3, 0], (6 * 0.325 + 4 * 0.25) / 10)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_decayed_sums_equal_a_loop(data: st.DataObject) -> None:
     keys = np.sort(np.array(data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=40))))

@@ -24,7 +24,7 @@ def everything(declared: Declaration, train: list[dict[str, Any]], rows: list[di
 
 
 @pytest.mark.parametrize("declared", [DECLARED, LEARNED], ids=["fixed", "learned"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(train=log(40), bucket=st.integers(0, 8), seed=st.integers(0, 99))
 def test_labels_of_a_bucket_change_no_feature_up_to_it(
     declared: Declaration, train: list[dict[str, Any]], bucket: int, seed: int

@@ -53,7 +53,7 @@ def goes_on(ours: Served) -> Iterator[None]:
             np.testing.assert_allclose(scores, expected(ROWS, 1.0), rtol=1e-5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(body=BODIES, verb=st.sampled_from(["predict", "classify", "regress"]))
 def test_json_of_any_shape(ours: Served, body: Any, verb: str) -> None:
     text = json.dumps(body).encode("utf-8", "surrogatepass")
@@ -62,7 +62,7 @@ def test_json_of_any_shape(ours: Served, body: Any, verb: str) -> None:
     assert list(answer) == ["error"] or status == 200
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(body=st.binary(max_size=200))
 def test_bytes_that_are_no_json(ours: Served, body: bytes) -> None:
     status, answer = ask(ours, f"/v1/models/{NAME}:predict", body)
@@ -90,7 +90,7 @@ def test_json_made_to_hurt(ours: Served, body: bytes) -> None:
     assert list(answer) == ["error"] and len(answer["error"]) < 2000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(path=st.text(max_size=30))
 def test_paths_of_any_kind(ours: Served, path: str) -> None:
     quoted = urllib.parse.quote(path.encode("utf-8", "surrogatepass"))
@@ -128,7 +128,7 @@ def call(channel: grpc.Channel, data: bytes, method: str = PREDICT) -> grpc.Stat
     return grpc.StatusCode.OK
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=300))
 def test_bytes_that_are_no_message(ours: Served, data: bytes) -> None:
     with grpc.insecure_channel(ours.grpc) as channel:
