@@ -1,0 +1,66 @@
+"""The blocks of what judges a model, and of what the report looks into."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from components.dataset.sections.section import Section
+
+MetricName = Literal["average_auc", "overall_auc", "gauc", "log_loss", "calibration"]
+
+
+class Report(Section):
+    """What the run's report looks into, beyond the Evaluator's numbers."""
+
+    study: bool = Field(
+        default=True,
+        description="Whether the model is studied once it is trained: simple systems on the same rows, calibration, "
+        "cold and warm users and items, importance of the inputs.",
+    )
+    rows: int = Field(default=100_000, ge=1, description="Most evaluation rows studied, evenly spread.")
+
+
+class Threshold(Section):
+    """What blesses a model: bounds of a metric, and how much worse than the last blessed model it may be."""
+
+    min: float | None = Field(default=None, description="The lowest value that passes.")
+    max: float | None = Field(default=None, description="The highest value that passes.")
+    max_drop: float | None = Field(
+        default=None, ge=0, description="How much worse than the last blessed model it may be."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Threshold:
+        if self.min is None and self.max is None and self.max_drop is None:
+            raise ValueError("give at least one of min, max, max_drop")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+def _better_than_chance() -> dict[MetricName, Threshold]:
+    return {"average_auc": Threshold(min=0.5, max_drop=0.01)}
+
+
+class Evaluation(Section):
+    """The gates. Domains with fewer evaluation rows than `min_rows`, or with one class, never decide."""
+
+    min_rows: int = Field(default=500, ge=1, description="Evaluation rows that a domain needs to decide.")
+    thresholds: dict[MetricName, Threshold] = Field(
+        default_factory=_better_than_chance,
+        description="Bounds of metrics over all rows, or over the domains that decide; {} for no gate at all. Those in "
+        "a file replace the default; `--set evaluation.thresholds.gauc.min=0.6` adds to those that hold without it, "
+        "and `--set evaluation.thresholds.gauc=null` takes one away.",
+    )
+    domains: dict[str, Threshold] = Field(
+        default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _domain_names_are_text(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("domains"), dict):
+            return {**data, "domains": {str(k): v for k, v in data["domains"].items()}}
+        return data

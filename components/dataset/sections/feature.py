@@ -1,0 +1,60 @@
+"""The block of one feature."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from components.dataset.sections.section import ColumnType, Section
+
+Treatment = Literal["vocabulary", "buckets", "normalise", "log_normalise", "as_is"]
+
+CATEGORICAL_TREATMENTS: tuple[str, ...] = ("vocabulary", "buckets")
+
+
+class Feature(Section):
+    """A column that the model may use, and how it is treated.
+
+    vocabulary: id in the column's vocabulary (values seen at least `min_count` times, the `max_size` most
+    frequent), others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score, within 20
+    standard deviations; log_normalise: log1p, then the same; as_is: the number itself. With `separator` a
+    text holds several values, of which `max_length` are used.
+    """
+
+    type: ColumnType = Field(
+        description="How its values are read; an int of -1 is no value, in logs and requests. Missing in a number, "
+        r"in any case: nothing, `nan`, `-nan`, `null`, `none`, `na`, `n/a`, `\N`; in a string: nothing, so `null` "
+        "is a text."
+    )
+    treatment: Treatment = Field(description="What becomes of them: see above.")
+    max_size: int = Field(default=100_000, ge=1, description="vocabulary: most entries kept.")
+    min_count: int = Field(default=1, ge=1, description="vocabulary: rows a value needs to be kept.")
+    oov_buckets: int = Field(default=1, ge=1, description="vocabulary: hash buckets of unknown values.")
+    buckets: int = Field(default=10, ge=2, le=1000, description="buckets: number of quantile buckets.")
+    separator: str | None = Field(
+        default=None, min_length=1, description="Splits a text into several values."
+    )
+    max_length: int = Field(default=1, ge=1, le=100, description="Most values used of a list.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Feature:
+        if self.treatment == "vocabulary" and self.type == "float":
+            raise ValueError("a vocabulary needs type int or string, not float")
+        if self.treatment != "vocabulary" and self.type == "string":
+            raise ValueError(f"treatment {self.treatment} needs a number (int or float), not string")
+        if self.separator is not None and self.treatment != "vocabulary":
+            raise ValueError(f"a list (separator) needs treatment vocabulary, not {self.treatment}")
+        if self.separator is None and self.max_length != 1:
+            raise ValueError("max_length is for lists: it needs a separator")
+        return self
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether Transform packs it among the `categorical` ids (else among the `numeric` values)."""
+        return self.treatment in CATEGORICAL_TREATMENTS
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a row may carry several values."""
+        return self.separator is not None

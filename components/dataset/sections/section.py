@@ -1,0 +1,22 @@
+"""What every block of a declaration is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+ColumnType = Literal["int", "float", "string"]
+
+
+class Section(BaseModel):
+    """Base of every block: an unknown key is an error, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+FileList = Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]

@@ -1,0 +1,55 @@
+"""The blocks about files: the impressions, the tables joined to them, and when an impression was shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.dataset.sections.section import FileList, Section
+
+TimeUnit = Literal["s", "ms", "us", "iso"]
+Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
+
+
+class Impressions(Section):
+    """The impression log: one row per item shown to a user in a domain."""
+
+    files: FileList = Field(
+        description="File names or globs, looked up in the data folder, then in its `data` folder. "
+        "A glob leaves hidden files out. The suffix tells the format: .csv, .tsv, either with .gz, .parquet. One line "
+        "of CSV is one row: a value in quotes may hold separators and doubled quotes, not line breaks; a table with "
+        "such values needs Parquet."
+    )
+    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+
+
+class Lookup(Section):
+    """A table joined to each impression by key; a key without a match leaves its columns missing."""
+
+    files: FileList = Field(description="File names or globs, as for the impressions.")
+    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
+        description="The column that both have, or {column of the impressions, or of a lookup before this one: column "
+        "of the lookup}. Read as it is declared, else as text."
+    )
+    prefix: str = Field(
+        default="", description="Put before the lookup's column names, when two tables use the same name."
+    )
+
+    @property
+    def left_key(self) -> str:
+        """The key's column on the impressions' side."""
+        return self.key if isinstance(self.key, str) else next(iter(self.key))
+
+    @property
+    def right_key(self) -> str:
+        """The key's column in the lookup's own files."""
+        return self.key if isinstance(self.key, str) else next(iter(self.key.values()))
+
+
+class Timestamp(Section):
+    """When the impression was shown. ISO text without an offset is wall-clock time in the declared zone."""
+
+    column: str = Field(description="The column with the time.")
+    unit: TimeUnit = Field(description="s, ms or us since 1970-01-01 UTC, or iso (text).")
