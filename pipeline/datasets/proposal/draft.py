@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any
 
 import polars as pl
 
 from components.dataset.declaration import iana_zone
 from components.dataset.input_names import input_name
 from components.dataset.label import is_positive
-from components.dataset.sections import Positive, TimeUnit
+from components.dataset.sections import TimeUnit
 from components.dataset.values import to_local_ms
 from components.errors import InputError
 from pipeline.datasets.proposal import clock, features, roles
+from pipeline.datasets.proposal.decisions import Asker, Decider, decide_label, decide_timestamp, require_two
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.kinds import values_of
@@ -25,15 +24,7 @@ from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
 from pipeline.datasets.proposal.tables import Sources
 
-_FLAGS = {
-    "label": "--label",
-    "domain": "--domain",
-    "user": "--user",
-    "item": "--item",
-    "timestamp": "--timestamp",
-}
 _AVERAGED_CATEGORIES = 2
-Asker = Callable[[Guess, list[str]], str | None]
 
 
 @dataclass
@@ -142,10 +133,10 @@ def draft(
             iana_zone(zone)
         except ValueError as error:
             raise InputError(f"--time-zone: {error}") from None
-    decide = _Decider(columns, given, ask, take_guesses)
-    timestamp, unit = _timestamp(columns, decide)
+    decide = Decider(columns, given, ask, take_guesses)
+    timestamp, unit = decide_timestamp(columns, decide)
     taken = {timestamp.column or ""}
-    label_guess, label = _label(columns, decide, positive, taken)
+    label_guess, label = decide_label(columns, decide, positive, taken)
     taken.add(label.column)
     everything = list(columns.values())
     user = decide(roles.guess_user(everything, taken), required=False)
@@ -153,7 +144,7 @@ def draft(
     item = decide(roles.guess_item(everything, taken), required=False)
     taken.add(item.column or "")
     domain = decide(roles.guess_domain(everything, taken), required=True)
-    _require_two(columns[domain.column or ""])
+    require_two(columns[domain.column or ""])
     taken.add(domain.column or "")
     found_zone, why = clock.time_zone(
         columns[timestamp.column or ""].values,
@@ -176,176 +167,6 @@ def draft(
     result.hours = day_hours(result.local_ms())
     _choose(result, everything, taken)
     return result
-
-
-class _Decider:
-    """Turns guesses into decisions: what is given counts, what is sure is taken, the rest is asked for."""
-
-    def __init__(
-        self,
-        columns: dict[str, Column],
-        given: Mapping[str, str | None],
-        ask: Asker | None,
-        take_guesses: bool,
-    ) -> None:
-        self._columns = columns
-        self._given = given
-        self._ask = ask
-        self._take_guesses = take_guesses
-
-    def given(self, role: str) -> str | None:
-        """The column that the user named, if any.
-
-        Raises:
-          InputError: there is no such column.
-        """
-        name = self._given.get(role)
-        if name is not None and name not in self._columns:
-            close = get_close_matches(name, list(self._columns), n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(self._columns)}"
-            raise InputError(f"{_FLAGS[role]} {name}: no such column; {hint}")
-        return name
-
-    def __call__(self, guess: Guess, required: bool) -> Guess:
-        named = self.given(guess.role)
-        if named is not None:
-            return self._taken(guess, named, "given")
-        if guess.certainty == "sure":
-            return guess
-        if guess.certainty == "weak" and self._take_guesses:
-            return guess
-        if guess.certainty == "none" and not required:
-            return guess
-        if self._ask is not None and not self._take_guesses:
-            answer = self._ask(guess, list(self._columns))
-            if answer is not None:
-                return self._taken(guess, answer, "sure")
-            if not required:
-                return Guess(guess.role, None, "none")
-        if not required and guess.certainty == "weak":
-            return guess
-        raise InputError(_cannot_guess(guess, list(self._columns)))
-
-    def _taken(self, guess: Guess, column: str, certainty: Any) -> Guess:
-        facts = self._columns[column]
-        why = dict(guess.candidates).get(column) or f"{facts.distinct:,} values in the sample"
-        return Guess(guess.role, column, certainty, f"given; {why}", guess.candidates)
-
-
-def _cannot_guess(guess: Guess, columns: list[str]) -> str:
-    flag = _FLAGS[guess.role]
-    if not guess.candidates:
-        return (
-            f"the {guess.role} cannot be guessed: name its column with {flag} COLUMN (there are "
-            f"{', '.join(columns[:40])}{' ...' if len(columns) > 40 else ''})"
-        )
-    shown = "\n".join(f"  {name}: {why}" for name, why in guess.candidates)
-    return (
-        f"the {guess.role} is not certain; it may be\n{shown}\n"
-        f"Name it with {flag} COLUMN, or take the first with --yes"
-    )
-
-
-def _timestamp(columns: dict[str, Column], decide: _Decider) -> tuple[Guess, TimeUnit]:
-    in_log = {name: column.values for name, column in columns.items() if column.in_log}
-    named = decide.given("timestamp")
-    if named is not None:
-        found = clock.clock_candidate(named, columns[named].values) if columns[named].in_log else None
-        if found is None:
-            where = (
-                f"found {clock.found_instead(columns[named].values)}"
-                if columns[named].in_log
-                else "it is a column of a lookup table"
-            )
-            raise InputError(
-                f"--timestamp {named}: expected seconds, milliseconds or microseconds since 1970, or ISO text, "
-                f"in nearly every row of the impressions; {where}"
-            )
-        return Guess("timestamp", named, "given", f"given; {found.why}"), found.unit
-    candidates = clock.clock_candidates(in_log)
-    shown = tuple((candidate.column, candidate.why) for candidate in candidates)
-    if not candidates:
-        guess = decide(Guess("timestamp", None, "none"), required=True)
-    else:
-        best = candidates[0]
-        clear = len(candidates) == 1 or candidates[1].score < best.score
-        certainty: Any = "sure" if best.score >= 1 and clear else "weak"
-        guess = decide(Guess("timestamp", best.column, certainty, best.why, shown), required=True)
-    chosen = (
-        clock.clock_candidate(guess.column or "", in_log[guess.column or ""])
-        if guess.column in in_log
-        else None
-    )
-    if chosen is None:
-        raise InputError(
-            f"{guess.column} cannot be the timestamp: it holds no times; name another with --timestamp"
-        )
-    return guess, chosen.unit
-
-
-def _label(
-    columns: dict[str, Column], decide: _Decider, positive: str | None, taken: set[str]
-) -> tuple[Guess, LabelCandidate]:
-    candidates = roles.label_candidates([c for c in columns.values() if c.name not in taken])
-    guess = decide(roles.guess_label(candidates), required=True)
-    name = guess.column or ""
-    column = columns[name]
-    if not column.in_log:
-        raise InputError(f"the label {name} is a column of a lookup table: it must be in the impressions")
-    rule = _rule(column, positive) if positive is not None else None
-    found = next((c for c in candidates if c.column == name), None) or roles.label_candidate(
-        column, must=True
-    )
-    if rule is not None:
-        _require_both_classes(column, str(positive), rule)
-        found = LabelCandidate(name, 0.0, f"given; {positive} counts as 1", rule)
-    if found is None:
-        shown = ", ".join(map(str, column.values.column.drop_nulls().unique().sort().head(6).to_list()))
-        raise InputError(
-            f"the label {name} has {column.distinct} values ({shown} ...), and nothing tells which count as 1: give "
-            "--positive VALUE (the lowest number that does, or texts separated by commas), or another --label"
-        )
-    return Guess("label", name, guess.certainty, found.why, guess.candidates), found
-
-
-def _require_two(domain: Column) -> None:
-    if domain.distinct < 2:
-        only = ", ".join(map(str, domain.values.column.drop_nulls().head(1).to_list())) or "nothing"
-        raise InputError(
-            f"--domain {domain.name}: holds {only} and no other value, and a data set needs two domains or more: name "
-            "a column that tells scenarios apart, such as a tab, a page or a country"
-        )
-
-
-def _require_both_classes(column: Column, positive: str, rule: Positive) -> None:
-    given = column.values.column.drop_nulls()
-    ones = is_positive(given, rule).sum()
-    if 0 < ones < len(given):
-        return
-    shown = ", ".join(map(str, given.unique().sort().head(6).to_list()))
-    raise InputError(
-        f"--positive {positive}: {'none' if ones == 0 else 'every one'} of {column.name}'s values ({shown}"
-        f"{' ...' if column.distinct > 6 else ''}) counts as 1, and a model needs both classes: give another value"
-    )
-
-
-def _rule(column: Column, positive: str) -> Positive:
-    if column.values.kind in ("int", "float"):
-        try:
-            return Positive(at_least=float(positive))
-        except ValueError:
-            raise InputError(
-                f"--positive {positive}: {column.name} holds numbers; give the lowest that counts as 1"
-            ) from None
-    wanted = [text.strip() for text in positive.split(",")]
-    known = set(column.values.column.drop_nulls().cast(pl.String).unique().to_list())
-    absent = [text for text in wanted if text not in known]
-    if absent:
-        raise InputError(
-            f"--positive {positive}: {column.name} has no value {' or '.join(absent)}; "
-            f"it has {', '.join(sorted(known)[:12])}"
-        )
-    return Positive(one_of=wanted)
 
 
 def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:

@@ -17,7 +17,8 @@ from components.dataset.lookups import read_lookup
 from components.dataset.plan import cut, plan_reading
 from components.errors import InputError
 from components.progress import Progress
-from pipeline.datasets.proposal.draft import Asker, Draft, dataset_name, draft, make_columns
+from pipeline.datasets.proposal.decisions import Asker
+from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.schema_file import schema_file

@@ -33,7 +33,7 @@ def by_csv_module(texts: list[str]) -> tuple[list[tuple[int, tuple[str, ...]]], 
     return rows, bad
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(lines, max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
 @example(['"",x,""', '""""",a', 'a,"""b",c', 'a,b"c,d"', '"a"b,c,d', "a,b,"], "\n", True)
 def test_same_rows_and_same_refusals_as_the_csv_module(texts: list[str], end: str, ended: bool) -> None:
@@ -71,7 +71,7 @@ def log(folder: Path, content: bytes) -> DataFile:
     return file
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.text("ab,", max_size=9), max_size=12),
     st.booleans(),

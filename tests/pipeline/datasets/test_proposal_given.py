@@ -1,0 +1,88 @@
+"""What the user says counts, and is refused where the files say otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.dataset.sections import Positive
+from components.errors import InputError
+from pipeline.datasets.proposal.propose import ProposalRequest, propose
+from tests.pipeline.datasets.proposed import columns, csv_log, write
+
+
+@pytest.mark.parametrize(
+    ("texts", "positive"),
+    [(["yes", "no"], ["yes"]), (["view", "purchase", "cart"], ["purchase"]), (["True", "False"], ["True"])],
+)
+def test_labels_of_text(tmp_path: Path, texts: list[str], positive: list[str]) -> None:
+    given = {**columns(), "clicked": np.random.default_rng(0).choice(texts, 3000)}
+    written = write(ProposalRequest([csv_log(tmp_path, given)], output=tmp_path / "a.yaml"))
+    assert written.declaration.label == "clicked"
+    assert written.declaration.positive == Positive(one_of=positive)
+    assert "count as 1" in written.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"roles": {"label": "clickd"}}, "--label clickd: no such column; did you mean clicked"),
+        ({"roles": {"label": "price"}}, "the label price has"),
+        ({"roles": {"label": "channel"}}, "nothing tells which count as 1: give --positive"),
+        (
+            {"roles": {"label": "channel"}, "positive": "fax"},
+            "channel has no value fax; it has app, mail, web",
+        ),
+        ({"roles": {"label": "price"}, "positive": "dear"}, "price holds numbers"),
+        (
+            {"roles": {"label": "clicked"}, "positive": "3"},
+            "--positive 3: none of clicked's values (0, 1) counts as 1, and a model needs both classes",
+        ),
+        (
+            {"roles": {"label": "clicked"}, "positive": "0"},
+            "--positive 0: every one of clicked's values (0, 1) counts as 1",
+        ),
+        (
+            {"roles": {"label": "channel"}, "positive": "app, mail, web"},
+            "every one of channel's values (app, mail, web) counts as 1",
+        ),
+        ({"roles": {"timestamp": "channel"}}, "--timestamp channel: expected seconds"),
+        ({"roles": {"timestamp": "channel"}}, "in nearly every row of the impressions; found '"),
+        ({"roles": {"timestamp": "clicked"}}, "in nearly every row of the impressions; found 0 to 1"),
+        ({"output": Path("a.txt")}, "expected a name that ends in .yaml"),
+        ({"zone": "CET+1"}, "--time-zone: 'CET+1' is not an IANA time zone such as UTC"),
+        ({"zone": "Europe/Pari"}, "--time-zone: 'Europe/Pari' is not an IANA time zone"),
+        ({"separator": ";;"}, "--separator ';;': expected one ASCII character, such as ';' or '\\t'"),
+        ({"separator": ""}, "--separator '': expected one ASCII character"),
+        ({"lookups": ["users.csv"]}, "expected FILE=key"),
+        ({"lookups": ["nowhere.csv=channel"]}, "nowhere.csv: no such file"),
+    ],
+)
+def test_what_is_given_wrongly(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    request = ProposalRequest([csv_log(tmp_path, columns())], output=tmp_path / "a.yaml")
+    with pytest.raises(InputError, match=re.escape(message)):
+        propose(dataclasses.replace(request, **changes), None)  # type: ignore[arg-type]
+    assert not (tmp_path / "a.yaml").exists()
+
+
+def test_given_positives(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns())
+    written = write(
+        ProposalRequest(
+            [log], output=tmp_path / "a.yaml", roles={"label": "price", "domain": "channel"}, positive="15"
+        )
+    )
+    assert written.declaration.positive == Positive(at_least=15)
+    assert written.declaration.post_exposure == ["price", "clicked"]
+
+
+def test_files_that_are_there_are_kept(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns())
+    (tmp_path / "a.pbtxt").write_text("mine")
+    with pytest.raises(InputError, match=r"a.pbtxt: is there already; .* --force"):
+        propose(ProposalRequest([log], output=tmp_path / "a.yaml"), None)
+    assert (tmp_path / "a.pbtxt").read_text() == "mine"

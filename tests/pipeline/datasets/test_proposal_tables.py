@@ -1,0 +1,104 @@
+"""What is proposed for several tables, lists and odd names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from components.dataset import Declaration
+from components.errors import InputError
+from pipeline.datasets.checking.check import check
+from pipeline.datasets.proposal.propose import ProposalRequest, propose
+from tests.components.example_gen.small import read_examples, run_ingest
+from tests.pipeline.datasets.proposed import columns, csv_log, write
+
+
+def test_another_table_among_the_files_is_not_an_impression_log(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns())
+    users = csv_log(tmp_path, {"user": [1], "age": [2]}, "users.csv")
+    with pytest.raises(InputError, match=r"users.csv: has other columns .* --lookup users.csv=KEY"):
+        propose(ProposalRequest([log, users], output=tmp_path / "a.yaml"), None)
+
+
+def test_lookups_with_other_key_names_and_the_same_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = csv_log(tmp_path, columns(customer=rng.integers(0, 80, 3000), product=rng.integers(0, 60, 3000)))
+    csv_log(tmp_path, {"id": np.arange(80), "kind": [f"k{n % 5}" for n in range(80)]}, "customers.csv")
+    csv_log(tmp_path, {"id": np.arange(60), "kind": [f"p{n % 7}" for n in range(60)]}, "products.csv")
+    written = write(
+        ProposalRequest(
+            [log],
+            [f"{tmp_path}/customers.csv=customer:id", f"{tmp_path}/products.csv=product:id"],
+            tmp_path / "a.yaml",
+        )
+    )
+    declared = written.declaration
+    assert (declared.user, declared.item) == ("customer", "product")
+    assert {"kind", "products_kind"} <= set(declared.features)
+    [example, *_] = read_after_ingest(declared, tmp_path)
+    assert example["kind"][0].startswith(b"k")
+    assert example["products_kind"][0].startswith(b"p")
+
+
+def read_after_ingest(declaration: Declaration, data: Path) -> list[dict[str, list[object]]]:
+    run_ingest(declaration, data, data / "out")
+    return read_examples(data / "out", "train")
+
+
+def test_odd_names_survive(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    odd = {
+        "": np.arange(3000),
+        "größe (cm)": rng.normal(170, 10, 3000),
+        "yes": rng.integers(0, 5, 3000),
+        "123": rng.integers(0, 5, 3000),
+        "a: b #c": rng.choice(["x", "y"], 3000),
+        "local_time_ms": rng.integers(0, 5, 3000),
+    }
+    written = write(ProposalRequest([csv_log(tmp_path, columns(**odd))], output=tmp_path / "a.yaml"))
+    assert {"größe (cm)", "yes", "123", "a: b #c"} <= set(written.declaration.features)
+    assert {"", "local_time_ms"}.isdisjoint(written.declaration.features)
+    assert "the name is reserved" in written.text
+    assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
+
+
+def test_parquet_lists(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(columns()).with_columns(
+        pl.Series("tags", [[f"t{v}" for v in rng.choice(9, n % 4, replace=False)] for n in range(3000)]),
+        pl.Series("vector", [[0.5, 1.0]] * 3000),
+    )
+    frame.write_parquet(tmp_path / "log.parquet")
+    written = write(ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml"))
+    assert written.declaration.features["tags"].is_list
+    assert "vector" not in written.declaration.features
+    assert {
+        len(row["tags"]) for row in read_after_ingest(written.declaration, tmp_path) if "tags" in row
+    } == {1, 2, 3}
+
+
+@pytest.mark.parametrize("nothing", [[], [None], [""], None])
+def test_lists_without_values_are_missing_in_the_schema_as_they_are_in_examples(
+    tmp_path: Path, nothing: list[str | None] | None
+) -> None:
+    rng = np.random.default_rng(0)
+    tags = [nothing if n % 4 == 0 else [f"t{v}" for v in rng.choice(9, 2)] for n in range(3000)]
+    frame = pl.DataFrame(columns(), strict=False).with_columns(pl.Series("tags", tags, pl.List(pl.String)))
+    frame.write_parquet(tmp_path / "log.parquet")
+    written = write(ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml"))
+    result = check(written.declaration, tmp_path)
+    assert [finding.found for finding in result.findings if finding.topic == "schema"] == [
+        "the examples fit a.pbtxt"
+    ]
+
+
+def test_many_files_become_a_pattern(tmp_path: Path) -> None:
+    whole = pl.DataFrame(columns())
+    for part in range(4):
+        whole[part * 750 : (part + 1) * 750].write_csv(tmp_path / f"part-{part}.csv")
+    written = write(ProposalRequest(sorted(tmp_path.glob("part-*.csv")), output=tmp_path / "a.yaml"))
+    assert written.declaration.impressions.files == ["part-*.csv"]
+    assert written.proposal.rows == 3000
