@@ -193,6 +193,11 @@ class Declaration(Section):
                 yield InconsistencyError(
                     ("lookups", lookup_index, "key"), f"{lookup.left_key} is only known after the exposure"
                 )
+            elif self._is_list(lookup.left_key):
+                yield InconsistencyError(
+                    ("lookups", lookup_index, "key"),
+                    f"{lookup.left_key} is a list (it has a separator): a key is a single value",
+                )
         yield from self._moving_average_problems()
 
     def _label_problems(self) -> Iterator[InconsistencyError]:

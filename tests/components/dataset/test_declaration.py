@@ -126,6 +126,10 @@ def test_another_label_is_one_setting_away() -> None:
         ("  a: {type: int, treatment: hashed}\n", "features.a.treatment: input should be 'vocabulary', "),
         ("user: uid\n", "user: uid has no type: make it a feature, or add `columns: {uid: int}`"),
         ("user: price\n", "user: price must be one int or string"),
+        (
+            '  a: {type: string, treatment: vocabulary, separator: ";"}\nlookups: [{files: t.csv, key: a}]\n',
+            "lookups.0.key: a is a list (it has a separator): a key is a single value",
+        ),
         ("item: click\n", "item: click is the label: it cannot be the item too"),
         (
             "moving_average: {keys: [prize]}\n",
