@@ -24,7 +24,24 @@ from components.dataset.input_names import input_name
 TIME_FEATURE = "local_time_ms"
 NOW = -1
 
-_WHOLE_NUMBER = r"[+-]?[0-9]{1,18}"
+# Separates the values of a list whatever separator is declared: for callers who cannot know it.
+LIST_SEPARATOR = "\x1f"
+
+
+def _up_to(largest: int) -> str:
+    """A pattern of the numbers from 0 to `largest`, which has no two zeros at its end."""
+    digits = str(largest)
+    shorter = rf"[0-9]{{1,{len(digits) - 1}}}"
+    smaller = [
+        rf"{digits[:i]}[0-{int(digit) - 1}][0-9]{{{len(digits) - i - 1}}}"
+        for i, digit in enumerate(digits)
+        if digit != "0"
+    ]
+    return "|".join([shorter, *smaller, digits])
+
+
+_ZERO_FRACTION = r"\.0*$"
+_INT64 = rf"\+?0*(?:{_up_to(2**63 - 1)})|-0*(?:{_up_to(2**63)})"
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
 _MISSING: dict[tf.DType, float | int | str] = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}
 
@@ -154,11 +171,15 @@ class RawInputs:
 
     def _from_flat(self, feature: RequestFeature, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
         if feature.separator is not None:
+            declared = feature.separator.replace("\\", r"\\")
+            value = tf.strings.regex_replace(value, LIST_SEPARATOR, declared)
             parts = tf.strings.strip(tf.strings.split(value, feature.separator))
             parts = tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
             if self._types[feature.name] != "string":
-                # A text that is no number is a value that no vocabulary has; it must not fail a whole request.
-                parts = tf.ragged.boolean_mask(parts, tf.strings.regex_full_match(parts, _WHOLE_NUMBER))
+                # As logs are read, `7.0` is 7. A text that is no number is a value that no vocabulary has; it must not
+                # fail a whole request.
+                parts = tf.strings.regex_replace(parts, _ZERO_FRACTION, "")
+                parts = tf.ragged.boolean_mask(parts, tf.strings.regex_full_match(parts, _INT64))
                 parts = tf.strings.to_number(parts, _DTYPES[self._types[feature.name]])
             return parts.to_sparse()
         spec = self._spec[feature.name]

@@ -7,6 +7,7 @@ for a float, the empty string for text, -1 for an integer.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,9 @@ from pipeline.client import tensors
 from pipeline.client.base import Signature, TensorSpec
 from pipeline.predict.rows import Chunk
 
-LIST_SEPARATOR = ","
+# As `components.trainer.raw_inputs.LIST_SEPARATOR`, which needs TensorFlow: separates values in any list's input.
+LIST_SEPARATOR = "\x1f"
+_ZERO_FRACTION = re.compile(r"\.0*$")
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
 
 
@@ -81,6 +84,21 @@ def column_of(chunk: Chunk, name: str) -> str:
     return next((column for column in columns if input_name(column) == name), name)
 
 
+def number_of(value: Any) -> Any:
+    """A text as a number, any other value as it is; whole ones, `7.0` too, with all their digits.
+
+    Raises:
+      ValueError: the text is no number.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        # Not through a float, which merges ids of more than 15 digits.
+        return int(_ZERO_FRACTION.sub("", value))
+    except ValueError:
+        return float(value)
+
+
 def _is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
@@ -88,11 +106,7 @@ def _is_missing(value: Any) -> bool:
 def _integer(value: Any) -> int:
     if _is_missing(value):
         return -1
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            value = float(value)
+    value = number_of(value)
     number = int(value)
     if number != value:
         raise ValueError(value)

@@ -23,6 +23,7 @@ from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.base import TensorSpec
+from pipeline.predict.columns import number_of
 from pipeline.predict.rows import Chunk
 
 _KEY, _LINE = "__key", "__line"
@@ -182,10 +183,7 @@ class _Table:
 
 def _integer(value: Any) -> int | None:
     try:
-        number = value
-        if isinstance(value, str):
-            # Not through a float, which merges ids of more than 15 digits.
-            number = int(value) if value.strip("+-").isdecimal() else float(value)
+        number = number_of(value)
         whole = int(number)
     except (ValueError, TypeError, OverflowError):
         # Missing, or refused with its line when it becomes an input.

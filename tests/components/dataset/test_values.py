@@ -61,6 +61,15 @@ def test_ints() -> None:
 def test_large_ints_keep_every_digit() -> None:
     texts = ["9223372036854775807", " 9007199254740993", "9223372036854775808", "-9223372036854775808"]
     assert cast(texts, "int") == [2**63 - 1, 2**53 + 1, BAD, -(2**63)]
+    with_fraction = [
+        "9007199254740993.0",
+        " 9223372036854775807.00 ",
+        "9223372036854775808.0",
+        "7.",
+        ".",
+        ".0",
+    ]
+    assert cast(with_fraction, "int") == [2**53 + 1, 2**63 - 1, BAD, 7, BAD, 0]
 
 
 def test_floats() -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
+import polars as pl
 import pytest
 import tensorflow as tf
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from components.dataset.declaration import Declaration
-from components.trainer.raw_inputs import RawInputs, request_features
+from components.dataset.values import to_type
+from components.trainer.raw_inputs import LIST_SEPARATOR, RawInputs, request_features
 
 DECLARATION = {
     "name": "small",
@@ -70,7 +77,7 @@ def _example(**columns: object) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def _dense(value: tf.Tensor | tf.SparseTensor) -> list[object]:
+def _dense(value: tf.Tensor | tf.SparseTensor) -> list[Any]:
     if isinstance(value, tf.SparseTensor):
         default = "-" if value.dtype == tf.string else -7
         return tf.sparse.to_dense(value, default_value=tf.constant(default, value.dtype)).numpy().tolist()
@@ -152,24 +159,50 @@ def test_only_the_domain_has_to_be_there(inputs: RawInputs) -> None:
     assert [feature.name for feature in inputs.features if feature.is_domain] == ["tab"]
 
 
-def test_a_text_in_a_list_of_ints_is_no_value() -> None:
-    codes = {"type": "int", "treatment": "vocabulary", "separator": "|", "max_length": 3}
+def _with_codes(kind: str, separator: str) -> RawInputs:
+    codes = {"type": kind, "treatment": "vocabulary", "separator": separator, "max_length": 3}
     document = {**DECLARATION, "features": {**DECLARATION["features"], "codes": codes}}
-    inputs = RawInputs(
+    return RawInputs(
         Declaration.model_validate(document),
         {
             **{name: tf.io.VarLenFeature(tf.string) for name in ("city", "tags", "item_id")},
             "age": tf.io.VarLenFeature(tf.float32),
             "user_id": tf.io.VarLenFeature(tf.int64),
-            "codes": tf.io.VarLenFeature(tf.int64),
+            "codes": tf.io.VarLenFeature(tf.int64 if kind == "int" else tf.string),
             "tab": tf.io.FixedLenFeature([1], tf.int64),
             "local_time_ms": tf.io.FixedLenFeature([1], tf.int64),
         },
     )
-    raw = inputs.from_named(
-        {**NAMED, "codes": tf.constant(["4|-12", "never seen|7", "99999999999999999999"])}
-    )
+
+
+def test_a_text_in_a_list_of_ints_is_no_value() -> None:
+    codes = tf.constant(["4|-12", "never seen|7", "99999999999999999999"])
+    raw = _with_codes("int", "|").from_named({**NAMED, "codes": codes})
     assert _dense(raw["codes"]) == [[4, -12], [7, -7], [-7, -7]]
+
+
+@given(
+    st.lists(st.integers(-(2**64), 2**64), min_size=3, max_size=3), st.sampled_from(["", ".", ".0", ".00"])
+)
+@example([2**63 - 1, -(2**63), 2**63], ".0")
+def test_ints_in_lists_are_read_as_logs_read_them(numbers: list[int], fraction: str) -> None:
+    texts = [f"{number}{fraction}" for number in numbers]
+    raw = _int_codes().from_named({**NAMED, "codes": tf.constant(texts)})
+    in_logs = to_type(pl.Series(texts), "int", "|").values.to_list()
+    served = [row[0] if row else -7 for row in _dense(raw["codes"])]
+    assert served == [-7 if value is None else value[0] for value in in_logs]
+
+
+@functools.cache
+def _int_codes() -> RawInputs:
+    return _with_codes("int", "|")
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\\", "\\1", ", "])
+def test_one_separator_holds_for_every_list(separator: str) -> None:
+    codes = tf.constant([LIST_SEPARATOR.join(["a", "b"]), f"a{separator}b", "c"])
+    raw = _with_codes("string", separator).from_named({**NAMED, "codes": codes})
+    assert _dense(raw["codes"]) == [[b"a", b"b"], [b"a", b"b"], [b"c", b"-"]]
 
 
 def test_columns_that_are_no_identifiers_have_names_in_requests() -> None:

@@ -15,7 +15,9 @@ import polars as pl
 import pytest
 
 from components.errors import InputError
+from components.trainer import raw_inputs
 from pipeline.predict import Prediction, predict_rows
+from pipeline.predict.columns import LIST_SEPARATOR
 from tests.pipeline.commands.terminal import HOUSE
 from tests.pipeline.serving.conftest import Served
 from tests.pipeline.serving.models import NAME, expected
@@ -62,6 +64,28 @@ def test_scores_are_those_of_the_joined_rows(ours: Served, rows: Path, suffix: s
     assert list(found[0]) == ["user_id", "item", "click_probability"]
     assert (done.missing, done.mostly_missing) == ((), False)
     assert done.unmatched == {f"{users}=user_id": 0, f"{items}=item": 0}
+
+
+def test_keys_of_64_bits_may_have_a_fraction_of_zero(ours: Served, tmp_path: Path) -> None:
+    users = write(tmp_path / "users.csv", {"user_id": ["9007199254740993.0"], "duration": [0.5]})
+    source = tmp_path / "rows.csv"
+    source.write_text("user_id,tag\n9007199254740993.0,a\n9007199254740992,a\n9007199254740993,a\n")
+    done, found = ask(ours, source, f"{users}=user_id")
+    wanted = expected({"user_id": [2**53 + 1] * 2, "duration": [0.5] * 2, "tag": ["a"] * 2}, 1.0)
+    np.testing.assert_allclose(np.array(scores(found))[[0, 2]], wanted, rtol=1e-5)
+    assert done.unmatched == {f"{users}=user_id": 1}
+
+
+def test_lists_are_joined_as_every_model_splits_them(ours: Served, tmp_path: Path) -> None:
+    users = write(tmp_path / "users.parquet", {"user_id": [3, 7], "tag": [["x", "yy"], []]})
+    source = write(tmp_path / "rows.csv", {"user_id": [3, 7], "duration": [0.5, 0.25]})
+    _, found = ask(ours, source, f"{users}=user_id")
+    joined = {"user_id": [3, 7], "duration": [0.5, 0.25], "tag": [LIST_SEPARATOR.join(["x", "yy"]), ""]}
+    np.testing.assert_allclose(scores(found), expected(joined, 1.0), rtol=1e-5)
+
+
+def test_the_separator_of_lists_is_that_of_exported_models() -> None:
+    assert LIST_SEPARATOR == raw_inputs.LIST_SEPARATOR
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
