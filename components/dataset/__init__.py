@@ -3,14 +3,9 @@
 Imports neither TensorFlow nor Beam, so that the command line validates in a moment.
 """
 
-from components.dataset.declaration import (
-    BEHAVIOUR_PREFIX,
-    DAY_MS,
-    LOCAL_TIME,
-    ROLES,
-    Declaration,
-)
+from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.loader import dataset_names, load_declaration
+from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME, ROLES
 from components.dataset.sections import (
     Behaviour,
     ColumnType,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
 import schemas
-from components.dataset.input_names import input_name
+from components.dataset.consistency import problems
+from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME, ROLES
 from components.dataset.sections import (
     Behaviour,
     ColumnType,
@@ -27,10 +26,7 @@ from components.dataset.sections import (
 )
 from models.settings import ModelSettings, TrainingSettings
 
-LOCAL_TIME = "local_time_ms"
-BEHAVIOUR_PREFIX = "behaviour."
 DAY_MS = 86_400_000
-ROLES: tuple[str, ...] = ("domain", "user", "item")
 SCHEMAS_DIR = Path(schemas.__file__).parent
 
 
@@ -45,14 +41,6 @@ def iana_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Asia/Shanghai") from None
     return name
-
-
-class InconsistencyError(ValueError):
-    """A contradiction between sections. `path` is the place in the document that should change."""
-
-    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.path = path
 
 
 class Declaration(Section):
@@ -134,144 +122,12 @@ class Declaration(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Declaration:
-        for problem in self._problems():
+        for problem in problems(self):
             raise problem
         return self
 
-    def _problems(self) -> Iterator[InconsistencyError]:
-        forbidden = self._forbidden_features()
-        if self.label in self.features:
-            yield InconsistencyError(("label",), f"{self.label} is a feature: it cannot be the label as well")
-        for name in self.features:
-            if name in forbidden:
-                yield InconsistencyError(
-                    ("features", name), f"{name} is {forbidden[name]}: it may not be a feature; remove it"
-                )
-        for section in ("features", "columns"):
-            for name in getattr(self, section):
-                if name == LOCAL_TIME or name.startswith(BEHAVIOUR_PREFIX):
-                    yield InconsistencyError(
-                        (section, name),
-                        f"{name} is reserved ({LOCAL_TIME}, {BEHAVIOUR_PREFIX}*): rename the column",
-                    )
-        requested: dict[str, str] = {}
-        for name in self.serving_columns():
-            other = requested.setdefault(input_name(name), name)
-            if other != name:
-                section = "features" if name in self.features else "columns"
-                yield InconsistencyError(
-                    (section, name),
-                    f"{name!r} and {other!r} would both be called {input_name(name)} in requests: rename one",
-                )
-        for role in (*ROLES, "author"):
-            column = getattr(self, role)
-            if column is None:
-                continue
-            if column in forbidden:
-                yield InconsistencyError(
-                    (role,), f"{column} is {forbidden[column]}: it cannot be the {role} too"
-                )
-            elif column not in self.features and column not in self.columns:
-                yield InconsistencyError(
-                    (role,),
-                    f"{column} has no type: make it a feature, or add `columns: {{{column}: int}}`",
-                )
-            elif self.column_type(column) == "float" or self._is_list(column):
-                yield InconsistencyError(
-                    (role,), f"{column} must be one int or string, not a float or a list"
-                )
-        if self.author is not None and self.author not in self.features:
-            yield InconsistencyError(("author",), f"{self.author} must be a feature")
-        yield from self._label_problems()
-        for name, behaviour in self.behaviours.items():
-            texts_count = behaviour.positive is not None and behaviour.positive.one_of is not None
-            for column in behaviour.columns:
-                if (self.column_type(column) == "string" and not texts_count) or self._is_list(column):
-                    yield InconsistencyError(("behaviours", name), f"{column} must be a number")
-        for lookup_index, lookup in enumerate(self.lookups):
-            if lookup.left_key in forbidden:
-                yield InconsistencyError(
-                    ("lookups", lookup_index, "key"), f"{lookup.left_key} is only known after the exposure"
-                )
-            elif self._is_list(lookup.left_key):
-                yield InconsistencyError(
-                    ("lookups", lookup_index, "key"),
-                    f"{lookup.left_key} is a list (it has a separator): a key is a single value",
-                )
-        yield from self._moving_average_problems()
-
-    def _label_problems(self) -> Iterator[InconsistencyError]:
-        kind = self.column_type(self.label)
-        if self.positive is None and kind != "int":
-            yield InconsistencyError(
-                ("label",),
-                f"the label {self.label} must be of type int (0 or 1), or have `positive` to say what counts as 1",
-            )
-        if self.positive is not None and self.positive.at_least is not None and kind == "string":
-            yield InconsistencyError(
-                ("positive",), f"{self.label} is a text: `at_least` needs a number, texts need `one_of`"
-            )
-
-    def _moving_average_problems(self) -> Iterator[InconsistencyError]:
-        known = {*ROLES, *self.features, *(c for c in (self.domain, self.user, self.item) if c)}
-        ranges = self.moving_average.ranges
-        yield from self._range_problems(known)
-        for index, key in enumerate(self.moving_average.keys):
-            where = ("moving_average", "keys", index)
-            for name in key.columns:
-                if name in ROLES and name not in self.features and getattr(self, name) is None:
-                    yield InconsistencyError(where, f"the declaration has no role `{name}`")
-                elif name in ranges:
-                    continue
-                elif name not in known:
-                    yield InconsistencyError(
-                        where,
-                        f"{name!r} is neither a feature nor a role nor a range.{suggest(name, {*known, *ranges})}",
-                    )
-                elif self.column_type(self.resolve_role(name)) == "float":
-                    yield InconsistencyError(
-                        where,
-                        f"{name} is a float: a key needs an int or a string, or `moving_average.ranges` of it",
-                    )
-        for name in self.moving_average.history_behaviours or ():
-            if name not in self.behaviours:
-                yield InconsistencyError(
-                    ("moving_average", "history_behaviours"),
-                    f"{name!r} is no behaviour.{suggest(name, self.behaviours)}",
-                )
-        history = ("moving_average", "history")
-        for name in self.moving_average.history_columns:
-            column = self.resolve_role(name)
-            if name in ROLES and name not in self.features and getattr(self, name) is None:
-                yield InconsistencyError(history, f"history needs the role `{name}`")
-            elif column == self.domain or name not in known:
-                yield InconsistencyError(history, f"{name!r} is neither a feature nor the user or the item")
-            elif self._is_list(column) or self.column_type(column) == "float":
-                yield InconsistencyError(history, f"{name} must be a single int or string")
-
-    def _range_problems(self, taken: set[str]) -> Iterator[InconsistencyError]:
-        for name, cut in self.moving_average.ranges.items():
-            where = ("moving_average", "ranges", name)
-            if name in taken:
-                yield InconsistencyError(
-                    where, f"{name!r} is a feature or a role: give the ranges another name"
-                )
-            elif cut.column not in self.features:
-                yield InconsistencyError(
-                    where, f"{cut.column!r} is not a feature.{suggest(cut.column, self.features)}"
-                )
-            elif self.column_type(cut.column) == "string" or self._is_list(cut.column):
-                yield InconsistencyError(where, f"{cut.column} is not a single number")
-
-    def _forbidden_features(self) -> dict[str, str]:
-        forbidden = dict.fromkeys(self.post_exposure, "listed under post_exposure")
-        for name, behaviour in self.behaviours.items():
-            forbidden[behaviour.source] = f"the source of the behaviour {name}"
-        forbidden[self.label] = "the label"
-        forbidden[self.timestamp.column] = "the timestamp, which serving does not know"
-        return forbidden
-
-    def _is_list(self, column: str) -> bool:
+    def is_list(self, column: str) -> bool:
+        """Whether a column is a feature of several values."""
         return column in self.features and self.features[column].is_list
 
     def resolve_role(self, name: str) -> str:
@@ -349,12 +205,3 @@ class Declaration(Section):
     def from_json(cls, text: str) -> Declaration:
         """The declaration that `to_json` wrote."""
         return cls.model_validate_json(text)
-
-
-def suggest(name: object, known: Iterable[object]) -> str:
-    """' Did you mean x?' when some known name is close, ' Known: …' when they are few, else nothing."""
-    names = sorted({str(candidate) for candidate in known})
-    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
-    if close:
-        return f" Did you mean {' or '.join(close)}?"
-    return f" Known: {', '.join(names)}." if 0 < len(names) <= 12 else ""

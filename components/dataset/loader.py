@@ -12,7 +12,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from components.dataset.declaration import SCHEMAS_DIR, Declaration, InconsistencyError, suggest
+from components.dataset.consistency import InconsistencyError
+from components.dataset.declaration import SCHEMAS_DIR, Declaration
+from components.dataset.names import suggest
 from components.dataset.overrides import apply_overrides
 from components.errors import InputError
 

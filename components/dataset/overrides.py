@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from components.dataset.declaration import suggest
+from components.dataset.names import suggest
 from components.errors import InputError
 
 

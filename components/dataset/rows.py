@@ -11,9 +11,9 @@ import polars as pl
 
 from components.dataset.blocks import BLOCK_BYTES, read_blocks
 from components.dataset.csv_lines import TextBlock
-from components.dataset.declaration import LOCAL_TIME
 from components.dataset.label import label_of
 from components.dataset.lookups import LookupTable, join
+from components.dataset.names import LOCAL_TIME
 from components.dataset.plan import Piece, ReadPlan
 from components.dataset.values import to_local_ms, to_type
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.dataset.declaration import BEHAVIOUR_PREFIX, LOCAL_TIME, Declaration
+from components.dataset.declaration import Declaration
+from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME
 from components.errors import InputError
 
 TRAINING, SERVING = "TRAINING", "SERVING"

@@ -9,8 +9,9 @@ import polars as pl
 import pyarrow as pa
 from tfx_bsl.coders import example_coder
 
-from components.dataset.declaration import BEHAVIOUR_PREFIX, Declaration
+from components.dataset.declaration import Declaration
 from components.dataset.label import is_positive, label_of
+from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import Behaviour
 
 # Rows encoded at a time: a tf.Example is many times as large as its row.

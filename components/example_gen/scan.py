@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from components.dataset.declaration import DAY_MS, LOCAL_TIME
+from components.dataset.declaration import DAY_MS
 from components.dataset.label import label_of
 from components.dataset.lookups import LookupTable, join
+from components.dataset.names import LOCAL_TIME
 from components.dataset.plan import ReadPlan
 from components.dataset.rows import Rows
 

@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.dataset.declaration import LOCAL_TIME, Declaration
+from components.dataset.declaration import Declaration
+from components.dataset.names import LOCAL_TIME
 from components.trainer import row_store
 from components.trainer.export import unpack
 from components.trainer.raw_inputs import RawInputs

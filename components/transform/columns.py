@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from components.dataset.declaration import BEHAVIOUR_PREFIX
+from components.dataset.names import BEHAVIOUR_PREFIX
 from components.transform import hashing
 from components.transform.plan import Plan
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from components.dataset.declaration import BEHAVIOUR_PREFIX, LOCAL_TIME
+from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME
 from pipeline.datasets.proposal.clock import clock_candidate
 from pipeline.datasets.proposal.figures import highest, lowest, mean, median, quantile
 from pipeline.datasets.proposal.roles import Column, binary

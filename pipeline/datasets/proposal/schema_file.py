@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from google.protobuf import text_format
 
-from components.dataset.declaration import LOCAL_TIME, Declaration
+from components.dataset.declaration import Declaration
+from components.dataset.names import LOCAL_TIME
 from components.dataset.schema import draft_schema
 from pipeline.datasets.tfdv_statistics import ColumnStatistics
 
