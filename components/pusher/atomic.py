@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import filecmp
 import json
 import os
 import shutil
@@ -58,7 +59,8 @@ def push(source: Path, base: Path, model: str) -> Path:
     Args:
       source: the exported SavedModel.
       base: the directory that TF Serving watches; made where it is missing.
-      model: what identifies the model (its artifact's URI): the newest version is not pushed twice.
+      model: what identifies the model (its artifact's URI): the newest version, while it holds the same files, is not
+        pushed twice.
 
     Returns:
       The version's directory, `<base>/<unix seconds>`.
@@ -81,7 +83,7 @@ def _push(source: Path, base: Path, model: str) -> Path:
     for leftover in base.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(leftover)
     already = pushed_version_of(base, model)
-    if already is not None and int(already.name) == versions(base)[-1]:
+    if already is not None and int(already.name) == versions(base)[-1] and _holds(already, source):
         return already
     version = max([int(time.time()), *(latest + 1 for latest in versions(base)[-1:])])
     unfinished = base / f"{_UNFINISHED}{version}"
@@ -98,6 +100,15 @@ def _push(source: Path, base: Path, model: str) -> Path:
         raise
     _flush(base)
     return base / str(version)
+
+
+def _holds(version: Path, source: Path) -> bool:
+    """Whether a version has every file of the model as it is: a root that was made anew counts its URIs anew."""
+    files = (path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    return all(
+        (version / file).is_file() and filecmp.cmp(source / file, version / file, shallow=False)
+        for file in files
+    )
 
 
 def _flush(path: Path) -> None:

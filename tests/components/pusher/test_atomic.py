@@ -50,6 +50,17 @@ def test_the_newest_version_is_not_pushed_twice_but_an_older_one_comes_back_as_a
     assert atomic.versions(base) == [int(first.name), int(second.name), int(third.name)]
 
 
+def test_another_model_of_the_same_address_is_pushed(model: Path, tmp_path: Path) -> None:
+    # A root that was deleted and made anew counts its artifacts from the start, and pushes to the folder of before.
+    base = tmp_path / "serving"
+    first = atomic.push(model, base, "artifacts/Trainer/model/7")
+    (model / "variables" / "variables.index").write_bytes(b"other")
+    second = atomic.push(model, base, "artifacts/Trainer/model/7")
+    assert int(first.name) < int(second.name)
+    assert (second / "variables" / "variables.index").read_bytes() == b"other"
+    assert atomic.push(model, base, "artifacts/Trainer/model/7") == second
+
+
 def test_a_copy_that_breaks_leaves_nothing_behind(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
