@@ -194,8 +194,8 @@ class ModelVersions:
             return self._refuse(files, error.code, f"warm-up failed: {error.message}")
         except tf.errors.OpError as error:
             return self._refuse(files, Code(error.error_code), short_message(error))
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-            # A damaged graph definition fails in TensorFlow's importer in all these ways.
+        except Exception as error:
+            # A damaged graph or warm-up request fails in many ways, and the watcher outlives them all.
             return self._refuse(files, Code.DATA_LOSS, f"{type(error).__name__}: {error}")
         with self._lock:
             self._failed.pop(number, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.serving.config_files import VersionPolicy
 from pipeline.serving.errors import Code, RequestError
@@ -161,6 +162,18 @@ def test_a_failing_warm_up_request_stops_a_version(saved: Path, base: Path) -> N
     versions.poll()
     assert versions.available == [1]
     assert versions.states()[2].message.startswith("warm-up failed: the inputs do not match")
+    versions.close(1.0)
+
+
+def test_a_warm_up_record_that_is_no_request_stops_a_version_and_nothing_else(saved: Path, base: Path) -> None:
+    versions = versions_of(base)
+    path = copy_version(saved / "2", base, 2) / "assets.extra" / "tf_serving_warmup_requests"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(b"\xff\xff garbage")
+    versions.poll()
+    assert versions.available == [1]
+    assert (versions.states()[2].state, versions.states()[2].code) == ("END", Code.DATA_LOSS)
+    assert versions.states()[2].message.startswith("DecodeError: ")
     versions.close(1.0)
 
 
