@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +65,10 @@ class Writer:
             try:
                 self._unfinished.parent.mkdir(parents=True, exist_ok=True)
                 if self._kind != "parquet":
-                    self._text = self._unfinished.open("w", encoding="utf-8", newline="")
+                    # Half of a surrogate pair, which JSON may have, is no UTF-8 but can be written as JSON has it.
+                    self._text = self._unfinished.open(
+                        "w", encoding="utf-8", errors="backslashreplace", newline=""
+                    )
                     self._close = self._text.close
             except OSError as error:
                 raise InputError(f"{self._path}: cannot be written: {error.strerror}") from error
@@ -131,11 +135,20 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, list):
-            flat.update({f"{name}.{number}": _text(item) for number, item in enumerate(value)})
+            flat.update({f"{name}.{number}": _cell(item) for number, item in enumerate(value)})
         else:
-            flat[name] = _text(value)
+            flat[name] = _cell(value)
     return flat
 
 
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _cell(value: Any) -> Any:
+    return _text(value) if isinstance(value, bytes) else value
+
+
+def _text(value: Any) -> str:
+    """A value of Parquet that JSON has no type for: as training reads it, where it reads it."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    return str(value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import datetime
+import decimal
 import gzip
 import io
 import json
@@ -238,3 +240,33 @@ def test_wrong_targets(ours: Served, saved: Path, files: dict[str, Path], tmp_pa
 def test_a_server_that_is_not_there(files: dict[str, Path]) -> None:
     with pytest.raises(InputError, match="is the server running there"):
         predict_rows(files["rows.csv"], url="http://127.0.0.1:1", model=NAME, timeout=0.5)
+
+
+def test_values_that_json_has_no_type_for_go_through_as_text(saved: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.parquet", tmp_path / "out.jsonl"
+    table = {
+        "user_id": [3],
+        "day": [datetime.date(2024, 3, 1)],
+        "at": [datetime.datetime(2024, 3, 1, 9, 30)],
+        "price": [decimal.Decimal("19.50")],
+        "took": [datetime.timedelta(seconds=90)],
+        "raw": [b"a\xff"],
+    }
+    parquet.write_table(pa.table(table), source)
+    predict_rows(source, model_dir=saved, output=output)
+    [row] = [json.loads(line) for line in output.read_text().splitlines()]
+    assert {name: row[name] for name in table} == {
+        "user_id": 3,
+        "day": "2024-03-01",
+        "at": "2024-03-01T09:30:00",
+        "price": "19.50",
+        "took": "0:01:30",
+        "raw": "a\ufffd",
+    }
+
+
+def test_half_of_a_surrogate_pair_goes_through(saved: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"user_id": 3, "title": "\\ud800"}')
+    predict_rows(source, model_dir=saved, output=output)
+    assert json.loads(output.read_text())["title"] == "\ud800"
