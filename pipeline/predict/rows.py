@@ -33,10 +33,12 @@ class Chunk:
     Attributes:
       rows: values by column. A column may be absent from a row.
       places: where each row is, for error messages: `line 3`.
+      batch: the same rows as a `pyarrow.RecordBatch`, with Parquet's types; `None` for other formats.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
+    batch: Any = None
 
     def add(self, row: dict[str, Any], place: str) -> None:
         """Adds a row."""
@@ -172,7 +174,7 @@ class Source:
             number = 0
             for batch in file.iter_batches(rows):
                 records = batch.to_pylist()
-                yield Chunk(records, [f"row {number + offset + 1}" for offset in range(len(records))])
+                yield Chunk(records, [f"row {number + offset + 1}" for offset in range(len(records))], batch)
                 number += len(records)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.name}: not a whole Parquet file: {error}") from error

@@ -88,6 +88,9 @@ class Writer:
     def write(self, chunk: Chunk, outputs: Mapping[str, np.ndarray]) -> None:
         """Writes rows with the outputs (rows, ...) for them."""
         values = {name: _values(array) for name, array in outputs.items()}
+        if self._kind == "parquet" and chunk.batch is not None:
+            self._write_batch(chunk.batch, values)
+            return
         rows = [
             {**row, **{name: column[number] for name, column in values.items()}}
             for number, row in enumerate(chunk.rows)
@@ -109,15 +112,29 @@ class Writer:
             writer.writerow(self._columns)
         writer.writerows([[row.get(name, "") for name in self._columns] for row in flat])
 
+    def _write_batch(self, batch: Any, values: Mapping[str, list[Any]]) -> None:
+        """Parquet's own rows, whose columns keep their types."""
+        import pyarrow as pa
+
+        table = pa.Table.from_batches([batch])
+        kept = table.select([name for name in table.column_names if name not in values])
+        for name, column in values.items():
+            kept = kept.append_column(name, pa.array(column))
+        self._write_table(kept)
+
     def _write_parquet(self, rows: list[dict[str, Any]]) -> None:
         import pyarrow as pa
-        from pyarrow import parquet
 
         schema = None if self._parquet is None else self._parquet.schema
         try:
             table = pa.Table.from_pylist(rows, schema=schema)
         except pa.ArrowException as error:
             raise InputError(f"{self._path}: a column has values of different types: {error}") from error
+        self._write_table(table)
+
+    def _write_table(self, table: Any) -> None:
+        from pyarrow import parquet
+
         if self._parquet is None:
             self._parquet = parquet.ParquetWriter(self._unfinished, table.schema)
             self._close = self._parquet.close

@@ -270,3 +270,26 @@ def test_half_of_a_surrogate_pair_goes_through(saved: Path, tmp_path: Path) -> N
     source.write_text('{"user_id": 3, "title": "\\ud800"}')
     predict_rows(source, model_dir=saved, output=output)
     assert json.loads(output.read_text())["title"] == "\ud800"
+
+
+def test_columns_of_parquet_keep_their_types(saved: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.parquet", tmp_path / "out.parquet"
+    table = pa.table(
+        {
+            "user_id": pa.array([3, 4, None], pa.int32()),
+            "duration": pa.array([0.5, 1.5, 2.5], pa.float32()),
+            "tag": pa.array(["a", "bb", "a"]).dictionary_encode(),
+            "note": pa.array([None, None, "late"], pa.string()),
+            "counts": pa.array([[("a", 1)], [], None], pa.map_(pa.string(), pa.int64())),
+        }
+    )
+    parquet.write_table(table, source)
+    predict_rows(source, model_dir=saved, output=output, batch_size=2)
+    scored = parquet.read_table(output)
+    assert scored.column_names == [*table.column_names, "click_probability"]
+    assert scored.select(table.column_names).equals(table)
+    # Scores that the file already has are replaced.
+    predict_rows(output, model_dir=saved / "1", output=source)
+    rescored = parquet.read_table(source)
+    assert rescored.column_names == scored.column_names
+    assert rescored["click_probability"] != scored["click_probability"]
