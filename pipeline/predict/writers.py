@@ -57,6 +57,7 @@ class Writer:
         self._unfinished = None if path is None else path.with_name(f".{path.name}.unfinished")
         self._text: TextIO = sys.stdout
         self._columns: list[str] | None = None
+        self._header: list[str] | None = None
         self._close: Callable[[], None] = sys.stdout.flush
         self._parquet: Any = None
 
@@ -95,22 +96,37 @@ class Writer:
             {**row, **{name: column[number] for name, column in values.items()}}
             for number, row in enumerate(chunk.rows)
         ]
+        if self._kind != "json":
+            self._check_columns(rows, chunk.places)
         if self._kind == "json":
             for row in rows:
                 self._text.write(json.dumps(row, ensure_ascii=False, default=_text) + "\n")
         elif self._kind == "csv":
-            self._write_csv(rows)
+            self._write_csv(rows, values)
         else:
             self._write_parquet(rows)
 
-    def _write_csv(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        flat = [_flat(row) for row in rows]
+    def _check_columns(self, rows: Sequence[Mapping[str, Any]], places: Sequence[str]) -> None:
+        """The columns are those of the first rows: CSV and Parquet have one header."""
+        if self._columns is None:
+            self._columns = list(dict.fromkeys(name for row in rows for name in row))
+        known = set(self._columns)
+        for row, place in zip(rows, places, strict=True):
+            if new := [name for name in row if name not in known]:
+                raise InputError(
+                    f"{self._path or 'standard output'}: the column {new[0]!r} of {place} is in none of the first "
+                    "rows, which made the header: write JSON lines (--output FILE.jsonl), or give each row every column"
+                )
+
+    def _write_csv(self, rows: Sequence[Mapping[str, Any]], outputs: Mapping[str, list[Any]]) -> None:
+        flat = [_flat(row, outputs) for row in rows]
         tabs = self._path is not None and self._path.suffix == ".tsv"
         writer = csv.writer(self._text, delimiter="\t" if tabs else ",", lineterminator="\n")
-        if self._columns is None:
-            self._columns = list(dict.fromkeys(name for row in flat for name in row))
-            writer.writerow(self._columns)
-        writer.writerows([[row.get(name, "") for name in self._columns] for row in flat])
+        if self._header is None:
+            # A column for each number of an output.
+            self._header = list(dict.fromkeys(name for row in flat for name in row))
+            writer.writerow(self._header)
+        writer.writerows([[row.get(name, "") for name in self._header] for row in flat])
 
     def _write_batch(self, batch: Any, values: Mapping[str, list[Any]]) -> None:
         """Parquet's own rows, whose columns keep their types."""
@@ -126,11 +142,21 @@ class Writer:
         import pyarrow as pa
 
         schema = None if self._parquet is None else self._parquet.schema
-        try:
-            table = pa.Table.from_pylist(rows, schema=schema)
-        except pa.ArrowException as error:
-            raise InputError(f"{self._path}: a column has values of different types: {error}") from error
-        self._write_table(table)
+        arrays = {}
+        for name in self._columns or ():
+            kind = None if schema is None else schema.field(name).type
+            try:
+                arrays[name] = pa.array([row.get(name) for row in rows], kind)
+            except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError) as error:
+                told = (
+                    "had no value in the first rows, so its type is not known"
+                    if kind == pa.null()
+                    else f"has values of different types ({error})"
+                )
+                raise InputError(
+                    f"{self._path}: the column {name!r} {told}: write JSON lines (--output FILE.jsonl)"
+                ) from error
+        self._write_table(pa.table(arrays))
 
     def _write_table(self, table: Any) -> None:
         from pyarrow import parquet
@@ -148,10 +174,10 @@ def _values(array: np.ndarray) -> list[Any]:
     return array.tolist()
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(row: Mapping[str, Any], outputs: Mapping[str, list[Any]]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, list):
+        if name in outputs and isinstance(value, list):
             flat.update({f"{name}.{number}": _cell(item) for number, item in enumerate(value)})
         else:
             flat[name] = _cell(value)
@@ -159,6 +185,9 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        # In one column: how many values the next rows have is not known.
+        return json.dumps(value, ensure_ascii=False, default=_text)
     return _text(value) if isinstance(value, bytes) else value
 
 

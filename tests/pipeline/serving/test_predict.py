@@ -293,3 +293,36 @@ def test_columns_of_parquet_keep_their_types(saved: Path, tmp_path: Path) -> Non
     rescored = parquet.read_table(source)
     assert rescored.column_names == scored.column_names
     assert rescored["click_probability"] != scored["click_probability"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_that_only_later_rows_have_is_not_dropped(saved: Path, tmp_path: Path, suffix: str) -> None:
+    source, output = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"user_id": 1}\n{"user_id": 2}\n{"user_id": 3, "late": 5}\n')
+    with pytest.raises(InputError, match=r"the column 'late' of line 3 .*--output FILE\.jsonl"):
+        predict_rows(source, model_dir=saved, output=output.with_suffix(suffix), batch_size=2)
+    assert list(tmp_path.iterdir()) == [source]
+    predict_rows(source, model_dir=saved, output=output, batch_size=2)
+    assert json.loads(output.read_text().splitlines()[-1])["late"] == 5
+
+
+def test_lists_of_any_length_are_one_column_of_csv(saved: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.jsonl", tmp_path / "out.csv"
+    values = [["a"], ["a", "é"], [], {"x": [1]}]
+    source.write_text(
+        "\n".join(json.dumps({"user_id": 3, "tags": value}) for value in values), encoding="utf-8"
+    )
+    predict_rows(source, model_dir=saved, output=output, batch_size=1)
+    with output.open(encoding="utf-8") as text:
+        assert [json.loads(row["tags"]) for row in csv.DictReader(text)] == values
+
+
+def test_a_column_that_has_no_one_type_is_named(saved: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.jsonl", tmp_path / "out.parquet"
+    for first, second, message in (
+        ("null", "5", "had no value in the first rows"),
+        ("5", '"a"', "different"),
+    ):
+        source.write_text(f'{{"user_id": 1, "x": {first}}}\n{{"user_id": 1, "x": {second}}}\n')
+        with pytest.raises(InputError, match=f"the column 'x' .*{message}.*jsonl"):
+            predict_rows(source, model_dir=saved, output=output, batch_size=1)

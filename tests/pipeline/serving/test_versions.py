@@ -165,7 +165,9 @@ def test_a_failing_warm_up_request_stops_a_version(saved: Path, base: Path) -> N
     versions.close(1.0)
 
 
-def test_a_warm_up_record_that_is_no_request_stops_a_version_and_nothing_else(saved: Path, base: Path) -> None:
+def test_a_warm_up_record_that_is_no_request_stops_a_version_and_nothing_else(
+    saved: Path, base: Path
+) -> None:
     versions = versions_of(base)
     path = copy_version(saved / "2", base, 2) / "assets.extra" / "tf_serving_warmup_requests"
     with tf.io.TFRecordWriter(str(path)) as writer:
