@@ -1,11 +1,14 @@
 """Rows as the tensors that a signature takes.
 
-A value that is missing - no such column, an empty cell, `null` - is sent as the exported models understand it: NaN
-for a float, the empty string for text, -1 for an integer.
+A value that is missing - no such column, an empty cell, `null`, in a number also what logs write for it (`NA`) - is
+sent as the exported models understand it: NaN for a float, the empty string for text, -1 for an integer. Values are
+read as training reads them (`components.dataset.values`): what is no number there is none here.
 """
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from components.dataset.input_names import input_name
+from components.dataset.values import MISSING_NUMBERS
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.base import Signature, TensorSpec
@@ -22,6 +26,8 @@ from pipeline.predict.rows import Chunk
 # As `components.trainer.raw_inputs.LIST_SEPARATOR`, which needs TensorFlow: separates values in any list's input.
 LIST_SEPARATOR = "\x1f"
 _ZERO_FRACTION = re.compile(r"\.0*$")
+_ZEROS_AT_THE_END = re.compile(r"\.?0+$")
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
 
 
@@ -92,6 +98,10 @@ def number_of(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
+    value = value.strip()
+    if "_" in value or not value.isascii():
+        # Python's numbers may have them, those of a log not.
+        raise ValueError(value)
     try:
         # Not through a float, which merges ids of more than 15 digits.
         return int(_ZERO_FRACTION.sub("", value))
@@ -103,8 +113,12 @@ def _is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
+def _is_no_number(value: Any) -> bool:
+    return _is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING_NUMBERS)
+
+
 def _integer(value: Any) -> int:
-    if _is_missing(value):
+    if _is_no_number(value):
         return -1
     value = number_of(value)
     number = int(value)
@@ -114,7 +128,24 @@ def _integer(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    return math.nan if _is_missing(value) else float(value)
+    if _is_no_number(value):
+        return math.nan
+    number = float(number_of(value))
+    if abs(number) > _LARGEST_FLOAT:
+        raise ValueError(value)
+    return number
+
+
+def text_of(value: Any) -> str:
+    """A single value as the text that training reads it as: `true`, and `7` for the decimal 7.00."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, decimal.Decimal):
+        digits = format(value, "f")
+        return _ZEROS_AT_THE_END.sub("", digits) if "." in digits else digits
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ", "microseconds")
+    return str(value)
 
 
 def _text(value: Any) -> bytes:
@@ -126,7 +157,7 @@ def _text(value: Any) -> bytes:
         return LIST_SEPARATOR.encode().join(_text(item) for item in value)
     if isinstance(value, dict):
         raise TypeError(value)
-    return str(value).encode()
+    return text_of(value).encode()
 
 
 def _boolean(value: Any) -> bool:

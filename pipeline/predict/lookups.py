@@ -23,7 +23,7 @@ from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.base import TensorSpec
-from pipeline.predict.columns import number_of
+from pipeline.predict.columns import number_of, text_of
 from pipeline.predict.rows import Chunk
 
 _KEY, _LINE = "__key", "__line"
@@ -203,7 +203,7 @@ def _string(value: Any) -> str | None:
         return str(int(value)) if value.is_integer() else str(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return None if value is None or value == "" else str(value)
+    return None if value is None or value == "" else text_of(value)
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {"int": _integer, "float": _float, "string": _string}

@@ -13,12 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from components.dataset.blocks import read_all
+from components.dataset.files import find_files
+from components.dataset.sections import ColumnType, Impressions
+from components.dataset.values import MISSING_NUMBERS, to_type
 from components.errors import InputError
+from pipeline.client import TensorSpec
 from pipeline.predict import PredictionProgress, predict_rows
+from pipeline.predict.columns import to_inputs
+from pipeline.predict.rows import Chunk, Source
 from tests.pipeline.serving.conftest import Served
 from tests.pipeline.serving.models import NAME, expected
 
@@ -326,3 +334,61 @@ def test_a_column_that_has_no_one_type_is_named(saved: Path, tmp_path: Path) -> 
         source.write_text(f'{{"user_id": 1, "x": {first}}}\n{{"user_id": 1, "x": {second}}}\n')
         with pytest.raises(InputError, match=f"the column 'x' .*{message}.*jsonl"):
             predict_rows(source, model_dir=saved, output=output, batch_size=1)
+
+
+_TEXTS = [
+    *MISSING_NUMBERS,
+    " NA ",
+    "None",
+    " 7 ",
+    "7.0",
+    "+5",
+    "1e3",
+    "0.1",
+    "x",
+    "1_000",
+    "\u0663",
+    "inf",
+    "-Infinity",
+    "1e39",
+]
+
+
+@pytest.mark.parametrize("text", _TEXTS)
+@pytest.mark.parametrize(("kind", "code"), [("int", 9), ("float", 1)])
+def test_numbers_are_read_as_training_reads_them(text: str, kind: ColumnType, code: int) -> None:
+    trained = to_type(pl.Series([text]), kind)
+    chunk, specs = Chunk([{"x": text}], ["line 2"]), {"x": TensorSpec(code, (-1,))}
+    if trained.bad[0]:
+        with pytest.raises(InputError, match=r"line 2.* column 'x': (expected|a value does not fit)"):
+            to_inputs(chunk, specs, "rows.csv")
+        return
+    missing = -1 if kind == "int" else np.nan
+    expected_value = missing if trained.values[0] is None else trained.values[0]
+    np.testing.assert_array_equal(
+        to_inputs(chunk, specs, "rows.csv")["x"],
+        np.array([expected_value], np.int64 if code == 9 else np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        False,
+        decimal.Decimal("7.00"),
+        decimal.Decimal("0.25"),
+        decimal.Decimal("100"),
+        datetime.date(2024, 3, 1),
+        datetime.datetime(2024, 3, 1, 9, 30),
+        datetime.datetime(2024, 3, 1, 9, 30, tzinfo=datetime.timezone.utc),
+    ],
+)
+def test_texts_are_read_as_training_reads_them(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"x": [value]}), path)
+    [file] = find_files(str(tmp_path), Impressions(files=["rows.parquet"]))
+    [block] = read_all(file)
+    [chunk] = Source(path).chunks(10)
+    trained = to_type(block.frame["x"], "string").values[0]
+    assert to_inputs(chunk, {"x": TensorSpec(7, (-1,))}, "rows")["x"].tolist() == [trained.encode()]
