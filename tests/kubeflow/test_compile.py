@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_the_yaml_is_what_kubeflow_takes(kubeflow_package: Compiled) -> None:
     loaded = structures.ComponentSpec.from_yaml_documents(kubeflow_package.path.read_text())
     assert set(loaded.inputs or {}) == {parameter.name for parameter in names.PARAMETERS}
     assert set(kubeflow_package.tasks) == TASKS
+
+
+def test_the_command_lines_of_the_documentation_give_texts_to_parameters_that_are_texts() -> None:
+    # The command line sends every value as a text, and Kubeflow takes none for a number.
+    text = (Path(__file__).parents[2] / "docs" / "kubeflow.md").read_text("utf-8")
+    commands = re.findall(r"\brun create [^`\n]*", text)
+    given = [word.partition("=")[0] for command in commands for word in command.split() if "=" in word]
+    assert given
+    kinds = [parameter.kind for name in given if (parameter := names.by_name(name)) is not None]
+    assert kinds == ["STRING"] * len(given)
 
 
 def test_the_json_is_a_job_for_vertex(vertex_package: Compiled) -> None:
