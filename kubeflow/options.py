@@ -15,11 +15,13 @@ Target = Literal["kubeflow", "vertex"]
 
 _DIGEST = re.compile(r"^[\w.\-:/]+@sha256:[0-9a-f]{64}$")
 _TAG = re.compile(r"^[\w.\-:/]+$")
-_PIPELINE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,127}$")
+# Of a pipeline's name, and of the label that each pod carries it in.
+_DATASET_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"^[a-z]([-a-z0-9_]{0,61}[a-z0-9])?$")
 _VOLUME = re.compile(r"^(?P<claim>[a-z0-9]([-a-z0-9.]*[a-z0-9])?):(?P<path>/[^:]+)$")
 _STORES = ("gs://", "s3://", "minio://")
-_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+# Sunday is 0: Kubeflow's scheduler knows no 7.
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +81,10 @@ def check_request(request: CompileRequest) -> None:
             f"--output {request.output}: expected FILE.yaml (open-source Kubeflow Pipelines) or FILE.json (Vertex)"
         )
     _check_image(request)
-    if not _PIPELINE_NAME.match(request.pipeline_name):
+    if not _DATASET_NAME.fullmatch(request.declaration.name):
         raise InputError(
-            f"the data set's name {request.declaration.name!r} cannot be a pipeline's name: use lower-case "
-            "letters, digits and - in the declaration's `name`"
+            f"the data set's name {request.declaration.name!r} cannot be a pipeline's name and a label: use lower-case "
+            "letters, digits and - between them, at most 63, in the declaration's `name`"
         )
     if request.declaration.training.strategy == "multi_worker":
         raise InputError(
@@ -147,9 +149,11 @@ def check_cron(text: str) -> None:
                 bad_step
                 or len(numbers) > 2
                 or not all(n.isdigit() and low <= int(n) <= high for n in numbers)
+                or (len(numbers) == 2 and int(numbers[0]) > int(numbers[1]))
             ):
                 raise InputError(
-                    f"--recurring {text!r}: {part!r} is not *, a number from {low} to {high}, a range or a step"
+                    f"--recurring {text!r}: {part!r} is not *, a number from {low} to {high}, a range from the lower "
+                    "to the higher one or a step"
                 )
 
 

@@ -52,6 +52,11 @@ def test_a_name_that_kubeflow_refuses_is_refused(request_: CompileRequest) -> No
     _refused(request_, "My.Logs", "lower-case", declaration=declaration)
 
 
+@pytest.mark.parametrize("name", ["a" * 64, "logs-"])
+def test_a_name_that_is_no_value_of_a_label_is_refused(request_: CompileRequest, name: str) -> None:
+    _refused(request_, name, "label", declaration=request_.declaration.model_copy(update={"name": name}))
+
+
 def test_places_of_this_machine_are_refused(request_: CompileRequest) -> None:
     _refused(request_, "--data", "../logs", data_dir="../logs")
     _refused(request_, "--push-destination", push_destination="serving")
@@ -67,7 +72,14 @@ def test_schedules_that_are_cron_pass(cron: str) -> None:
 
 @pytest.mark.parametrize(
     ("cron", "word"),
-    [("daily", "five fields"), ("60 3 * * *", "0 to 59"), ("0 3 * 13 *", "1 to 12"), ("0 3 */0 * *", "*/0")],
+    [
+        ("daily", "five fields"),
+        ("60 3 * * *", "0 to 59"),
+        ("0 3 * 13 *", "1 to 12"),
+        ("0 3 */0 * *", "*/0"),
+        ("0 3 * * 7", "0 to 6"),
+        ("0 3 * * 5-1", "5-1"),
+    ],
 )
 def test_schedules_that_are_not_cron_are_refused(cron: str, word: str) -> None:
     with pytest.raises(InputError, match="--recurring") as caught:
