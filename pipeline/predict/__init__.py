@@ -98,7 +98,8 @@ def predict_rows(
       progress: told after each batch.
 
     Raises:
-      InputError: a file, a value, the address or the signature is wrong, or the server does not answer.
+      InputError: a file, a value, the address or the signature is wrong, there are no rows, or the server does not
+        answer.
     """
     if version is not None and label is not None:
         raise InputError("name a version or a label, not both")
@@ -122,8 +123,10 @@ def predict_rows(
                 rows += len(chunk.rows)
                 seen.update(name for row in joined.rows for name in row)
                 progress(PredictionProgress(rows, read.share_read))
+            if not rows:
+                raise InputError(f"{read.name}: there are no rows to predict")
         seen |= {input_name(name) for name in seen}
-        missing = tuple(sorted(asked.inputs.keys() - seen)) if rows else ()
+        missing = tuple(sorted(asked.inputs.keys() - seen))
         return Prediction(rows, target.name, missing, len(asked.inputs), join.unmatched)
 
 

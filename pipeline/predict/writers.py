@@ -63,6 +63,8 @@ class Writer:
 
     def __enter__(self) -> Writer:
         if self._unfinished is not None:
+            if self._path is not None and self._path.is_dir():
+                raise InputError(f"{self._path}: this is a folder; name a file in it with --output")
             try:
                 self._unfinished.parent.mkdir(parents=True, exist_ok=True)
                 if self._kind != "parquet":
@@ -78,12 +80,15 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
         if self._unfinished is None or self._path is None:
+            self._close()
             return
-        if error is None and self._unfinished.exists():
-            self._unfinished.replace(self._path)
-        else:
+        try:
+            # What is still to be written may find the disk full.
+            self._close()
+            if error is None:
+                self._unfinished.replace(self._path)
+        finally:
             self._unfinished.unlink(missing_ok=True)
 
     def write(self, chunk: Chunk, outputs: Mapping[str, np.ndarray]) -> None:

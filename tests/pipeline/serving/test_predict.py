@@ -197,6 +197,8 @@ def test_missing_columns_and_values_are_sent_as_missing(ours: Served, tmp_path: 
         ("a.csv", "user_id,duration\n1,0.5,a\n", "line 2: 3 cells, expected 2"),
         ("a.csv", "user_id,user_id\n1,2\n", "appears twice"),
         ("a.csv", "", "empty"),
+        ("a.csv", "user_id,duration,tag\n", "no rows"),
+        ("a.jsonl", "[]", "no rows"),
         (
             "a.csv",
             "colour\nred\n",
@@ -392,3 +394,27 @@ def test_texts_are_read_as_training_reads_them(value: Any, tmp_path: Path) -> No
     [chunk] = Source(path).chunks(10)
     trained = to_type(block.frame["x"], "string").values[0]
     assert to_inputs(chunk, {"x": TensorSpec(7, (-1,))}, "rows")["x"].tolist() == [trained.encode()]
+
+
+def test_a_folder_as_the_output_is_refused_before_anything_is_asked(saved: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "rows.csv", tmp_path / "out.csv"
+    source.write_text("user_id,duration,tag\n1,0.5,a\n")
+    output.mkdir()
+    with pytest.raises(InputError, match="this is a folder"):
+        predict_rows(source, model_dir=saved, output=output)
+    assert sorted(tmp_path.iterdir()) == [output, source]
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_nothing(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("user_id,duration,tag\n1,0.5,a\n")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        predict_rows(source, model_dir=saved, output=tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == [source]
