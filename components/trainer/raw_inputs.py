@@ -40,6 +40,9 @@ def _up_to(largest: int) -> str:
     return "|".join([shorter, *smaller, digits])
 
 
+# Spaces of any script count as little as they do in logs; TensorFlow's own `strip` knows ASCII's alone.
+_SPACES = r"[\t\n\v\f\r\x{85}\pZ]+"
+_OUTER_SPACES = f"^{_SPACES}|{_SPACES}$"
 _ZERO_FRACTION = r"\.0*$"
 _INT64 = rf"\+?0*(?:{_up_to(2**63 - 1)})|-0*(?:{_up_to(2**63)})"
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
@@ -173,13 +176,15 @@ class RawInputs:
         if feature.separator is not None:
             declared = feature.separator.replace("\\", r"\\")
             value = tf.strings.regex_replace(value, LIST_SEPARATOR, declared)
-            parts = tf.strings.strip(tf.strings.split(value, feature.separator))
+            parts = tf.strings.regex_replace(tf.strings.split(value, feature.separator), _OUTER_SPACES, "")
             parts = tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
             if self._types[feature.name] != "string":
                 # As logs are read, `7.0` is 7. A text that is no number is a value that no vocabulary has; it must not
                 # fail a whole request.
                 parts = tf.strings.regex_replace(parts, _ZERO_FRACTION, "")
                 parts = tf.ragged.boolean_mask(parts, tf.strings.regex_full_match(parts, _INT64))
+                # A number of TensorFlow's has no plus in front: it would fail the request.
+                parts = tf.strings.regex_replace(parts, r"^\+", "")
                 parts = tf.strings.to_number(parts, _DTYPES[self._types[feature.name]])
             return parts.to_sparse()
         spec = self._spec[feature.name]

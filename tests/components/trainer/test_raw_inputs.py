@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.dataset.declaration import Declaration
+from components.dataset.sections import ColumnType
 from components.dataset.values import to_type
 from components.trainer.raw_inputs import LIST_SEPARATOR, RawInputs, request_features
 
@@ -191,6 +192,16 @@ def test_ints_in_lists_are_read_as_logs_read_them(numbers: list[int], fraction: 
     in_logs = to_type(pl.Series(texts), "int", "|").values.to_list()
     served = [row[0] if row else -7 for row in _dense(raw["codes"])]
     assert served == [-7 if value is None else value[0] for value in in_logs]
+
+
+@pytest.mark.parametrize("kind", ["int", "string"])
+@pytest.mark.parametrize(
+    "text", ["+5|6", "+-5|6", "5\u00a0|\u30006", "\u2003 5\u3000|6\u0085", "\x1f5|6\u200b", "5 \u00a0 6|7"]
+)
+def test_signs_and_spaces_in_lists_are_read_as_logs_read_them(text: str, kind: ColumnType) -> None:
+    raw = _with_codes(kind, "|").from_named({**NAMED, "codes": tf.constant([text, text, text])})
+    [in_log] = to_type(pl.Series([text.replace(LIST_SEPARATOR, "|")]), kind, "|").values.to_list()
+    assert _dense(raw["codes"])[0] == [v.encode() if isinstance(v, str) else v for v in in_log]
 
 
 @functools.cache
