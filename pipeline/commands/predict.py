@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -83,18 +85,25 @@ def predict(
                     total = round(step.rows / step.share) if step.share else None
                     bar(Progress("predicting", step.rows, total, "rows"))
 
-                done = predict_rows(
-                    None if source is None or str(source) == "-" else source,
-                    url=url,
-                    model_dir=model_dir,
-                    model=model,
-                    signature=signature,
-                    lookups=lookup or (),
-                    separator=separator,
-                    output=output,
-                    batch_size=batch_size,
-                    progress=show,
-                )
+                try:
+                    done = predict_rows(
+                        None if source is None or str(source) == "-" else source,
+                        url=url,
+                        model_dir=model_dir,
+                        model=model,
+                        signature=signature,
+                        lookups=lookup or (),
+                        separator=separator,
+                        output=output,
+                        batch_size=batch_size,
+                        progress=show,
+                    )
+                except BrokenPipeError:
+                    if output is not None:
+                        raise
+                    # Whoever reads has enough, as `| head`; what is buffered goes nowhere.
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                    raise typer.Exit(141) from None
             for table, rows in done.unmatched.items():
                 if 0 < rows < done.rows:
                     console.print(

@@ -8,6 +8,8 @@ import decimal
 import gzip
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -418,3 +420,16 @@ def test_a_disk_that_is_full_at_the_end_leaves_nothing(
     with pytest.raises(OSError, match="No space left"):
         predict_rows(source, model_dir=saved, output=tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_reader_that_has_enough_is_no_defect(saved: Path, files: dict[str, Path]) -> None:
+    words = [sys.executable, "-m", "pipeline", "predict", str(files["rows.csv"]), "--model-dir", str(saved)]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(words, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(write_end)
+    # As a shell says of a process that SIGPIPE ended.
+    assert done.returncode == 141
+    assert "error" not in done.stderr
