@@ -19,10 +19,10 @@ def serve(
         str | None, typer.Option(help="The model's name for callers; default: the folder's.")
     ] = None,
     rest_port: Annotated[
-        int, typer.Option("--rest-port", help="REST; 0 for any free port, -1 for no REST.")
+        int, typer.Option("--rest-port", max=65535, help="REST; 0 for any free port, -1 for no REST.")
     ] = 8501,
     grpc_port: Annotated[
-        int, typer.Option("--grpc-port", help="gRPC; 0 for any free port, -1 for no gRPC.")
+        int, typer.Option("--grpc-port", max=65535, help="gRPC; 0 for any free port, -1 for no gRPC.")
     ] = 8500,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     batching: Annotated[

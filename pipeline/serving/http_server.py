@@ -32,6 +32,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+    except socket.gaierror as error:
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Give an address of this machine with --host"
+        ) from error
     except OSError as error:
         raise InputError(
             f"cannot listen on {host}:{port}: {error.strerror}. Choose another port with --rest-port"

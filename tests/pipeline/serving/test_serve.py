@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from components.errors import InputError
+from pipeline.cli import app
 from pipeline.client import Which, connect
 from pipeline.serving.serve import serve
 from pipeline.serving.server import ModelServer
@@ -71,6 +73,19 @@ def test_a_port_that_is_taken(saved: Path) -> None:
             ModelServer(settings_for(saved, rest_port=port)).start()
         with pytest.raises(InputError, match="--grpc-port"):
             ModelServer(settings_for(saved, grpc_port=port)).start()
+
+
+def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
+    # The system would take 70000 for 4464.
+    for option in ("--rest-port", "--grpc-port"):
+        done = CliRunner().invoke(app, ["serve", str(tmp_path / "none"), option, "70000"])
+        assert done.exit_code == 2
+        assert option in done.output
+
+
+def test_a_host_that_is_none_is_told_from_a_port(saved: Path) -> None:
+    with pytest.raises(InputError, match=r"no\.such\.host.*--host"):
+        ModelServer(settings_for(saved, host="no.such.host.invalid")).start()
 
 
 def test_the_newest_version_that_loads_serves_at_start(saved: Path, tmp_path: Path) -> None:
