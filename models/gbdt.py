@@ -113,6 +113,7 @@ class GradientBoostedTrees:
         rounds: number of trees.
         validation: `Scores.criterion` of the validation rows with that number of trees, the average AUC where there is
             one; None without such rows.
+        validation_average_auc: theirs with that number of trees; None where no domain has one.
     """
 
     def __init__(
@@ -122,12 +123,14 @@ class GradientBoostedTrees:
         settings: ModelSettings,
         rounds: int,
         validation: float | None = None,
+        validation_average_auc: float | None = None,
     ) -> None:
         self._booster = booster
         self.layout = layout
         self.settings = settings
         self.rounds = rounds
         self.validation = validation
+        self.validation_average_auc = validation_average_auc
         self._matrix = FeatureMatrix(layout, settings)
 
     @property
@@ -237,7 +240,7 @@ def fit(
         callbacks=callbacks,
     )
     rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
-    validation = None if validation_rows is None else float(booster.best_score["valid_0"]["criterion"])
+    reached = {} if validation_rows is None else booster.best_score["valid_0"]
     if training.refit and validation_rows is not None:
         booster = lightgbm.train(
             parameters,
@@ -245,7 +248,9 @@ def fit(
             rounds,
             callbacks=_heard(grown, again=True),
         )
-    return GradientBoostedTrees(booster, layout, settings, rounds, validation)
+    return GradientBoostedTrees(
+        booster, layout, settings, rounds, reached.get("criterion"), reached.get("average_auc")
+    )
 
 
 def _heard(grown: Grown | None, again: bool) -> list[Callable[..., Any]]:
@@ -315,6 +320,8 @@ def _judge(rows: RowSource, min_rows: int) -> Callable[[npt.NDArray[Any], Any], 
     def judge(probability: npt.NDArray[Any], _: Any) -> list[_Metric]:
         logit = np.log(np.maximum(probability, 1e-12)) - np.log(np.maximum(1 - probability, 1e-12))
         scores = score(domain, label, logit, min_rows)
-        return [("log_loss", scores.log_loss, False), ("criterion", scores.criterion, True)]
+        found = [("log_loss", scores.log_loss, False), ("criterion", scores.criterion, True)]
+        # Whether there is an average depends on the rows alone: it is there for every tree, or for none.
+        return found if scores.average_auc is None else [*found, ("average_auc", scores.average_auc, True)]
 
     return judge

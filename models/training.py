@@ -57,6 +57,12 @@ class EpochRecord:
     domain_auc: dict[str, float] | None = None
     best: bool = False
 
+    @property
+    def criterion(self) -> float | None:
+        """What the epoch is judged by, as `Scores.criterion`; None where it was not validated."""
+        values = (self.average_auc, self.overall_auc, None if self.log_loss is None else -self.log_loss)
+        return next((value for value in values if value is not None), None)
+
 
 class Progress(Protocol):
     """Told how training comes along."""

@@ -20,7 +20,8 @@ class ChampionStrategy(ResolverStrategy):
     """Resolves `model`, `model_blessing` and `model_run` to those of the champion.
 
     The model whose validation average AUC is highest, as the mean over those of its seeds that passed the gates; of its
-    seeds the one that validates best. The evaluation days have no say: they judge the choice.
+    seeds the one that validates best. Where no domain counts on the validation days, what stopped the trainings judges
+    all models alike (`models.scores.Scores.criterion`). The evaluation days have no say: they judge the choice.
     """
 
     def resolve_artifacts(
@@ -45,7 +46,7 @@ class ChampionStrategy(ResolverStrategy):
         for model in input_dict.get(MODEL, []):
             if model.id in blessings:
                 facts = read_facts(runs[_training(model)].uri)
-                value = facts["validation_average_auc"]
+                value = facts["validation"]
                 candidates[facts["compared"]].append((float("-inf") if value is None else value, model))
         if not candidates:
             return {MODEL: [], BLESSING: [], MODEL_RUN: []}

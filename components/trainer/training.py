@@ -152,6 +152,7 @@ def _facts(model: Any, result: TrainingResult, inputs: TrainingInputs) -> dict[s
         "parameters": int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
         "train_rows": len(inputs.train),
         "validation_rows": len(inputs.validation),
+        "validation": result.best.criterion,
         "validation_average_auc": result.best.average_auc,
         "seconds": sum(record.seconds for record in result.history),
         "rows_per_second": float(np.median([record.rows_per_second for record in result.history])),

@@ -80,7 +80,8 @@ def run_fn(fn_args: FnArgs) -> None:
             "parameters": trees.parameters,
             "train_rows": len(inputs.train),
             "validation_rows": len(inputs.validation),
-            "validation_average_auc": trees.validation,
+            "validation": trees.validation,
+            "validation_average_auc": trees.validation_average_auc,
             "seconds": seconds,
             # All trees are grown on all rows: there is no epoch.
             "rows_per_second": len(inputs.train) / seconds,

@@ -103,6 +103,4 @@ def _trained(
     except DivergedError as error:
         logging.warning("a trial of %s: %s", declaration.model.name, error)
         return None
-    values = (best.average_auc, best.overall_auc, -best.log_loss if best.log_loss is not None else None)
-    value = next((value for value in values if value is not None), None)
-    return None if value is None else (value, Predictor(model).predict(validation))
+    return None if best.criterion is None else (best.criterion, Predictor(model).predict(validation))

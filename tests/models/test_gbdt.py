@@ -155,6 +155,18 @@ def test_without_validation_rows_all_trees_are_grown(none):
     assert result.rounds == 7
 
 
+@pytest.mark.parametrize("enough", [50, 10_000])
+def test_an_average_that_no_domain_counts_in_is_none(enough: int):
+    later = Rows(400, 1)
+    training = TrainingSettings(validation_min_rows=enough)
+    result = fit(Rows(1200, 0), later, LAYOUT, ModelSettings(options=FEW), training, threads=1)
+    scores = score(
+        later.domain, later.label, result.predict(later.gather(np.arange(400)), later.domain), enough
+    )
+    assert result.validation == pytest.approx(scores.criterion)
+    assert result.validation_average_auc == (None if enough > 400 else pytest.approx(scores.average_auc))
+
+
 def test_saved_trees_predict_the_same(trees, tmp_path):
     trees.save(tmp_path / "trees.json")
     loaded = GradientBoostedTrees.load(tmp_path / "trees.json")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -144,6 +146,15 @@ def test_without_validation_rows_all_epochs_are_made():
     result = train(build_model(LAYOUT, MODEL), ROWS, None, TrainingSettings(**FAST))
     assert len(result.history) == result.best_epoch == 3
     assert result.best.average_auc is None
+    assert result.best.criterion is None
+
+
+def test_where_no_domain_counts_all_rows_together_judge_an_epoch():
+    whole = EpochRecord("fit", 1, 0.6, 1.0, 1.0, average_auc=0.7, overall_auc=0.8, log_loss=0.5)
+    assert whole.criterion == 0.7
+    assert dataclasses.replace(whole, average_auc=None).criterion == 0.8
+    assert dataclasses.replace(whole, average_auc=None, overall_auc=None).criterion == -0.5
+    assert EpochRecord("refit", 1, 0.6, 1.0, 1.0).criterion is None
 
 
 def test_tensorboard_finds_the_curves(tmp_path):

@@ -18,12 +18,20 @@ class Comparison:
         self._root = root
         self.artifacts: dict[str, list[types.Artifact]] = {MODEL: [], BLESSING: [], MODEL_RUN: []}
 
-    def add(self, name: str, seed: int, validation: float | None, blessed: bool = True) -> None:
+    def add(
+        self,
+        name: str,
+        seed: int,
+        validation: float | None,
+        blessed: bool = True,
+        counts: bool = True,
+    ) -> None:
         number = len(self.artifacts[MODEL]) + 1
         node = self._root / f"Trainer.{name}.{seed}"
         run = node / "model_run" / str(number)
         run.mkdir(parents=True)
-        facts = {"compared": name, "seed": seed, "validation_average_auc": validation}
+        average = validation if counts else None
+        facts = {"compared": name, "seed": seed, "validation": validation, "validation_average_auc": average}
         (run / "training.json").write_text(json.dumps(facts))
         model, blessing, model_run = (
             standard_artifacts.Model(),
@@ -63,6 +71,16 @@ def test_what_did_not_pass_does_not_count(tmp_path: Path) -> None:
     comparison.add("dfei", 1, 0.70)
     comparison.add("star", 1, 0.90, blessed=False)
     comparison.add("mlp", 1, None)
+    assert comparison.champion() == "Trainer.dfei.1"
+
+
+def test_without_a_domain_that_counts_what_stopped_training_judges_networks_and_trees_alike(
+    tmp_path: Path,
+) -> None:
+    comparison = Comparison(tmp_path)
+    comparison.add("lightgbm", 1, 0.70, counts=False)
+    comparison.add("dfei", 1, 0.72, counts=False)
+    comparison.add("mlp", 1, 0.71, counts=False)
     assert comparison.champion() == "Trainer.dfei.1"
 
 
