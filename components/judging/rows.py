@@ -12,8 +12,8 @@ from models.rows import RowSource
 def evaluation_rows(rows: RowSource, layout: FeatureLayout, min_rows: int) -> EvaluationRows:
     """Labels, domains and users of transformed rows.
 
-    Users too rare for the vocabulary share its few last ids and are drawn together in a bootstrap. Where the user is
-    no feature, each row is a user of its own.
+    Users too rare for the vocabulary share its few last ids and are drawn together in a bootstrap. A row without a user
+    is one of its own, and so is each row where the user is no feature.
 
     Args:
       rows: what is judged, (rows,).
@@ -24,6 +24,7 @@ def evaluation_rows(rows: RowSource, layout: FeatureLayout, min_rows: int) -> Ev
     user, column = everyone, 0
     for feature in layout.categorical:
         if feature.name == layout.user:
-            user = rows.gather(everyone)["categorical"][:, column]
+            ids = rows.gather(everyone)["categorical"][:, column]
+            user = np.where(ids == 0, -1 - everyone, ids)
         column += feature.width
     return EvaluationRows(rows.label, np.asarray(rows.domain), user, layout.domains, min_rows)

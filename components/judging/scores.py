@@ -99,7 +99,7 @@ class EvaluationRows:
     Attributes:
       label: 0 or 1, (rows,).
       domain: domain index, (rows,).
-      user: who saw the row, (rows,); row numbers where the data set names no user.
+      user: who saw the row, (rows,); a row without a user is one of its own.
       domains: names of the domain indices.
       min_rows: rows that a domain needs, with both classes, to count in the average AUC.
     """

@@ -35,7 +35,8 @@ class JudgedRows:
     Attributes:
       store: their model inputs and labels.
       domain: the domain's value as text, (rows,).
-      user: who saw it, as text, (rows,); the row's number where the data set names no user.
+      user: who saw it, as text, (rows,); a text of the row's own where it has no user, the row's number where the data
+        set names none.
     """
 
     store: row_store.RowStore
@@ -104,9 +105,23 @@ def _batches(
         raw = {name: column.numpy() for name, column in read(serialized).items()}
         domains.append(_text(raw[declaration.domain]))
         if declaration.user is not None:
-            users.append(_text(raw[declaration.user]))
+            users.append(users_of(raw[declaration.user], raw[LOCAL_TIME], sum(map(len, domains[:-1]))))
         rows = {name: column.numpy() for name, column in transform(serialized).items()}
         yield {**rows, "label": raw[declaration.label], "day": raw[LOCAL_TIME] // DAY_MS}
+
+
+def users_of(user: np.ndarray, time: np.ndarray, first: int) -> np.ndarray:
+    """Users as texts (rows,). Rows without one (-1 or an empty text) are not all of one user: each is its own.
+
+    Args:
+      user: as read, integers or bytes (rows,).
+      time: local time of each row in ms (rows,): another period's rows have other times.
+      first: the number of the first of these rows.
+    """
+    missing = np.flatnonzero(user == (b"" if user.dtype == object else -1))
+    names = _text(user).astype(object)
+    names[missing] = [f"\x1f{time[row]} {first + row}" for row in missing]
+    return names.astype(str)
 
 
 def _reader(declaration: Declaration) -> Any:

@@ -21,6 +21,9 @@ from tests.models.helpers import learnable_rows, small_layout
 LAYOUT = small_layout()
 LEARNED_FROM = learnable_rows(LAYOUT, 600, seed=1)
 VALIDATION = learnable_rows(LAYOUT, 300, seed=2)
+_IDS = VALIDATION.rows["categorical"][:, 0]
+# 0 is no user: such a row is one of its own.
+USERS = np.where(_IDS == 0, -1 - np.arange(300), _IDS)
 
 
 def _declaration(*settings: str) -> Declaration:
@@ -86,10 +89,7 @@ def test_the_error_is_that_of_resampled_users(monkeypatch: pytest.MonkeyPatch) -
         inside = [rows[VALIDATION.domain[rows] == d] for d in counted]
         return float(np.mean([auc(VALIDATION.label[at], scores[at]) for at in inside]))
 
-    gains = [
-        average(second, rows) - average(first, rows)
-        for rows in _drawn(VALIDATION.rows["categorical"][:, 0], 25)
-    ]
+    gains = [average(second, rows) - average(first, rows) for rows in _drawn(USERS, 25)]
     assert found is not None
     assert found.error == pytest.approx(np.std(gains, ddof=1), rel=1e-9)
 
@@ -116,7 +116,7 @@ def test_where_no_domain_counts_the_error_is_that_of_all_rows_together(
     many = _declaration("training.validation_min_rows=10000")
     runner.run(many, declared=True)
     found = runner.run(many, declared=False)
-    user = VALIDATION.rows["categorical"][:, 0] if of_users else np.arange(300)
+    user = USERS if of_users else np.arange(300)
     gains = []
     for rows in _drawn(user, 25):
         aucs = [auc(VALIDATION.label[rows], scores[rows]) for scores in (second, first)]
