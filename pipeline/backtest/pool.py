@@ -160,8 +160,8 @@ def _bootstrap(name: str, evidences: Sequence[Evidence], users: SharedUsers) -> 
 
 
 def _averages_of(samples: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """The mean over the periods of the average AUC, (samples,)."""
-    return np.asarray(np.mean([average_of(period) for period in samples], axis=0))
+    """The mean of the average AUC over the periods in which the sample has one, (samples,)."""
+    return average_of(np.stack([average_of(period) for period in samples], axis=1))
 
 
 def _shared_domains(evidences: Sequence[Evidence]) -> dict[str, list[int]]:
@@ -175,9 +175,12 @@ def _shared_domains(evidences: Sequence[Evidence]) -> dict[str, list[int]]:
 
 
 def _of_domain(samples: Sequence[npt.NDArray[np.float64]], columns: Sequence[int]) -> npt.NDArray[np.float64]:
-    """A domain's AUC as the mean over the periods, (samples,)."""
+    """A domain's AUC as the mean over the periods in which the sample has one, (samples,).
+
+    Over many periods there may be no sample that has one in all of them.
+    """
     by_period = [period[:, column] for period, column in zip(samples, columns, strict=True)]
-    return np.asarray(np.mean(by_period, axis=0))
+    return average_of(np.stack(by_period, axis=1))
 
 
 def _domain_mean(name: str, domain: str, comparisons: Sequence[Comparison]) -> float:

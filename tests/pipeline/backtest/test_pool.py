@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from components.judging.scores import Scored
 from pipeline.backtest.pool import SharedUsers, pooled, rows_as_users
 from pipeline.compare.collect import Evidence
-from tests.pipeline.backtest.results import NAMES, comparison_of, two_periods
+from tests.pipeline.backtest.results import NAMES, comparison_of, evidence, two_periods
 
 
 def average(found: Evidence, name: str, seed: int, times: np.ndarray | None = None) -> float:
@@ -138,3 +138,25 @@ def test_a_domain_counts_where_it_does_in_every_period() -> None:
         assert lead.difference == pytest.approx(lead_of(None))
         drawn = [lead_of(sample) for sample in range(30)]
         assert (lead.low, lead.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
+
+
+def test_over_many_periods_a_sample_counts_where_it_has_an_auc() -> None:
+    # In domain c one user clicks and one does not: hardly any sample has both in each of ten periods.
+    random = np.random.default_rng(3)
+    found = []
+    for period in range(10):
+        one = evidence(period, 400, 40, {"mlp": 0.4, "dfei": 0.5, "star": 0.2})
+        label, names = one.rows.label.copy(), one.users.astype("U20")
+        here = one.rows.domain == 2
+        label[here] = random.permutation(np.arange(here.sum()) % 2)
+        names[here] = np.char.add(f"{period}.", label[here].astype(int).astype(str))
+        rows = dataclasses.replace(one.rows, label=label, user=np.unique(names, return_inverse=True)[1])
+        scored = {name: [Scored(rows, run.score) for run in runs] for name, runs in one.scored.items()}
+        found.append(Evidence(rows, names, scored))
+    users = SharedUsers([one.users for one in found], 12, 1)
+    models = pooled([comparison_of(one) for one in found], found, users)
+    for model in models:
+        if model.versus is not None:
+            lead = model.versus.domains["c"]
+            assert lead.low < lead.high
+            assert lead.low - 0.2 < lead.difference < lead.high + 0.2
