@@ -112,8 +112,9 @@ def search(
     for number in range(len(_judged(study)), trials):
         # A sampler of its own for each trial: its draws do not depend on what this process has drawn before.
         study.sampler = optuna.samplers.TPESampler(seed=1000 * declaration.seed + number, n_startup_trials=4)
-        if number == 0:
-            study.enqueue_trial(_declared(declaration, space), skip_if_exists=True)
+        # Killed before it was asked for, it waits still; killed later, it is asked for once more.
+        if number == 0 and not study.get_trials(states=[TrialState.WAITING]):
+            study.enqueue_trial(_declared(declaration, space))
         trial = study.ask(space)
         settings = [] if number == 0 else settings_of(trial.params)
         judged = evaluate(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import optuna
 import pytest
 
 from components.dataset.change import changed
@@ -80,6 +81,23 @@ def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Pa
     assert longer[:8] == whole
     assert len(calls) == 5
     assert search(_declaration(), 2, counted, tmp_path / "journal.log") == whole[:2]
+
+
+@pytest.mark.parametrize("while_asked", [True, False])
+def test_killed_in_its_first_trial_it_draws_what_it_would_have_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, while_asked: bool
+) -> None:
+    # So many trials that the last draws rest on what the first ones reached.
+    whole = search(_declaration(), 7, _distance)
+
+    def killed(*_: object) -> Judged:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        if while_asked:
+            patched.setattr(optuna.Study, "ask", killed)
+        search(_declaration(), 7, killed, tmp_path / "journal.log")
+    assert search(_declaration(), 7, _distance, tmp_path / "journal.log") == whole
 
 
 def test_a_training_that_diverged_is_never_chosen() -> None:
