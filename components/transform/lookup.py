@@ -220,7 +220,9 @@ class Lookup:
 
 def quantile_ids(boundaries: np.ndarray, values: tf.Tensor) -> tf.Tensor:
     """Bucket 1 and up of each value, 0 for NaN, int64 (n, Q). `boundaries` (Q, b), `values` (n, Q)."""
-    position = tf.searchsorted(tf.constant(boundaries), tf.transpose(values), side="right")
+    # An infinite number of a caller must not reach the padding: its bucket would be the next feature's.
+    finite = tf.minimum(values, tf.float32.max)
+    position = tf.searchsorted(tf.constant(boundaries), tf.transpose(finite), side="right")
     return tf.where(
         tf.math.is_nan(values), tf.constant(0, tf.int64), 1 + tf.cast(tf.transpose(position), tf.int64)
     )

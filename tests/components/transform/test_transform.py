@@ -20,6 +20,7 @@ from components.trainer.raw_inputs import RawInputs
 from components.transform import overrides
 from components.transform.history import read_domain_history
 from components.transform.layout import asset_path, read_layout, read_summary
+from components.transform.lookup import quantile_ids
 from components.transform.preprocessing import preprocessing_fn
 from models.features import CategoricalFeature
 from tests.components.transform import direct, helpers, oracle
@@ -239,6 +240,12 @@ def test_absurd_numbers_are_kept_within_twenty_deviations(run: Path) -> None:
     numeric = by_row(run, "eval", EVALUATION)["numeric"]
     assert numeric[:2, 0].tolist() == [20.0, -20.0]
     assert abs(numeric[2, 0]) < 2
+
+
+def test_infinite_numbers_fall_into_the_first_and_the_last_bucket() -> None:
+    boundaries = np.array([[1.0, 2.0, np.inf], [1.0, np.inf, np.inf]], np.float32)
+    values = np.array([[np.inf, np.inf], [5.0, 5.0], [-np.inf, -np.inf], [np.nan, np.nan]], np.float32)
+    assert quantile_ids(boundaries, tf.constant(values)).numpy().tolist() == [[3, 2], [3, 2], [1, 1], [0, 0]]
 
 
 def test_domain_history_is_readable(run: Path) -> None:
