@@ -105,7 +105,11 @@ def split_validation(
 
 
 def training_key(fn_args: FnArgs) -> str:
-    """Names a training by all that decides its outcome."""
+    """Names a training by all that decides its outcome, and in a comparison by its variant.
+
+    Variants that come to the same settings train at the same time, each in a folder of its own.
+    """
     config: dict[str, Any] = fn_args.custom_config
     tuned = json.dumps(fn_args.hyperparameters, sort_keys=True)
-    return "\n".join([config["declaration"], config["code"], fn_args.transform_graph_path, tuned])
+    variant = config.get("compared") or ""
+    return "\n".join([config["declaration"], config["code"], fn_args.transform_graph_path, tuned, variant])

@@ -182,7 +182,8 @@ class _Shared:
             transform_graph=self.graph,
             declaration=views.for_trainer(declaration),
             trials=self._settings.trials,
-            work_dir=self._settings.work_dir,
+            # Variants that come to the same settings search at the same time: each has a journal of its own.
+            work_dir=f"{self._settings.work_dir}/{variant.name}" if self._settings.work_dir else "",
             code=code_hash("tuner"),
         ).with_id(node("Tuner", variant.name))
 

@@ -9,10 +9,10 @@ from typing import Any
 from components.trainer.training import work_dir
 
 
-def _training(transform: str, seed: int = 1) -> Any:
+def _training(transform: str, seed: int = 1, variant: str | None = None) -> Any:
     """The arguments of a Trainer on the rows of a Transform."""
     return SimpleNamespace(
-        custom_config={"declaration": f"seed {seed}", "code": "a"},
+        custom_config={"declaration": f"seed {seed}", "code": "a", "compared": variant},
         transform_graph_path=transform,
         hyperparameters=None,
     )
@@ -52,6 +52,13 @@ def test_trainings_on_the_same_rows_leave_each_other_alone(tmp_path: Path) -> No
             pass
         assert at_work.is_dir()
     assert list(tmp_path.iterdir()) == [killed]
+
+
+def test_variants_that_come_to_the_same_settings_have_folders_of_their_own(tmp_path: Path) -> None:
+    with work_dir(str(tmp_path), _training("transform/1", variant="dfei")) as at_work:
+        with work_dir(str(tmp_path), _training("transform/1", variant="dfei-without-1-over-d")) as other:
+            assert other != at_work
+        assert at_work.is_dir()
 
 
 def test_a_worker_that_is_not_the_chief_and_a_killed_training_remove_nothing(tmp_path: Path) -> None:

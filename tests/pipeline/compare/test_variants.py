@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from components.dataset.loader import load_declaration
 from components.errors import InputError
 from models.registry import MODELS
-from pipeline.compare.create import declared_for
+from pipeline import views
+from pipeline.compare.create import ComparisonSettings, create_comparison, declared_for
 from pipeline.compare.variants import LIGHTGBM, VARIANTS, chosen
 
 
@@ -46,3 +49,30 @@ def test_the_ablations_of_the_paper_are_there() -> None:
     assert frozen.domain_state == "frozen_random"
     assert (paper.schedule, paper.shared_lr_scale, paper.batch_size) == ("cyclic", "1/D", 512)
     assert unscaled.model_copy(update={"shared_lr_scale": "1/D"}) == paper
+
+
+def test_variants_that_come_to_the_same_settings_search_with_journals_of_their_own(tmp_path: Path) -> None:
+    declaration = load_declaration("simulated", ["training.shared_lr_scale=1.0"])
+    variants = chosen(["dfei,dfei-without-1-over-d"])
+    alike = {views.for_trainer(declared_for(declaration, variant)) for variant in variants}
+    assert len(alike) == 1
+    pipeline = create_comparison(
+        ComparisonSettings(
+            declaration=declaration,
+            variants=variants,
+            seeds=[1],
+            trials=2,
+            push=False,
+            latency=False,
+            data_dir=str(tmp_path),
+            data_fingerprint="",
+            schema_file=str(tmp_path / "schema.pbtxt"),
+            pipeline_root=str(tmp_path),
+            serving_dir=str(tmp_path),
+            work_dir=str(tmp_path / "work"),
+            beam_args=[],
+            metadata=None,
+        )
+    )
+    tuners = [component for component in pipeline.components if component.id.startswith("Tuner.")]
+    assert len({tuner.exec_properties["work_dir"] for tuner in tuners}) == 2
