@@ -95,11 +95,17 @@ def merge_moments(chunks: Sequence[Chunk]) -> Chunk:
     return {"count": count[None], "mean": mean[None], "m2": m2[None]}
 
 
+def merge_latest(chunks: Sequence[Chunk]) -> Chunk:
+    """The largest value of each column. One row."""
+    return {name: values.max(axis=0, keepdims=True) for name, values in _concatenate(chunks).items()}
+
+
 MERGE: dict[str, Callable[[Sequence[Chunk]], Chunk]] = {
     "sums": merge_sums,
     "counts": merge_counts,
     "sample": merge_sample,
     "moments": merge_moments,
+    "latest": merge_latest,
 }
 
 

@@ -32,7 +32,7 @@ class Partial:
 
     Attributes:
       merge: which of `chunks.MERGE` joins it with its like.
-      name: `vocabulary`, `moments`, `sample`, or `average` with `index`.
+      name: `vocabulary`, `moments`, `sample`, `latest`, or `average` with `index`.
       index: of the key of averages; -1: the domain.
       chunk: the arrays.
       dropped: values that did not fit in the table, and their rows.
@@ -101,6 +101,7 @@ def reduce_block(plan: Plan, block: Block, analysed_until: int | None = None) ->
         analysed = tuple(column[block[5] // plan.day_ms < analysed_until] for column in block)
     if len(analysed[5]):
         yield from _analyse(plan, analysed)
+    yield Partial("latest", "latest", 0, {"time": block[5].max(keepdims=True)})
     hashes, bucket = block[0], block[5] // plan.bucket_ms
     if plan.behaviours:
         present = ~np.isnan(behaviours)

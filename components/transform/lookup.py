@@ -38,7 +38,7 @@ class Lookup:
       tables: small tables, embedded as constants, and the shapes of the large ones.
       variables: the large tables.
       hashes: of every source, int64 (n, H).
-      time: local time in ms, -1 for "now", int64 (n,).
+      time: local time in ms, int64 (n,); -1, or later than all that the tables know, for "now".
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class Lookup:
         self._plan, self._tables, self._variables, self._hashes = plan, tables, variables, hashes
         self._end = len(tables.buckets)
         index = tf.searchsorted(tf.constant(tables.buckets), tf.math.floordiv(time, plan.bucket_ms))
-        self._bucket = tf.where(time < 0, self._end, index)
+        # A bucket may hold the last rows that were averaged over and, after them, the first to evaluate.
+        self._bucket = tf.where((time < 0) | (time > int(tables.latest[0])), self._end, index)
         self._key_bucket = tf.fill(tf.shape(index), self._end) if plan.others else self._bucket
         self._ids, self._domain = self._vocabulary_ids()
 

@@ -111,6 +111,7 @@ def _placeholder(plan: Plan) -> Tables:
         mean=np.zeros(len(plan.normalised), np.float32),
         deviation=np.ones(len(plan.normalised), np.float32),
         buckets=np.zeros(1, np.int64),
+        latest=np.zeros(1, np.int64),
         domain_hashes=np.zeros(1, np.int64),
         domain_averages=np.zeros((2, 2, behaviours), np.float32),
         domain_known=np.zeros((2, 2), np.float32),

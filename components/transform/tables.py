@@ -30,6 +30,7 @@ class Tables:
       quantiles: sorted boundaries of each `buckets` feature, padded with +inf, float32 (Q, b).
       mean, deviation: of the normalised features, float32 (N,).
       buckets: numbers of the time buckets that have training rows, int64 (T,).
+      latest: local time in ms of the last of these rows, int64 (1,).
       domain_hashes: hash of each domain's value, int64 (D,).
       domain_averages: `DomainAverages.as_of`, float32 (T + 1, D + 1, F). domain_known: float32 (T + 1, D + 1).
       overall, spread: centre and unit of the averages as of each bucket, float32 (T + 1, F).
@@ -45,6 +46,7 @@ class Tables:
     mean: np.ndarray
     deviation: np.ndarray
     buckets: np.ndarray
+    latest: np.ndarray
     domain_hashes: np.ndarray
     domain_averages: np.ndarray
     domain_known: np.ndarray
@@ -136,6 +138,7 @@ def build_tables(plan: Plan, partials: Sequence[Partial]) -> Analysis:
         mean=moments["mean"][0].astype(np.float32),
         deviation=np.where(variance > 0, np.sqrt(variance), 1.0).astype(np.float32),
         buckets=buckets,
+        latest=_joined(by_kind[("latest", 0)], "latest")["time"],
         domain_hashes=vocabularies.domain_hashes,
         domain_averages=averages.as_of.astype(np.float32),
         domain_known=averages.known.astype(np.float32),

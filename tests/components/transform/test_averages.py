@@ -57,8 +57,9 @@ def test_every_average_equals_the_oracle(
         {"tab": 77, "user": 99, "item": "new", "tag": ["new"], "local_time_ms": 5 * DAY},
     ]
     found = direct.averages(DECLARED, analysis, rows, now=now)
+    end = max(one["local_time_ms"] for one in train)
     for number, one in enumerate(rows):
-        before = math.inf if now else oracle.bucket_of(one, DAY)
+        before = math.inf if now or one["local_time_ms"] > end else oracle.bucket_of(one, DAY)
         for key in ("domain", *CHAINS):
             for behaviour in BEHAVIOURS:
                 assert found[f"{key}.{behaviour}"][number] == pytest.approx(
@@ -104,6 +105,31 @@ def test_a_training_row_may_see_all_buckets_but_its_own(
                 )
                 value /= oracle.spread(train, "tab", behaviour, math.inf, DAY)
                 assert found[f"{key}.{behaviour}"][number] == pytest.approx(value, abs=2e-4), (key, one)
+
+
+@pytest.mark.parametrize("train_state", ["past", "other_buckets"])
+def test_rows_to_evaluate_see_the_end_of_training_in_a_bucket_that_began_before_it(train_state: str) -> None:
+    declared = direct.with_settings(
+        DECLARED, keys=[["user"], ["user", "domain"]], ranges={}, train_state=train_state, bucket_hours=168
+    )
+    train = [
+        {
+            "tab": n % 2,
+            "user": n % 3,
+            "local_time_ms": (n + 9) * DAY // 4,
+            "behaviour.click": n % 2 / 1.0,
+            "behaviour.like": n % 5 / 5,
+        }
+        for n in range(60)
+    ]
+    later = [{**train[n], "local_time_ms": train[-1]["local_time_ms"] + 1 + n} for n in range(6)]
+    assert oracle.bucket_of(later[0], 7 * DAY) == oracle.bucket_of(train[-1], 7 * DAY)
+    analysis = direct.analyse(declared, train)
+    judged = direct.averages(declared, analysis, later)
+    served = direct.averages(declared, analysis, later, now=True)
+    for name, values in judged.items():
+        np.testing.assert_array_equal(values, served[name], err_msg=name)
+    assert (served["user.count"] > 0).all()
 
 
 @settings(max_examples=15)
