@@ -25,7 +25,7 @@ class GAUC(tfma.metrics.Metric):
     With more than four million rows, users are sampled (half of them, a quarter, ...) so that memory is bounded.
 
     Args:
-      user: the raw column of the user; rows without a user are left out.
+      user: the raw column of the user; rows without a user, whom an integer -1 stands for too, are left out.
       name: the metric's name.
     """
 
@@ -60,6 +60,8 @@ class GAUCCombiner(beam.CombineFn):
         rows = read_rows(element, self._key.model_name)
         user = read_column(element, self._user, len(rows.label))
         known = rows.valid & ~np.ma.getmaskarray(user)
+        if user.dtype.kind == "i":
+            known &= user.data != -1
         accumulator.add(group_ids(user.data[known]), rows.prediction[known], rows.label[known])
         return accumulator
 

@@ -24,7 +24,7 @@ from tests.components.evaluator.test_score_tables import pairs_auc
 
 ROWS = st.lists(
     st.tuples(
-        st.integers(0, 4),
+        st.integers(-1, 4),
         st.sampled_from(["1", "2", "x"]),
         st.sampled_from([0.0, 0.2, 0.4, 0.4, 0.7, 1.0]),
         st.integers(0, 1),
@@ -80,7 +80,8 @@ def groups(rows: list[Any], column: int) -> dict[Any, tuple[np.ndarray, np.ndarr
 
 def literal_gauc(rows: list[Any]) -> float:
     total, weight = 0.0, 0
-    for score, label in groups(rows, 0).values():
+    # -1 stands for no user.
+    for score, label in groups([row for row in rows if row[0] != -1], 0).values():
         if 0 < label.sum() < len(label):
             total += len(label) * pairs_auc(score, label)
             weight += len(label)
