@@ -23,7 +23,7 @@ from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import mounts
 from kubeflow import runtime_parameters as names
-from models.registry import MODELS
+from models.registry import MODELS, check_options
 from pipeline import views
 
 _NOT_FOR_EVALUATION = ("model", "training", "moving_average", "split", "seed", "max_rejected_share")
@@ -114,6 +114,10 @@ def resolve(base: str, view: str, values: Mapping[str, Any]) -> str:
         raise InputError(
             f"model={declaration.model.name}: there is no such model; choose from {', '.join(sorted(MODELS))}"
         )
+    try:
+        check_options(declaration.model.options, [declaration.model.name])
+    except ValueError as error:
+        raise InputError(f"the run's parameters: {error}") from None
     return VIEWS[view](declaration)
 
 

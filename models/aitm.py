@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from models.base import DomainModel, GroupedBatch
@@ -12,6 +14,7 @@ from models.layers.peers import every_row
 from models.layers.stacked_dense import StackedDense
 from models.layers.stacked_tower import StackedTower
 from models.layers.transfer import AdaptiveTransfer
+from models.options import Option
 from models.settings import ModelSettings
 
 DEFAULT_CHAIN = 32
@@ -44,14 +47,12 @@ class AITM(DomainModel):
         ValueError: if `chain` is below 1.
     """
 
-    OPTIONS = ("chain",)
+    OPTIONS: ClassVar = {"chain": Option(DEFAULT_CHAIN)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count
-        self.longest = settings.option("chain", DEFAULT_CHAIN)
-        if self.longest < 1:
-            raise ValueError(f"model.options.chain: a chain has at least 1 domain, got {self.longest}")
+        self.longest = self.option("chain")
         size = settings.layers[-1]
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.tower = StackedTower(domains, settings.layers, settings.dropout, name="specific_tower")

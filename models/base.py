@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.features import FeatureLayout
+from models.options import Option
 from models.settings import ModelSettings
 
 Rows = Mapping[str, tf.Tensor]
@@ -36,15 +37,23 @@ class DomainModel(keras.Model):
         name: of the Keras model; its settings' name if absent.
 
     Attributes:
-        OPTIONS: names in `settings.options` that the model asks for; any other is refused.
+        OPTIONS: what the model asks for in `settings.options`, by name; any other is refused.
     """
 
-    OPTIONS: ClassVar[tuple[str, ...]] = ()
+    OPTIONS: ClassVar[Mapping[str, Option]] = {}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(name=name or settings.name)
         self.layout = layout
         self.settings = settings
+
+    def option(self, name: str) -> Any:
+        """The value of one of `OPTIONS`.
+
+        Raises:
+            ValueError: if the settings give it another type than its default's, or a value out of its bounds.
+        """
+        return self.OPTIONS[name].read(name, self.settings.options)
 
     @property
     def domain_count(self) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.features import FeatureLayout
+from models.options import Option
 from models.registry import TREES, check_options
 from models.rows import JoinedRows, RowSource
 from models.scores import score
@@ -25,18 +26,18 @@ Grown: TypeAlias = Callable[[int, int, float | None, bool], None]
 
 Rows = Mapping[str, npt.NDArray[Any]]
 DOMAIN = "(domain)"
-# Names in `ModelSettings.options`.
-OPTIONS = (
-    "most_categories",
-    "rounds",
-    "patience",
-    "tree_learning_rate",
-    "leaves",
-    "min_leaf_rows",
-    "row_share",
-    "feature_share",
-    "category_smoothing",
-)
+# By name in `ModelSettings.options`.
+OPTIONS: Mapping[str, Option] = {
+    "most_categories": Option(100, least=0),
+    "rounds": Option(500),
+    "patience": Option(50),
+    "tree_learning_rate": Option(0.05, least=1e-6),
+    "leaves": Option(31, least=2, most=131_072),
+    "min_leaf_rows": Option(50, least=0),
+    "row_share": Option(0.8, least=0.001, most=1),
+    "feature_share": Option(0.8, least=0.001, most=1),
+    "category_smoothing": Option(10.0, least=0),
+}
 _READ_AT_ONCE = 65536
 
 
@@ -69,7 +70,7 @@ class FeatureMatrix:
         names: list[str] = []
         kept: list[int] = []
         column = 0
-        most = settings.option("most_categories", 100)
+        most = _option(settings, "most_categories")
         for feature in layout.categorical:
             if feature.name not in dropped and feature.size <= most:
                 kept += range(column, column + feature.width)
@@ -220,7 +221,7 @@ def fit(
         raise ValueError("there is no training row")
     matrix = FeatureMatrix(layout, settings)
     parameters = _parameters(settings, training, threads)
-    most = settings.option("rounds", 500)
+    most = _option(settings, "rounds")
     train_set = _dataset(matrix, train_rows)
     callbacks = _heard(grown, again=False)
     validation_sets = []
@@ -229,7 +230,7 @@ def fit(
     if validation_rows is not None:
         validation_sets.append(_dataset(matrix, validation_rows, reference=train_set))
         callbacks.append(
-            lightgbm.early_stopping(settings.option("patience", 50), first_metric_only=True, verbose=False)
+            lightgbm.early_stopping(_option(settings, "patience"), first_metric_only=True, verbose=False)
         )
     booster = lightgbm.train(
         parameters,
@@ -265,17 +266,21 @@ def _heard(grown: Grown | None, again: bool) -> list[Callable[..., Any]]:
     return [tell]
 
 
+def _option(settings: ModelSettings, name: str) -> Any:
+    return OPTIONS[name].read(name, settings.options)
+
+
 def _parameters(settings: ModelSettings, training: TrainingSettings, threads: int) -> dict[str, Any]:
     return {
         "objective": "binary",
         "metric": "none",
-        "learning_rate": settings.option("tree_learning_rate", 0.05),
-        "num_leaves": settings.option("leaves", 31),
-        "min_data_in_leaf": settings.option("min_leaf_rows", 50),
-        "bagging_fraction": settings.option("row_share", 0.8),
+        "learning_rate": _option(settings, "tree_learning_rate"),
+        "num_leaves": _option(settings, "leaves"),
+        "min_data_in_leaf": _option(settings, "min_leaf_rows"),
+        "bagging_fraction": _option(settings, "row_share"),
         "bagging_freq": 1,
-        "feature_fraction": settings.option("feature_share", 0.8),
-        "cat_smooth": settings.option("category_smoothing", 10.0),
+        "feature_fraction": _option(settings, "feature_share"),
+        "cat_smooth": _option(settings, "category_smoothing"),
         "num_threads": threads,
         "seed": training.seed,
         "deterministic": True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 import tf_keras as keras
 
@@ -14,6 +16,7 @@ from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
 from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
 from models.layers.stacked_experts import StackedExpertBank
+from models.options import Option
 from models.settings import ModelSettings
 
 
@@ -43,17 +46,13 @@ class HiNet(DomainModel):
         ValueError: if `experts` is below 2: a gate over one sub-expert is no gate.
     """
 
-    OPTIONS = ("experts", "peers")
+    OPTIONS: ClassVar = {"experts": Option(2, least=2), "peers": Option(DEFAULT_LIMIT)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count
-        experts = settings.option("experts", 2)
-        if experts < 2:
-            raise ValueError(
-                f"model.options.experts: HiNet's gates need at least 2 sub-experts, got {experts}"
-            )
-        self.peers = Peers(domains, settings.option("peers", DEFAULT_LIMIT))
+        experts = self.option("experts")
+        self.peers = Peers(domains, self.option("peers"))
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.shared_experts = ExpertBank(experts, settings.layers, settings.dropout, name="shared_experts")
         self.shared_gate = keras.layers.Dense(

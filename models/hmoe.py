@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from models.base import DomainModel, GroupedBatch
@@ -12,6 +14,7 @@ from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
 from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
 from models.layers.stacked_dense import StackedDense
+from models.options import Option
 from models.settings import ModelSettings
 
 
@@ -38,19 +41,19 @@ class HMoE(DomainModel):
             default 4; `relation_hidden`: hidden units of `net_d`, default 32; `peers`: see above.
     """
 
-    OPTIONS = ("experts", "peers", "relation_hidden")
+    OPTIONS: ClassVar = {"experts": Option(4), "peers": Option(DEFAULT_LIMIT), "relation_hidden": Option(32)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count
-        experts = settings.option("experts", 4)
-        self.peers = Peers(domains, settings.option("peers", DEFAULT_LIMIT))
+        experts = self.option("experts")
+        self.peers = Peers(domains, self.option("peers"))
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.experts = ExpertBank(experts, settings.layers, settings.dropout, name="experts")
         self.gate = DomainGate(domains, experts, name="specific_gate")
         self.head = StackedHead(domains, settings.head_hidden, name="specific_head")
         self.relation_hidden = StackedDense(
-            domains, settings.option("relation_hidden", 32), "relu", name="specific_relation_hidden"
+            domains, self.option("relation_hidden"), "relu", name="specific_relation_hidden"
         )
         self.relation = StackedDense(domains, self.peers.columns, name="specific_relation")
 

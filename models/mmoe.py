@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from models.base import DomainModel, GroupedBatch
@@ -10,6 +12,7 @@ from models.layers.embedding import FeatureEmbedding
 from models.layers.experts import ExpertBank
 from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
+from models.options import Option
 from models.settings import ModelSettings
 
 
@@ -28,11 +31,11 @@ class MMoE(DomainModel):
             default 4.
     """
 
-    OPTIONS = ("experts",)
+    OPTIONS: ClassVar = {"experts": Option(4)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
-        experts = settings.option("experts", 4)
+        experts = self.option("experts")
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.experts = ExpertBank(experts, settings.layers, settings.dropout, name="experts")
         self.gate = DomainGate(layout.domain_count, experts, name="specific_gate")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 import tf_keras as keras
 
@@ -12,6 +14,7 @@ from models.layers.dropout import ResumableDropout
 from models.layers.embedding import FeatureEmbedding
 from models.layers.gate_nu import GateNU
 from models.layers.tower import SharedTower
+from models.options import Option
 from models.settings import ModelSettings
 
 
@@ -34,11 +37,11 @@ class PEPNet(DomainModel):
             default 64.
     """
 
-    OPTIONS = ("gate_hidden",)
+    OPTIONS: ClassVar = {"gate_hidden": Option(64)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
-        gate_hidden = settings.option("gate_hidden", 64)
+        gate_hidden = self.option("gate_hidden")
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.prior = [self.embedding.slice_of(f) for f in layout.id_features] if settings.use_ids else []
         self.domain_vectors = DomainEmbedding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 import tf_keras as keras
@@ -16,6 +16,7 @@ from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
 from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
 from models.layers.stacked_experts import StackedExpertBank
+from models.options import Option
 from models.settings import ModelSettings
 
 
@@ -138,23 +139,28 @@ class PLE(DomainModel):
         ValueError: if there are more levels than hidden layers, or none.
     """
 
-    OPTIONS = ("levels", "peers", "own_experts", "shared_experts")
+    OPTIONS: ClassVar = {
+        "levels": Option(2),
+        "peers": Option(DEFAULT_LIMIT),
+        "own_experts": Option(1),
+        "shared_experts": Option(2),
+    }
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
-        levels = settings.option("levels", 2)
+        levels = self.option("levels")
         if not 1 <= levels <= len(settings.layers):
             raise ValueError(
                 f"model.options.levels: expected 1 to {len(settings.layers)}, as many as there are hidden "
                 f"layers to deal out, got {levels}"
             )
-        self.peers = Peers(layout.domain_count, settings.option("peers", DEFAULT_LIMIT))
+        self.peers = Peers(layout.domain_count, self.option("peers"))
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.levels = [
             ExtractionLevel(
                 self.peers,
-                settings.option("own_experts", 1),
-                settings.option("shared_experts", 2),
+                self.option("own_experts"),
+                self.option("shared_experts"),
                 layers,
                 settings.dropout,
                 levels - 1 - i,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from models.base import DomainModel
     from models.features import FeatureLayout
+    from models.options import Option
     from models.settings import ModelSettings
 
 MODELS: dict[str, str] = {
@@ -39,8 +40,8 @@ def model_class(name: str) -> type[DomainModel]:
     return getattr(import_module(module), class_name)
 
 
-def options_of(name: str) -> tuple[str, ...]:
-    """The names in `ModelSettings.options` that a registered model, or `TREES`, asks for.
+def options_of(name: str) -> Mapping[str, Option]:
+    """What a registered model, or `TREES`, asks for in `ModelSettings.options`, by name.
 
     Raises:
         ValueError: if no model has that name.
@@ -51,14 +52,15 @@ def options_of(name: str) -> tuple[str, ...]:
 
 
 def check_options(options: Mapping[str, Any], models: Sequence[str]) -> None:
-    """Checks that each option is one of at least one of the models.
+    """Checks that each option is one of at least one of the models, with a value for each that has it.
 
     Args:
         options: as in `ModelSettings.options`. Only where there are any is a model's class imported.
         models: names that `options_of` knows.
 
     Raises:
-        ValueError: if an option is none of theirs; the message lists those that are, the closest first.
+        ValueError: if an option is none of theirs, the message lists those that are, the closest first; or its value is
+            of another type than the option, or out of bounds.
     """
     if not options:
         return
@@ -68,6 +70,8 @@ def check_options(options: Mapping[str, Any], models: Sequence[str]) -> None:
             known.setdefault(option, []).append(model)
     for option in options:
         if option in known:
+            for model in known[option]:
+                options_of(model)[option].read(option, options)
             continue
         close = get_close_matches(option, known, n=3, cutoff=0.6)
         there = [

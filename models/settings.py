@@ -129,19 +129,6 @@ class ModelSettings(_Settings):
         """Whether DFEI keeps and reads v_d."""
         return self.domain_extraction and self.averages in ("learned", "both")
 
-    def option(self, name: str, default: Any) -> Any:
-        """An entry of `options`, or the default, whose type it must have.
-
-        Raises:
-            ValueError: if the entry is of another type than the default.
-        """
-        value = self.options.get(name, default)
-        if default is not None and not isinstance(value, type(default)):
-            if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-                return float(value)
-            raise ValueError(f"model.options.{name}: expected {type(default).__name__}, got {value!r}")
-        return value
-
 
 class TrainingSettings(_Settings):
     """How it is trained."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import tensorflow as tf
 import tf_keras as keras
 
@@ -13,6 +15,7 @@ from models.layers.embedding import FeatureEmbedding
 from models.layers.partitioned_norm import PartitionedNorm
 from models.layers.star_dense import StarDense
 from models.layers.tower import SharedTower
+from models.options import Option
 from models.settings import ModelSettings
 
 
@@ -36,13 +39,13 @@ class STAR(DomainModel):
             hidden units of the auxiliary network, default 32; `norm_momentum`: default 0.99.
     """
 
-    OPTIONS = ("norm_momentum", "aux_hidden")
+    OPTIONS: ClassVar = {"norm_momentum": Option(0.99, least=0, most=0.9999), "aux_hidden": Option(32)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
-        self.norm = PartitionedNorm(domains, settings.option("norm_momentum", 0.99), name="norm")
+        self.norm = PartitionedNorm(domains, self.option("norm_momentum"), name="norm")
         hidden = [*settings.layers, *([settings.head_hidden] if settings.head_hidden else [])]
         self.star = [StarDense(domains, units, "relu", name=f"star_{i}") for i, units in enumerate(hidden)]
         self.dropouts = [
@@ -53,7 +56,7 @@ class STAR(DomainModel):
         self.domain_vectors = DomainEmbedding(
             domains, settings.embedding_size, name="specific_domain_embedding"
         )
-        self.aux_hidden = SharedTower([settings.option("aux_hidden", 32)], name="aux_hidden")
+        self.aux_hidden = SharedTower([self.option("aux_hidden")], name="aux_hidden")
         self.aux_unit = keras.layers.Dense(1, name="aux_unit")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:

@@ -69,6 +69,8 @@ def test_a_setting_of_another_task_changes_nothing(declaration: Declaration) -> 
         ({"settings": "training.epoch=3"}, "epochs"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"model": "deepfm"}, "dfei"),
+        ({"settings": "model.options.expert=6", "model": "mmoe"}, "There is: experts"),
+        ({"settings": "model.options.experts=0", "model": "mmoe"}, "at least 1, got 0"),
         ({"declaration": "kuairand"}, "kuairand-pure"),
         ({"declaration": "/nowhere/mine.yaml"}, "/nowhere/mine.yaml"),
     ],

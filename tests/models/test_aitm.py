@@ -76,5 +76,5 @@ def test_one_domain_is_a_tower():
 
 
 def test_an_empty_chain_is_refused():
-    with pytest.raises(ValueError, match="at least 1 domain, got 0"):
+    with pytest.raises(ValueError, match="chain: expected at least 1, got 0"):
         small_model("aitm", options={"chain": 0})

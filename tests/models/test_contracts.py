@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from models.dispatch import explain_mixed, predict_mixed
+from models.options import Option
 from models.registry import MODELS, build_model, options_of
 from models.settings import ModelSettings, TrainingSettings
 from models.training import train
@@ -31,8 +32,8 @@ def test_all_systems_of_the_comparison_are_registered():
 
 @every_model
 def test_options_are_those_that_it_names_and_any_other_is_refused(name, monkeypatch):
-    asked, option = set(), ModelSettings.option
-    monkeypatch.setattr(ModelSettings, "option", lambda s, n, d: asked.add(n) or option(s, n, d))
+    asked, read = set(), Option.read
+    monkeypatch.setattr(Option, "read", lambda o, name, options: asked.add(name) or read(o, name, options))
     build_model(small_layout(), ModelSettings(name=name, layers=[4, 3]))
     assert asked == set(options_of(name))
     with pytest.raises(ValueError, match=rf"model\.options\.surprise: {name} has no such option"):

@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 
 from models.features import FeatureLayout
 from models.gbdt import OPTIONS, FeatureMatrix, GradientBoostedTrees, fit
+from models.options import Option
 from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 from tests.models.helpers import random_rows, small_layout
@@ -78,8 +79,8 @@ def test_the_same_switches_as_the_networks_choose_the_columns():
 
 
 def test_options_are_those_that_it_names_and_any_other_is_refused(monkeypatch):
-    asked, option = set(), ModelSettings.option
-    monkeypatch.setattr(ModelSettings, "option", lambda s, n, d: asked.add(n) or option(s, n, d))
+    asked, read = set(), Option.read
+    monkeypatch.setattr(Option, "read", lambda o, name, options: asked.add(name) or read(o, name, options))
     fit(Rows(60, 0), Rows(40, 1), LAYOUT, ModelSettings(options={"rounds": 2}), TrainingSettings())
     assert asked == set(OPTIONS)
     with pytest.raises(

@@ -65,5 +65,5 @@ def test_a_domains_loss_moves_all_experts_but_its_own_head_and_vector():
 
 
 def test_a_gate_over_one_expert_is_refused():
-    with pytest.raises(ValueError, match="at least 2 sub-experts, got 1"):
+    with pytest.raises(ValueError, match="experts: expected at least 2, got 1"):
         small_model("hinet", options={"experts": 1})

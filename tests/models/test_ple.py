@@ -93,7 +93,9 @@ def test_layers_are_dealt_out_in_order():
     assert deal_out([128, 64, 32], 3) == [[128], [64], [32]]
 
 
-@pytest.mark.parametrize("levels", [0, 3])
-def test_levels_without_a_layer_are_refused(levels):
-    with pytest.raises(ValueError, match=f"expected 1 to 2, .* got {levels}"):
+@pytest.mark.parametrize(
+    ("levels", "message"), [(0, "expected at least 1, got 0"), (3, "expected 1 to 2, .* got 3")]
+)
+def test_levels_without_a_layer_are_refused(levels, message):
+    with pytest.raises(ValueError, match=message):
         small_model("ple", options={"levels": levels})

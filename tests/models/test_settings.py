@@ -44,15 +44,6 @@ def test_shared_rate_is_a_number_or_the_papers_rule():
         TrainingSettings(shared_lr_scale="2/D")
 
 
-def test_options_keep_the_type_of_their_default():
-    settings = ModelSettings(options={"experts": 4, "rate": 1})
-    assert settings.option("experts", 8) == 4
-    assert settings.option("levels", 2) == 2
-    assert settings.option("rate", 0.5) == 1.0
-    with pytest.raises(ValueError, match=r"model.options.experts: expected str, got 4"):
-        settings.option("experts", "many")
-
-
 def test_the_domain_state_is_read_only_where_learned_averages_are_asked_for():
     assert ModelSettings().uses_domain_state
     assert not ModelSettings(averages="transform").uses_domain_state
