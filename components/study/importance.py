@@ -65,7 +65,7 @@ def inputs(layout: FeatureLayout, domain: str) -> list[Input]:
     ):
         groups: dict[str, list[int]] = {}
         for i, name in enumerate(names):
-            groups.setdefault(name.partition(".")[0], []).append(i)
+            groups.setdefault(name.rpartition(".")[0], []).append(i)
         found += [
             Input(title.format(group.replace("_x_", " and ")), "averages", ((key, tuple(columns)),))
             for group, columns in groups.items()

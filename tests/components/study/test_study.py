@@ -152,6 +152,15 @@ def test_every_column_of_a_row_belongs_to_exactly_one_input() -> None:
     assert [entry.moves_domain for entry in found] == [False] * 6 + [True]
 
 
+def test_keys_of_dotted_columns_are_inputs_of_their_own() -> None:
+    names = ("user.id.click", "user.id.count", "user.age.click", "user.age.count")
+    found = inputs(FeatureLayout(categorical=(), averages=names, domains=("a",)), "tab")
+    assert [(entry.name, entry.columns) for entry in found[:-1]] == [
+        ("averages by user.id", (("averages", (0, 1)),)),
+        ("averages by user.age", (("averages", (2, 3)),)),
+    ]
+
+
 def test_importance_is_what_shuffling_costs() -> None:
     rng = np.random.default_rng(0)
     count = 4000
