@@ -19,8 +19,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from components.dataset.declaration import Declaration
+from models.registry import TREES, options_of
 
-TREES = "lightgbm"
 _SETTINGS = "settings"
 _ERROR = "error"
 # The same for every network: what anchors the comparison is that none has a search of its own.
@@ -36,13 +36,6 @@ FOREST: Mapping[str, BaseDistribution] = {
     "model.options.min_leaf_rows": IntDistribution(20, 500, log=True),
     "model.options.category_smoothing": FloatDistribution(1.0, 100.0, log=True),
     "model.options.most_categories": CategoricalDistribution([30, 100, 10_000]),
-}
-_FOREST_DEFAULTS = {
-    "tree_learning_rate": 0.05,
-    "leaves": 31,
-    "min_leaf_rows": 50,
-    "category_smoothing": 10.0,
-    "most_categories": 100,
 }
 
 
@@ -177,7 +170,7 @@ def _declared(declaration: Declaration, space: Mapping[str, BaseDistribution]) -
         section, _, field = name.partition(".")
         if field.startswith("options."):
             option = field.removeprefix("options.")
-            value = declaration.model.options.get(option, _FOREST_DEFAULTS[option])
+            value = options_of(declaration.model.name)[option].read(option, declaration.model.options)
         else:
             value = getattr(getattr(declaration, section), field)
         values[name] = _nearest(value, distribution)

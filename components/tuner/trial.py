@@ -14,8 +14,9 @@ from components.dataset.declaration import Declaration
 from components.judging.rows import evaluation_rows
 from components.judging.scores import Scored, user_weights
 from components.judging.significance import user_test
-from components.tuner.search import TREES, Judged
+from components.tuner.search import Judged
 from models.features import FeatureLayout
+from models.registry import TREES
 from models.rows import RowSource
 
 _SAMPLES = 200

@@ -11,9 +11,10 @@ import pytest
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.tuner import trial
-from components.tuner.search import TREES, Judged
+from components.tuner.search import Judged
 from components.tuner.trial import TrialRunner
 from models.features import FeatureLayout
+from models.registry import TREES
 from models.rows import ArrayRows
 from models.scores import auc, score
 from tests.models.helpers import learnable_rows, small_layout
