@@ -15,7 +15,7 @@ class Option:
     Args:
         default: where there is no entry; an entry must have its type, a whole number will do for a float.
         least: the smallest value.
-        most: the largest.
+        most: the largest; where there is none, any finite one.
     """
 
     default: float
@@ -37,7 +37,7 @@ class Option:
             value = float(value)
         if type(value) is not type(self.default):
             raise ValueError(f"model.options.{name}: expected {type(self.default).__name__}, got {value!r}")
-        if not self.least <= value <= self.most:
+        if not (self.least <= value <= self.most and math.isfinite(value)):
             bounds = f"at least {self.least:g}" + (
                 f" and at most {self.most:g}" if self.most < math.inf else ""
             )

@@ -55,10 +55,15 @@ class Scores:
     @property
     def criterion(self) -> float:
         """What training is stopped by: average AUC; else overall AUC; else minus the log loss."""
-        for value in (self.average_auc, self.overall_auc):
-            if value is not None:
-                return value
-        return -self.log_loss
+        value = criterion(self.average_auc, self.overall_auc, self.log_loss)
+        assert value is not None
+        return value
+
+
+def criterion(average_auc: float | None, overall_auc: float | None, log_loss: float | None) -> float | None:
+    """The first that is known of average AUC, overall AUC and minus the log loss: more is better; None without any."""
+    values = (average_auc, overall_auc, None if log_loss is None else -log_loss)
+    return next((value for value in values if value is not None), None)
 
 
 def score(domain: np.ndarray, label: np.ndarray, logit: np.ndarray, min_rows: int) -> Scores:

@@ -39,7 +39,7 @@ class STAR(DomainModel):
             hidden units of the auxiliary network, default 32; `norm_momentum`: default 0.99.
     """
 
-    OPTIONS: ClassVar = {"norm_momentum": Option(0.99, least=0, most=0.9999), "aux_hidden": Option(32)}
+    OPTIONS: ClassVar = {"norm_momentum": Option(0.99, least=0, most=0.999999), "aux_hidden": Option(32)}
 
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)

@@ -20,7 +20,7 @@ from models.prediction import Predictor
 from models.replicas import ALONE, Replicas
 from models.rows import JoinedRows, RowSource
 from models.schedule import Schedule
-from models.scores import Scores, score
+from models.scores import Scores, criterion, score
 from models.settings import TrainingSettings
 from models.training_step import TrainingStep
 
@@ -60,8 +60,7 @@ class EpochRecord:
     @property
     def criterion(self) -> float | None:
         """What the epoch is judged by, as `Scores.criterion`; None where it was not validated."""
-        values = (self.average_auc, self.overall_auc, None if self.log_loss is None else -self.log_loss)
-        return next((value for value in values if value is not None), None)
+        return criterion(self.average_auc, self.overall_auc, self.log_loss)
 
 
 class Progress(Protocol):

@@ -1,10 +1,12 @@
-"""What a column is called in requests: TensorFlow takes letters, digits and underscores as names of inputs."""
+"""What a column is called in requests, whose names are letters, digits and underscores, and how its lists are sent."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
+# Separates the values of a list whatever separator is declared: for callers who cannot know it.
+LIST_SEPARATOR = "\x1f"
 _VALID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 

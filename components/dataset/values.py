@@ -18,8 +18,8 @@ _LARGEST_FLOAT = 3.4028234663852886e38  # examples hold 32-bit floats
 # An instant outside is a timestamp read in the wrong unit.
 _FIRST_MS = 31_536_000_000  # 1971-01-01
 _LAST_MS = 7_258_118_400_000  # 2200-01-01
-# Of a whole number: `4.0`, `4.`.
-_ZERO_FRACTION = r"\.0*$"
+# A pattern: what a whole number may end with, as in `4.0` and `4.`.
+ZERO_FRACTION = r"\.0*$"
 _ISO = (
     r"^\s*(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,9}))?)?"
     r"\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*$"
@@ -158,7 +158,7 @@ def _to_int(column: pl.Series) -> Typed:
         repaired = again.zip_with(whole, pl.Series([None], dtype=pl.Float64)).cast(pl.Int64)
         bad = bad | (again.is_not_null() & ~whole)
         # Not through a float, which merges ids of more than 15 digits.
-        plain = column.gather(doubtful).str.strip_chars().str.replace(_ZERO_FRACTION, "")
+        plain = column.gather(doubtful).str.strip_chars().str.replace(ZERO_FRACTION, "")
         exact = plain.cast(pl.Int64, strict=False)
         return _scatter(
             values, doubtful, exact.zip_with(exact.is_not_null(), repaired), bad & exact.is_null()

@@ -119,6 +119,8 @@ def users_of(user: np.ndarray, time: np.ndarray, first: int) -> np.ndarray:
       first: the number of the first of these rows.
     """
     missing = np.flatnonzero(user == (b"" if user.dtype == object else -1))
+    if not len(missing):
+        return _text(user)
     names = _text(user).astype(object)
     names[missing] = [f"\x1f{time[row]} {first + row}" for row in missing]
     return names.astype(str)

@@ -19,13 +19,11 @@ from typing import Any
 import tensorflow as tf
 
 from components.dataset.declaration import Declaration
-from components.dataset.input_names import input_name
+from components.dataset.input_names import LIST_SEPARATOR, input_name
+from components.dataset.values import ZERO_FRACTION
 
 TIME_FEATURE = "local_time_ms"
 NOW = -1
-
-# Separates the values of a list whatever separator is declared: for callers who cannot know it.
-LIST_SEPARATOR = "\x1f"
 
 
 def _up_to(largest: int) -> str:
@@ -43,7 +41,6 @@ def _up_to(largest: int) -> str:
 # Spaces of any script count as little as they do in logs; TensorFlow's own `strip` knows ASCII's alone.
 _SPACES = r"[\t\n\v\f\r\x{85}\pZ]+"
 _OUTER_SPACES = f"^{_SPACES}|{_SPACES}$"
-_ZERO_FRACTION = r"\.0*$"
 _INT64 = rf"\+?0*(?:{_up_to(2**63 - 1)})|-0*(?:{_up_to(2**63)})"
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
 _MISSING: dict[tf.DType, float | int | str] = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}
@@ -181,7 +178,7 @@ class RawInputs:
             if self._types[feature.name] != "string":
                 # As logs are read, `7.0` is 7. A text that is no number is a value that no vocabulary has; it must not
                 # fail a whole request.
-                parts = tf.strings.regex_replace(parts, _ZERO_FRACTION, "")
+                parts = tf.strings.regex_replace(parts, ZERO_FRACTION, "")
                 parts = tf.ragged.boolean_mask(parts, tf.strings.regex_full_match(parts, _INT64))
                 # A number of TensorFlow's has no plus in front: it would fail the request.
                 parts = tf.strings.regex_replace(parts, r"^\+", "")

@@ -76,7 +76,7 @@ class ModelTunerExecutor(base_executor.BaseExecutor):
         best = best_of(trials)
         document = {
             TUNED_SETTINGS: best.settings,
-            "validation_average_auc": best.value,
+            "validation": best.value,
             "trials": [dataclasses.asdict(trial) for trial in trials],
         }
         folder = Path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
@@ -104,7 +104,7 @@ class ModelTuner(base_component.BaseComponent):
       code: a hash of the code, so that the cache sees code edits.
 
     Outputs:
-      best_hyperparameters: for a Trainer; `{"settings": [...], "validation_average_auc", "trials": [...]}`.
+      best_hyperparameters: for a Trainer; `{"settings": [...], "validation", "trials": [...]}`.
     """
 
     SPEC_CLASS = ModelTunerSpec

@@ -16,16 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from components.dataset.input_names import input_name
-from components.dataset.values import MISSING_NUMBERS
+from components.dataset.input_names import LIST_SEPARATOR, input_name
+from components.dataset.values import MISSING_NUMBERS, ZERO_FRACTION
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.base import Signature, TensorSpec
 from pipeline.predict.rows import Chunk
 
-# As `components.trainer.raw_inputs.LIST_SEPARATOR`, which needs TensorFlow: separates values in any list's input.
-LIST_SEPARATOR = "\x1f"
-_ZERO_FRACTION = re.compile(r"\.0*$")
 _ZEROS_AT_THE_END = re.compile(r"\.?0+$")
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
@@ -104,7 +101,7 @@ def number_of(value: Any) -> Any:
         raise ValueError(value)
     try:
         # Not through a float, which merges ids of more than 15 digits.
-        return int(_ZERO_FRACTION.sub("", value))
+        return int(re.sub(ZERO_FRACTION, "", value))
     except ValueError:
         return float(value)
 

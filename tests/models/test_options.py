@@ -27,6 +27,7 @@ def test_a_whole_number_will_do_for_a_float():
         (Option(0.5), "1", "model.options.x: expected float, got '1'"),
         (Option(8), 0, "model.options.x: expected at least 1, got 0"),
         (Option(0.5, least=0, most=1), 2, "model.options.x: expected at least 0 and at most 1, got 2.0"),
+        (Option(0.5), float("inf"), "expected at least 1, got inf"),
         (Option(0.5, least=0, most=1), float("nan"), "expected at least 0 and at most 1, got nan"),
     ],
 )

@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.dataset.declaration import Declaration
+from components.dataset.input_names import LIST_SEPARATOR
 from components.dataset.sections import ColumnType
 from components.dataset.values import to_type
-from components.trainer.raw_inputs import LIST_SEPARATOR, RawInputs, request_features
+from components.trainer.raw_inputs import RawInputs, request_features
 
 DECLARATION = {
     "name": "small",

@@ -14,10 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from components.dataset.input_names import LIST_SEPARATOR
 from components.errors import InputError
-from components.trainer import raw_inputs
 from pipeline.predict import Prediction, predict_rows
-from pipeline.predict.columns import LIST_SEPARATOR
 from tests.pipeline.commands.terminal import HOUSE
 from tests.pipeline.serving.conftest import Served
 from tests.pipeline.serving.models import NAME, expected
@@ -82,10 +81,6 @@ def test_lists_are_joined_as_every_model_splits_them(ours: Served, tmp_path: Pat
     _, found = ask(ours, source, f"{users}=user_id")
     joined = {"user_id": [3, 7], "duration": [0.5, 0.25], "tag": [LIST_SEPARATOR.join(["x", "yy"]), ""]}
     np.testing.assert_allclose(scores(found), expected(joined, 1.0), rtol=1e-5)
-
-
-def test_the_separator_of_lists_is_that_of_exported_models() -> None:
-    assert LIST_SEPARATOR == raw_inputs.LIST_SEPARATOR
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
