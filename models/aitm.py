@@ -10,11 +10,12 @@ from models.base import DomainModel, GroupedBatch
 from models.features import FeatureLayout
 from models.layers.embedding import FeatureEmbedding
 from models.layers.head import StackedHead
-from models.layers.peers import every_row
+from models.layers.packing import Packing, one_group
 from models.layers.stacked_dense import StackedDense
 from models.layers.stacked_tower import StackedTower
 from models.layers.transfer import AdaptiveTransfer
 from models.options import Option
+from models.replicas import among_others
 from models.settings import ModelSettings
 
 DEFAULT_CHAIN = 32
@@ -52,7 +53,7 @@ class AITM(DomainModel):
     def __init__(self, layout: FeatureLayout, settings: ModelSettings, name: str | None = None) -> None:
         super().__init__(layout, settings, name)
         domains = layout.domain_count
-        self.longest = self.option("chain")
+        self._last = min(domains, self.option("chain")) - 1
         size = settings.layers[-1]
         self.embedding = FeatureEmbedding(layout, settings, name="embedding")
         self.tower = StackedTower(domains, settings.layers, settings.dropout, name="specific_tower")
@@ -67,13 +68,15 @@ class AITM(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        own = self.tower(x, domains, training=training)
-        if self.domain_count == 1 or self.longest == 1:
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self.embedding(*packing.batch, training=training))
+        own = self.tower(packing.unpack(packed), domains, training=training)
+        if self._last == 0:
             return self.head(own, domains)
         self._build_transfer(own.shape[-1])
-        position = tf.minimum(domains, self.longest - 1)
-        handed = self.handover(self._predecessor(x, position, training), domains)
+        position = tf.minimum(domains, self._last)
+        before = packing.unpack(self._predecessor(packed, packing.of_groups(position), training))
+        handed = self.handover(before, domains)
         moved = self.transfer(own, handed)
         return self.head(tf.where((position > 0)[:, None, None], moved, own), domains)
 
@@ -84,13 +87,12 @@ class AITM(DomainModel):
         if not self.transfer.built:
             self.transfer(tf.zeros([1, size]), tf.zeros([1, size]))
 
-    def _predecessor(self, x: tf.Tensor, position: tf.Tensor, training: bool) -> tf.Tensor:
-        """z `(G, B, k)` of the domain before each group's position; zeros for the first position."""
-        later = tf.where(position > 0)[:, 0]
-        size = tf.shape(x)[1]
-        steps = tf.range(tf.reduce_max(tf.concat([position, [0]], 0)))
-        towers = self.tower(every_row(tf.gather(x, later)), steps, training=training)
-        place = tf.repeat(tf.gather(position, later), size)[:, None]
+    def _predecessor(self, packed: tf.Tensor, position: tf.Tensor, training: bool) -> tf.Tensor:
+        """z `(1, N, k)` of the domain before each row's position; zeros for the first position."""
+        later = tf.where(position > 0)
+        steps = tf.range(self._last if among_others() else tf.reduce_max(tf.concat([position, [0]], 0)))
+        towers = self.tower(tf.gather_nd(packed[0], later)[None], steps, training=training)
+        place = tf.gather_nd(position, later)[:, None]
 
         def step(state: tf.Tensor, element: tuple[tf.Tensor, ...]) -> tf.Tensor:
             t, tower, kernel, bias = element
@@ -100,6 +102,5 @@ class AITM(DomainModel):
 
         kernels, biases = tf.gather(self.handover.kernel, steps), tf.gather(self.handover.bias, steps)
         width = towers.shape[-1]
-        last = tf.foldl(step, (steps, towers, kernels, biases), tf.zeros([tf.size(later) * size, width]))
-        last = tf.reshape(last, [tf.size(later), size, width])
-        return tf.scatter_nd(later[:, None], last, tf.concat([tf.shape(x, tf.int64)[:2], [width]], 0))
+        last = tf.foldl(step, (steps, towers, kernels, biases), tf.zeros([tf.size(later), width]))
+        return tf.scatter_nd(later, last, tf.stack([tf.size(position, tf.int64), width]))[None]

@@ -11,6 +11,7 @@ from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatu
 from models.layers.domain_integration import DomainFeatureIntegration, OwnFeatures
 from models.layers.embedding import FeatureEmbedding
 from models.layers.head import StackedHead
+from models.layers.packing import Packing, one_group
 from models.layers.personal_integration import PersonalIntegration
 from models.layers.stacked_tower import StackedTower
 from models.layers.tower import SharedTower
@@ -81,9 +82,11 @@ class DFEI(DomainModel):
         self.head = StackedHead(domains, settings.head_hidden, base, self._rank, name="specific_head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
-        _, domains, weights = inputs
-        x = self._embedded(inputs, training)
-        shared = self.shared_tower(x, training=training)
+        rows, domains, weights = inputs
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self._embedded(packing.batch, training))
+        shared = packing.unpack(self.shared_tower(packed, training=training))
+        x = packing.unpack(packed)
         specific = self.specific_tower(x, domains, training=training)
         parts = [shared, specific]
         features = self._domain_features(specific, domains, weights, training)

@@ -14,7 +14,8 @@ from models.layers.embedding import FeatureEmbedding
 from models.layers.experts import ExpertBank
 from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
-from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
+from models.layers.packing import Packing, one_group
+from models.layers.peers import DEFAULT_LIMIT, Peers, masked_softmax
 from models.layers.stacked_experts import StackedExpertBank
 from models.options import Option
 from models.settings import ModelSettings
@@ -70,13 +71,17 @@ class HiNet(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        shared = mix(self.shared_gate(x), self.shared_experts(x, training=training))
-        others = self._extract(every_row(x), self.peers.index(), training)
-        others = tf.reshape(others, [self.peers.count, tf.shape(x)[0], tf.shape(x)[1], others.shape[-1]])
-        own = self.peers.of_own(others, domains) if self.peers.exact else self._extract(x, domains, training)
-        attended = tf.einsum("gm,mgbe->gbe", self._attention(domains), others)
-        return self.head(tf.concat([attended, own, shared], axis=-1), domains)
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self.embedding(*packing.batch, training=training))
+        shared = mix(self.shared_gate(packed), self.shared_experts(packed, training=training))
+        others = self._extract(packed, self.peers.index(), training)
+        if self.peers.exact:
+            own = self.peers.of_own(others, packing.domains)[None]
+        else:
+            own = packing.pack(self._extract(packing.unpack(packed), domains, training))
+        attention = packing.of_groups(self._attention(domains))
+        attended = tf.einsum("nm,mne->ne", attention, others)[None]
+        return self.head(packing.unpack(tf.concat([attended, own, shared], axis=-1)), domains)
 
     def _extract(self, x: tf.Tensor, index: tf.Tensor, training: bool) -> tf.Tensor:
         return mix(self.specific_gate(x, index), self.specific_experts(x, index, training=training))

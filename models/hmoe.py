@@ -12,7 +12,8 @@ from models.layers.embedding import FeatureEmbedding
 from models.layers.experts import ExpertBank
 from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
-from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
+from models.layers.packing import Packing, one_group
+from models.layers.peers import DEFAULT_LIMIT, Peers, masked_softmax
 from models.layers.stacked_dense import StackedDense
 from models.options import Option
 from models.settings import ModelSettings
@@ -59,23 +60,24 @@ class HMoE(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        experts = self.experts(x, training=training)
-        own_score = self.head(mix(self.gate(x, domains), experts), domains)
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self.embedding(*packing.batch, training=training))
+        x = packing.unpack(packed)
+        experts = self.experts(packed, training=training)
+        own_score = self.head(packing.unpack(mix(packing.pack(self.gate(x, domains)), experts)), domains)
         relation = self._relation(x, domains)
         own = self.peers.own(domains)[:, None, :]
         own_weight = tf.reduce_sum(relation * own, axis=-1)
         others = (relation * (1.0 - own))[..., : self.peers.count]
-        return own_weight * own_score + tf.reduce_sum(others * self._peer_scores(x, experts), axis=-1)
+        peer_scores = packing.unpack(self._peer_scores(packed, experts))
+        return own_weight * own_score + tf.reduce_sum(others * peer_scores, axis=-1)
 
-    def _peer_scores(self, x: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
-        # Scores (G, B, M) of all peers for every row; constants to the gradient.
+    def _peer_scores(self, packed: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
+        # Scores (1, N, M) of all peers for every row; constants to the gradient.
         index = self.peers.index()
-        gates = self.gate(every_row(tf.stop_gradient(x)), index)
-        bank = tf.reshape(tf.stop_gradient(experts), tf.concat([[-1], tf.shape(experts)[2:]], 0))
-        mixed = tf.transpose(tf.matmul(tf.transpose(gates, [1, 0, 2]), bank), [1, 0, 2])
-        scores = tf.stop_gradient(tf.transpose(self.head(mixed, index)))
-        return tf.reshape(scores, tf.concat([tf.shape(x)[:2], [self.peers.count]], 0))
+        gates = self.gate(tf.stop_gradient(packed), index)
+        mixed = tf.matmul(tf.transpose(gates, [1, 0, 2]), tf.stop_gradient(experts[0]))
+        return tf.stop_gradient(tf.transpose(self.head(tf.transpose(mixed, [1, 0, 2]), index)))[None]
 
     def _relation(self, x: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
         scores = self.relation(self.relation_hidden(x, domains), domains)

@@ -8,6 +8,7 @@ import tf_keras as keras
 from models.base import DomainModel, GroupedBatch
 from models.features import FeatureLayout
 from models.layers.embedding import FeatureEmbedding
+from models.layers.packing import Packing, one_group
 from models.layers.tower import SharedTower
 from models.settings import ModelSettings
 
@@ -36,6 +37,7 @@ class MLP(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        hidden = self.tower(x, training=training)
-        return tf.squeeze(self.head(self.head_hidden(hidden)), axis=-1)
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self.embedding(*packing.batch, training=training))
+        hidden = self.tower(packed, training=training)
+        return packing.unpack(tf.squeeze(self.head(self.head_hidden(hidden)), axis=-1))

@@ -12,6 +12,7 @@ from models.layers.embedding import FeatureEmbedding
 from models.layers.experts import ExpertBank
 from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
+from models.layers.packing import Packing, one_group
 from models.options import Option
 from models.settings import ModelSettings
 
@@ -43,6 +44,8 @@ class MMoE(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        mixed = mix(self.gate(x, domains), self.experts(x, training=training))
-        return self.head(mixed, domains)
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self.embedding(*packing.batch, training=training))
+        gates = packing.pack(self.gate(packing.unpack(packed), domains))
+        mixed = mix(gates, self.experts(packed, training=training))
+        return self.head(packing.unpack(mixed), domains)

@@ -9,10 +9,11 @@ import tf_keras as keras
 
 from models.base import DomainModel, GroupedBatch
 from models.features import FeatureLayout
-from models.layers.domain_embedding import DomainEmbedding, beside
+from models.layers.domain_embedding import DomainEmbedding
 from models.layers.dropout import ResumableDropout
 from models.layers.embedding import FeatureEmbedding
 from models.layers.gate_nu import GateNU
+from models.layers.packing import Packing, one_group
 from models.layers.tower import SharedTower
 from models.options import Option
 from models.settings import ModelSettings
@@ -60,10 +61,12 @@ class PEPNet(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        gate = self.embedding_gate(beside(self.domain_vectors(domains), tf.stop_gradient(x)))
+        packing = Packing(rows, domains, weights)
+        x = one_group(self.embedding(*packing.batch, training=training))
+        vectors = self.domain_vectors(packing.domains)[None]
+        gate = self.embedding_gate(tf.concat([vectors, tf.stop_gradient(x)], axis=-1))
         hidden = gate * x
         prior = tf.concat([*(x[..., part] for part in self.prior), tf.stop_gradient(hidden)], axis=-1)
         for dense, layer_gate, dropout in zip(self.dense, self.gates, self.dropouts, strict=True):
             hidden = dropout(layer_gate(prior) * dense(hidden), training=training)
-        return tf.squeeze(self.head(self.head_hidden(hidden)), axis=-1)
+        return packing.unpack(tf.squeeze(self.head(self.head_hidden(hidden)), axis=-1))

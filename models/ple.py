@@ -14,19 +14,20 @@ from models.layers.embedding import FeatureEmbedding
 from models.layers.experts import ExpertBank
 from models.layers.gate import DomainGate, mix
 from models.layers.head import StackedHead
-from models.layers.peers import DEFAULT_LIMIT, Peers, every_row, masked_softmax
+from models.layers.packing import Packing, one_group
+from models.layers.peers import DEFAULT_LIMIT, Peers, masked_softmax
 from models.layers.stacked_experts import StackedExpertBank
 from models.options import Option
 from models.settings import ModelSettings
 
 
 class Streams(NamedTuple):
-    """What a level is given, for `R = G * B` rows.
+    """What a level is given. `N` rows are in `G` groups of at most `B`; what needs no groups has no padding.
 
     Attributes:
         own: `(G, B, in)`, the stream of the row's domain.
-        shared: `(G, B, in)`, the shared stream.
-        peers: `(M or 1, R, in)`, the streams of all domains for every row; None where nothing reads them.
+        shared: `(1, N, in)`, the shared stream.
+        peers: `(M or 1, N, in)`, the streams of all domains for every row; None where nothing reads them.
     """
 
     own: tf.Tensor
@@ -72,27 +73,26 @@ class ExtractionLevel(keras.layers.Layer):
                 peers.columns * own_experts + shared_experts, use_bias=False, name="shared_gate"
             )
 
-    def call(self, streams: Streams, domains: tf.Tensor, training: bool = False) -> Streams:
+    def call(self, streams: Streams, domains: tf.Tensor, packing: Packing, training: bool = False) -> Streams:
         """The streams that the next level is given; at the last level `own` alone counts."""
         shared = self.shared_bank(streams.shared, training=training)
         if self.shared_gate is None:
             own = self.bank(streams.own, domains, training=training)
-            return Streams(self._next_own(streams, domains, own, shared), streams.shared, None)
+            next_own = self._next_own(streams, domains, own, packing.unpack(shared))
+            return Streams(next_own, streams.shared, None)
         index = self.peers.index()
         every = self.bank(streams.peers, index, training=training)
         if self.peers.exact:
-            lead = tf.concat([[self.peers.count], tf.shape(shared)[:2], tf.shape(every)[2:]], 0)
-            own = self.peers.of_own(tf.reshape(every, lead), domains)
+            own = packing.unpack(self.peers.of_own(every, packing.domains)[None])
         else:
             own = self.bank(streams.own, domains, training=training)
-        next_own = self._next_own(streams, domains, own, shared)
-        mask = self._mask(domains, shared.shape[2])
-        weights = masked_softmax(self.shared_gate(streams.shared), mask[:, None, :])
-        next_shared = mix(weights, self._all_experts(own, every, shared))
+        next_own = self._next_own(streams, domains, own, packing.unpack(shared))
+        mask = packing.of_groups(self._mask(domains, shared.shape[2]))
+        weights = masked_softmax(self.shared_gate(streams.shared), mask[None])
+        next_shared = mix(weights, self._all_experts(packing.pack(own), every, shared))
         if self.levels_above < 2:
             return Streams(next_own, next_shared, None)
-        for_all = tf.reshape(shared, tf.concat([[1, -1], tf.shape(shared)[2:]], 0))
-        for_all = tf.repeat(for_all, self.peers.count, axis=0)
+        for_all = tf.repeat(shared, self.peers.count, axis=0)
         next_peers = mix(self.gate(streams.peers, index), tf.concat([every, for_all], axis=2))
         return Streams(next_own, next_shared, next_peers)
 
@@ -100,7 +100,7 @@ class ExtractionLevel(keras.layers.Layer):
         return mix(self.gate(streams.own, domains), tf.concat([own, shared], axis=2))
 
     def _all_experts(self, own: tf.Tensor, every: tf.Tensor, shared: tf.Tensor) -> tf.Tensor:
-        # (G, B, columns, out): the experts of each peer, of a domain too small to be one, and the shared ones.
+        # (1, N, columns, out): the experts of each peer, of a domain too small to be one, and the shared ones.
         lead = tf.shape(own)[:2]
         tail = [self.peers.count * self.own_experts, own.shape[-1]]
         pieces = [tf.reshape(tf.transpose(every, [1, 0, 2, 3]), tf.concat([lead, tail], 0))]
@@ -172,10 +172,11 @@ class PLE(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
-        streams = Streams(x, x, every_row(x))
+        packing = Packing(rows, domains, weights)
+        packed = one_group(self.embedding(*packing.batch, training=training))
+        streams = Streams(packing.unpack(packed), packed, packed)
         for level in self.levels:
-            streams = level(streams, domains, training=training)
+            streams = level(streams, domains, packing, training=training)
         return self.head(streams.own, domains)
 
 

@@ -138,6 +138,11 @@ def _replica_id() -> int | tf.Tensor:
     return 0 if context is None else context.replica_id_in_sync_group
 
 
+def among_others() -> bool:
+    """Whether this is one replica of several: the slices that sparse gradients have must then be as many in each."""
+    return _replica_context() is not None
+
+
 def sums(values: Sequence[tf.Tensor | tf.IndexedSlices]) -> Sequence[tf.Tensor | tf.IndexedSlices]:
     """Each value summed over the replicas; gradients go through. Outside a replica, or alone: as they are."""
     context = _replica_context()

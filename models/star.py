@@ -12,6 +12,7 @@ from models.features import FeatureLayout
 from models.layers.domain_embedding import DomainEmbedding, beside
 from models.layers.dropout import ResumableDropout
 from models.layers.embedding import FeatureEmbedding
+from models.layers.packing import Packing, one_group
 from models.layers.partitioned_norm import PartitionedNorm
 from models.layers.star_dense import StarDense
 from models.layers.tower import SharedTower
@@ -61,7 +62,9 @@ class STAR(DomainModel):
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
-        x = self.embedding(rows, domains, weights, training=training)
+        packing = Packing(rows, domains, weights)
+        packed = self.embedding(*packing.batch, training=training)
+        x = packing.unpack(one_group(packed))
         hidden = self.norm(x, domains, weights, training=training)
         for i, layer in enumerate(self.star):
             hidden = layer(hidden, domains)

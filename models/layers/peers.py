@@ -80,11 +80,3 @@ def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """
     kept = tf.cast(mask, scores.dtype)
     return tf.nn.softmax(tf.where(mask, scores, scores.dtype.min / 2), axis=-1) * kept
-
-
-def every_row(inputs: tf.Tensor) -> tf.Tensor:
-    """Inputs `(G, B, in)` as `(1, G * B, in)`, for stacked layers called with the index of several domains.
-
-    A stacked layer given one group and M indices sends the group through all M slices: `(M, G * B, out)`.
-    """
-    return tf.reshape(inputs, [1, -1, inputs.shape[-1]])

@@ -3,7 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.models.building import batch_of, gradients, head, moved, relu, small_model, softmax, weights_of
+from tests.models.building import (
+    assert_rows,
+    batch_of,
+    gradients,
+    head,
+    moved,
+    relu,
+    small_model,
+    softmax,
+    weights_of,
+)
 
 
 def extract(w: dict[str, np.ndarray], x: np.ndarray, kind: str, *index: int) -> np.ndarray:
@@ -38,7 +48,7 @@ def test_against_numpy(domains, peers):
         attended = sum(a * extract(w, x[g], "specific", j) for a, j in zip(weights, others, strict=True))
         parts = [attended, extract(w, x[g], "specific", d), extract(w, x[g], "shared")]
         expected = head(w, np.concatenate(parts, -1), d)
-        np.testing.assert_allclose(model(batch)[g], expected, rtol=1e-3, atol=1e-4)
+        assert_rows(batch[2][g], model(batch)[g], expected, rtol=1e-3, atol=1e-4)
         shown = model.explain(batch)[g, 0].numpy()
         np.testing.assert_allclose(shown[others], weights, rtol=1e-5)
         assert shown[d] == 0

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models.building import (
+    assert_rows,
     batch_of,
     gradients,
     head,
@@ -45,7 +46,7 @@ def test_against_numpy():
     for g, d in enumerate([2, 0, 2]):
         weights = softmax(relation(w, x[g], d))
         expected = (weights * scores(w, x[g], 4)).sum(-1)
-        np.testing.assert_allclose(model(batch)[g], expected, rtol=1e-4, atol=1e-5)
+        assert_rows(batch[2][g], model(batch)[g], expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(model.explain(batch)[g], weights, rtol=1e-4, atol=1e-6)
 
 
@@ -55,12 +56,12 @@ def test_with_many_domains_the_largest_and_the_own_are_mixed():
     w = weights_of(model)
     x = model.embedding(batch[0], batch[1]).numpy()
     large = softmax(relation(w, x[0], 1)[:, :2])
-    np.testing.assert_allclose(
-        model(batch)[0], (large * scores(w, x[0], 6)[:, :2]).sum(-1), rtol=1e-4, atol=1e-5
+    assert_rows(
+        batch[2][0], model(batch)[0], (large * scores(w, x[0], 6)[:, :2]).sum(-1), rtol=1e-4, atol=1e-5
     )
     small = softmax(relation(w, x[1], 4))
-    np.testing.assert_allclose(
-        model(batch)[1], (small * scores(w, x[1], 6)[:, [0, 1, 4]]).sum(-1), rtol=1e-4, atol=1e-5
+    assert_rows(
+        batch[2][1], model(batch)[1], (small * scores(w, x[1], 6)[:, [0, 1, 4]]).sum(-1), rtol=1e-4, atol=1e-5
     )
     np.testing.assert_allclose(model.explain(batch)[1].numpy()[:, [0, 1, 4]], small, rtol=1e-4, atol=1e-6)
 

@@ -30,6 +30,8 @@ CASES = [
     ("dfei", {"name": "dfei", **SIZES, "embedding_l2": 0.01}, STEPS),
     ("dfei-resume", {"name": "dfei", **SIZES}, {**STEPS, "checkpoint_steps": 5, "steps_per_call": 2}),
     ("star-mixed", {"name": "star", **SIZES}, {**STEPS, "schedule": "mixed", "domains_per_step": 4}),
+    ("aitm-mixed", {"name": "aitm", **SIZES}, {**STEPS, "schedule": "mixed", "domains_per_step": 4}),
+    ("dfei-mixed", {"name": "dfei", **SIZES}, {**STEPS, "schedule": "mixed", "domains_per_step": 4}),
     (
         "dfei-batch",
         {"name": "dfei", **SIZES},
