@@ -29,7 +29,9 @@ PEER = "mlp"
 EVERYTHING = (*MODELS, TREES)
 
 
-def train_network(name: str, rows: int, domains: int, batch: int, together: int) -> dict[str, float]:
+def train_network(
+    name: str, rows: int, domains: int, batch: int, together: int, schedule: str
+) -> dict[str, float]:
     """Two epochs; the second one's speed, the first one's extra time as build time."""
     from models.registry import build_model
     from models.settings import ModelSettings, TrainingSettings
@@ -40,7 +42,7 @@ def train_network(name: str, rows: int, domains: int, batch: int, together: int)
     model = build_model(_layout(domains), ModelSettings(name=name))
     built = time.monotonic() - begun
     clock = ProcessorClock()
-    settings = TrainingSettings(epochs=2, batch_size=batch, domains_per_step=together)
+    settings = TrainingSettings(epochs=2, batch_size=batch, domains_per_step=together, schedule=schedule)
     first, second = train(model, source, None, settings, progress=clock).history
     return {
         "rows_per_second": second.rows_per_second,
@@ -85,10 +87,11 @@ def _layout(domains: int) -> Any:
     )
 
 
-def measure(name: str, rows: int, domains: int, batch: int, together: int) -> dict[str, float]:
+def measure(name: str, rows: int, domains: int, batch: int, together: int, schedule: str) -> dict[str, float]:
     """One model in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.models", "--worker", name, "--rows", str(rows)]
     command += ["--domains", str(domains), "--batch-size", str(batch), "--domains-per-step", str(together)]
+    command += ["--schedule", schedule]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -138,6 +141,7 @@ def main(
     repetitions: Annotated[int, typer.Option(help="Measurements of each model.")] = 3,
     batch_size: Annotated[int, typer.Option(help="Rows of one domain in a mini-batch.")] = 128,
     domains_per_step: Annotated[int, typer.Option(help="Mini-batches in a step.")] = 8,
+    schedule: Annotated[str, typer.Option(help="`training.schedule` of the networks.")] = "fused",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table here.")] = None,
     worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -146,7 +150,7 @@ def main(
         result = (
             train_trees(rows, domains)
             if worker == TREES
-            else train_network(worker, rows, domains, batch_size, domains_per_step)
+            else train_network(worker, rows, domains, batch_size, domains_per_step, schedule)
         )
         result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(result), flush=True)
@@ -158,7 +162,7 @@ def main(
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(repetitions):
         for name in names:
-            runs[name].append(measure(name, rows, domains, batch_size, domains_per_step))
+            runs[name].append(measure(name, rows, domains, batch_size, domains_per_step, schedule))
     result_rows = table(runs)
     show(result_rows, Console())
     if json_file is not None:
@@ -166,6 +170,7 @@ def main(
             "repetitions": repetitions,
             "rows_per_epoch": rows,
             "domains": domains,
+            "schedule": schedule,
             "rows": result_rows,
         }
         json_file.write_text(json.dumps(document, indent=1))
