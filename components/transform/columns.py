@@ -6,7 +6,7 @@ a scalar column costs one op here, all else is done on whole matrices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -48,10 +48,11 @@ class Columns:
 
 
 class RowReader:
-    """Makes dense columns of one batch. Of a scalar column every row has at most one value."""
+    """Makes dense columns of one batch. Of a column that is not one of `lists` every row has at most one value."""
 
-    def __init__(self, inputs: Mapping[str, Raw], rows_of: str) -> None:
+    def __init__(self, inputs: Mapping[str, Raw], rows_of: str, lists: Set[str]) -> None:
         self._inputs = inputs
+        self._lists = lists
         value = inputs[rows_of]
         self._rows = (
             value.dense_shape[0] if isinstance(value, tf.SparseTensor) else tf.shape(value, tf.int64)[0]
@@ -92,7 +93,7 @@ class RowReader:
         value = self._inputs[name]
         if not isinstance(value, tf.SparseTensor):
             return value if len(value.shape) == 2 else tf.reshape(value, self._shape(width))
-        if width > 1:
+        if name in self._lists:
             value = tf.sparse.slice(value, [0, 0], self._shape(width))
         return tf.raw_ops.SparseToDense(
             sparse_indices=value.indices,
@@ -109,10 +110,10 @@ def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
     the domain, which every row has.
     """
     domain = plan.sources[plan.vocabularies[0].source].name
-    reader = RowReader(inputs, domain)
+    reader = RowReader(inputs, domain, {source.name for source in plan.sources if source.is_list})
     whole = [s for s in plan.sources if s.edges is None]
     integers = reader.matrix([(s.name, s.width) for s in whole if not s.is_text], tf.int64)
-    may_lack = [s.width == 1 and s.name != domain for s in whole if not s.is_text for _ in range(s.width)]
+    may_lack = [not s.is_list and s.name != domain for s in whole if not s.is_text for _ in range(s.width)]
     integers = tf.where((integers == UNSET) & np.array(may_lack, bool), NO_INTEGER, integers)
     texts = reader.matrix([(s.name, s.width) for s in whole if s.is_text], tf.string)
     hashes = [

@@ -23,10 +23,11 @@ class Source:
     Attributes:
       name: the column; of ranges their declared name.
       is_text: string (else a number).
-      width: values of a row that are used; above 1 for a list.
+      width: values of a row that are used; 1 where it is no list.
       offset: its first column in the matrix of hashes.
       column: of the inputs.
       edges: of ranges; what is hashed then is how many of them a number has reached. None: the value itself.
+      is_list: whether a row may carry several values, be it that only one is used.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Source:
     offset: int
     column: str
     edges: tuple[float, ...] | None = None
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,10 @@ def _sources(declaration: Declaration) -> tuple[Source, ...]:
     unique.sort(key=lambda name: declaration.column_type(name) == "string")
     sources, offset = [], 0
     for name in unique:
-        feature = declaration.features.get(name)
-        width = feature.max_length if feature is not None and feature.is_list else 1
-        sources.append(Source(name, declaration.column_type(name) == "string", width, offset, name))
+        is_list = declaration.is_list(name)
+        width = declaration.features[name].max_length if is_list else 1
+        is_text = declaration.column_type(name) == "string"
+        sources.append(Source(name, is_text, width, offset, name, is_list=is_list))
         offset += width
     for name in dict.fromkeys(name for name in names if name in ranges):
         cut = ranges[name]

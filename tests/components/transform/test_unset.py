@@ -16,6 +16,7 @@ FEATURES = {
     "user": {"type": "int", "treatment": "vocabulary"},
     "item": {"type": "string", "treatment": "vocabulary"},
     "codes": {"type": "int", "treatment": "vocabulary", "separator": ",", "max_length": 2},
+    "one": {"type": "int", "treatment": "vocabulary", "separator": ","},
     "visits": {"type": "int", "treatment": "normalise"},
     "fans": {"type": "int", "treatment": "log_normalise"},
     "rank": {"type": "int", "treatment": "buckets", "buckets": 4},
@@ -29,7 +30,17 @@ DECLARED = helpers.declaration(
         "prior_strength": 2.0,
     },
 )
-WHOLE = {"tab": 1, "user": 3, "item": "a", "codes": [4, 5], "visits": 7, "fans": 2, "rank": 1, "shift": 0.5}
+WHOLE = {
+    "tab": 1,
+    "user": 3,
+    "item": "a",
+    "codes": [4, 5],
+    "one": [6],
+    "visits": 7,
+    "fans": 2,
+    "rank": 1,
+    "shift": 0.5,
+}
 REST = {"click": 1, "behaviour.click": 1.0, "behaviour.like": 0.0, "local_time_ms": 19_000 * DAY}
 
 
@@ -55,6 +66,7 @@ def test_the_domain_a_list_a_float_and_a_behaviour_may_be_minus_one() -> None:
     for name, value, empty in [
         ("tab", -1, None),
         ("codes", [-1], None),
+        ("one", [-1], None),
         ("shift", -1.0, None),
         ("behaviour.like", -1.0, None),
     ]:
@@ -68,3 +80,8 @@ def test_rows_of_nobody_are_no_past_of_anybody() -> None:
     count = found["user.count"]
     assert count[0] == count[1] == 0
     assert count[2] > 0
+
+
+def test_the_first_value_counts_of_a_list_of_which_one_is_used() -> None:
+    assert equal(read(one=[6, 9]), read(one=[6]))
+    assert not equal(read(one=[9, 6]), read(one=[6]))
