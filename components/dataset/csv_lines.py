@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -72,7 +73,7 @@ def line_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
                     block += _complete(stream, file)
                 left -= len(block)
                 yield block
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"{file.path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from None

@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -180,7 +181,7 @@ def _inspect(path: Path, root: Path, separator: str | None) -> DataFile:
             start = 0
         else:
             columns, start = _header(path, kind, separator)
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read as {kind}: {reason}") from None
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})

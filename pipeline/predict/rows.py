@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,7 @@ class Source:
                     chunk = Chunk()
         except UnicodeDecodeError as error:
             raise InputError(f"{self.name}: not UTF-8 text: {error}") from error
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(f"{self.name}: not a whole gzip file: {error}") from error
         if chunk.rows:
             yield chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 import apache_beam as beam
@@ -84,6 +85,15 @@ def test_empty_file(tmp_path: Path) -> None:
 
 def test_empty_log(tmp_path: Path) -> None:
     assert "log.csv: no impressions" in refuse(tmp_path, {"log.csv": LOG_HEADER + "\n"})
+
+
+@pytest.mark.parametrize("whole", [0, len(GOOD)], ids=["at the header", "after the rows"])
+def test_damaged_gzip(tmp_path: Path, whole: int) -> None:
+    packer = zlib.compressobj(wbits=31)
+    content = packer.compress(GOOD[:whole].encode()) + packer.flush(zlib.Z_FULL_FLUSH)
+    message = refuse(tmp_path, {"log.csv.gz": content + b"\xff" * 64}, ['impressions.files=["log*.csv.gz"]'])
+    assert "log.csv.gz: cannot be read" in message
+    assert "Error -3 while decompressing data" in message
 
 
 def test_missing_column_with_a_close_name(tmp_path: Path) -> None:

@@ -198,6 +198,7 @@ def test_missing_columns_and_values_are_sent_as_missing(ours: Served, tmp_path: 
         ),
         ("a.csv", b"user_id\n\xff\n", "not UTF-8"),
         ("a.csv.gz", b"user_id\n1\n", "not a whole gzip file"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 64, "not a whole gzip file"),
         ("a.jsonl", '{"user_id": 1}\n{"user_id": \n', "line [23]: not JSON"),
         ("a.jsonl", '{"user_id": 1}\n7\n', "line 2: expected an object"),
         ("a.jsonl", '{"user_id": {"x": 1}}', "line 1, column 'user_id'"),
