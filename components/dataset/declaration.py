@@ -152,6 +152,10 @@ class Declaration(Section):
             return "string" if self.timestamp.unit == "iso" else "int"
         return "float"
 
+    def has_type(self, column: str) -> bool:
+        """Whether a raw column has a type, declared or by its use; one that is only the key of a lookup has none."""
+        return column in self.raw_columns() or column in self.columns
+
     def raw_columns(self) -> dict[str, ColumnType]:
         """Every column that is read from the files (impressions or lookups), with its type."""
         names = [self.domain, self.user, self.item, self.label, self.timestamp.column, *self.features]

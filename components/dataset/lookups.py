@@ -12,7 +12,8 @@ import polars as pl
 from components.dataset.blocks import read_all
 from components.dataset.declaration import Declaration
 from components.dataset.plan import LookupPlan, ReadPlan
-from components.dataset.values import to_type
+from components.dataset.sections import ColumnType
+from components.dataset.values import Typed, to_key, to_type
 from components.errors import InputError
 
 KEY = "__key"
@@ -50,14 +51,13 @@ def read_lookup(plan: LookupPlan, declaration: Declaration) -> LookupTable:
     for file in plan.files:
         first_line = file.first_line
         for block in read_all(file):
-            typed = to_type(block.frame[plan.right_key], plan.key_type)
+            typed = typed_as_declared(block.frame[plan.right_key], plan.left_key, plan.key_type, declaration)
             columns = {KEY: typed.values}
             flaws = {f"column {plan.right_key}: expected {plan.key_type}": (typed.bad, plan.right_key)}
             flaws[f"column {plan.right_key}: the key is missing"] = (typed.values.is_null(), plan.right_key)
             for name, source in plan.columns.items():
-                feature = declaration.features.get(name)
                 kind = plan.kinds[name]
-                value = to_type(block.frame[source], kind, feature.separator if feature else None)
+                value = typed_as_declared(block.frame[source], name, kind, declaration)
                 columns[name] = value.values
                 flaws[f"column {source}: expected {kind}"] = (value.bad, source)
             keep = np.ones(len(block.frame), bool)
@@ -85,11 +85,10 @@ def read_lookup(plan: LookupPlan, declaration: Declaration) -> LookupTable:
 
 
 def _empty(plan: LookupPlan, declaration: Declaration) -> pl.DataFrame:
-    columns = {KEY: to_type(pl.Series([], dtype=pl.String), plan.key_type).values}
+    empty = pl.Series([], dtype=pl.String)
+    columns = {KEY: to_type(empty, plan.key_type).values}
     for name in plan.columns:
-        feature = declaration.features.get(name)
-        empty = pl.Series([], dtype=pl.String)
-        columns[name] = to_type(empty, plan.kinds[name], feature.separator if feature else None).values
+        columns[name] = typed_as_declared(empty, name, plan.kinds[name], declaration).values
     return pl.DataFrame(columns)
 
 
@@ -111,6 +110,21 @@ def _require_unique(
         f"{' and '.join(shown)}: the key {plan.right_key} = {key!r} occurs {len(rows)} times; a lookup needs one line "
         f"for each key ({repeated.sum()} lines share theirs with another)"
     )
+
+
+def typed_as_declared(column: pl.Series, name: str, kind: ColumnType, declaration: Declaration) -> Typed:
+    """A column of the files in its type.
+
+    Args:
+      column: as read.
+      name: in the joined row; of a lookup's own key, the name on the impressions' side.
+      kind: the type; text for a key without one.
+      declaration: the data set.
+    """
+    if not declaration.has_type(name):
+        return to_key(column)
+    feature = declaration.features.get(name)
+    return to_type(column, kind, feature.separator if feature else None)
 
 
 def join(rows: pl.DataFrame, plan: ReadPlan, tables: Sequence[LookupTable]) -> tuple[pl.DataFrame, list[int]]:

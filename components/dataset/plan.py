@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -102,7 +102,7 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
     keys: list[dict[str, ColumnType]] = [{} for _ in tables]
     for lookup, table, name in zip(declaration.lookups, tables, names, strict=True):
         require_column(lookup.right_key, "the key of the lookup", table)
-        left, kind = lookup.left_key, _key_type(declaration, needed, lookup.left_key)
+        left, kind = lookup.left_key, _key_type(declaration, lookup.left_key)
         if left in in_log:
             log_columns[left] = kind
         else:
@@ -124,7 +124,7 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
         columns = {column: source for column, source in offered[number].items() if column in kinds}
         for source in columns.values():
             require_column(source, "which another file of the lookup has", table)
-        key_type = _key_type(declaration, needed, lookup.left_key)
+        key_type = _key_type(declaration, lookup.left_key)
         lookups.append(
             LookupPlan(table, names[number], lookup.left_key, lookup.right_key, key_type, columns, kinds)
         )
@@ -143,9 +143,9 @@ def _names(declaration: Declaration, tables: Sequence[Sequence[DataFile]]) -> li
     ]
 
 
-def _key_type(declaration: Declaration, needed: Mapping[str, ColumnType], key: str) -> ColumnType:
+def _key_type(declaration: Declaration, key: str) -> ColumnType:
     """A key's declared type; keys that are only keys are compared as text."""
-    return declaration.column_type(key) if key in needed or key in declaration.columns else "string"
+    return declaration.column_type(key) if declaration.has_type(key) else "string"
 
 
 def _origin(

@@ -12,10 +12,10 @@ import polars as pl
 from components.dataset.blocks import BLOCK_BYTES, read_blocks
 from components.dataset.csv_lines import TextBlock
 from components.dataset.label import label_of
-from components.dataset.lookups import LookupTable, join
+from components.dataset.lookups import LookupTable, join, typed_as_declared
 from components.dataset.names import LOCAL_TIME
 from components.dataset.plan import Piece, ReadPlan
-from components.dataset.values import to_local_ms, to_type
+from components.dataset.values import to_local_ms
 
 _SHOWN = 60
 _KINDS = {"int": "a whole number", "float": "a number", "string": "a text"}
@@ -82,8 +82,7 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
             columns[LOCAL_TIME] = typed.values
             expected = f"a time ({clock.unit}) from 1971 to 2199"
         else:
-            feature = declaration.features.get(name)
-            typed = to_type(frame[name], kind, feature.separator if feature else None)
+            typed = typed_as_declared(frame[name], name, kind, declaration)
             columns[name] = typed.values
             is_label = name == declaration.label and declaration.positive is None
             expected = "0 or 1" if is_label else _KINDS[kind]

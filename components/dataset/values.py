@@ -48,6 +48,19 @@ def to_type(column: pl.Series, kind: ColumnType, separator: str | None = None) -
     return _to_float(column)
 
 
+def to_key(column: pl.Series) -> Typed:
+    """A key without a declared type: its text; a whole number that Parquet has as a float is `7`, not `7.0`.
+
+    An integer column in which values are missing is often written as floats: its ids must meet those of a table that
+    lacks none.
+    """
+    typed = to_type(column, "string")
+    if not column.dtype.is_float():
+        return typed
+    whole = to_type(column, "int")
+    return Typed(whole.values.cast(pl.String).zip_with(~whole.bad, typed.values), typed.bad)
+
+
 def to_local_ms(column: pl.Series, unit: TimeUnit, time_zone: str) -> Typed:
     """Wall-clock milliseconds in `time_zone`, counted as if they were UTC: day = value // 86,400,000.
 

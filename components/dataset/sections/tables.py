@@ -31,7 +31,7 @@ class Lookup(Section):
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
     key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
         description="The column that both have, or {column of the impressions, or of a lookup before this one: column "
-        "of the lookup}. Read as it is declared, else as text."
+        "of the lookup}. Read as it is declared, else as text, in which Parquet's float 7.0 is `7`."
     )
     prefix: str = Field(
         default="", description="Put before the lookup's column names, when two tables use the same name."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from components.dataset import load_declaration
@@ -116,3 +117,27 @@ def test_a_key_that_two_tables_have(tmp_path: Path) -> None:
 def test_a_key_that_nothing_before_has(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no column maker \(the key of the lookup makers\.csv\)"):
         joined(tmp_path, CHAIN, items="item,colour\n0,red\n", makers="maker,fame\na,3\n")
+
+
+def test_ids_that_parquet_has_as_floats_meet_those_of_another_table(tmp_path: Path) -> None:
+    """As pandas writes a column of ids in which one is missing."""
+    rows = range(16)
+    pl.DataFrame(
+        {
+            "at": [FIRST_DAY_MS + n // 4 * DAY_MS + n % 4 * 60_000 for n in rows],
+            "scene": [n % 2 for n in rows],
+            "click": [n // 2 % 2 for n in rows],
+            "user": [n % 3 for n in rows],
+            "item": [float("nan") if n == 5 else n % 2 + 0.5 if n == 6 else float(n % 2) for n in rows],
+        }
+    ).write_parquet(tmp_path / "log.parquet")
+    text = CHAIN.replace("  item: {type: int, treatment: vocabulary}\n", "")
+    path = tmp_path / "lookups.yaml"
+    path.write_text(DECLARATION.replace("log.csv", "log.parquet") + text)
+    pl.DataFrame({"item": [0, 1], "maker": [7.0, 8.0]}).write_parquet(tmp_path / "items.parquet")
+    (tmp_path / "makers.csv").write_text("maker,fame\n7,3\n8,4\n")
+    path.write_text(path.read_text().replace("items.csv", "items.parquet"))
+    report = run_ingest(load_declaration(str(path)), tmp_path, tmp_path / "out")
+    assert report["unmatched"] == {"items.parquet": 2, "makers.csv": 2}
+    found = [row.get("fame") for split in SPLITS for row in read_examples(tmp_path / "out", split)]
+    assert found == [None if n in (5, 6) else [3 + n % 2] for n in rows]
