@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from components.dataset.sections.section import FileList, Section
 
@@ -27,7 +27,7 @@ class Range(Section):
     """
 
     column: str = Field(description="The feature, a number.")
-    edges: list[FiniteFloat] = Field(
+    edges: list[float] = Field(
         min_length=1, max_length=1000, description="Where ranges begin, in the feature's unit, ascending."
     )
 

@@ -10,9 +10,10 @@ ColumnType = Literal["int", "float", "string"]
 
 
 class Section(BaseModel):
-    """Base of every block: an unknown key is an error, values do not change after validation."""
+    """Base of every block: an unknown key is an error, numbers are finite, values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # JSON, in which components get a declaration, has no infinite numbers.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _one_or_many(value: Any) -> Any:

@@ -169,6 +169,13 @@ def test_another_label_is_one_setting_away() -> None:
         ("moving_average: {decay: 1.0}\n", "moving_average.decay: input should be less than 1"),
         ("behaviours:\n  w: {numerator: a}\n", "give either `column`, or both `numerator` and `denominator`"),
         ("behaviours:\n  w: {column: a, clip: [2, 1]}\n", "clip must be [low, high]"),
+        (
+            "behaviours:\n  w: {column: a, clip: [0, .inf]}\n",
+            "behaviours.w.clip.1: input should be a finite number, not inf",
+        ),
+        ("moving_average: {bucket_hours: .inf}\n", "bucket_hours: input should be a finite number, not inf"),
+        ("moving_average: {prior_strength: .nan}\n", "input should be a finite number, not nan"),
+        ("training: {learning_rate: .inf}\n", "learning_rate: input should be a finite number, not inf"),
         ("time_zone: Mars/Base\n", "'Mars/Base' is not an IANA time zone"),
         ("evaluation: {thresholds: {average_auc: {}}}\n", "give at least one of min, max, max_drop"),
         ("evaluation: {thresholds: {accuracy: {min: 1}}}\n", "input should be 'average_auc', 'overall_auc'"),
