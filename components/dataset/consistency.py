@@ -122,6 +122,7 @@ def _moving_average_problems(declaration: Declaration) -> Iterator[Inconsistency
                     where,
                     f"{name} is a float: a key needs an int or a string, or `moving_average.ranges` of it",
                 )
+    yield from _keys_with_two_decays(declaration)
     for name in declaration.moving_average.history_behaviours or ():
         if name not in declaration.behaviours:
             yield InconsistencyError(
@@ -137,6 +138,22 @@ def _moving_average_problems(declaration: Declaration) -> Iterator[Inconsistency
             yield InconsistencyError(history, f"{name!r} is neither a feature nor the user or the item")
         elif declaration.is_list(column) or declaration.column_type(column) == "float":
             yield InconsistencyError(history, f"{name} must be a single int or string")
+
+
+def _keys_with_two_decays(declaration: Declaration) -> Iterator[InconsistencyError]:
+    """Keys of the same columns are one key, whose averages have one name."""
+    settings = declaration.moving_average
+    usual = settings.decay if settings.key_decay is None else settings.key_decay
+    decays: dict[frozenset[str], float] = {}
+    for index, key in enumerate(settings.keys):
+        decay = usual if key.decay is None else key.decay
+        first = decays.setdefault(frozenset(map(declaration.resolve_role, key.columns)), decay)
+        if decay != first:
+            yield InconsistencyError(
+                ("moving_average", "keys", index),
+                f"[{', '.join(key.columns)}] is there already, with the decay {first:g}, not {decay:g}: a key has one "
+                "decay; remove one of the two",
+            )
 
 
 def _range_problems(declaration: Declaration, taken: set[str]) -> Iterator[InconsistencyError]:

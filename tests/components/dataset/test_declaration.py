@@ -165,6 +165,11 @@ def test_another_label_is_one_setting_away() -> None:
             "  a: {type: string, treatment: vocabulary}\nmoving_average: {ranges: {x: {column: a, edges: [1]}}}\n",
             "a is not a single number",
         ),
+        (
+            "  a: {type: int, treatment: vocabulary}\n"
+            "moving_average: {keys: [[a, domain], {columns: [scene, a], decay: 0.5}]}\n",
+            "keys.1: [scene, a] is there already, with the decay 0.9, not 0.5: a key has one decay; remove one",
+        ),
         ("moving_average: {history: true}\n", "history needs the role `user`"),
         ("moving_average: {decay: 1.0}\n", "moving_average.decay: input should be less than 1"),
         ("behaviours:\n  w: {numerator: a}\n", "give either `column`, or both `numerator` and `denominator`"),
