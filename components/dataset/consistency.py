@@ -65,6 +65,11 @@ def problems(declaration: Declaration) -> Iterator[InconsistencyError]:
         yield InconsistencyError(("author",), f"{declaration.author} must be a feature")
     yield from _label_problems(declaration)
     for name, behaviour in declaration.behaviours.items():
+        if declaration.timestamp.column in behaviour.columns:
+            yield InconsistencyError(
+                ("behaviours", name),
+                f"{declaration.timestamp.column} is the timestamp: it cannot be averaged",
+            )
         texts_count = behaviour.positive is not None and behaviour.positive.one_of is not None
         for column in behaviour.columns:
             if (declaration.column_type(column) == "string" and not texts_count) or declaration.is_list(
@@ -85,6 +90,8 @@ def problems(declaration: Declaration) -> Iterator[InconsistencyError]:
 
 
 def _label_problems(declaration: Declaration) -> Iterator[InconsistencyError]:
+    if declaration.label == declaration.timestamp.column:
+        yield InconsistencyError(("label",), f"{declaration.label} is the timestamp: it cannot be the label")
     kind = declaration.column_type(declaration.label)
     if declaration.positive is None and kind != "int":
         yield InconsistencyError(

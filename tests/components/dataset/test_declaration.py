@@ -170,6 +170,10 @@ def test_another_label_is_one_setting_away() -> None:
             "moving_average: {keys: [[a, domain], {columns: [scene, a], decay: 0.5}]}\n",
             "keys.1: [scene, a] is there already, with the decay 0.9, not 0.5: a key has one decay; remove one",
         ),
+        (
+            "behaviours:\n  w: {numerator: played, denominator: at}\n",
+            "at is the timestamp: it cannot be averaged",
+        ),
         ("moving_average: {history: true}\n", "history needs the role `user`"),
         ("moving_average: {decay: 1.0}\n", "moving_average.decay: input should be less than 1"),
         ("behaviours:\n  w: {numerator: a}\n", "give either `column`, or both `numerator` and `denominator`"),
@@ -193,6 +197,11 @@ def test_another_label_is_one_setting_away() -> None:
 )
 def test_contradictions_are_refused(tmp_path: Path, addition: str, message: str) -> None:
     assert message in refusal(tmp_path, MINIMAL + addition)
+
+
+def test_the_timestamp_is_no_label(tmp_path: Path) -> None:
+    text = MINIMAL.replace("label: click", "label: at\npositive: {at_least: 3}")
+    assert "label: at is the timestamp: it cannot be the label" in refusal(tmp_path, text)
 
 
 def test_denominator_may_be_a_feature(tmp_path: Path) -> None:
