@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -12,6 +13,8 @@ from components.dataset.files import DataFile
 from components.errors import InputError
 
 _ZEROS_AT_THE_END = r"\.?0+$"
+# Polars knows fixed offsets of whole hours alone.
+_UNKNOWN_OFFSET = re.compile(r"[+-]\d{2}:(?!00)\d{2}")
 
 
 def require_usable(file: DataFile, columns: Mapping[str, bool]) -> None:
@@ -53,7 +56,8 @@ def to_frame(file: DataFile, batch: pa.RecordBatch) -> pl.DataFrame:
     """A batch's columns, used or not: equal rows stay equal, and rows that differ keep differing.
 
     Decimals become exact text without zeros at the end (`7`, `0.25`), as a 64-bit float merges ids of more than 15
-    digits; dictionary-encoded values become text too, alone or in lists; arrays become lists.
+    digits; dictionary-encoded values become text too, alone or in lists; arrays become lists; instants with an offset
+    of half hours become instants in UTC.
 
     Raises:
       InputError: there is no column for a type; names the file and the column.
@@ -70,6 +74,8 @@ def _series(file: DataFile, name: str, column: pa.Array) -> pl.Series:
         digits = [None if value is None else format(value, "f") for value in column.to_pylist()]
         text = pl.Series(name, digits, dtype=pl.String)
         return text.str.replace(_ZEROS_AT_THE_END, "") if kind.scale > 0 else text
+    if pa.types.is_timestamp(kind) and _UNKNOWN_OFFSET.fullmatch(kind.tz or ""):
+        column = column.cast(pa.timestamp(kind.unit, "UTC"))
     try:
         series = pl.from_arrow(column)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

@@ -16,6 +16,7 @@ from components.dataset.blocks import read_all
 from components.dataset.files import find_files
 from components.dataset.parquet_types import require_usable
 from components.dataset.sections import Impressions
+from components.dataset.values import to_local_ms
 from components.errors import InputError
 
 
@@ -84,6 +85,13 @@ def test_what_a_worker_read_before_does_not_change_a_hash(tmp_path: Path) -> Non
 
 def test_bytes_stay_bytes(tmp_path: Path) -> None:
     assert read(tmp_path, pa.array([b"\xff\xfe", b"a", None])) == [b"\xff\xfe", b"a", None]
+
+
+@pytest.mark.parametrize("offset", ["+05:30", "-03:30", "+05:45", "+08:00"])
+def test_instants_may_have_any_offset(tmp_path: Path, offset: str) -> None:
+    [block] = read_all(written(tmp_path, pa.array([1_700_000_000, None], pa.timestamp("s", offset))))
+    moments = to_local_ms(block.frame["x"], "iso", "Asia/Kolkata")
+    assert moments.values.to_list() == [(1_700_000_000 + 19_800) * 1000, None]
 
 
 def test_a_type_that_cannot_be_read_is_named(tmp_path: Path) -> None:
