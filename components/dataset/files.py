@@ -120,11 +120,7 @@ def _folder(data_dir: str) -> Path:
 
 
 def _matches(root: Path, pattern: str) -> list[Path]:
-    path = Path(pattern)
-    if path.is_absolute():
-        bases, relative = [Path(path.anchor)], str(path.relative_to(path.anchor))
-    else:
-        bases, relative = [root, root / "data"], pattern
+    bases, relative = _bases(root, pattern)
     for base in bases:
         try:
             matches = sorted(
@@ -144,12 +140,26 @@ def _matches(root: Path, pattern: str) -> list[Path]:
     return []
 
 
+def _bases(root: Path, pattern: str) -> tuple[list[Path], str]:
+    """Folders in which a pattern is looked up, and the pattern within them."""
+    path = Path(pattern)
+    if path.is_absolute():
+        return [Path(path.anchor)], str(path.relative_to(path.anchor))
+    return [root, root / "data"], pattern
+
+
 def _hidden(path: Path) -> int:
     """How many parts of a path are hidden: a pattern matches no more than it names."""
     return sum(part.startswith(".") and part != ".." for part in path.parts)
 
 
 def _nothing_matches(root: Path, pattern: str) -> str:
+    bases, relative = _bases(root, pattern)
+    folder = next((found for base in bases for found in sorted(base.glob(relative)) if found.is_dir()), None)
+    if folder is not None:
+        suffix = next((known for known in _SUFFIXES if folder.name.endswith(known)), ".csv")
+        files = f"{pattern.rstrip('/')}/*{suffix}"
+        return f"{folder}: is a folder; name the files in it, as in {files}"
     present = [
         str(path.relative_to(root))
         for base in (root, root / "data")

@@ -41,6 +41,16 @@ def test_a_glob_from_the_root(folder: Path) -> None:
     assert file.path == str(folder / "a.csv")
 
 
+@pytest.mark.parametrize("pattern", ["folder.csv", "folder*.csv", "folder.csv/", "{folder}/folder.csv"])
+def test_a_folder_is_named(folder: Path, pattern: str) -> None:
+    pattern = pattern.format(folder=folder)
+    with pytest.raises(InputError) as caught:
+        find_files(str(folder), Impressions(files=[pattern]))
+    there = f"{pattern.rstrip('/')}/*.csv"
+    assert str(caught.value) == f"{folder}/folder.csv: is a folder; name the files in it, as in {there}"
+    assert [Path(f.path).name for f in find_files(str(folder), Impressions(files=[there]))] == ["e.csv"]
+
+
 @pytest.mark.parametrize("pattern", ["**.csv", "", "/", "."])
 def test_a_pattern_that_can_match_nothing(folder: Path, pattern: str) -> None:
     with pytest.raises(InputError, match=r"the declaration's files: '.*' can match no file; give names"):
