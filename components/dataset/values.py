@@ -14,7 +14,7 @@ from components.dataset.sections import ColumnType, TimeUnit
 
 MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
 _LARGEST_INT = 2.0**63
-_LARGEST_FLOAT = 3.4028234663852886e38  # examples hold 32-bit floats
+LARGEST_FLOAT = 3.4028234663852886e38  # examples hold 32-bit floats
 # An instant outside is a timestamp read in the wrong unit.
 _FIRST_MS = 31_536_000_000  # 1971-01-01
 _LAST_MS = 7_258_118_400_000  # 2200-01-01
@@ -188,14 +188,14 @@ def _to_int(column: pl.Series) -> Typed:
 def _to_float(column: pl.Series) -> Typed:
     if column.dtype == pl.String:
         values = column.cast(pl.Float64, strict=False)
-        finite = (values.abs() <= _LARGEST_FLOAT).fill_null(False)
+        finite = (values.abs() <= LARGEST_FLOAT).fill_null(False)
         doubtful = (~finite & _is_there(column)).arg_true()
         if len(doubtful) == 0:
             return Typed(values, pl.repeat(False, len(values), eager=True))
         again, bad = _numbers(column.gather(doubtful))
         return _scatter(values, doubtful, again, bad)
     values = column.cast(pl.Float64, strict=False).fill_nan(None)
-    too_large = (values.abs() > _LARGEST_FLOAT).fill_null(False)
+    too_large = (values.abs() > LARGEST_FLOAT).fill_null(False)
     bad = (column.is_not_null() & values.is_null() & ~_is_nan(column)) | too_large
     return Typed(values.zip_with(~too_large, pl.Series([None], dtype=pl.Float64)), bad)
 
@@ -209,7 +209,7 @@ def _numbers(text: pl.Series) -> tuple[pl.Series, pl.Series]:
     stripped = text.str.strip_chars()
     missing = stripped.str.to_lowercase().is_in(MISSING_NUMBERS)
     number = stripped.cast(pl.Float64, strict=False)
-    finite = (number.abs() <= _LARGEST_FLOAT).fill_null(False) & number.is_not_nan() & ~missing
+    finite = (number.abs() <= LARGEST_FLOAT).fill_null(False) & number.is_not_nan() & ~missing
     return number.zip_with(finite, pl.Series([None], dtype=pl.Float64)), ~finite & ~missing
 
 

@@ -13,6 +13,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.label import is_positive, label_of
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import Behaviour
+from components.dataset.values import LARGEST_FLOAT
 
 # Rows encoded at a time: a tf.Example is many times as large as its row.
 _SLICE_ROWS = 8192
@@ -21,7 +22,8 @@ _SLICE_ROWS = 8192
 def example_frame(rows: pl.DataFrame, declaration: Declaration) -> pl.DataFrame:
     """The columns of the examples, in the order and types of `Declaration.example_columns`.
 
-    A behaviour that is a ratio is missing where its denominator is 0 or missing.
+    A behaviour that is a ratio is missing where its denominator is 0 or missing, or where it is too large for the
+    32-bit floats of examples.
 
     Args:
       rows: joined rows with every raw column, and `local_time_ms`.
@@ -51,7 +53,9 @@ def _behaviour(rows: pl.DataFrame, behaviour: Behaviour) -> pl.Series:
         values = (values / denominator).zip_with(known, pl.Series([None], dtype=pl.Float64))
     if behaviour.clip is not None:
         values = values.clip(*behaviour.clip)
-    return values
+    # A single infinite value would be all that is left of the averages it goes into.
+    fits = (values.abs() <= LARGEST_FLOAT).fill_null(False)
+    return values.zip_with(fits, pl.Series([None], dtype=pl.Float64))
 
 
 def encode(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[list[bytes]]:

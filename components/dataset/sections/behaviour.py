@@ -36,8 +36,8 @@ class Positive(Section):
 class Behaviour(Section):
     """What the user did after the exposure: a column, or a ratio of two columns clipped to a range.
 
-    A ratio whose denominator is 0 or missing is missing. The denominator may be known before the exposure (a
-    video's length), so it may be a feature; the column and the numerator may not.
+    A ratio whose denominator is 0 or missing, or that is too large for a 32-bit float, is missing. The denominator may
+    be known before the exposure (a video's length), so it may be a feature; the column and the numerator may not.
     """
 
     column: str | None = Field(default=None, description="A column of numbers.")

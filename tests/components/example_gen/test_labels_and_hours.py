@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from components.errors import InputError
+from components.example_gen.encode import example_frame
 from tests.components.example_gen.small import (
     DAY_MS,
     FIRST_DAY_MS,
@@ -41,6 +43,19 @@ def test_ratings_become_a_label_of_0_and_1_and_stay_a_behaviour(tmp_path: Path) 
     assert set(ratings) == {1.0, 2.0, 3.0, 4.0, 5.0}
     assert [row["click"][0] for row in examples] == [int(rating >= 4) for rating in ratings]
     assert [row["behaviour.liked"][0] for row in examples] == [float(rating >= 5) for rating in ratings]
+
+
+def test_a_ratio_that_no_float_of_32_bits_holds_is_missing(tmp_path: Path) -> None:
+    declaration = declare(tmp_path, ["behaviours.share={numerator: played, denominator: length}"])
+    rows = pl.DataFrame(
+        {"played": [1.0, 1.0, -1.0, 0.0], "length": [4.0, 1e-39, 1e-39, 0.0], "click": [1, 0, 1, 0]}
+    )
+    others = {
+        name: pl.Series([None] * 4) for name in declaration.example_columns() if name not in rows.columns
+    }
+    frame = example_frame(rows.with_columns(**others), declaration)
+    assert frame["behaviour.share"].to_list() == [0.25, None, None, None]
+    assert frame["behaviour.watched"].to_list() == [0.25, 2.0, 0.0, None]
 
 
 def test_a_text_label(tmp_path: Path) -> None:
