@@ -128,6 +128,10 @@ def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
     if logarithm.any():
         # The minimum of NaN and a number is NaN, so that a missing number stays missing.
         numbers = tf.where(logarithm, tf.math.log1p(tf.math.maximum(numbers, 0.0)), numbers)
+    if plain:
+        # Other treatments bound a caller's infinite number; as it is it would be the end of the row's score.
+        endless = tf.math.is_inf(numbers) & (np.arange(len(names)) >= len(names) - len(plain))
+        numbers = tf.where(endless, np.float32(np.nan), numbers)
     time = reader.matrix([(plan.time, 1)], tf.int64)[:, 0]
     return Columns(
         hashes=tf.ensure_shape(tf.concat(hashes, axis=1), [None, plan.hashed_columns]),

@@ -186,6 +186,8 @@ def test_another_label_is_one_setting_away() -> None:
         ("moving_average: {prior_strength: .nan}\n", "input should be a finite number, not nan"),
         ("training: {learning_rate: .inf}\n", "learning_rate: input should be a finite number, not inf"),
         ("time_zone: Mars/Base\n", "'Mars/Base' is not an IANA time zone"),
+        ("time_zone: localtime\n", "'localtime' is not an IANA time zone"),
+        ("time_zone: posix/Asia/Shanghai\n", "'posix/Asia/Shanghai' is not an IANA time zone"),
         ("evaluation: {thresholds: {average_auc: {}}}\n", "give at least one of min, max, max_drop"),
         ("evaluation: {thresholds: {accuracy: {min: 1}}}\n", "input should be 'average_auc', 'overall_auc'"),
         ("max_rejected_share: 2\n", "max_rejected_share: input should be less than or equal to 1"),

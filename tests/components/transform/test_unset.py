@@ -1,4 +1,4 @@
-"""An integer -1 of a feature stands for no value, in a log as in a request."""
+"""What stands for no value, in a log as in a request: an integer -1 of a feature, an infinite number taken as it is."""
 
 from __future__ import annotations
 
@@ -71,6 +71,12 @@ def test_the_domain_a_list_a_float_and_a_behaviour_may_be_minus_one() -> None:
         ("behaviour.like", -1.0, None),
     ]:
         assert not equal(read(**{name: value}), read(**{name: empty})), name
+
+
+def test_an_infinite_number_that_is_taken_as_it_is_is_none() -> None:
+    for value in (np.inf, -np.inf, np.nan):
+        assert equal(read(shift=value), read(shift=None)), value
+    assert not equal(read(shift=3e38), read(shift=None))
 
 
 def test_rows_of_nobody_are_no_past_of_anybody() -> None:
