@@ -21,6 +21,7 @@ from components.trainer import row_store
 from components.transform.layout import read_layout
 from models.features import FeatureLayout
 from models.rows import RowSource
+from pipeline.beam_runner import beam_args
 from pipeline.create import PREPROCESSING_FN
 
 DONE = "transformed"
@@ -92,7 +93,9 @@ def prepare(
 def _run(declaration: Declaration, data: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     context = BaseBeamExecutor.Context(
-        beam_pipeline_args=["--direct_running_mode=in_memory"], tmp_dir=str(folder / "tmp"), unique_id="1"
+        beam_pipeline_args=list(beam_args("direct", ["workers=1"])),
+        tmp_dir=str(folder / "tmp"),
+        unique_id="1",
     )
     examples, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
     graph, rows = standard_artifacts.TransformGraph(), standard_artifacts.Examples()

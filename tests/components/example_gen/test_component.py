@@ -18,6 +18,7 @@ from components.dataset.files import data_fingerprint
 from components.dataset.schema import declared_schema
 from components.errors import InputError
 from components.example_gen.component import DeclaredExampleGen
+from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import declare, log_text, write_data
 
 
@@ -32,7 +33,7 @@ def run(folder: Path, declaration: Any, data: Path) -> DeclaredExampleGen:
         pipeline_root=str(folder / "root"),
         components=[example_gen, StatisticsGen(examples=example_gen.outputs["examples"])],
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(folder / "metadata.db")),
-        beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+        beam_pipeline_args=list(beam_args("direct", ["workers=1"])),
         enable_cache=True,
     )
     LocalDagRunner().run(pipeline)

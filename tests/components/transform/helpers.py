@@ -17,6 +17,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
 from components.dataset.declaration import Declaration
+from pipeline.beam_runner import beam_args
 
 _TYPES = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
 PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
@@ -126,7 +127,9 @@ def execute(
     splits = transform_pb2.SplitsConfig(analyze=analyze, transform=["train", "eval"])
     Executor(
         BaseBeamExecutor.Context(
-            beam_pipeline_args=["--direct_running_mode=in_memory"], tmp_dir=str(folder / "tmp"), unique_id="1"
+            beam_pipeline_args=list(beam_args("direct", ["workers=1"])),
+            tmp_dir=str(folder / "tmp"),
+            unique_id="1",
         )
     ).Do(
         {"examples": [examples], "schema": [schema_artifact]},
