@@ -67,7 +67,8 @@ def within_domains(reference: str, rival: str, versus: Versus, domain: str, whic
         names = [name for name, lead in versus.domains.items() if lead.verdict == verdict]
         if names:
             chance = "" if parts else " beyond chance"
-            where = listing(names) if len(names) <= _NAMED else f"{count(len(names))} of them"
+            few = len(names) <= _NAMED
+            where = f"{domain or 'domain'} {listing(names)}" if few else f"{count(len(names))} of them"
             parts.append(f"{verdict}{chance} in {where}")
     told = " and ".join(parts) or "neither ahead nor behind beyond chance in any"
     return (
