@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -30,14 +31,19 @@ DAY_MS = 86_400_000
 SCHEMAS_DIR = Path(schemas.__file__).parent
 
 
+@functools.cache
+def _zones() -> set[str]:
+    # Every file of zones is opened for it. This machine's own zone and that of no place are among them.
+    return available_timezones() - {"Factory", "localtime"}
+
+
 def iana_zone(name: str) -> str:
     """The name, if there is such a time zone.
 
     Raises:
       ValueError: there is none.
     """
-    # This machine's own zone and the variants for leap seconds have files beside the zones', but are none of them.
-    if name not in available_timezones() - {"Factory", "localtime"}:
+    if name not in _zones():
         raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Asia/Shanghai")
     return name
 
