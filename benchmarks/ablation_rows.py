@@ -18,7 +18,7 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.example_gen.executor import Executor as ExampleGen
 from components.trainer import row_store
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
 from models.rows import RowSource
 from pipeline.beam_runner import beam_args

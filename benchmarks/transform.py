@@ -220,7 +220,7 @@ def largest_difference(folder: Path) -> float:
     """Largest difference between the counts and the sorted click rates of the users of both."""
     import tensorflow as tf
 
-    from components.transform.layout import read_layout, read_summary
+    from components.transform.row_layout import read_layout, read_summary
 
     declaration = load_declaration("kuairand-pure", VARIANTS["domain + 8 keys"])
     names = read_layout(folder / "graph", declaration).averages

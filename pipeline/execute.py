@@ -27,7 +27,7 @@ from components.signature_check.component import REPORT as SIGNATURE_REPORT
 from components.study.document import Study
 from components.study.study import STUDY
 from components.trainer.compared import read_facts
-from components.transform.history import read_domain_history
+from components.transform.domain_curves import read_domain_curves
 from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.create import PipelineSettings, create_pipeline
@@ -181,7 +181,7 @@ def summarise(
         evaluation=evaluation,
         history=training["result"]["history"],
         parameters=training["parameters"],
-        moving_averages=read_domain_history(str(runs["Transform"].uri("transform_graph"))),
+        moving_averages=read_domain_curves(str(runs["Transform"].uri("transform_graph"))),
         integration=training["integration"],
         study=_study(runs["Trainer"].uri("model_run")),
         blessed=not reasons,

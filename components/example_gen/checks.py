@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from components.dataset.declaration import DAY_MS
-from components.dataset.plan import Piece, ReadPlan
+from components.dataset.read_plan import Piece, ReadPlan
 from components.errors import InputError
 
 _SHOWN = 5

@@ -17,8 +17,8 @@ from tfx.dsl.io import fileio
 
 from components.dataset.blocks import BLOCK_BYTES
 from components.dataset.declaration import Declaration
-from components.dataset.lookups import read_lookup
-from components.dataset.plan import Piece, ReadPlan, cut, plan_reading
+from components.dataset.joins import read_lookup
+from components.dataset.read_plan import Piece, ReadPlan, cut, plan_reading
 from components.errors import InputError
 from components.example_gen import checks
 from components.example_gen.duplicates import DROPS, HASHES, PARTITION_ROWS

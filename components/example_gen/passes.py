@@ -15,9 +15,9 @@ import polars as pl
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from components.dataset.lookups import LookupTable, join
-from components.dataset.plan import Piece, ReadPlan
-from components.dataset.rows import read_piece
+from components.dataset.impressions import read_piece
+from components.dataset.joins import LookupTable, join
+from components.dataset.read_plan import Piece, ReadPlan
 from components.example_gen.duplicates import HashWriter, drops_of_piece, find_duplicates, hash_rows
 from components.example_gen.encode import encode, example_frame
 from components.example_gen.errors import in_worker

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from components.dataset.declaration import DAY_MS
+from components.dataset.impressions import Rows
+from components.dataset.joins import LookupTable, join
 from components.dataset.label import label_of
-from components.dataset.lookups import LookupTable, join
 from components.dataset.names import LOCAL_TIME
-from components.dataset.plan import ReadPlan
-from components.dataset.rows import Rows
+from components.dataset.read_plan import ReadPlan
 
 SHOWN_REJECTS = 100
 _SHOWN_DOMAINS = 10_000

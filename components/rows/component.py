@@ -17,7 +17,7 @@ from components import progress
 from components.dataset.declaration import Declaration
 from components.rows.judged import write_judged
 from components.trainer import row_store
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 
 SPLITS = ("train", "eval")
 

@@ -19,7 +19,7 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.signature_check import fresh_process
 from components.signature_check.real_rows import write_requests
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 
 REPORT = "signature_check.json"
 ROWS = 512

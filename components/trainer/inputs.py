@@ -17,7 +17,7 @@ from components.dataset.change import changed
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.trainer import row_store
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
 
 TUNED_SETTINGS = "settings"

@@ -22,7 +22,7 @@ from components.trainer import export, row_store
 from components.trainer.compared import judge, sigmoid, write_facts
 from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, training_key
 from components.trainer.integration import integration_weights
-from components.transform.layout import read_summary
+from components.transform.row_layout import read_summary
 from models.prediction import Predictor
 from models.registry import build_model
 from models.replicas import Replicas

@@ -15,13 +15,13 @@ import tensorflow_transform.beam as tft_beam
 
 from components.transform import collect
 from components.transform.collect import MergePartials, Partial, ReduceRows
-from components.transform.plan import Plan
 from components.transform.tables import Analysis, build_tables, summary_json
+from components.transform.transform_plan import TransformPlan
 
 SUMMARY = "transform_summary.json"
-DOMAIN_HISTORY = "domain_moving_average.npz"
+DOMAIN_CURVES = "domain_moving_average.npz"
 VOCABULARY = "vocabulary.csv"
-ASSETS = (SUMMARY, DOMAIN_HISTORY, VOCABULARY)
+ASSETS = (SUMMARY, DOMAIN_CURVES, VOCABULARY)
 
 
 class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
@@ -31,7 +31,7 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
     further outputs, but then every output has to be an asset, and the tables would be stored twice.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TransformPlan) -> None:
         super().__init__()
         self._plan = plan
 
@@ -61,7 +61,7 @@ def _days(batch: collect.Block, day_ms: int) -> set[int]:
     return set((batch[-1] // day_ms).tolist())
 
 
-def _build(partials: Sequence[Partial], plan: Plan, directory: str) -> np.ndarray:
+def _build(partials: Sequence[Partial], plan: TransformPlan, directory: str) -> np.ndarray:
     analysis = build_tables(plan, partials)
     log_dropped(analysis)
     tf.io.gfile.makedirs(directory)
@@ -76,7 +76,7 @@ def _build(partials: Sequence[Partial], plan: Plan, directory: str) -> np.ndarra
 def asset_contents(analysis: Analysis) -> tuple[bytes, bytes, bytes]:
     """The assets' contents, in the order of `ASSETS`."""
     arrays = io.BytesIO()
-    np.savez_compressed(arrays, **analysis.domain_history)
+    np.savez_compressed(arrays, **analysis.domain_curves)
     vocabulary = io.StringIO()
     writer = csv.writer(vocabulary, lineterminator="\n")
     writer.writerow(["feature", "id", "count", "value"])

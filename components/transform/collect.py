@@ -17,9 +17,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 from components.progress import Progress, report
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
-from components.transform.fold import decayed_sums
-from components.transform.keyed import row_keys
-from components.transform.plan import DOMAIN_PARENT, Plan
+from components.transform.moving_averages import decayed_sums
+from components.transform.target_encoding import row_keys
+from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
 BLOCK_ROWS = 1 << 16
 
@@ -52,7 +52,7 @@ class ReduceRows(beam.DoFn):
     numbers float32 (n, N + Q), behaviours float32 (n, F), local time in ms int64 (n,).
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TransformPlan) -> None:
         self._plan = plan
         self._done = 0
 
@@ -86,7 +86,7 @@ class ReduceRows(beam.DoFn):
                     yield (partial.name, partial.index, part), replace(partial, chunk=chunk)
 
 
-def reduce_block(plan: Plan, block: Block, analysed_until: int | None = None) -> Iterator[Partial]:
+def reduce_block(plan: TransformPlan, block: Block, analysed_until: int | None = None) -> Iterator[Partial]:
     """The partial results of a block of rows.
 
     Args:
@@ -114,7 +114,7 @@ def reduce_block(plan: Plan, block: Block, analysed_until: int | None = None) ->
             yield Partial("sums", "average", index, _sum_key(plan, index, hashes, bucket, columns))
 
 
-def _analyse(plan: Plan, block: Block) -> Iterator[Partial]:
+def _analyse(plan: TransformPlan, block: Block) -> Iterator[Partial]:
     hashes, integers, texts, numbers, behaviours, time = block
     bucket, behaviours = time // plan.bucket_ms, behaviours.astype(np.float64)
     yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts))
@@ -130,7 +130,7 @@ def first_refreshed_day(days: Iterable[int], refreshed: int) -> int | None:
     return ordered[-refreshed] if len(ordered) > refreshed else None
 
 
-def _count_values(plan: Plan, hashes: np.ndarray, integers: np.ndarray, texts: np.ndarray) -> Chunk:
+def _count_values(plan: TransformPlan, hashes: np.ndarray, integers: np.ndarray, texts: np.ndarray) -> Chunk:
     parts: list[Chunk] = []
     unique: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for index, vocabulary in enumerate(plan.vocabularies):
@@ -157,7 +157,9 @@ def _count_values(plan: Plan, hashes: np.ndarray, integers: np.ndarray, texts: n
     return chunks.merge_counts(parts)
 
 
-def _sum_key(plan: Plan, index: int, hashes: np.ndarray, bucket: np.ndarray, values: np.ndarray) -> Chunk:
+def _sum_key(
+    plan: TransformPlan, index: int, hashes: np.ndarray, bucket: np.ndarray, values: np.ndarray
+) -> Chunk:
     keys, present = row_keys(plan, index, hashes)
     rows, _ = np.nonzero(present)
     domain = hashes[rows, plan.sources[plan.vocabularies[0].source].offset]
@@ -166,7 +168,7 @@ def _sum_key(plan: Plan, index: int, hashes: np.ndarray, bucket: np.ndarray, val
 
 
 def _sample(
-    plan: Plan,
+    plan: TransformPlan,
     hashes: np.ndarray,
     bucket: np.ndarray,
     time: np.ndarray,
@@ -210,7 +212,7 @@ class MergePartials(beam.CombineFn):
         return self.compact(accumulator)[0]
 
 
-def prune(partial: Partial, plan: Plan) -> Partial:
+def prune(partial: Partial, plan: TransformPlan) -> Partial:
     """Cuts one partition of a vocabulary or a key down to what can be in the final table."""
     if partial.name == "vocabulary":
         return _prune_vocabulary(plan, partial)
@@ -219,7 +221,7 @@ def prune(partial: Partial, plan: Plan) -> Partial:
     return partial
 
 
-def _prune_vocabulary(plan: Plan, partial: Partial) -> Partial:
+def _prune_vocabulary(plan: TransformPlan, partial: Partial) -> Partial:
     chunk = partial.chunk
     kept = []
     for index, vocabulary in enumerate(plan.vocabularies):
@@ -232,7 +234,7 @@ def _prune_vocabulary(plan: Plan, partial: Partial) -> Partial:
     return replace(partial, chunk={name: values[chosen] for name, values in chunk.items()})
 
 
-def prune_key(plan: Plan, partial: Partial, limit: int) -> Partial:
+def prune_key(plan: TransformPlan, partial: Partial, limit: int) -> Partial:
     """Keeps the `limit` values of a key with the largest decayed count at the end, and says what was dropped."""
     chunk = partial.chunk
     keys = np.unique(chunk["key"])

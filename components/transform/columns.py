@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.transform import hashing
-from components.transform.plan import Plan
+from components.transform.transform_plan import TransformPlan
 
 Raw: TypeAlias = "tf.Tensor | tf.SparseTensor"
 
@@ -103,7 +103,7 @@ class RowReader:
         )
 
 
-def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
+def read_columns(inputs: Mapping[str, Raw], plan: TransformPlan) -> Columns:
     """Reads and hashes everything that a batch holds.
 
     An integer -1 of a feature stands for no value, in a log as in a request. In a list it is a value, and so it is of
@@ -144,7 +144,7 @@ def read_columns(inputs: Mapping[str, Raw], plan: Plan) -> Columns:
     )
 
 
-def _ranges(reader: RowReader, plan: Plan) -> list[tf.Tensor]:
+def _ranges(reader: RowReader, plan: TransformPlan) -> list[tf.Tensor]:
     """Hashes `(n, 1)` of every range: of how many of its edges the number has reached."""
     hashes = []
     for source in plan.sources:

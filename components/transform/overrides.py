@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.dataset.declaration import Declaration
-from components.transform.layout import read_summary
-from components.transform.plan import make_plan
+from components.transform.row_layout import read_summary
+from components.transform.transform_plan import make_plan
 
 PREFIX = "average."
 

@@ -17,9 +17,9 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.transform.analyser import AnalyseRows
 from components.transform.columns import Columns, Raw, read_columns
-from components.transform.lookup import Lookup, TableVariables, quantile_ids
-from components.transform.plan import HISTORY_LIMIT, Plan, make_plan
+from components.transform.serving_graph import ServingGraph, TableVariables, quantile_ids
 from components.transform.tables import Tables
+from components.transform.transform_plan import HISTORY_LIMIT, TransformPlan, make_plan
 
 MOST_DEVIATIONS = 20.0
 """Normalised numbers further than this from the mean, in standard deviations, are moved there."""
@@ -41,24 +41,24 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
     columns = read_columns(inputs, plan)
     tables = _analyse(plan, columns)
     variables = tft.make_and_track_object(lambda: TableVariables(tables), name="transform_tables")
-    lookup = Lookup(plan, tables, variables, columns.hashes, columns.time)
+    graph = ServingGraph(plan, tables, variables, columns.hashes, columns.time)
     outputs = {
-        "domain": lookup.domain,
+        "domain": graph.domain,
         "day": tf.math.floordiv(columns.time, declaration.split.day_ms),
         "label": columns.label,
     }
     if plan.categorical:
-        outputs["categorical"] = _categorical(plan, tables, lookup, columns)
+        outputs["categorical"] = _categorical(plan, tables, graph, columns)
     if plan.numeric:
         outputs["numeric"] = _numeric(plan, tables, columns)
     if plan.behaviours:
-        outputs["averages"], history = lookup.averages()
+        outputs["averages"], history = graph.averages()
         if history is not None:
             outputs["history"] = history
     return outputs
 
 
-def _check_inputs(inputs: Mapping[str, Raw], plan: Plan) -> None:
+def _check_inputs(inputs: Mapping[str, Raw], plan: TransformPlan) -> None:
     names = [source.column for source in plan.sources]
     names += [name for name, _ in (*plan.quantiles, *plan.numeric)]
     names += [plan.time, plan.label, *(f"behaviour.{name}" for name in plan.behaviours)]
@@ -67,7 +67,7 @@ def _check_inputs(inputs: Mapping[str, Raw], plan: Plan) -> None:
         raise InputError(f"the schema (.pbtxt) lacks the declared columns {', '.join(absent)}: add them")
 
 
-def _analyse(plan: Plan, columns: Columns) -> Tables:
+def _analyse(plan: TransformPlan, columns: Columns) -> Tables:
     """The tables, once Transform has computed them; placeholders of the right kind before."""
     (encoded,) = tft.experimental.ptransform_analyzer(
         inputs=[
@@ -100,7 +100,7 @@ def _analyse(plan: Plan, columns: Columns) -> Tables:
     return tables
 
 
-def _placeholder(plan: Plan) -> Tables:
+def _placeholder(plan: TransformPlan) -> Tables:
     """Tables with one entry each, for the traces before the analysis is done."""
     behaviours, vocabularies = len(plan.behaviours), len(plan.vocabularies)
     return Tables(
@@ -118,7 +118,7 @@ def _placeholder(plan: Plan) -> Tables:
         overall=np.zeros((2, behaviours), np.float32),
         spread=np.ones((2, behaviours), np.float32),
         keys=np.zeros(1, np.int64),
-        moments=np.zeros(1, np.int64),
+        key_buckets=np.zeros(1, np.int64),
         states=np.zeros((1, behaviours + 1), np.float32),
         missing=np.full(behaviours, -1),
         strength=np.ones((len(plan.keys), 2, behaviours), np.float32),
@@ -126,8 +126,8 @@ def _placeholder(plan: Plan) -> Tables:
     )
 
 
-def _categorical(plan: Plan, tables: Tables, lookup: Lookup, columns: Columns) -> tf.Tensor:
-    ids = lookup.vocabulary_ids()
+def _categorical(plan: TransformPlan, tables: Tables, graph: ServingGraph, columns: Columns) -> tf.Tensor:
+    ids = graph.vocabulary_ids()
     if not plan.quantiles:
         return ids
     first = len(plan.normalised)
@@ -140,7 +140,7 @@ def _categorical(plan: Plan, tables: Tables, lookup: Lookup, columns: Columns) -
     return tf.gather(ids, order, axis=1)
 
 
-def _numeric(plan: Plan, tables: Tables, columns: Columns) -> tf.Tensor:
+def _numeric(plan: TransformPlan, tables: Tables, columns: Columns) -> tf.Tensor:
     normalised, plain = len(plan.normalised), len(plan.normalised) + len(plan.quantiles)
     names = [name for name, _ in plan.normalised]
     names += [name for name, treatment in plan.numeric if treatment == "as_is"]

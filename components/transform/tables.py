@@ -15,9 +15,9 @@ from components.errors import InputError
 from components.transform import chunks
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial, prune_key
-from components.transform.fold import DomainAverages, decayed_sums, domain_averages
-from components.transform.keyed import KeyTable, learn_shrinkage
-from components.transform.plan import DOMAIN_PARENT, Plan
+from components.transform.moving_averages import DomainAverages, decayed_sums, domain_averages
+from components.transform.target_encoding import KeyTable, learn_shrinkage
+from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Tables:
       domain_hashes: hash of each domain's value, int64 (D,).
       domain_averages: `DomainAverages.as_of`, float32 (T + 1, D + 1, F). domain_known: float32 (T + 1, D + 1).
       overall, spread: centre and unit of the averages as of each bucket, float32 (T + 1, F).
-      keys, moments, states, missing: of `KeyTable`.
+      keys, key_buckets, states, missing: of `KeyTable`.
       strength: float32 (K, T + 1, F). count_scale: float32 (K,).
       assets: paths of the files that belong to the graph.
     """
@@ -53,7 +53,7 @@ class Tables:
     overall: np.ndarray
     spread: np.ndarray
     keys: np.ndarray
-    moments: np.ndarray
+    key_buckets: np.ndarray
     states: np.ndarray
     missing: np.ndarray
     strength: np.ndarray
@@ -79,14 +79,14 @@ class Analysis:
 
     Attributes:
       tables: for the graph.
-      summary: sizes, domains, keys and what was dropped; see `layout` and `history`.
-      domain_history: the domain's moving averages after every bucket, as arrays of an `.npz`.
+      summary: sizes, domains, keys and what was dropped; see `row_layout` and `domain_curves`.
+      domain_curves: the domain's moving averages after every bucket, as arrays of an `.npz`.
       vocabulary: rows (feature, id, count, text).
     """
 
     tables: Tables
     summary: dict[str, Any]
-    domain_history: dict[str, np.ndarray]
+    domain_curves: dict[str, np.ndarray]
     vocabulary: list[tuple[str, int, int, str]]
 
 
@@ -100,7 +100,7 @@ class _Vocabularies:
     rows: list[tuple[str, int, int, str]]
 
 
-def build_tables(plan: Plan, partials: Sequence[Partial]) -> Analysis:
+def build_tables(plan: TransformPlan, partials: Sequence[Partial]) -> Analysis:
     """Puts the merged partial results of all partitions together.
 
     Raises:
@@ -145,7 +145,7 @@ def build_tables(plan: Plan, partials: Sequence[Partial]) -> Analysis:
         overall=averages.overall.astype(np.float32),
         spread=averages.spread.astype(np.float32),
         keys=table.keys,
-        moments=table.moments,
+        key_buckets=table.key_buckets,
         states=table.states,
         missing=table.missing,
         strength=shrinkage.strength.astype(np.float32),
@@ -187,7 +187,7 @@ def _joined(partials: Sequence[Partial], merge: str) -> Chunk:
     return chunks.MERGE[merge]([partial.chunk for partial in partials])
 
 
-def _domain_column(plan: Plan) -> int:
+def _domain_column(plan: TransformPlan) -> int:
     return plan.sources[plan.vocabularies[0].source].offset
 
 
@@ -202,7 +202,7 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _vocabularies(plan: Plan, counted: Chunk) -> _Vocabularies:
+def _vocabularies(plan: TransformPlan, counted: Chunk) -> _Vocabularies:
     keys, ids, sizes, rows = [], [], [], []
     domain_hashes = domain_rows = np.zeros(0, np.int64)
     for index, vocabulary in enumerate(plan.vocabularies):
@@ -223,7 +223,7 @@ def _vocabularies(plan: Plan, counted: Chunk) -> _Vocabularies:
     )
 
 
-def _quantiles(plan: Plan, numbers: np.ndarray) -> np.ndarray:
+def _quantiles(plan: TransformPlan, numbers: np.ndarray) -> np.ndarray:
     widest = max((buckets for _, buckets in plan.quantiles), default=1)
     edges = np.full((len(plan.quantiles), widest), np.inf, np.float32)
     for row, (_, buckets) in enumerate(plan.quantiles):
@@ -235,7 +235,10 @@ def _quantiles(plan: Plan, numbers: np.ndarray) -> np.ndarray:
 
 
 def _domain_averages(
-    plan: Plan, by_kind: dict[tuple[str, int], list[Partial]], vocabularies: _Vocabularies, sample: Chunk
+    plan: TransformPlan,
+    by_kind: dict[tuple[str, int], list[Partial]],
+    vocabularies: _Vocabularies,
+    sample: Chunk,
 ) -> tuple[DomainAverages, np.ndarray]:
     behaviours = len(plan.behaviours)
     partials = by_kind.get(("average", DOMAIN_PARENT), [])
@@ -265,7 +268,7 @@ def _domain_averages(
 
 
 def _key_table(
-    plan: Plan,
+    plan: TransformPlan,
     by_kind: dict[tuple[str, int], list[Partial]],
     buckets: np.ndarray,
     averages: DomainAverages,
@@ -308,5 +311,5 @@ def _key_table(
     # Keys of different kinds differ, so that sorting them together sorts their decays too.
     decay = np.concatenate(decays)[np.argsort(np.concatenate(every))]
     states = decayed_sums(total["key"], total["values"], decay[position]).astype(np.float32)
-    moments = position * (len(buckets) + 1) + total["bucket"]
-    return KeyTable(keys, moments.astype(np.int64), states, missing, len(buckets)), kept
+    key_buckets = position * (len(buckets) + 1) + total["bucket"]
+    return KeyTable(keys, key_buckets.astype(np.int64), states, missing, len(buckets)), kept

@@ -17,7 +17,7 @@ from components.dataset.change import changed
 from components.dataset.declaration import Declaration
 from components.trainer import row_store
 from components.trainer.inputs import TUNED_SETTINGS, split_validation
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 from components.tuner.search import Judged, best_of, search
 from components.tuner.trial import TrialRunner
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from components.dataset.declaration import DAY_MS, Declaration
-from components.dataset.lookups import LookupTable, read_lookup
-from components.dataset.plan import cut, plan_reading
-from components.dataset.rows import read_piece
+from components.dataset.impressions import read_piece
+from components.dataset.joins import LookupTable, read_lookup
+from components.dataset.read_plan import cut, plan_reading
 from components.errors import InputError
 from components.example_gen import checks
 from components.example_gen.scan import SHOWN_REJECTS, PieceScan

@@ -23,7 +23,7 @@ from components.judging.significance import (
 from components.latency.component import REPORT as LATENCY_REPORT
 from components.rows.judged import JudgedRows, read_judged
 from components.trainer.compared import SCORES, read_facts
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 from pipeline.compare.create import node
 from pipeline.compare.result import Compared, JudgedDomain, Response, Spread, Trained, Trial, Versus
 from pipeline.compare.variants import REFERENCE, Variant

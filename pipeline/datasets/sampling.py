@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from components.dataset.blocks import BLOCK_BYTES, read_all, read_blocks
 from components.dataset.csv_lines import TextBlock
 from components.dataset.files import DataFile
-from components.dataset.plan import Piece, ReadPlan, cut
+from components.dataset.read_plan import Piece, ReadPlan, cut
 from components.dataset.values import decoded
 
 SAMPLE_ROWS = 200_000

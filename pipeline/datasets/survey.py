@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from components.dataset.blocks import BLOCK_BYTES
+from components.dataset.impressions import Rows, read_piece
+from components.dataset.joins import LookupTable, join
 from components.dataset.label import label_of
-from components.dataset.lookups import LookupTable, join
-from components.dataset.plan import Piece, ReadPlan
-from components.dataset.rows import Rows, read_piece
+from components.dataset.read_plan import Piece, ReadPlan
 from components.example_gen import checks
 from components.example_gen.scan import SHOWN_REJECTS, PieceScan, days
 from pipeline.datasets.ids import DaysOfIds, Newcomers

@@ -14,7 +14,7 @@ from components.dataset.input_names import input_name
 from components.errors import InputError
 from pipeline.client import Which
 from pipeline.predict.columns import check_signature, column_of, to_inputs
-from pipeline.predict.lookups import Join, Lookup
+from pipeline.predict.joins import Join, Lookup
 from pipeline.predict.rows import Chunk, Format, Source
 from pipeline.predict.targets import Target, open_target
 from pipeline.predict.writers import Writer, output_format

@@ -88,7 +88,7 @@ class BestPossible(_Part):
 
 
 def _averages(value: Any) -> Any:
-    """Also takes a `components.transform.history.DomainHistory`."""
+    """Also takes a `components.transform.domain_curves.DomainCurves`."""
     if not hasattr(value, "averages"):
         return value
     return {

@@ -23,8 +23,8 @@ from tfx.types import Artifact
 
 from components.evaluator.reading import read_evaluation
 from components.example_gen.executor import REPORT_FILE
-from components.transform.history import read_domain_history
-from components.transform.layout import read_summary
+from components.transform.domain_curves import read_domain_curves
+from components.transform.row_layout import read_summary
 
 EXECUTORS = {
     "DeclaredExampleGen": "components.example_gen.executor",
@@ -106,7 +106,7 @@ def _records(folder: Path) -> list[bytes]:
 
 def _same_transform(twice: Twice) -> None:
     graphs = [side["transform_graph"] for side in (twice.direct, twice.engine)]
-    first, second = (read_domain_history(graph) for graph in graphs)
+    first, second = (read_domain_curves(graph) for graph in graphs)
     assert (first.domains, first.buckets, first.behaviours) == (
         second.domains,
         second.buckets,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
-from components.transform.plan import make_plan
+from components.transform.transform_plan import make_plan
 from pipeline import views
 
 

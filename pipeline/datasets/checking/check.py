@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 
 from components.dataset.declaration import Declaration
 from components.dataset.files import find_files
-from components.dataset.lookups import LookupTable, read_lookup
-from components.dataset.plan import ReadPlan, cut, plan_reading
+from components.dataset.joins import LookupTable, read_lookup
+from components.dataset.read_plan import ReadPlan, cut, plan_reading
 from components.dataset.schema import declared_schema
 from components.errors import InputError
 from components.example_gen import checks
 from components.progress import Progress
-from components.transform.plan import make_plan
+from components.transform.transform_plan import make_plan
 from pipeline.datasets.checking import rules
 from pipeline.datasets.checking.findings import CheckResult, Finding, sorted_findings
 from pipeline.datasets.sampling import sample_pieces

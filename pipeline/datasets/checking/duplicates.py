@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from tfx.dsl.io import fileio
 
-from components.dataset.plan import Piece, ReadPlan
-from components.dataset.rows import Rows
+from components.dataset.impressions import Rows
+from components.dataset.read_plan import Piece, ReadPlan
 from components.example_gen.duplicates import (
     DROPS,
     HASHES,

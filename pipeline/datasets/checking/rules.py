@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from components.dataset.plan import ReadPlan
+from components.dataset.read_plan import ReadPlan
 from components.example_gen import checks
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey

@@ -12,9 +12,9 @@ import polars as pl
 from pydantic import ValidationError
 
 from components.dataset.declaration import Declaration
+from components.dataset.joins import read_lookup
 from components.dataset.loader import load_declaration
-from components.dataset.lookups import read_lookup
-from components.dataset.plan import cut, plan_reading
+from components.dataset.read_plan import cut, plan_reading
 from components.errors import InputError
 from components.progress import Progress
 from pipeline.datasets.proposal.decisions import Asker

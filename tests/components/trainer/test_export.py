@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 
 from components.baseline.target import read_target
 from components.trainer import export
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 from models.registry import build_model
 from pipeline.serving.errors import RequestError
 from pipeline.serving.saved_model import LoadedModel

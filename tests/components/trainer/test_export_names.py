@@ -10,7 +10,7 @@ import pytest
 import tensorflow_transform as tft
 
 from components.trainer import export
-from components.transform.layout import read_layout
+from components.transform.row_layout import read_layout
 from models.registry import build_model
 from pipeline.client import CallError, connect, serialize_example
 from pipeline.serving.server import ModelServer

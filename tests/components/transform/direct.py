@@ -12,9 +12,9 @@ import tensorflow as tf
 from components.dataset.declaration import Declaration
 from components.transform import collect
 from components.transform.columns import Raw, read_columns
-from components.transform.lookup import Lookup, TableVariables
-from components.transform.plan import Plan, make_plan
+from components.transform.serving_graph import Lookup, TableVariables
 from components.transform.tables import Analysis, build_tables
+from components.transform.transform_plan import TransformPlan, make_plan
 from tests.components.transform.helpers import Row
 
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
@@ -39,7 +39,7 @@ def inputs_of(declared: Declaration, rows: Sequence[Row]) -> dict[str, Raw]:
     return inputs
 
 
-def block_of(declared: Declaration, plan: Plan, rows: Sequence[Row]) -> collect.Block:
+def block_of(declared: Declaration, plan: TransformPlan, rows: Sequence[Row]) -> collect.Block:
     """Rows as the analyser gets them."""
     columns = read_columns(inputs_of(declared, rows), plan)
     analysed = len(plan.normalised) + len(plan.quantiles)
@@ -48,7 +48,7 @@ def block_of(declared: Declaration, plan: Plan, rows: Sequence[Row]) -> collect.
     return tuple(tensor.numpy() for tensor in tensors)
 
 
-def analyse_block(plan: Plan, block: collect.Block, cuts: Sequence[int] = ()) -> Analysis:
+def analyse_block(plan: TransformPlan, block: collect.Block, cuts: Sequence[int] = ()) -> Analysis:
     """The analysis of a block that is cut into bundles at the row numbers `cuts`."""
     until = None
     if plan.refreshed_days:

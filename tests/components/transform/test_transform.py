@@ -18,10 +18,10 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.trainer.raw_inputs import RawInputs
 from components.transform import overrides
-from components.transform.history import read_domain_history
-from components.transform.layout import asset_path, read_layout, read_summary
-from components.transform.lookup import quantile_ids
+from components.transform.domain_curves import read_domain_curves
 from components.transform.preprocessing import preprocessing_fn
+from components.transform.row_layout import asset_path, read_layout, read_summary
+from components.transform.serving_graph import quantile_ids
 from models.features import CategoricalFeature
 from tests.components.transform import direct, helpers, oracle
 from tests.components.transform.strategies import DAY
@@ -248,8 +248,8 @@ def test_infinite_numbers_fall_into_the_first_and_the_last_bucket() -> None:
     assert quantile_ids(boundaries, tf.constant(values)).numpy().tolist() == [[3, 2], [3, 2], [1, 1], [0, 0]]
 
 
-def test_domain_history_is_readable(run: Path) -> None:
-    history = read_domain_history(run / "graph")
+def test_domain_curves_are_readable(run: Path) -> None:
+    history = read_domain_curves(run / "graph")
     assert history.domains == ("1", "8")
     assert history.behaviours == ("click", "like")
     assert [str(bucket.date()) for bucket in history.buckets][:2] == ["2022-01-08", "2022-01-09"]

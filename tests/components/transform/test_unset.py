@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from components.transform.columns import Columns, read_columns
-from components.transform.plan import make_plan
+from components.transform.transform_plan import make_plan
 from tests.components.transform import direct, helpers
 from tests.components.transform.strategies import DAY
 

@@ -11,10 +11,10 @@ import polars as pl
 
 from components.dataset.blocks import BLOCK_BYTES, read_blocks
 from components.dataset.csv_lines import TextBlock
+from components.dataset.joins import LookupTable, join, typed_as_declared
 from components.dataset.label import label_of
-from components.dataset.lookups import LookupTable, join, typed_as_declared
 from components.dataset.names import LOCAL_TIME
-from components.dataset.plan import Piece, ReadPlan
+from components.dataset.read_plan import Piece, ReadPlan
 from components.dataset.values import to_local_ms
 
 _SHOWN = 60

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.transform.fold import decayed_sums, domain_averages
+from components.transform.moving_averages import decayed_sums, domain_averages
 
 
 def test_decayed_sums_by_hand() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.transform import hashing
-from components.transform.plan import DOMAIN_PARENT, Plan
 from components.transform.tables import Tables
+from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
 
 class TableVariables(tf.Module):
@@ -18,7 +18,7 @@ class TableVariables(tf.Module):
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(name="transform_tables")
-        for name in ("vocabulary_keys", "vocabulary_ids", "keys", "moments", "states", "domain_averages"):
+        for name in ("vocabulary_keys", "vocabulary_ids", "keys", "key_buckets", "states", "domain_averages"):
             setattr(self, name, tf.Variable(getattr(tables, name), trainable=False, name=name))
 
 
@@ -30,8 +30,8 @@ def combine(family: int, parts: list[tf.Tensor]) -> tf.Tensor:
     return key
 
 
-class Lookup:
-    """The lookups of one batch.
+class ServingGraph:
+    """What the tables say about the rows of one batch, inside the graph of training and of serving.
 
     Args:
       plan: what is computed.
@@ -42,7 +42,12 @@ class Lookup:
     """
 
     def __init__(
-        self, plan: Plan, tables: Tables, variables: TableVariables, hashes: tf.Tensor, time: tf.Tensor
+        self,
+        plan: TransformPlan,
+        tables: Tables,
+        variables: TableVariables,
+        hashes: tf.Tensor,
+        time: tf.Tensor,
     ) -> None:
         self._plan, self._tables, self._variables, self._hashes = plan, tables, variables, hashes
         self._end = len(tables.buckets)
@@ -82,8 +87,9 @@ class Lookup:
         """`averages` float32 (n, A) and, where declared, `history` float32 (n, D * values).
 
         The domain's averages are differences from the overall mean, those of a key differences from its domain's
-        average (see `keyed`), in units of the spread of a single impression, all as of the row's bucket, or those of
-        keys from all buckets but the row's own (`train_state`); counts are `log(1 + W)` over their root mean square.
+        average (see `target_encoding`), in units of the spread of a single impression, all as of the row's bucket, or
+        those of keys from all buckets but the row's own (`train_state`); counts are `log(1 + W)` over their root mean
+        square.
         0 says that nothing is known.
         """
         behaviours = len(self._plan.behaviours)
@@ -191,9 +197,9 @@ class Lookup:
         position, known = _find(self._variables.keys, len(self._tables.keys), keys)
         first = tf.cast(position, tf.int64) * (self._end + 1)
         moment = first + tf.cast(bucket, tf.int64)[:, None]
-        at = tf.searchsorted(self._variables.moments, tf.reshape(moment, [-1])) - 1
+        at = tf.searchsorted(self._variables.key_buckets, tf.reshape(moment, [-1])) - 1
         at = tf.reshape(tf.maximum(at, 0), tf.shape(keys))
-        found = tf.gather(self._variables.moments, at)
+        found = tf.gather(self._variables.key_buckets, at)
         valid = present & known & (found >= first) & (found < moment)
         return tf.where(valid[:, :, None], tf.gather(self._variables.states, at), 0.0)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from components.dataset.declaration import Declaration
 from components.transform.analyser import SUMMARY
-from components.transform.plan import make_plan
+from components.transform.transform_plan import make_plan
 from models.features import CategoricalFeature, FeatureLayout
 
 _ASSETS = "transform_fn/assets"

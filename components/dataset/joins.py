@@ -11,7 +11,7 @@ import polars as pl
 
 from components.dataset.blocks import read_all
 from components.dataset.declaration import Declaration
-from components.dataset.plan import LookupPlan, ReadPlan
+from components.dataset.read_plan import LookupPlan, ReadPlan
 from components.dataset.sections import ColumnType
 from components.dataset.values import Typed, to_key, to_type
 from components.errors import InputError

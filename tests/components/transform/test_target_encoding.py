@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.transform.plan import make_plan
+from components.transform.transform_plan import make_plan
 from tests.components.transform import direct, oracle
 from tests.components.transform.strategies import CHAINS, DAY, DECAY, DECLARED, STRENGTH, log, row
 

@@ -89,7 +89,7 @@ class HistoryKey:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TransformPlan:
     """Everything that Transform computes.
 
     Attributes:
@@ -157,7 +157,7 @@ class Plan:
         return tuple(f"{entry.name}.{value}" for entry in self.history for value in values)
 
 
-def make_plan(declaration: Declaration) -> Plan:
+def make_plan(declaration: Declaration) -> TransformPlan:
     """The plan of a declaration.
 
     Raises:
@@ -174,7 +174,7 @@ def make_plan(declaration: Declaration) -> Plan:
                 Vocabulary(name, by_name[name], feature.max_size, feature.min_count, feature.oov_buckets)
             )
     treated = [(name, feature.treatment) for name, feature in declaration.features.items()]
-    return Plan(
+    return TransformPlan(
         sources=sources,
         vocabularies=tuple(vocabularies),
         quantiles=tuple((n, declaration.features[n].buckets) for n, t in treated if t == "buckets"),

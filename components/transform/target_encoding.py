@@ -1,4 +1,4 @@
-"""The table of keyed averages: the decayed sums of every kept key as of any bucket, and how they are shrunk.
+"""Target encoding as of any time: decayed sums of behaviour for every kept key, shrunk to the average of its parent.
 
 What is summed is how far a behaviour lies above the moving average of its own domain, so that a user who is seen
 where everybody clicks is not taken for a clicker: `R_t = a R_{t-1} + sum_t (y - m_domain,t)`,
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.transform import hashing
-from components.transform.plan import DOMAIN_PARENT, Plan
+from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
 STRENGTHS = 2.0 ** np.arange(-1, 13)
 DEFAULT_STRENGTH = 20.0
@@ -29,7 +29,7 @@ class KeyTable:
 
     Attributes:
       keys: sorted, int64 (K,).
-      moments: sorted `position of the key * (T + 1) + bucket`, int64 (M,).
+      key_buckets: sorted `position of the key * (T + 1) + bucket`, int64 (M,).
       states: `[R_1 .. R_F, W, missing ...]` after that bucket, float32 (M, v). `missing` are decayed counts of rows
         in which a behaviour was missing, for those behaviours that are missing anywhere.
       missing: index of each behaviour's column of missing rows, -1 for none, int64 (F,).
@@ -37,12 +37,12 @@ class KeyTable:
     """
 
     keys: np.ndarray
-    moments: np.ndarray
+    key_buckets: np.ndarray
     states: np.ndarray
     missing: np.ndarray
     buckets: int
 
-    def lookup(self, keys: np.ndarray, bucket: np.ndarray) -> np.ndarray:
+    def state_as_of(self, keys: np.ndarray, bucket: np.ndarray) -> np.ndarray:
         """State of each key after its latest bucket before `bucket`; zeros for a key without one.
 
         Args:
@@ -55,9 +55,9 @@ class KeyTable:
         position = np.searchsorted(self.keys, keys)
         known = self.keys[np.minimum(position, len(self.keys) - 1)] == keys
         first = position * (self.buckets + 1)
-        at = np.searchsorted(self.moments, first + bucket[:, None]) - 1
+        at = np.searchsorted(self.key_buckets, first + bucket[:, None]) - 1
         at = np.maximum(at, 0)
-        found = known & (self.moments[at] >= first) & (self.moments[at] < first + bucket[:, None])
+        found = known & (self.key_buckets[at] >= first) & (self.key_buckets[at] < first + bucket[:, None])
         return np.where(found[..., None], self.states[at], 0.0).sum(axis=1, dtype=np.float64)
 
     def sums_and_counts(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +68,7 @@ class KeyTable:
         return state[..., :behaviours], counts - lacking
 
 
-def row_keys(plan: Plan, index: int, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def row_keys(plan: TransformPlan, index: int, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A key's values for rows.
 
     Args:
@@ -111,7 +111,7 @@ def shrink(sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, strength: n
 
 
 def learn_shrinkage(
-    plan: Plan,
+    plan: TransformPlan,
     table: KeyTable,
     hashes: np.ndarray,
     bucket: np.ndarray,
@@ -155,9 +155,11 @@ def learn_shrinkage(
     return Shrinkage(strength, scale)
 
 
-def _state(plan: Plan, table: KeyTable, index: int, hashes: np.ndarray, bucket: np.ndarray) -> np.ndarray:
+def _state(
+    plan: TransformPlan, table: KeyTable, index: int, hashes: np.ndarray, bucket: np.ndarray
+) -> np.ndarray:
     keys, present = row_keys(plan, index, hashes)
-    return table.lookup(np.where(present, keys, ABSENT), bucket)
+    return table.state_as_of(np.where(present, keys, ABSENT), bucket)
 
 
 ABSENT = np.int64(np.iinfo(np.int64).max)

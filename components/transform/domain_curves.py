@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from components.transform.analyser import DOMAIN_HISTORY
-from components.transform.layout import asset_path
+from components.transform.analyser import DOMAIN_CURVES
+from components.transform.row_layout import asset_path
 
 
 @dataclass(frozen=True)
-class DomainHistory:
+class DomainCurves:
     """Moving averages after every time bucket that has training rows.
 
     Attributes:
@@ -32,14 +32,14 @@ class DomainHistory:
     rows: np.ndarray
 
 
-def read_domain_history(transform_graph: str | Path) -> DomainHistory:
+def read_domain_curves(transform_graph: str | Path) -> DomainCurves:
     """Reads the table domain x bucket x behaviour of a `transform_graph` artifact."""
     with (
-        tf.io.gfile.GFile(asset_path(transform_graph, DOMAIN_HISTORY), "rb") as file,
+        tf.io.gfile.GFile(asset_path(transform_graph, DOMAIN_CURVES), "rb") as file,
         np.load(file) as arrays,
     ):
         start = datetime(1970, 1, 1)
-        return DomainHistory(
+        return DomainCurves(
             domains=tuple(arrays["domains"].tolist()),
             buckets=tuple(start + timedelta(milliseconds=int(ms)) for ms in arrays["bucket_start_ms"]),
             behaviours=tuple(arrays["behaviours"].tolist()),
