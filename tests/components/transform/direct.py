@@ -12,7 +12,7 @@ import tensorflow as tf
 from components.dataset.declaration import Declaration
 from components.transform import collect
 from components.transform.columns import Raw, read_columns
-from components.transform.serving_graph import Lookup, TableVariables
+from components.transform.serving_graph import ServingGraph, TableVariables
 from components.transform.tables import Analysis, build_tables
 from components.transform.transform_plan import TransformPlan, make_plan
 from tests.components.transform.helpers import Row
@@ -75,12 +75,14 @@ def analyse(declared: Declaration, rows: Sequence[Row]) -> Analysis:
     return analyse_block(plan, block_of(declared, plan, rows))
 
 
-def look_up(declared: Declaration, analysis: Analysis, rows: Sequence[Row], *, now: bool = False) -> Lookup:
+def look_up(
+    declared: Declaration, analysis: Analysis, rows: Sequence[Row], *, now: bool = False
+) -> ServingGraph:
     """Looks rows up; with `now` as a server does, without their time."""
     plan = make_plan(declared)
     columns = read_columns(inputs_of(declared, rows), plan)
     time = tf.fill(tf.shape(columns.time), tf.constant(-1, tf.int64)) if now else columns.time
-    return Lookup(plan, analysis.tables, TableVariables(analysis.tables), columns.hashes, time)
+    return ServingGraph(plan, analysis.tables, TableVariables(analysis.tables), columns.hashes, time)
 
 
 def averages(
