@@ -2,7 +2,7 @@
 
 ExampleGen and Transform run once, with all keys and the history. Every variant then trains on that output with some
 columns of it, for the declared number of epochs on all training days (the validation day included), with five seeds,
-and is judged on the evaluation days. Printed: mean and standard deviation of the average and the overall AUC, the
+and is evaluated on the evaluation days. Printed: mean and standard deviation of the average and the overall AUC, the
 difference to DFEI as declared with a paired t-test over seeds, and a paired bootstrap over users for the systems with
 the same inputs. (Users too rare for the vocabulary share its few last ids and are drawn together.)
 
@@ -29,9 +29,9 @@ from rich.table import Table
 from benchmarks.ablation_rows import SelectedRows, key_names, prepare, selection
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
-from components.judging.rows import evaluation_rows
-from components.judging.scores import Scored, user_weights
-from components.judging.significance import mean_average_auc, seed_test, user_test
+from components.metrics.evaluation_rows import evaluation_rows
+from components.metrics.scores import Scored, user_weights
+from components.metrics.significance import mean_average_auc, seed_test, user_test
 from components.trainer.inputs import split_validation
 from models import gbdt
 from models.features import FeatureLayout
@@ -191,7 +191,7 @@ def measure(
     scores = arguments.work / f"scores-{_digest(declaration.to_json())}"
     scores.mkdir(exist_ok=True)
     rows = [train_rows, *split_validation(train_rows, declaration.split.validation_days), eval_rows]
-    judged = evaluation_rows(eval_rows, layout, declaration.evaluation.min_rows)
+    evaluated = evaluation_rows(eval_rows, layout, declaration.evaluation.min_rows)
     found = variants(layout, declaration)
     if arguments.only:
         found = [v for v in found if any(word in v.title for word in arguments.only)]
@@ -202,7 +202,7 @@ def measure(
             kept = scores / f"{variant.title.replace(' ', '_')}-{seed}.npy"
             if not kept.exists():
                 np.save(kept, scores_of(variant, seed, declaration, layout, rows))
-            run = Scored(judged, np.load(kept))
+            run = Scored(evaluated, np.load(kept))
             runs.setdefault(variant.title, []).append(run)
             print(
                 f"{variant.title}, seed {seed}: {mean_average_auc([run]):.4f} {run.overall_auc():.4f}",

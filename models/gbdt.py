@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.features import FeatureLayout
+from models.metrics import score
 from models.options import Option
 from models.registry import TREES, check_options
 from models.rows import JoinedRows, RowSource
-from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 
 # Told after each tree: trees so far, most, validation log loss, whether they are grown once more on all rows.
@@ -48,7 +48,7 @@ class FeatureMatrix:
     numbers, Transform's averages, the user's history. Categorical columns keep their ids, 0 for missing.
 
     A feature with more ids than the option `most_categories`, those of users and items included, is left out: trees
-    sort a feature's ids by their labels to split them, and so learn many rare ids by heart (`docs/results.md`). What
+    sort a feature's ids by their labels to split them, and so memorise many rare ids (`docs/results.md`). What
     such a feature tells is in the averages, if those have it as a key.
 
     Args:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from models.learning_rate import Course, rate_factor
+from models.learning_rate import LearningRateSchedule, rate_factor
 from models.replicas import own_copy
 
 
@@ -81,7 +81,7 @@ class TwoRateOptimizer(tf.Module):
         beta_1: b1.
         beta_2: b2.
         epsilon: eps.
-        course: how the rate moves over `horizon` steps (`models.learning_rate`).
+        learning_rate_schedule: how the rate moves over `horizon` steps (`models.learning_rate`).
         warmup: share of the steps in which it grows first.
 
     Raises:
@@ -97,7 +97,7 @@ class TwoRateOptimizer(tf.Module):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        course: Course = "constant",
+        learning_rate_schedule: LearningRateSchedule = "constant",
         warmup: float = 0.0,
     ) -> None:
         super().__init__(name="two_rate_optimizer")
@@ -107,7 +107,7 @@ class TwoRateOptimizer(tf.Module):
         self._multipliers = assign_multipliers(self._names, pairs)
         self._variables = list(variables)
         self._rule = rule
-        self._course, self._warmup = course, warmup
+        self._schedule, self._warmup = learning_rate_schedule, warmup
         self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
         self.learning_rate = tf.Variable(
             learning_rate, trainable=False, name="learning_rate", dtype=tf.float32
@@ -140,7 +140,7 @@ class TwoRateOptimizer(tf.Module):
 
     def rate(self) -> tf.Tensor:
         """The learning rate of the step that `iterations` counts, for a multiplier of 1."""
-        return self.learning_rate * rate_factor(self.iterations, self.horizon, self._course, self._warmup)
+        return self.learning_rate * rate_factor(self.iterations, self.horizon, self._schedule, self._warmup)
 
     def reset(self) -> None:
         """Forgets all steps made, as if newly built."""

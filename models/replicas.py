@@ -82,8 +82,8 @@ class Replicas:
         results = strategy.run(lambda whole: function(tf.nest.map_structure(own, whole)), (batch,))
         return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], results)
 
-    def chiefs(self, value: float) -> float:
-        """The chief's value, told to all processes, which wait for each other here.
+    def broadcast_from_chief(self, value: float) -> float:
+        """The chief's value in every process; all wait for each other here.
 
         What decides the course of training must be one number for all: scores computed from equal weights may
         still differ in the last bit between machines.
@@ -95,9 +95,9 @@ class Replicas:
             self.count // self.workers
         )
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Waits until all processes are here."""
-        self.chiefs(0.0)
+        self.broadcast_from_chief(0.0)
 
 
 ALONE = Replicas()
@@ -138,7 +138,7 @@ def _replica_id() -> int | tf.Tensor:
     return 0 if context is None else context.replica_id_in_sync_group
 
 
-def among_others() -> bool:
+def is_replicated() -> bool:
     """Whether this is one replica of several: the slices that sparse gradients have must then be as many in each."""
     return _replica_context() is not None
 

@@ -155,7 +155,7 @@ class TrainingSettings(_Settings):
     learning_rate: float = Field(1e-3, gt=0, description="Rate of the domain-specific part.")
     learning_rate_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant",
-        description="Course of the rate after the warm-up: constant, or down to 0 at the end of the last of "
+        description="The rate after the warm-up: constant, or down to 0 at the end of the last of "
         "`epochs` (with refit: of the chosen number).",
     )
     warmup: float = Field(

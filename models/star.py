@@ -9,7 +9,7 @@ import tf_keras as keras
 
 from models.base import DomainModel, GroupedBatch
 from models.features import FeatureLayout
-from models.layers.domain_embedding import DomainEmbedding, beside
+from models.layers.domain_embedding import DomainEmbedding, concat_to_rows
 from models.layers.dropout import ResumableDropout
 from models.layers.embedding import FeatureEmbedding
 from models.layers.packing import Packing, one_group
@@ -71,5 +71,5 @@ class STAR(DomainModel):
             if i < len(self.dropouts):
                 hidden = self.dropouts[i](hidden, training=training)
         main = self.unit(hidden, domains)
-        aux = self.aux_unit(self.aux_hidden(beside(self.domain_vectors(domains), x)))
+        aux = self.aux_unit(self.aux_hidden(concat_to_rows(self.domain_vectors(domains), x)))
         return tf.squeeze(main + aux, axis=-1)

@@ -16,11 +16,11 @@ import tensorflow as tf
 from models.base import DomainModel
 from models.checkpoint import Progressed, TrainingCheckpoint
 from models.feed import chunks
+from models.metrics import Scores, criterion, score
 from models.prediction import Predictor
 from models.replicas import ALONE, Replicas
 from models.rows import JoinedRows, RowSource
 from models.schedule import Schedule
-from models.scores import Scores, criterion, score
 from models.settings import TrainingSettings
 from models.training_step import TrainingStep
 
@@ -59,7 +59,7 @@ class EpochRecord:
 
     @property
     def criterion(self) -> float | None:
-        """What the epoch is judged by, as `Scores.criterion`; None where it was not validated."""
+        """What the epoch is evaluated by, as `Scores.criterion`; None where it was not validated."""
         return criterion(self.average_auc, self.overall_auc, self.log_loss)
 
 
@@ -190,7 +190,9 @@ class _Loop:
         while not self._enough():
             self._epoch(schedule, self.train_rows)
             scores = self._validate()
-            criterion = self.replicas.chiefs(scores.criterion if scores else float(self.state.epoch))
+            criterion = self.replicas.broadcast_from_chief(
+                scores.criterion if scores else float(self.state.epoch)
+            )
             gains = self.state.best is None or criterion > self.state.best + self.settings.min_delta
             best = gains and self.state.epoch + 1 >= min(self.settings.min_epochs, self.settings.epochs)
             if best:
@@ -293,9 +295,9 @@ class _Loop:
             self.kept.save_weights(name)
 
     def _load_weights(self, name: str) -> None:
-        self.replicas.meet()  # The chief has written them now.
+        self.replicas.barrier()  # The chief has written them now.
         self.kept.load_weights(name)
-        self.replicas.meet()  # All have read them: the chief may remove them.
+        self.replicas.barrier()  # All have read them: the chief may remove them.
 
     def _save(self) -> None:
         if self.writes:
@@ -321,9 +323,9 @@ class _Loop:
 
     def _fingerprint(self) -> str:
         # The frequency of checkpoints and the steps of a call do not change the course of training.
-        course = self.settings.model_dump_json(exclude={"checkpoint_steps", "steps_per_call"})
+        settings = self.settings.model_dump_json(exclude={"checkpoint_steps", "steps_per_call"})
         digest = hashlib.sha256()
-        for text in (self.model.settings.model_dump_json(), course, self.model.layout.to_json()):
+        for text in (self.model.settings.model_dump_json(), settings, self.model.layout.to_json()):
             digest.update(text.encode())
         for rows in (self.train_rows, self.validation_rows):
             if rows is not None:

@@ -60,7 +60,7 @@ class TrainingStep:
                 [(pattern, scale[role]) for pattern, role in roles],
                 settings.learning_rate,
                 settings.optimizer,
-                course=settings.learning_rate_schedule,
+                learning_rate_schedule=settings.learning_rate_schedule,
                 warmup=settings.warmup,
             )
         groups = settings.domains_per_step if settings.schedule in ("fused", "mixed") else 1

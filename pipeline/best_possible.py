@@ -1,4 +1,4 @@
-"""What the true click probabilities of a simulated feed reach on the days that a run is judged on."""
+"""What the true click probabilities of a simulated feed reach on the days that a run is evaluated on."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Multi-domain click models on TFX: from impression logs to a judged, served DFEI model.\n\n"
+    help="Multi-domain click models on TFX: from impression logs to an evaluated, served DFEI model.\n\n"
     "Examples:\n\n"
     "    dfei run --dataset simulated --root out/first\n\n"
     "    dfei run --dataset kuairand-pure --data data/KuaiRand-Pure --root out/kuairand\n\n"

@@ -26,10 +26,10 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     ),
     "evaluator": ("components/evaluator",),
     "signature_check": ("components/signature_check", "components/trainer", "components/transform"),
-    "rows": ("components/rows", "components/trainer", "components/transform", "models/features.py"),
+    "rows": ("components/decoded_rows", "components/trainer", "components/transform", "models/features.py"),
     "tuner": (
         "components/tuner",
-        "components/judging",
+        "components/metrics",
         "components/trainer",
         "components/transform",
         "models",

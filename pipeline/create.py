@@ -48,7 +48,7 @@ class PipelineSettings:
       beam_args: Beam's pipeline options.
       metadata: the metadata store's connection; `None` where the runner has its own.
       resolve_latest_blessed: judge against the latest blessed model with TFX's own strategy, the only one that
-        compiles for Kubeflow, instead of the latest blessed model other than the one being judged.
+        compiles for Kubeflow, instead of the latest blessed model other than the one being evaluated.
     """
 
     declaration: Declaration

@@ -1,4 +1,4 @@
-"""`dfei run`: from a declaration and a data folder to a judged and pushed model, on this machine."""
+"""`dfei run`: from a declaration and a data folder to an evaluated and pushed model, on this machine."""
 
 from __future__ import annotations
 

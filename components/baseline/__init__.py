@@ -1,1 +1,1 @@
-"""Which earlier model a new one is judged against."""
+"""Which earlier model a new one is evaluated against."""

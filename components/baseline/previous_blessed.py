@@ -1,4 +1,4 @@
-"""The baseline of an evaluation: the last blessed model other than the one being judged that predicts the same.
+"""The baseline of an evaluation: the last blessed model other than the one being evaluated that predicts the same.
 
 TFX's own strategy takes the latest blessed model. Run again without a change, that is the very model of the
 previous run: the Evaluator would see a new baseline and compare a model with itself instead of being cached. And it
@@ -30,7 +30,7 @@ class PreviousBlessedModelStrategy(ResolverStrategy):
 
         Args:
           store: the metadata store; not asked.
-          input_dict: all models, all blessings, and the model being judged.
+          input_dict: all models, all blessings, and the model being evaluated.
 
         Returns:
           One model and its blessing, or empty lists where no earlier model was blessed that predicts the same. Models

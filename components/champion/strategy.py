@@ -21,7 +21,7 @@ class ChampionStrategy(ResolverStrategy):
 
     The model whose validation average AUC is highest, as the mean over those of its seeds that passed the gates; of its
     seeds the one that validates best. Where no domain counts on the validation days, what stopped the trainings judges
-    all models alike (`models.scores.Scores.criterion`). The evaluation days have no say: they judge the choice.
+    all models alike (`models.metrics.Scores.criterion`). The evaluation days have no say: they judge the choice.
     """
 
     def resolve_artifacts(

@@ -92,7 +92,7 @@ def _thresholds(declaration: Declaration) -> dict[str, tfma.MetricThreshold]:
     found = {"invalid_predictions": _threshold(Threshold(max=0))}
     for name, threshold in declaration.evaluation.thresholds.items():
         if name == "calibration":
-            # Worse is farther from 1, on either side: the drop is judged on the distance.
+            # Worse is farther from 1, on either side: the drop is evaluated on the distance.
             if threshold.max_drop is not None:
                 drop = Threshold(max_drop=threshold.max_drop)
                 found["calibration_error"] = _threshold(drop, lower_is_better=True)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluator.rows import read_column, read_rows
+from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import SampledScoreTable, group_ids
 
 NAME = "gauc"

@@ -74,7 +74,7 @@ class EvaluationResult(BaseModel):
     """The outcome of an evaluation.
 
     Attributes:
-      rows, positives: impressions and clicks judged.
+      rows, positives: impressions and clicks evaluated.
       overall: of the model, over all rows.
       domains: by the domain's value as text, most rows first.
       min_rows: rows that a domain needs to decide.

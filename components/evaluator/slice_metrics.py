@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluator.rows import read_rows
+from components.evaluator.metric_inputs import read_rows
 from components.evaluator.score_tables import ScoreTable
 
 # A certain answer that turns out wrong costs -log(1e-7), as in Keras.
@@ -58,19 +58,19 @@ class SliceTotals:
     def statistics(self) -> dict[str, float]:
         """Every statistic by name; NaN where it is undefined, as all scores are where a prediction is invalid."""
         table = self.scores.group_auc()
-        judged = self.invalid == 0 and self.rows > 0
-        calibration = self.prediction_sum / self.positives if judged and self.positives else np.nan
+        evaluated = self.invalid == 0 and self.rows > 0
+        calibration = self.prediction_sum / self.positives if evaluated and self.positives else np.nan
         return {
             "example_count": float(self.rows),
             "positives": float(self.positives),
             "invalid_predictions": float(self.invalid),
-            "auc": float(table.auc[0]) if judged else np.nan,
-            "auc_standard_error": float(table.standard_error[0]) if judged else np.nan,
-            "log_loss": self.log_loss_sum / self.rows if judged else np.nan,
+            "auc": float(table.auc[0]) if evaluated else np.nan,
+            "auc_standard_error": float(table.standard_error[0]) if evaluated else np.nan,
+            "log_loss": self.log_loss_sum / self.rows if evaluated else np.nan,
             "calibration": calibration,
             "calibration_error": abs(calibration - 1),
             "mean_label": self.positives / self.rows if self.rows else np.nan,
-            "mean_prediction": self.prediction_sum / self.rows if judged else np.nan,
+            "mean_prediction": self.prediction_sum / self.rows if evaluated else np.nan,
         }
 
 

@@ -116,7 +116,7 @@ class _Judge:
         if self._name == _INVALID:
             return "all" if not own else f"{own:,.0f} are not"
         if own is None:
-            return "not judged" if self._domain is not None else "undefined"
+            return "not evaluated" if self._domain is not None else "undefined"
         if not is_change:
             return f"{own:.4f}"
         earlier = self._measured(self._result.baseline)
@@ -143,11 +143,11 @@ class _Judge:
             return []
         domain = self._result.domains.get(self._domain)
         if domain is None:
-            return [f"domain {self._domain} has a threshold but no evaluation rows: it was not judged"]
+            return [f"domain {self._domain} has a threshold but no evaluation rows: it was not evaluated"]
         if domain.decides:
             return []
         why = "one class" if domain.one_class else f"{domain.rows:,} rows, {self._result.min_rows:,} needed"
-        return [f"domain {self._domain} has a threshold but was not judged: {why}"]
+        return [f"domain {self._domain} has a threshold but was not evaluated: {why}"]
 
     def _fall(self, threshold: Any, own: float | None) -> str:
         earlier = self._measured(self._result.baseline)

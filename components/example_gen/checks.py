@@ -1,4 +1,4 @@
-"""What the first pass found, put together and judged: does this log make a training and an evaluation split?"""
+"""What the first pass found, put together and evaluated: does this log make a training and an evaluation split?"""
 
 from __future__ import annotations
 

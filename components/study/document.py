@@ -15,7 +15,7 @@ class _Part(BaseModel):
 
 
 class Anchor(_Part):
-    """A simple system judged on the same rows as the model.
+    """A simple system evaluated on the same rows as the model.
 
     Attributes:
       name: a few words.

@@ -12,7 +12,7 @@ import numpy as np
 from components import progress
 from components.dataset.declaration import DAY_MS, Declaration
 from components.example_gen.checks import day_name
-from components.study import anchors
+from components.study import baselines
 from components.study.calibration import calibration
 from components.study.document import Anchor, DayRows, Study
 from components.study.groups import id_groups, known_ids, trained_domains
@@ -67,7 +67,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     known = known_ids(sample, layout, subject.vocabularies)
     counts = {name: feature.min_count for name, feature in declaration.features.items()}
     begin("click rate")
-    found = [anchors.click_rate(train_rows, sample, layout)]
+    found = [baselines.click_rate(train_rows, sample, layout)]
     begin("MLP")
     found += _mlp(subject, train_rows, sample)
     begin("importance")
@@ -114,4 +114,4 @@ def _mlp(subject: Subject, train_rows: RowSource, sample: Sample) -> list[Anchor
     if declaration.model.name == "mlp":
         return []
     training = declaration.training.model_copy(update={"seed": declaration.seed})
-    return [anchors.mlp(train_rows, sample, subject.layout, declaration.model, training)]
+    return [baselines.mlp(train_rows, sample, subject.layout, declaration.model, training)]

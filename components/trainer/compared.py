@@ -22,7 +22,7 @@ def judge(fn_args: FnArgs, layout: FeatureLayout, score: Callable[[RowSource], n
     """Writes the click probabilities of the evaluation rows, float32 (rows,), in the order of those rows.
 
     Args:
-      fn_args: the Trainer's; `eval_files` lie in a folder of `components.rows`.
+      fn_args: the Trainer's; `eval_files` lie in a folder of `components.decoded_rows`.
       layout: what the packed columns hold.
       score: from rows to probabilities (rows,).
     """

@@ -100,11 +100,11 @@ def _thinning(fn_args: FnArgs, train_rows: int, wanted: int) -> int:
     """Of how many evaluation rows one is enough, so that twice those `wanted` are left, by the files' sizes."""
     if row_store.is_decoded(Path(fn_args.eval_files[0]).parent):
         return 1
-    train, judged = (
+    train, evaluated = (
         sum(tf.io.gfile.stat(file).length for pattern in patterns for file in tf.io.gfile.glob(pattern))
         for patterns in (fn_args.train_files, fn_args.eval_files)
     )
-    return max(1, int(train_rows * judged / max(1, train) // (2 * wanted)))
+    return max(1, int(train_rows * evaluated / max(1, train) // (2 * wanted)))
 
 
 class _Reporter:

@@ -66,11 +66,11 @@ class ModelTunerExecutor(base_executor.BaseExecutor):
 
         def evaluate(settings: list[str]) -> Judged | None:
             nonlocal done
-            judged = runner.run(changed(declaration, settings), declared=not settings)
+            evaluated = runner.run(changed(declaration, settings), declared=not settings)
             done += 1
-            last = "diverged" if judged is None else f"{judged.value:.4f}"
+            last = "diverged" if evaluated is None else f"{evaluated.value:.4f}"
             progress.report(progress.Progress("tuning", done, wanted, "trials", f"last {last}"))
-            return judged
+            return evaluated
 
         trials = search(declaration, wanted, evaluate, journal)
         best = best_of(trials)
@@ -96,7 +96,7 @@ class ModelTuner(base_component.BaseComponent):
     """A search of settings for one model.
 
     Args:
-      rows: decoded rows (`components.rows`).
+      rows: decoded rows (`components.decoded_rows`).
       transform_graph: the graph that made them.
       declaration: names the model; as JSON.
       trials: how many settings are tried, at least 1.

@@ -102,7 +102,7 @@ def search(
     for stale in study.get_trials(states=[TrialState.RUNNING]):
         # Its process was killed.
         study.tell(stale.number, state=TrialState.FAIL)
-    for number in range(len(_judged(study)), trials):
+    for number in range(len(_evaluated(study)), trials):
         # A sampler of its own for each trial: its draws do not depend on what this process has drawn before.
         study.sampler = optuna.samplers.TPESampler(seed=1000 * declaration.seed + number, n_startup_trials=4)
         # Killed before it was asked for, it waits still; killed later, it is asked for once more.
@@ -110,24 +110,24 @@ def search(
             study.enqueue_trial(_declared(declaration, space))
         trial = study.ask(space)
         settings = [] if number == 0 else settings_of(trial.params)
-        judged = evaluate(settings)
+        evaluated = evaluate(settings)
         trial.set_user_attr(_SETTINGS, settings)
-        if judged is None:
+        if evaluated is None:
             study.tell(trial, state=TrialState.FAIL)
         else:
-            trial.set_user_attr(_ERROR, judged.error)
-            study.tell(trial, judged.value)
+            trial.set_user_attr(_ERROR, evaluated.error)
+            study.tell(trial, evaluated.value)
     return [
         Trial(
             list(trial.user_attrs[_SETTINGS]),
             trial.value if trial.values else None,
             trial.user_attrs.get(_ERROR),
         )
-        for trial in _judged(study)[:trials]
+        for trial in _evaluated(study)[:trials]
     ]
 
 
-def _judged(study: optuna.Study) -> list[FrozenTrial]:
+def _evaluated(study: optuna.Study) -> list[FrozenTrial]:
     """The trials that came to an end; not those whose process was killed."""
     return [trial for trial in study.trials if _SETTINGS in trial.user_attrs]
 

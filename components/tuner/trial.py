@@ -1,4 +1,4 @@
-"""One trial: trained before the validation days, judged on them, and set against the declaration's own."""
+"""One trial: trained before the validation days, evaluated on them, and set against the declaration's own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from components.dataset.declaration import Declaration
-from components.judging.rows import evaluation_rows
-from components.judging.scores import Scored, user_weights
-from components.judging.significance import user_test
+from components.metrics.evaluation_rows import evaluation_rows
+from components.metrics.scores import Scored, user_weights
+from components.metrics.significance import user_test
 from components.tuner.search import Judged
 from models.features import FeatureLayout
 from models.registry import TREES

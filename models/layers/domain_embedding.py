@@ -34,7 +34,7 @@ class DomainEmbedding(keras.layers.Layer):
         return tf.gather(self.vectors, domains)
 
 
-def beside(vectors: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+def concat_to_rows(vectors: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
     """Joins a group's vector `(G, k)` to each of its rows `(G, B, in)`: `(G, B, k + in)`."""
     repeated = tf.repeat(vectors[:, None, :], tf.shape(inputs)[1], axis=1)
     return tf.concat([repeated, inputs], axis=-1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from models.replicas import among_others
+from models.replicas import is_replicated
 
 
 class Packing:
@@ -29,7 +29,7 @@ class Packing:
     def __init__(self, rows: Mapping[str, tf.Tensor], domains: tf.Tensor, weights: tf.Tensor) -> None:
         self._shape = tf.shape(weights)
         flat = tf.reshape(weights, [-1])
-        if among_others():
+        if is_replicated():
             self._place = tf.range(tf.size(flat))
         else:
             self._place = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)

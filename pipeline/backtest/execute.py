@@ -16,7 +16,7 @@ from pipeline.backtest.html import write_page
 from pipeline.backtest.periods import Period, days_of, periods
 from pipeline.backtest.pool import SharedUsers, pooled, rows_as_users
 from pipeline.backtest.request import BacktestRequest
-from pipeline.backtest.result import Backtest, JudgedPeriod
+from pipeline.backtest.result import Backtest, EvaluatedPeriod
 from pipeline.backtest.table import print_backtest
 from pipeline.compare.collect import BOOTSTRAP_SEED, SAMPLES, Evidence
 from pipeline.compare.result import Comparison
@@ -44,7 +44,7 @@ def execute(
     chosen = periods(declaration, days, request.periods)
     results: list[tuple[Comparison, Evidence]] = []
     for number, period in enumerate(chosen, 1):
-        console.rule(f"period {number} of {len(chosen)}: judged on {period.first} to {period.last}")
+        console.rule(f"period {number} of {len(chosen)}: evaluated on {period.first} to {period.last}")
         results.append(_compared(request, period, number, data, layout, console))
     comparisons = [comparison for comparison, _ in results]
     evidences = [evidence for _, evidence in results]
@@ -68,7 +68,7 @@ def execute(
         min_rows=latest.min_rows,
         users=users.count,
         periods=[
-            _judged(period, comparison, layout)
+            _evaluated(period, comparison, layout)
             for period, comparison in zip(chosen, comparisons, strict=True)
         ],
         reference=latest.reference,
@@ -105,8 +105,8 @@ def _compared(
         raise type(error)(f"the period {period.first} to {period.last}: {error}{remedy}") from error
 
 
-def _judged(period: Period, comparison: Comparison, layout: RunLayout) -> JudgedPeriod:
-    return JudgedPeriod(
+def _evaluated(period: Period, comparison: Comparison, layout: RunLayout) -> EvaluatedPeriod:
+    return EvaluatedPeriod(
         first=period.first,
         last=period.last,
         before=period.before.isoformat(),

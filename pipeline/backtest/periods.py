@@ -1,4 +1,4 @@
-"""Which days of a log a backtest is judged on."""
+"""Which days of a log a backtest is evaluated on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from components.progress import Progress, report
 
 @dataclasses.dataclass(frozen=True)
 class Period:
-    """The days that judge, and where the log ends for a training that is judged on them.
+    """The days that judge, and where the log ends for a training that is evaluated on them.
 
     Attributes:
       first, last: the first and the last of `split.eval_days` days, ISO; where days are not of 24 hours the moments

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.judging.significance import (
+from components.metrics.significance import (
     average_of,
     domain_bootstrap,
     paired_test,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from pipeline.compare.result import Spread, Versus
 
 
-class JudgedPeriod(BaseModel):
+class EvaluatedPeriod(BaseModel):
     """One period.
 
     Attributes:
@@ -81,7 +81,7 @@ class Backtest(BaseModel):
     bootstrap_samples: int
     min_rows: int
     users: int
-    periods: list[JudgedPeriod]
+    periods: list[EvaluatedPeriod]
     reference: str
     models: list[Backtested]
     wall_seconds: float = 0.0

@@ -20,7 +20,7 @@ from pipeline.commands.shared import (
     Seeds,
     Settings,
     Trials,
-    carry_out,
+    run_command,
 )
 from pipeline.layout import RunLayout
 
@@ -84,4 +84,4 @@ def backtest(
         run_backtest(request, console)
         return ""
 
-    carry_out(layout.root, "backtest", work, layout.backtest, quiet=quiet, as_json=as_json)
+    run_command(layout.root, "backtest", work, layout.backtest, quiet=quiet, as_json=as_json)

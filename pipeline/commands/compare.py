@@ -21,7 +21,7 @@ from pipeline.commands.shared import (
     Seeds,
     Settings,
     Trials,
-    carry_out,
+    run_command,
 )
 from pipeline.layout import RunLayout
 
@@ -98,4 +98,4 @@ def compare(
             return "the champion was not pushed: " + "; ".join(comparison.refused)
         return ""
 
-    carry_out(layout.root, "compare", work, layout.comparison, quiet=quiet, as_json=as_json)
+    run_command(layout.root, "compare", work, layout.comparison, quiet=quiet, as_json=as_json)

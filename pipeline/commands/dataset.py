@@ -162,7 +162,7 @@ def check(
 
     Each line of the table has its remedy. It reads with the code that a run reads with.
 
-    Exit codes: 0 a run would get to a judged model, or with `--quick` nothing in a sample speaks against it (and
+    Exit codes: 0 a run would get to an evaluated model, or with `--quick` nothing in a sample speaks against it (and
     `would_run` is null in JSON); 2 it would not.
 
     Examples:
@@ -195,7 +195,7 @@ def check(
             console.print(findings_table(result.findings, title))
             console.print(
                 {
-                    True: "[green]a run would get to a judged model[/]",
+                    True: "[green]a run would get to an evaluated model[/]",
                     False: "[bold red]a run would fail[/]: see the lines marked fail",
                     None: "nothing here ends a run; split, domains and schema were not looked at (--quick)",
                 }[result.would_run]

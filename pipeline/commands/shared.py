@@ -144,7 +144,7 @@ def ending(stopped: str = "stopped") -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
-def carry_out(
+def run_command(
     root: Path,
     name: str,
     work: Callable[[Console], str],

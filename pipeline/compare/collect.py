@@ -11,21 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from components.dataset.declaration import Declaration
+from components.decoded_rows.evaluated import EvaluatedRows, read_evaluated
 from components.evaluator.reading import read_evaluation
-from components.judging.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
-from components.judging.significance import (
+from components.latency.component import REPORT as LATENCY_REPORT
+from components.metrics.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
+from components.metrics.significance import (
     UserTest,
     average_of,
     domain_bootstrap,
     paired_test,
     seed_test,
 )
-from components.latency.component import REPORT as LATENCY_REPORT
-from components.rows.judged import JudgedRows, read_judged
 from components.trainer.compared import SCORES, read_facts
 from components.transform.row_layout import read_layout
 from pipeline.compare.create import node
-from pipeline.compare.result import Compared, JudgedDomain, Response, Spread, Trained, Trial, Versus
+from pipeline.compare.result import Compared, EvaluatedDomain, Response, Spread, Trained, Trial, Versus
 from pipeline.compare.variants import REFERENCE, Variant
 from pipeline.events import NodeRun
 
@@ -39,7 +39,7 @@ class Evidence:
     """What every number of a comparison comes from.
 
     Attributes:
-      rows: what every model was judged on; domains by their values, most rows first.
+      rows: what every model was evaluated on; domains by their values, most rows first.
       users: who saw each row, as text, (rows,).
       scored: each model's scores, one per seed.
     """
@@ -66,8 +66,8 @@ def evidence(
       declaration: the data set.
     """
     layout = read_layout(str(runs["Transform"].uri("transform_graph")), declaration)
-    judged = read_judged(runs["DecodedRows"].uri("rows") / "Split-eval", layout)
-    rows = judged_rows(judged, declaration.evaluation.min_rows)
+    evaluated = read_evaluated(runs["DecodedRows"].uri("rows") / "Split-eval", layout)
+    rows = evaluated_rows(evaluated, declaration.evaluation.min_rows)
     scored = {
         variant.name: [
             Scored(rows, np.load(runs[node("Trainer", variant.name, seed)].uri("model_run") / SCORES))
@@ -75,23 +75,23 @@ def evidence(
         ]
         for variant in variants
     }
-    return Evidence(rows, judged.user, scored)
+    return Evidence(rows, evaluated.user, scored)
 
 
-def judged_rows(judged: JudgedRows, min_rows: int) -> EvaluationRows:
+def evaluated_rows(evaluated: EvaluatedRows, min_rows: int) -> EvaluationRows:
     """Domains and users as numbers.
 
     Args:
-      judged: the evaluation rows.
+      evaluated: the evaluation rows.
       min_rows: rows that a domain needs to count.
     """
-    names, index, count = np.unique(judged.domain, return_inverse=True, return_counts=True)
+    names, index, count = np.unique(evaluated.domain, return_inverse=True, return_counts=True)
     order = np.lexsort((names, -count))
     place = np.empty(len(names), int)
     place[order] = np.arange(len(names))
-    _, user = np.unique(judged.user, return_inverse=True)
+    _, user = np.unique(evaluated.user, return_inverse=True)
     return EvaluationRows(
-        label=judged.store.label,
+        label=evaluated.store.label,
         domain=place[index],
         user=user,
         domains=tuple(str(name) for name in names[order]),
@@ -99,7 +99,7 @@ def judged_rows(judged: JudgedRows, min_rows: int) -> EvaluationRows:
     )
 
 
-def judged_domains(rows: EvaluationRows, best: Mapping[str, float | None]) -> dict[str, JudgedDomain]:
+def evaluated_domains(rows: EvaluationRows, best: Mapping[str, float | None]) -> dict[str, EvaluatedDomain]:
     """Rows and clicks of each domain.
 
     Args:
@@ -108,7 +108,7 @@ def judged_domains(rows: EvaluationRows, best: Mapping[str, float | None]) -> di
     """
     counted = set(rows.counted())
     return {
-        name: JudgedDomain(
+        name: EvaluatedDomain(
             rows=int((rows.domain == d).sum()),
             positives=int((rows.label[rows.domain == d] == 1).sum()),
             counts=d in counted,

@@ -20,13 +20,13 @@ from tfx.types import channel_utils
 from components.champion import strategy
 from components.dataset.change import changed
 from components.dataset.declaration import Declaration
+from components.decoded_rows.component import DecodedRows
 from components.evaluator import extractors
 from components.evaluator.config import eval_config
 from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
 from components.latency.component import ServingLatency
 from components.pusher.atomic import AtomicPusher
-from components.rows.component import DecodedRows
 from components.signature_check.component import SignatureCheck
 from components.tuner.component import ModelTuner
 from models.registry import options_of

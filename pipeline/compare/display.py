@@ -18,7 +18,7 @@ from pipeline.terminal import title
 _PLAIN_INTERVAL_SECONDS = 30.0
 
 
-def spoken(node: str) -> str:
+def node_title(node: str) -> str:
     """A component's id as people say it: "Trainer star, seed 2"."""
     component, *names = node.split(".")
     words = title(component)
@@ -79,7 +79,7 @@ class CompareDisplay:
                 )
             elif not self._live and time.monotonic() - self._lines.get(node, 0.0) > _PLAIN_INTERVAL_SECONDS:
                 self._lines[node] = time.monotonic()
-                self._console.print(f"  {spoken(node)}: {escape(detail)}", highlight=False)
+                self._console.print(f"  {node_title(node)}: {escape(detail)}", highlight=False)
 
     def _begin(self, event: NodeStarted) -> None:
         self._lines[event.node] = time.monotonic()
@@ -87,7 +87,7 @@ class CompareDisplay:
             return
         if self._whole is None:
             self._whole = self._bars.add_task("components", total=event.total, detail="")
-        self._tasks[event.node] = self._bars.add_task(spoken(event.node), total=None, detail="")
+        self._tasks[event.node] = self._bars.add_task(node_title(event.node), total=None, detail="")
 
     def _end(self, event: NodeRun) -> None:
         self._done += 1
@@ -99,4 +99,4 @@ class CompareDisplay:
             return
         took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
         mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
-        self._console.print(f"{mark} {escape(spoken(event.node)):<44} {took}", highlight=False)
+        self._console.print(f"{mark} {escape(node_title(event.node)):<44} {took}", highlight=False)

@@ -21,7 +21,7 @@ from components.dataset.files import data_fingerprint
 from components.trainer.compared import read_facts
 from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
-from pipeline.compare.collect import SAMPLES, Evidence, compared, evidence, judged_domains, seconds_of
+from pipeline.compare.collect import SAMPLES, Evidence, compared, evaluated_domains, evidence, seconds_of
 from pipeline.compare.create import CHAMPION, ComparisonSettings, create_comparison
 from pipeline.compare.display import CompareDisplay
 from pipeline.compare.html import write_page
@@ -130,7 +130,9 @@ def execute(
         },
         users=int(rows.user.max()) + 1,
         min_rows=rows.min_rows,
-        domains=judged_domains(rows, {name: score["auc"] for name, score in best.get("domains", {}).items()}),
+        domains=evaluated_domains(
+            rows, {name: score["auc"] for name, score in best.get("domains", {}).items()}
+        ),
         reference=found.reference,
         models=models,
         champion=champion,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from components.judging.significance import SeedTest, UserTest
+from components.metrics.significance import SeedTest, UserTest
 
 
 class Spread(BaseModel):
@@ -171,7 +171,7 @@ class Compared(BaseModel):
     below_best: float | None = None
 
 
-class JudgedDomain(BaseModel):
+class EvaluatedDomain(BaseModel):
     """A domain's evaluation rows; `counts`: whether it counts in the average AUC."""
 
     rows: int
@@ -220,7 +220,7 @@ class Comparison(BaseModel):
     rows: dict[str, int]
     users: int
     min_rows: int
-    domains: dict[str, JudgedDomain]
+    domains: dict[str, EvaluatedDomain]
     reference: str
     models: list[Compared]
     champion: Champion | None = None

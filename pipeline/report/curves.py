@@ -209,14 +209,14 @@ def reliability(predicted: Sequence[float], observed: Sequence[float], rows: Seq
 
 
 def days(
-    names: Sequence[str], rows: Sequence[int], rates: Sequence[float], judged: Sequence[bool]
+    names: Sequence[str], rows: Sequence[int], rates: Sequence[float], evaluated: Sequence[bool]
 ) -> dict[str, Any]:
     """Impressions by day as bars, the click rate above them as a line.
 
     Args:
       names: ISO dates.
       rows, rates: impressions and click rate of each.
-      judged: which days were kept back to judge the model.
+      evaluated: which days were kept back to judge the model.
     """
     chart = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16, row_heights=[0.4, 0.6])
     chart.add_scatter(
@@ -233,8 +233,8 @@ def days(
         x=list(names),
         y=list(rows),
         marker={
-            "color": ["var(--c6)" if late else "var(--c1)" for late in judged],
-            "pattern": {"shape": ["/" if late else "" for late in judged], "fgcolor": "var(--card)"},
+            "color": ["var(--c6)" if late else "var(--c1)" for late in evaluated],
+            "pattern": {"shape": ["/" if late else "" for late in evaluated], "fgcolor": "var(--card)"},
         },
         hovertemplate="%{x|%e %b}: %{y:,} impressions<extra></extra>",
         row=2,

@@ -74,7 +74,7 @@ def tiles(summary: RunSummary) -> list[Tile]:
         notes += [f"best possible {figure(limit)}"] if (limit := possible.get(name)) is not None else []
         found.append(Tile(title, figure(own, digits), ", ".join(notes)))
     clicks = percent(evaluation.positives / evaluation.rows if evaluation.rows else None)
-    return [*found, Tile("judged on", count(evaluation.rows), f"impressions, {clicks} clicked")]
+    return [*found, Tile("evaluated on", count(evaluation.rows), f"impressions, {clicks} clicked")]
 
 
 def _progress(name: str, own: float, earlier: float, digits: int) -> str:
@@ -111,23 +111,23 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
     shown = rows[:SHOWN_DOMAINS]
     has_baseline, has_best = evaluation.baseline is not None, bool(possible)
     average = evaluation.average_auc
-    judged = [row for row in rows if row.result.decides]
-    many = len(rows) > SHOWN_DOMAINS and len(judged) > 1
-    aucs = [row.result.auc or 0.0 for row in judged]
+    evaluated = [row for row in rows if row.result.decides]
+    many = len(rows) > SHOWN_DOMAINS and len(evaluated) > 1
+    aucs = [row.result.auc or 0.0 for row in evaluated]
     return DomainSection(
         rows=shown,
         hidden=rows[SHOWN_DOMAINS:],
         dots=_dots(shown, average, has_baseline, has_best),
-        worst=_dots(_worst(judged), average, has_baseline, has_best) if many else None,
+        worst=_dots(_worst(evaluated), average, has_baseline, has_best) if many else None,
         spread_of_auc=curves.histogram(
             aucs, line=average, line_name=f"average {figure(average)}", title="AUC"
         )
         if many
         else None,
         by_size=curves.scatter(
-            [row.result.rows for row in judged],
+            [row.result.rows for row in evaluated],
             aucs,
-            [row.name for row in judged],
+            [row.name for row in evaluated],
             x_title="evaluation rows",
             y_title="AUC",
             line=average,
@@ -141,8 +141,8 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
     )
 
 
-def _worst(judged: list[DomainRow]) -> list[DomainRow]:
-    return sorted(judged, key=lambda row: row.result.auc or 0.0)[:SHOWN_WORST]
+def _worst(evaluated: list[DomainRow]) -> list[DomainRow]:
+    return sorted(evaluated, key=lambda row: row.result.auc or 0.0)[:SHOWN_WORST]
 
 
 def _marks(rows: list[DomainRow], has_baseline: bool, has_best: bool) -> dict[str, list[float | None]]:

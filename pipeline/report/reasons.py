@@ -44,11 +44,11 @@ def weakest(summary: RunSummary) -> list[WeakDomain]:
     evaluation = summary.evaluation
     if evaluation is None or evaluation.average_auc is None:
         return []
-    judged = {name: result for name, result in evaluation.domains.items() if result.decides}
-    worst = sorted(judged, key=lambda name: judged[name].auc or 0.0)[: min(SHOWN, len(judged) - 1)]
+    evaluated = {name: result for name, result in evaluation.domains.items() if result.decides}
+    worst = sorted(evaluated, key=lambda name: evaluated[name].auc or 0.0)[: min(SHOWN, len(evaluated) - 1)]
     found = []
     for name in worst:
-        result = judged[name]
+        result = evaluated[name]
         spread = None if result.auc_standard_error is None else _Z95 * result.auc_standard_error
         auc = result.auc or 0.0
         found.append(
@@ -184,4 +184,6 @@ def _wide(result: DomainResult) -> list[str]:
     if error is None or _Z95 * error < 0.03:
         return []
     what = "clicks" if result.positives == rarer else "impressions without a click"
-    return [f"It was judged on only {count(rarer)} {what}: its AUC is known to ± {figure(_Z95 * error, 3)}."]
+    return [
+        f"It was evaluated on only {count(rarer)} {what}: its AUC is known to ± {figure(_Z95 * error, 3)}."
+    ]

@@ -34,15 +34,15 @@ def verdict(summary: RunSummary) -> Verdict:
 
 
 def data_sentence(summary: RunSummary) -> str:
-    """What the model learned from and was judged on."""
-    train, judged = summary.rows.get("train"), summary.rows.get("eval")
+    """What the model learned from and was evaluated on."""
+    train, evaluated = summary.rows.get("train"), summary.rows.get("eval")
     first, last = (day(summary.ingest.get(key)) for key in ("first_day", "last_day"))
     when = f", {first} to {last}" if UNDEFINED not in (first, last) else ""
     if train is None:
         return f"{summary.model_title} on {summary.dataset}{when}."
     kept = (
-        f" The last days, {count(judged)} impressions, were kept back to judge it."
-        if judged is not None
+        f" The last days, {count(evaluated)} impressions, were kept back to judge it."
+        if evaluated is not None
         else ""
     )
     return f"{summary.model_title} learned from {count(train)} impressions of {summary.dataset}{when}.{kept}"
@@ -105,15 +105,15 @@ def weakness_sentences(summary: RunSummary) -> list[str]:
     evaluation = summary.evaluation
     if evaluation is None:
         return []
-    judged = {name: domain for name, domain in evaluation.domains.items() if domain.decides}
+    evaluated = {name: domain for name, domain in evaluation.domains.items() if domain.decides}
     sentences = []
-    if len(judged) > 1:
-        worst = sorted(judged, key=lambda name: judged[name].auc or 0.0)[: min(3, len(judged) - 1)]
-        named = [f"{summary.domain_title(name)} ({_auc_range(judged[name])})" for name in worst]
+    if len(evaluated) > 1:
+        worst = sorted(evaluated, key=lambda name: evaluated[name].auc or 0.0)[: min(3, len(evaluated) - 1)]
+        named = [f"{summary.domain_title(name)} ({_auc_range(evaluated[name])})" for name in worst]
         sentences.append(f"Served worst: {listing(named)}; the reasons are below.")
     off = {
         name: domain.calibration - 1
-        for name, domain in judged.items()
+        for name, domain in evaluated.items()
         if domain.calibration is not None and abs(domain.calibration - 1) > _OFF
     }
     if off:

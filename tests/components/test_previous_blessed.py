@@ -1,4 +1,4 @@
-"""The baseline is the last blessed model before the one being judged that predicts the same."""
+"""The baseline is the last blessed model before the one being evaluated that predicts the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dfei backtest` end to end: what each period was trained and judged on, and what comes from the cache."""
+"""`dfei backtest` end to end: what each period was trained and evaluated on, and what comes from the cache."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def root(small_feed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert finished.code == 0, finished.text + "".join(
         log.read_text(errors="replace")[-5000:] for log in (root / "logs").glob("*.log")
     )
-    assert "period 2 of 2: judged on 2024-01-11 to 2024-01-12" in finished.out
+    assert "period 2 of 2: evaluated on 2024-01-11 to 2024-01-12" in finished.out
     assert "Traceback" not in finished.text
     return root
 
@@ -52,8 +52,8 @@ def test_each_period_knows_nothing_later(root: Path, small_feed: Path) -> None:
         assert report["last_day"] == last
         assert report["rows_read"] == sum(lines[day] for day in range(end))
         assert report["later"] == sum(lines[day] for day in range(end, 14))
-        judged = document(root / "periods" / last / "comparison.json")["rows"]["eval"]
-        assert judged == report["eval"] <= lines[end - 1] + lines[end - 2]
+        evaluated = document(root / "periods" / last / "comparison.json")["rows"]["eval"]
+        assert evaluated == report["eval"] <= lines[end - 1] + lines[end - 2]
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def test_a_part_with_unknown_users_and_no_lookup_rows_for_them_works(kuairand: P
 
 
 def test_a_later_part_works_with_the_same_command(kuairand: Path, tmp_path: Path) -> None:
-    """Into the root of the earlier part's run: judged against that model, and pushed as the next version."""
+    """Into the root of the earlier part's run: evaluated against that model, and pushed as the next version."""
     root, settings = tmp_path / "root", ("training.epochs=1",)
     earlier = run_dfei(kuairand, root, settings, dataset="kuairand-pure")
     assert earlier.code == 0, earlier.text

@@ -1,4 +1,4 @@
-"""Logs that nobody prepared, from files to a judged and pushed model: `dataset new`, at most three edits, `run`."""
+"""Logs that nobody prepared, from files to an evaluated and pushed model: `dataset new`, at most three edits, `run`."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from sklearn.metrics import log_loss
 
 from models.features import FeatureLayout
 from models.gbdt import OPTIONS, FeatureMatrix, GradientBoostedTrees, fit
+from models.metrics import score
 from models.options import Option
-from models.scores import score
 from models.settings import ModelSettings, TrainingSettings
 from tests.models.helpers import random_rows, small_layout
 

@@ -15,9 +15,10 @@ from models.training_step import TrainingStep
 from tests.models.helpers import learnable_rows, small_layout
 
 
-def factors(course: str, warmup: float, horizon: int, steps: int) -> list[float]:
+def factors(schedule: str, warmup: float, horizon: int, steps: int) -> list[float]:
     return [
-        float(rate_factor(tf.constant(s), tf.constant(horizon), course, warmup)) for s in range(1, steps + 1)
+        float(rate_factor(tf.constant(s), tf.constant(horizon), schedule, warmup))
+        for s in range(1, steps + 1)
     ]
 
 
@@ -33,7 +34,8 @@ def test_the_courses_by_hand():
 def test_the_optimiser_moves_by_the_rate_of_the_step():
     weight = tf.Variable([0.0], name="w")
     table = tf.Variable([[0.0], [0.0]], name="table")
-    optimizer = TwoRateOptimizer([weight, table], [("w", 1.0), ("table", 0.5)], 0.1, "sgd", course="linear")
+    rates = [("w", 1.0), ("table", 0.5)]
+    optimizer = TwoRateOptimizer([weight, table], rates, 0.1, "sgd", learning_rate_schedule="linear")
     optimizer.plan(4)
     seen = []
     for _ in range(4):

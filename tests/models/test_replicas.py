@@ -140,7 +140,7 @@ def test_alone_nothing_is_changed() -> None:
     step = Step(np.zeros((3, 2), int), np.ones((3, 2), np.float32), np.arange(3, dtype=np.int32))
     assert ALONE.part(step) is step
     assert ALONE.is_chief
-    assert ALONE.chiefs(0.25) == 0.25
+    assert ALONE.broadcast_from_chief(0.25) == 0.25
     value, variable = tf.constant([1.0, 2.0]), tf.Variable(1.0)
     assert sums([value])[0] is value
     assert all_groups(value)[0] is value

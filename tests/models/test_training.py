@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.metrics import auc
 from models.prediction import Predictor
 from models.registry import build_model
 from models.rows import ArrayRows
-from models.scores import auc
 from models.settings import ModelSettings, TrainingSettings
 from models.training import DivergedError, EpochRecord, train
 from tests.models.helpers import learnable_rows, small_layout

@@ -58,7 +58,7 @@ def main(how: str, cases: str, folder: str) -> None:
             try:
                 train(*arguments, checkpoint_dir=checkpoints, progress=_KilledOnce(12), replicas=replicas)
             except Killed:
-                replicas.meet()
+                replicas.barrier()
             with replicas.scope():
                 model = build_model(layout, ModelSettings(**model_settings))
             arguments = (model, *arguments[1:])

@@ -46,7 +46,7 @@ def _runs(
     failures: tuple[str, ...] = (),
     version: Path | None = None,
 ) -> dict[str, NodeRun]:
-    """A run that judged `model`; its Pusher came from the cache, and once pushed `version`."""
+    """A run that evaluated `model`; its Pusher came from the cache, and once pushed `version`."""
     pushed = standard_artifacts.PushedModel()
     pushed.set_string_custom_property("pushed_destination", str(version))
     (folder / execute.SIGNATURE_REPORT).write_text(json.dumps([{"check": "it loads", "passed": True}]))

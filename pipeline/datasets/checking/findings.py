@@ -50,7 +50,7 @@ class CheckResult:
 
     @property
     def would_run(self) -> bool | None:
-        """Whether a run would get to a judged model; `None` where nothing speaks against it, but not all was asked."""
+        """Whether a run would reach an evaluated model; `None` where nothing speaks against it, not all asked."""
         if any(finding.level == "fail" for finding in self.findings):
             return False
         return True if self.complete else None

@@ -95,7 +95,7 @@ def _gaps(days: list[tuple[int, int]], day_ms: int, word: str) -> Iterator[Findi
 
 
 def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Finding]:
-    """Domains that cannot be judged, and whether enough can."""
+    """Domains that cannot be evaluated, and whether enough can."""
     declaration = plan.declaration
     least = declaration.evaluation.min_rows
     sums = survey.domains.group_by("domain").agg(

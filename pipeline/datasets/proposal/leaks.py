@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.scores import auc
+from models.metrics import auc
 
 SUSPICIOUS_AUC = 0.9
 _FOLDS = 5

@@ -246,7 +246,7 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
     _say(
         top,
         "model",
-        "Ids are hidden from half of the rows, or a small log learns them by heart; domains start from what all learn.",
+        "Ids are hidden from half of the rows, or a small log is memorised; domains start from what all learn.",
     )
     training = CommentedMap(_TRAINING)
     if draft.validation_min_rows != 100:

@@ -48,17 +48,17 @@ def _agrees(result: EvaluationResult, rows: Impressions) -> None:
 
 
 def test_a_good_model_is_blessed_on_the_first_run(judge: Judge, rows: Impressions) -> None:
-    judged = judge(rows, "good", thresholds={"average_auc": {"min": 0.65, "max_drop": 0.01}})
-    _agrees(judged.result, rows)
-    assert judged.blessed
-    assert judged.result.blessed
-    assert judged.result.failures == []
-    assert judged.result.baseline is None
-    assert [gate.condition for gate in judged.result.gates] == [
+    evaluated = judge(rows, "good", thresholds={"average_auc": {"min": 0.65, "max_drop": 0.01}})
+    _agrees(evaluated.result, rows)
+    assert evaluated.blessed
+    assert evaluated.result.blessed
+    assert evaluated.result.failures == []
+    assert evaluated.result.baseline is None
+    assert [gate.condition for gate in evaluated.result.gates] == [
         "every prediction is a probability",
         "average AUC at least 0.65",
     ]
-    assert EvaluationResult.model_validate_json(judged.result.model_dump_json()) == judged.result
+    assert EvaluationResult.model_validate_json(evaluated.result.model_dump_json()) == evaluated.result
 
 
 def test_tfmas_own_extractors_give_the_same_numbers(judge: Judge) -> None:
@@ -67,22 +67,22 @@ def test_tfmas_own_extractors_give_the_same_numbers(judge: Judge) -> None:
 
 
 def test_a_model_below_a_threshold_is_not_blessed(judge: Judge, rows: Impressions) -> None:
-    judged = judge(
+    evaluated = judge(
         rows,
         "reversed",
         thresholds={"average_auc": {"min": 0.65}, "log_loss": {"max": 0.6}, "gauc": {"min": 0.4}},
     )
-    assert not judged.blessed
-    average, loss = judged.result.average_auc, judged.result.log_loss
-    assert set(judged.result.failures) >= {
+    assert not evaluated.blessed
+    average, loss = evaluated.result.average_auc, evaluated.result.log_loss
+    assert set(evaluated.result.failures) >= {
         f"average AUC {average:.4f} is below the threshold 0.65",
         f"log loss {loss:.4f} is above the threshold 0.6",
     }
-    assert [gate.passed for gate in judged.result.gates].count(False) == len(judged.result.failures)
+    assert [gate.passed for gate in evaluated.result.gates].count(False) == len(evaluated.result.failures)
 
 
 def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Impressions) -> None:
-    judged = judge(
+    evaluated = judge(
         rows,
         "worse",
         "good",
@@ -92,8 +92,8 @@ def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Im
             "calibration": {"min": 0.1, "max_drop": 5},
         },
     )
-    assert not judged.blessed
-    result = judged.result
+    assert not evaluated.blessed
+    result = evaluated.result
     assert result.baseline is not None
     assert result.baseline.average_auc is not None
     assert result.average_auc is not None
@@ -110,9 +110,9 @@ def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Im
 
 
 def test_without_a_baseline_a_change_is_not_judged_but_the_model_is(judge: Judge, rows: Impressions) -> None:
-    judged = judge(rows, "worse", thresholds={"average_auc": {"max_drop": 0.0}})
-    assert judged.blessed
-    assert [gate.condition for gate in judged.result.gates] == ["every prediction is a probability"]
+    evaluated = judge(rows, "worse", thresholds={"average_auc": {"max_drop": 0.0}})
+    assert evaluated.blessed
+    assert [gate.condition for gate in evaluated.result.gates] == ["every prediction is a probability"]
 
 
 def test_a_better_model_than_the_last_one_is_blessed(judge: Judge, rows: Impressions) -> None:
@@ -120,59 +120,59 @@ def test_a_better_model_than_the_last_one_is_blessed(judge: Judge, rows: Impress
 
 
 def test_a_tiny_domain_never_decides(judge: Judge, rows: Impressions) -> None:
-    judged = judge(
+    evaluated = judge(
         rows,
         "bad where tiny",
         "good",
         thresholds={"average_auc": {"min": 0.65, "max_drop": 0.001}},
         domains={"tiny": {"min": 0.9, "max_drop": 0.0}, "silent": {"min": 0.6}, "nowhere": {"min": 0.6}},
     )
-    assert judged.blessed
-    assert judged.result.domains["tiny"].auc < 0.5
-    assert judged.result.notes == [
-        "domain tiny has a threshold but was not judged: 30 rows, 100 needed",
-        "domain silent has a threshold but was not judged: one class",
-        "domain nowhere has a threshold but no evaluation rows: it was not judged",
+    assert evaluated.blessed
+    assert evaluated.result.domains["tiny"].auc < 0.5
+    assert evaluated.result.notes == [
+        "domain tiny has a threshold but was not evaluated: 30 rows, 100 needed",
+        "domain silent has a threshold but was not evaluated: one class",
+        "domain nowhere has a threshold but no evaluation rows: it was not evaluated",
     ]
 
 
 def test_a_domain_with_a_threshold_of_its_own_decides(judge: Judge, rows: Impressions) -> None:
-    judged = judge(
+    evaluated = judge(
         rows,
         "bad in search",
         "good",
         thresholds={},
         domains={"search": {"min": 0.6, "max_drop": 0.1}, "home": {"min": 0.6}},
     )
-    assert not judged.blessed
-    search = judged.result.domains["search"]
-    assert judged.result.failures == [
+    assert not evaluated.blessed
+    search = evaluated.result.domains["search"]
+    assert evaluated.result.failures == [
         f"AUC of domain search {search.auc:.4f} is below the threshold 0.6",
         f"AUC of domain search fell by {search.baseline_auc - search.auc:.4f} from {search.baseline_auc:.4f} of the "
         f"last blessed model to {search.auc:.4f}; at most 0.1 is allowed",
     ]
-    assert [gate.passed for gate in judged.result.gates if "home" in gate.condition] == [True]
+    assert [gate.passed for gate in evaluated.result.gates if "home" in gate.condition] == [True]
 
 
 def test_nan_predictions_are_refused_with_the_reason(judge: Judge, rows: Impressions) -> None:
-    judged = judge(rows, "overflowing", thresholds={"average_auc": {"min": 0.1}})
-    assert not judged.blessed
+    evaluated = judge(rows, "overflowing", thresholds={"average_auc": {"min": 0.1}})
+    assert not evaluated.blessed
     wrong = int((rows.score > 0.9).sum())
-    assert judged.result.failures[0] == (
+    assert evaluated.result.failures[0] == (
         f"{wrong} of 1,500 predictions are not probabilities (NaN or outside 0 to 1)"
     )
-    assert judged.result.overall_auc is None
+    assert evaluated.result.overall_auc is None
 
 
 def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
     silent = impressions(300, seed=1)
     silent.label[:] = 0
-    judged = judge(silent, "good", thresholds={"average_auc": {"min": 0.6}, "overall_auc": {"min": 0.6}})
-    assert not judged.blessed
-    assert judged.result.average_auc is None
-    assert judged.result.overall_auc is None
-    assert all(domain.auc is None for domain in judged.result.domains.values())
-    assert set(judged.result.failures) == {
+    evaluated = judge(silent, "good", thresholds={"average_auc": {"min": 0.6}, "overall_auc": {"min": 0.6}})
+    assert not evaluated.blessed
+    assert evaluated.result.average_auc is None
+    assert evaluated.result.overall_auc is None
+    assert all(domain.auc is None for domain in evaluated.result.domains.values())
+    assert set(evaluated.result.failures) == {
         "average AUC is undefined (no domain has both classes and at least 100 rows), so its threshold cannot be met",
         "overall AUC is undefined (there is no click), so its threshold cannot be met",
     }
@@ -181,7 +181,9 @@ def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
 def test_a_last_model_that_cannot_read_the_examples_is_named_as_the_reason(
     judge: Judge, rows: Impressions
 ) -> None:
-    judged = judge(rows, "good", "of other types", thresholds={"average_auc": {"min": 0.6, "max_drop": 0.01}})
-    assert not judged.blessed
-    [failure] = judged.result.failures
+    evaluated = judge(
+        rows, "good", "of other types", thresholds={"average_auc": {"min": 0.6, "max_drop": 0.01}}
+    )
+    assert not evaluated.blessed
+    [failure] = evaluated.result.failures
     assert "the last blessed model gives no valid prediction for 1,500 of 1,500 rows" in failure

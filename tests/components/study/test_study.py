@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.study import anchors
+from components.study import baselines
 from components.study.calibration import bins
 from components.study.document import Anchor, Study
 from components.study.groups import id_groups, known_ids, trained_domains
@@ -17,8 +17,8 @@ from components.study.importance import importance, inputs
 from components.study.sample import Sample, evenly, one_auc, take
 from components.study.study import days
 from models.features import CategoricalFeature, FeatureLayout
+from models.metrics import auc
 from models.rows import ArrayRows
-from models.scores import auc
 from models.settings import ModelSettings, TrainingSettings
 
 LAYOUT = FeatureLayout(
@@ -71,7 +71,7 @@ def test_the_past_click_rate_is_that_of_the_item_in_the_domain() -> None:
     # Domain a: item 1 clicked 3 of 4, item 2 clicked 0 of 2; domain b: item 1 clicked 0 of 2.
     train = rows([0] * 6 + [1] * 2, [1, 1, 1, 0, 0, 0, 0, 0], item=[1, 1, 1, 1, 2, 2, 1, 1])
     judge = rows([0, 0, 0, 1], [1, 0, 1, 0], item=[1, 2, 3, 1])
-    found = anchors.click_rate(train, sampled(judge, [0.5] * 4), LAYOUT)
+    found = baselines.click_rate(train, sampled(judge, [0.5] * 4), LAYOUT)
     rate_a, rate_b = 4 / 8, 1 / 4
     expected = np.array(
         [(3 + 20 * rate_a) / 24, (20 * rate_a) / 22, rate_a, (20 * rate_b) / 22],
@@ -90,7 +90,7 @@ def test_without_an_item_the_click_rate_is_the_domains() -> None:
     layout = FeatureLayout(categorical=LAYOUT.categorical, numeric=("length",), domains=("a", "b"))
     train = rows([0, 0, 1, 1], [1, 1, 0, 0])
     judge = rows([0, 0, 1, 1], [1, 0, 1, 0])
-    found = anchors.click_rate(train, sampled(judge, [0.5] * 4), layout)
+    found = baselines.click_rate(train, sampled(judge, [0.5] * 4), layout)
     assert found.domains == {"a": 0.5, "b": 0.5}
     assert found.overall_auc == 0.5
 
@@ -214,7 +214,7 @@ def test_the_mlp_learns_what_there_is_to_learn() -> None:
     domain = rng.integers(0, 2, count)
     source = rows(domain.tolist(), label.tolist(), length=length)
     sample = sampled(source, np.full(count, 0.5))
-    found = anchors.mlp(
+    found = baselines.mlp(
         source, sample, LAYOUT, ModelSettings(name="dfei", options={"unknown": 1}), TrainingSettings(seed=1)
     )
     best = auc(label, length)
@@ -240,8 +240,8 @@ def test_days_are_counted_by_split() -> None:
 
 
 def test_thinned_out_days_are_counted_in_full() -> None:
-    judged = rows([0, 0], [1, 0], day=[19109, 19110])
-    found = days({"train": rows([0], [1], day=[19108]), "eval": judged}, every=3)
+    evaluated = rows([0, 0], [1, 0], day=[19109, 19110])
+    found = days({"train": rows([0], [1], day=[19108]), "eval": evaluated}, every=3)
     assert [(d.split, d.rows, d.positives) for d in found] == [
         ("train", 1, 1),
         ("eval", 3, 3),
@@ -250,8 +250,8 @@ def test_thinned_out_days_are_counted_in_full() -> None:
 
 
 def test_days_of_ten_minutes_have_a_time() -> None:
-    judged = rows([0, 0], [1, 0], day=[19108 * 144, 19108 * 144 + 1])
-    found = days({"eval": judged}, day_ms=600_000)
+    evaluated = rows([0, 0], [1, 0], day=[19108 * 144, 19108 * 144 + 1])
+    found = days({"eval": evaluated}, day_ms=600_000)
     assert [d.day for d in found] == ["2022-04-26 00:00", "2022-04-26 00:10"]
 
 

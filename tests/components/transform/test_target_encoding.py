@@ -125,9 +125,9 @@ def test_rows_to_evaluate_see_the_end_of_training_in_a_bucket_that_began_before_
     later = [{**train[n], "local_time_ms": train[-1]["local_time_ms"] + 1 + n} for n in range(6)]
     assert oracle.bucket_of(later[0], 7 * DAY) == oracle.bucket_of(train[-1], 7 * DAY)
     analysis = direct.analyse(declared, train)
-    judged = direct.averages(declared, analysis, later)
+    evaluated = direct.averages(declared, analysis, later)
     served = direct.averages(declared, analysis, later, now=True)
-    for name, values in judged.items():
+    for name, values in evaluated.items():
         np.testing.assert_array_equal(values, served[name], err_msg=name)
     assert (served["user.count"] > 0).all()
 

@@ -14,9 +14,9 @@ from components.tuner import trial
 from components.tuner.search import Judged
 from components.tuner.trial import TrialRunner
 from models.features import FeatureLayout
+from models.metrics import auc, score
 from models.registry import TREES
 from models.rows import ArrayRows
-from models.scores import auc, score
 from tests.models.helpers import learnable_rows, small_layout
 
 LAYOUT = small_layout()

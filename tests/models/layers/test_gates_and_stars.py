@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.layers.domain_embedding import DomainEmbedding, beside
+from models.layers.domain_embedding import DomainEmbedding, concat_to_rows
 from models.layers.gate_nu import GateNU
 from models.layers.star_dense import StarDense
 from models.layers.transfer import AdaptiveTransfer
@@ -55,6 +55,6 @@ def test_transfer_is_a_softmax_over_two_tokens():
 
 def test_a_domains_vector_stands_beside_each_of_its_rows():
     layer = DomainEmbedding(7, 2)
-    joined = beside(layer(INDEX), X).numpy()
+    joined = concat_to_rows(layer(INDEX), X).numpy()
     np.testing.assert_array_equal(joined[..., 2:], X)
     np.testing.assert_array_equal(joined[1, :, :2], np.tile(layer.vectors.numpy()[2], (4, 1)))

@@ -58,7 +58,7 @@ def test_gradients_reach_the_rows_alone():
 
 
 def test_one_replica_of_several_keeps_the_padding(monkeypatch):
-    monkeypatch.setattr("models.layers.packing.among_others", lambda: True)
+    monkeypatch.setattr("models.layers.packing.is_replicated", lambda: True)
     weights = tf.constant([[1.0, 0.0], [1.0, 1.0]])
     rows, domains = grouped(weights.numpy())
     packing = Packing(rows, domains, weights)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.judging.scores import EvaluationRows, Scored, gauc, log_loss
+from components.metrics.scores import EvaluationRows, Scored, gauc, log_loss
 from pipeline.backtest.pool import SharedUsers, pooled
-from pipeline.backtest.result import Backtest, JudgedPeriod
+from pipeline.backtest.result import Backtest, EvaluatedPeriod
 from pipeline.compare.collect import Evidence
 from pipeline.compare.result import Compared, Comparison, Spread, Trained
 from tests.pipeline.compare import results
@@ -84,7 +84,7 @@ def backtest(**changes: object) -> Backtest:
         "min_rows": 10,
         "users": users.count,
         "periods": [
-            JudgedPeriod(
+            EvaluatedPeriod(
                 first="2024-01-13",
                 last="2024-01-14",
                 before="2024-01-15T00:00:00",
@@ -93,7 +93,7 @@ def backtest(**changes: object) -> Backtest:
                 users=60,
                 domains=3,
             ),
-            JudgedPeriod(
+            EvaluatedPeriod(
                 first="2024-01-11",
                 last="2024-01-12",
                 before="2024-01-13T00:00:00",

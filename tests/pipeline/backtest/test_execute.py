@@ -70,7 +70,7 @@ def test_each_period_is_compared_and_all_are_put_together(
     assert [period.comparison for period in found.periods] == ["periods/2022-04-29", "periods/2022-04-28"]
     assert [model.name for model in found.models][-1] == "star"
     assert "Period by period" in (root / "backtest.html").read_text()
-    assert "period 2 of 2: judged on 2022-04-28 to 2022-04-28" in out.getvalue()
+    assert "period 2 of 2: evaluated on 2022-04-28 to 2022-04-28" in out.getvalue()
 
 
 def test_what_goes_wrong_says_in_which_period(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,15 +75,15 @@ def test_a_run_that_ends_after_a_period_is_judged_on_it(
         with pytest.raises(InputError, match="--periods"):
             periods(declaration, days, count)
         return
-    judged: list[int] = []
+    evaluated: list[int] = []
     for period in periods(declaration, days, count):
         end = (period.before - datetime(1970, 1, 1)).days
         there = sorted(day for day in days if day < end)
         last = there[-eval_days:]
         assert (period.first, period.last) == (str(_date(last[0])), str(_date(last[-1])))
         assert len(there) >= eval_days + 2
-        judged = [*last, *judged]
-    assert judged == sorted(days)[-count * eval_days :]
+        evaluated = [*last, *evaluated]
+    assert evaluated == sorted(days)[-count * eval_days :]
 
 
 def _date(day: int) -> object:

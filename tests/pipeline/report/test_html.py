@@ -140,20 +140,22 @@ def test_the_page_tells_the_run_in_words() -> None:
 def test_a_refusal_is_said_at_the_top_with_its_reason() -> None:
     reason = "average AUC 0.5812 is below the threshold 0.6"
     gates = [Gate(condition="average AUC at least 0.6", value="0.5812", passed=False)]
-    judged = evaluation({"1": domain(900, 300, 0.58)}, blessed=False, gates=gates, failures=[reason])
-    text = _Outline(report_page(run(evaluation=judged, blessed=False, pushed_to=None, reasons=[reason]))).text
+    evaluated = evaluation({"1": domain(900, 300, 0.58)}, blessed=False, gates=gates, failures=[reason])
+    text = _Outline(
+        report_page(run(evaluation=evaluated, blessed=False, pushed_to=None, reasons=[reason]))
+    ).text
     assert "✗ Not blessed" in text
     assert f"It was not blessed, and nothing was pushed: {reason}." in text
     assert "✗ not passed" in text
 
 
 def test_the_last_blessed_model_and_the_best_possible_are_compared_with() -> None:
-    judged = evaluation(
+    evaluated = evaluation(
         {"1": domain(900, 300, 0.71).model_copy(update={"baseline_auc": 0.7})},
         baseline=Overall(average_auc=0.7, auc=0.74, gauc=0.63, log_loss=0.6, calibration=0.9),
     )
     best = {"average": 0.8, "overall": 0.82, "domains": {"1": 0.8}}
-    text = _Outline(report_page(run(evaluation=judged, best_possible_auc=best))).text
+    text = _Outline(report_page(run(evaluation=evaluated, best_possible_auc=best))).text
     assert "0.0100 better than the last, best possible 0.8000" in text
     assert "0.0066 worse than the last" in text
     assert "as the last" in text
@@ -161,8 +163,8 @@ def test_the_last_blessed_model_and_the_best_possible_are_compared_with() -> Non
 
 
 def test_an_undefined_average_is_explained() -> None:
-    judged = evaluation({"1": domain(900, 0, None)}, blessed=False)
-    text = _Outline(report_page(run(evaluation=judged, blessed=False, pushed_to=None))).text
+    evaluated = evaluation({"1": domain(900, 0, None)}, blessed=False)
+    text = _Outline(report_page(run(evaluation=evaluated, blessed=False, pushed_to=None))).text
     assert (
         "The average AUC is undefined: no domain has both classes and at least 500 evaluation rows." in text
     )

@@ -11,7 +11,7 @@ from pipeline.report.summary import RunSummary
 from tests.pipeline.report.summaries import evaluation, run
 
 
-def judged(auc: float, rows: int = 2000, positives: int = 800, **changes: Any) -> DomainResult:
+def evaluated(auc: float, rows: int = 2000, positives: int = 800, **changes: Any) -> DomainResult:
     """A domain that decides."""
     fields = {
         "rows": rows,
@@ -39,7 +39,7 @@ def summary(
         ],
         domains={"1": trained, "2": normal, "3": normal},
     )
-    domains = {"1": worst, "2": judged(0.75), "3": judged(0.76)}
+    domains = {"1": worst, "2": evaluated(0.75), "3": evaluated(0.76)}
     return run(evaluation=evaluation(domains), study=study, best_possible_auc=None, **changes)
 
 
@@ -52,50 +52,50 @@ def first(run_summary: RunSummary) -> list[str]:
 
 
 def test_the_worst_come_first_and_not_all_are_called_bad() -> None:
-    found = weakest(summary(judged(0.6), NORMAL, {}))
+    found = weakest(summary(evaluated(0.6), NORMAL, {}))
     assert [(domain.name, domain.auc) for domain in found] == [("tab 1", 0.6), ("tab 2", 0.75)]
     assert found[0].clear
     assert not found[1].clear
 
 
 def test_a_domain_that_simple_systems_serve_better_is_the_models_fault() -> None:
-    [reason] = first(summary(judged(0.6), NORMAL, {"MLP": 0.65, "past click rate": 0.55}))
+    [reason] = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.65, "past click rate": 0.55}))
     assert reason == (
         "A simple system does better here (MLP 0.650, past click rate 0.550): the model, not the data, is to blame."
     )
 
 
 def test_what_is_within_the_interval_is_not_held_against_the_model() -> None:
-    uncertain = judged(0.6, auc_standard_error=0.06)
+    uncertain = evaluated(0.6, auc_standard_error=0.06)
     reasons = first(summary(uncertain, NORMAL, {"MLP": 0.65}))
     assert reasons[0].startswith("Simple systems do about as well (MLP 0.650)")
 
 
 def test_a_domain_where_simple_systems_tie_lacks_telling_inputs() -> None:
-    [reason] = first(summary(judged(0.6), NORMAL, {"MLP": 0.598}))
+    [reason] = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.598}))
     assert reason.startswith("Simple systems do about as well (MLP 0.598)")
 
 
 def test_little_training_data_is_named() -> None:
-    [reason] = first(summary(judged(0.6), TrainedDomain(rows=1000, positives=400), {}))
+    [reason] = first(summary(evaluated(0.6), TrainedDomain(rows=1000, positives=400), {}))
     assert reason == "Training had only 400 clicks of it (1,000 impressions, 2.4 % of all)."
-    [reason] = first(summary(judged(0.6), TrainedDomain(rows=6000, positives=2400), {}))
+    [reason] = first(summary(evaluated(0.6), TrainedDomain(rows=6000, positives=2400), {}))
     assert reason == "Training had only 6,000 impressions of it, 13.0 % of all."
 
 
 def test_a_click_rate_that_moved_is_named_unless_chance_explains_it() -> None:
     moved = TrainedDomain(rows=20_000, positives=4000)
     assert "Its click rate moved from 20.0 % in training to 40.0 % on the evaluation days." in first(
-        summary(judged(0.6), moved, {})
+        summary(evaluated(0.6), moved, {})
     )
-    few = judged(0.6, rows=40, positives=16)
+    few = evaluated(0.6, rows=40, positives=16)
     near = TrainedDomain(rows=20_000, positives=7000)
     assert not any("moved" in reason for reason in first(summary(few, near, {})))
 
 
 def test_ids_that_training_hardly_knew_are_named_with_what_they_cost() -> None:
     rare = TrainedDomain(rows=20_000, positives=8000, rare_items=0.4)
-    [reason] = first(summary(judged(0.6), rare, {}))
+    [reason] = first(summary(evaluated(0.6), rare, {}))
     assert reason == (
         "40 % of its impressions are of items that training hardly knew, 10 % over all domains "
         "(overall AUC with such items 0.620, with known ones 0.750)."
@@ -103,15 +103,15 @@ def test_ids_that_training_hardly_knew_are_named_with_what_they_cost() -> None:
 
 
 def test_a_wide_interval_and_wrong_probabilities_are_named() -> None:
-    uncertain = judged(0.6, rows=600, positives=240, auc_standard_error=0.03, calibration=1.4)
+    uncertain = evaluated(0.6, rows=600, positives=240, auc_standard_error=0.03, calibration=1.4)
     assert first(summary(uncertain, NORMAL, {})) == [
-        "It was judged on only 240 clicks: its AUC is known to ± 0.059.",
+        "It was evaluated on only 240 clicks: its AUC is known to ± 0.059.",
         "Its probabilities are 40 % too high on average.",
     ]
 
 
 def test_the_last_blessed_model_and_the_best_possible_are_named() -> None:
-    regressed = summary(judged(0.6, baseline_auc=0.64), NORMAL, {})
+    regressed = summary(evaluated(0.6, baseline_auc=0.64), NORMAL, {})
     assert first(regressed) == ["The last blessed model did better here: 0.640 (−0.040)."]  # noqa: RUF001
     best = {"average": 0.8, "overall": 0.8, "domains": {"1": 0.605}}
     limited = regressed.model_copy(
@@ -121,10 +121,10 @@ def test_the_last_blessed_model_and_the_best_possible_are_named() -> None:
 
 
 def test_a_domain_without_a_recorded_reason_says_so() -> None:
-    [reason] = first(summary(judged(0.6), NORMAL, {}))
+    [reason] = first(summary(evaluated(0.6), NORMAL, {}))
     assert reason.startswith("Nothing that this report records")
 
 
 def test_there_is_no_worst_of_one() -> None:
-    assert weakest(run(evaluation=evaluation({"1": judged(0.6)}))) == []
+    assert weakest(run(evaluation=evaluation({"1": evaluated(0.6)}))) == []
     assert weakest(RunSummary(dataset="d", model="m")) == []

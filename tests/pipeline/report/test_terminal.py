@@ -65,10 +65,10 @@ def test_of_many_domains_the_largest_are_shown() -> None:
 
 
 def test_names_with_brackets_are_printed_as_they_are() -> None:
-    found = evaluation({"[bold]x": domain(600, 60, 0.7)}, notes=["domain [y] was not judged"])
+    found = evaluation({"[bold]x": domain(600, 60, 0.7)}, notes=["domain [y] was not evaluated"])
     text = printed(run(evaluation=found))
     assert "[bold]x" in text
-    assert "domain [y] was not judged" in text
+    assert "domain [y] was not evaluated" in text
 
 
 def test_a_run_that_was_not_judged_prints_its_outcome() -> None:

@@ -1,10 +1,10 @@
-"""From the rows that models read to the rows that they are judged on."""
+"""From the rows that models read to the rows that they are evaluated on."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from components.judging.scores import EvaluationRows
+from components.metrics.scores import EvaluationRows
 from models.features import FeatureLayout
 from models.rows import RowSource
 
@@ -16,7 +16,7 @@ def evaluation_rows(rows: RowSource, layout: FeatureLayout, min_rows: int) -> Ev
     is one of its own, and so is each row where the user is no feature.
 
     Args:
-      rows: what is judged, (rows,).
+      rows: what is evaluated, (rows,).
       layout: what a row holds.
       min_rows: rows that a domain needs, with both classes, to count in the average AUC.
     """

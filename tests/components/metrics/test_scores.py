@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.judging.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
-from components.judging.significance import (
+from components.metrics.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
+from components.metrics.significance import (
     average_of,
     bootstrap,
     domain_bootstrap,

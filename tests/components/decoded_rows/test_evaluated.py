@@ -1,12 +1,12 @@
-"""Who saw the rows that models are judged on."""
+"""Who saw the rows that models are evaluated on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from components.judging.scores import gauc, user_weights
-from components.rows.judged import users_of
+from components.decoded_rows.evaluated import users_of
+from components.metrics.scores import gauc, user_weights
 
 TIMES = np.arange(1_000, 1_005)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.scores import auc, log_loss, score
+from models.metrics import auc, log_loss, score
 
 
 def test_auc_by_hand():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from components.judging.scores import Scored
+from components.metrics.scores import Scored
 
 
 @dataclasses.dataclass(frozen=True)

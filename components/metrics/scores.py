@@ -94,7 +94,7 @@ def _average_ranks(group: npt.NDArray[np.int64], score: Floats) -> Floats:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationRows:
-    """The rows that every model is judged on, in one order.
+    """The rows that every model is evaluated on, in one order.
 
     Attributes:
       label: 0 or 1, (rows,).

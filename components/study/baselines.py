@@ -1,4 +1,4 @@
-"""Simple systems that a model must beat to be worth its keep, judged on the same rows."""
+"""Simple systems that a model must beat to be worth its keep, evaluated on the same rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRIOR_ROWS = 20.0
 _CLIP = 1e-6
 
 
-def judged(
+def evaluated(
     name: str, description: str, sample: Sample, prediction: np.ndarray, names: Sequence[str]
 ) -> Anchor:
     """An anchor with its scores.
@@ -72,7 +72,7 @@ def click_rate(train_rows: RowSource, sample: Sample, layout: FeatureLayout, mos
         prediction = (np.where(hit, clicks[at], 0) + prior) / (np.where(hit, rows[at], 0) + PRIOR_ROWS)
         what = f"of the {layout.item} in the domain"
     text = f"the click rate {what}, over {len(index):,} training rows, smoothed"
-    anchor = judged("past click rate", text, sample, prediction, layout.domains)
+    anchor = evaluated("past click rate", text, sample, prediction, layout.domains)
     return anchor.model_copy(update={"seconds": time.monotonic() - began})
 
 
@@ -107,7 +107,7 @@ def mlp(
     train(network, rows, None, training.model_copy(update=once))
     logit = Predictor(network).predict(Subset(sample.source, sample.index)).astype(np.float64)
     text = f"one tower for all domains on the same inputs, once over {len(rows.domain):,} training rows"
-    anchor = judged("MLP", text, sample, 1 / (1 + np.exp(-logit)), layout.domains)
+    anchor = evaluated("MLP", text, sample, 1 / (1 + np.exp(-logit)), layout.domains)
     return anchor.model_copy(update={"seconds": time.monotonic() - began})
 
 

@@ -1,6 +1,6 @@
-"""The rows that models are judged on: what a served model makes of raw examples, and who saw them where.
+"""The rows that models are evaluated on: what a served model makes of raw examples, and who saw them where.
 
-A model is judged by what it would answer to a caller. So the evaluation rows do not come from Transform's output but
+A model is evaluated by what it would answer to a caller. So the evaluation rows do not come from Transform's output but
 from the raw examples, through the Transform graph as in serving: without their time, which stands for "now".
 """
 
@@ -29,7 +29,7 @@ _DOMAINS = "domain_value.npy"
 
 
 @dataclasses.dataclass(frozen=True)
-class JudgedRows:
+class EvaluatedRows:
     """Evaluation rows in the order of their scores.
 
     Attributes:
@@ -44,7 +44,7 @@ class JudgedRows:
     user: np.ndarray
 
 
-def write_judged(
+def write_evaluated(
     files: Sequence[str],
     declaration: Declaration,
     transform_graph: str,
@@ -73,9 +73,9 @@ def write_judged(
     return total
 
 
-def read_judged(directory: Path, layout: FeatureLayout) -> JudgedRows:
-    """The rows that `write_judged` left."""
-    return JudgedRows(
+def read_evaluated(directory: Path, layout: FeatureLayout) -> EvaluatedRows:
+    """The rows that `write_evaluated` left."""
+    return EvaluatedRows(
         row_store.open_rows(directory, layout),
         np.load(directory / _DOMAINS),
         np.load(directory / _USERS),

@@ -1,10 +1,10 @@
-"""From transformed rows to those that a model is judged on."""
+"""From transformed rows to those that a model is evaluated on."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from components.judging.rows import evaluation_rows
+from components.metrics.evaluation_rows import evaluation_rows
 from tests.models.helpers import learnable_rows, small_layout
 
 

@@ -15,7 +15,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components import progress
 from components.dataset.declaration import Declaration
-from components.rows.judged import write_judged
+from components.decoded_rows.evaluated import write_evaluated
 from components.trainer import row_store
 from components.transform.row_layout import read_layout
 
@@ -61,7 +61,7 @@ class DecodedRowsExecutor(base_executor.BaseExecutor):
             Path(artifact_utils.get_split_uri([rows], "train")),
             lambda done: progress.report(progress.Progress("reading rows", done)),
         )
-        write_judged(
+        write_evaluated(
             _files(input_dict["examples"], "eval"),
             declaration,
             graph,
@@ -87,7 +87,7 @@ class DecodedRows(base_component.BaseComponent):
 
     Outputs:
       rows: splits `train` and `eval`, one file per column (`components.trainer.row_store`); `eval` also with the
-        domain's and the user's values (`components.rows.judged`).
+        domain's and the user's values (`components.decoded_rows.evaluated`).
     """
 
     SPEC_CLASS = DecodedRowsSpec
