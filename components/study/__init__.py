@@ -1,1 +1,1 @@
-"""What a trained model does on evaluation rows, beyond its metrics: anchors, calibration, cold ids, importance."""
+"""What a trained model does on evaluation rows, beyond its metrics: baselines, calibration, cold ids, importance."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.study.document import Anchor
+from components.study.document import Baseline
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.features import FeatureLayout
 from models.rows import RowSource
@@ -20,8 +20,8 @@ _CLIP = 1e-6
 
 def evaluated(
     name: str, description: str, sample: Sample, prediction: np.ndarray, names: Sequence[str]
-) -> Anchor:
-    """An anchor with its scores.
+) -> Baseline:
+    """A baseline with its scores.
 
     Args:
       sample: the rows.
@@ -31,7 +31,7 @@ def evaluated(
     by_domain = auc_by(sample.domain, prediction, sample.label)
     aucs = {names[d]: known(auc) for d, auc in zip(by_domain.group, by_domain.auc, strict=True)}
     right = np.clip(np.where(sample.label > 0, prediction, 1 - prediction), _CLIP, None)
-    return Anchor(
+    return Baseline(
         name=name,
         description=description,
         overall_auc=one_auc(prediction, sample.label)[0],
@@ -40,7 +40,9 @@ def evaluated(
     )
 
 
-def click_rate(train_rows: RowSource, sample: Sample, layout: FeatureLayout, most: int = 2_000_000) -> Anchor:
+def click_rate(
+    train_rows: RowSource, sample: Sample, layout: FeatureLayout, most: int = 2_000_000
+) -> Baseline:
     """The click rate that the row's item had in the row's domain.
 
         p(i, d) = (clicks(i, d) + s rate(d)) / (rows(i, d) + s),  rate(d) = (clicks(d) + 1) / (rows(d) + 2)
@@ -72,8 +74,8 @@ def click_rate(train_rows: RowSource, sample: Sample, layout: FeatureLayout, mos
         prediction = (np.where(hit, clicks[at], 0) + prior) / (np.where(hit, rows[at], 0) + PRIOR_ROWS)
         what = f"of the {layout.item} in the domain"
     text = f"the click rate {what}, over {len(index):,} training rows, smoothed"
-    anchor = evaluated("past click rate", text, sample, prediction, layout.domains)
-    return anchor.model_copy(update={"seconds": time.monotonic() - began})
+    baseline = evaluated("past click rate", text, sample, prediction, layout.domains)
+    return baseline.model_copy(update={"seconds": time.monotonic() - began})
 
 
 def mlp(
@@ -83,10 +85,10 @@ def mlp(
     model: ModelSettings,
     training: TrainingSettings,
     most: int = 100_000,
-) -> Anchor:
+) -> Baseline:
     """One tower over all domains on the model's own inputs, once over the training rows, with the model's rates.
 
-    An anchor, not a competitor: neither its epochs nor its settings are chosen.
+    A baseline, not a competitor: neither its epochs nor its settings are chosen.
 
     Args:
       train_rows: the training split.
@@ -107,8 +109,8 @@ def mlp(
     train(network, rows, None, training.model_copy(update=once))
     logit = Predictor(network).predict(Subset(sample.source, sample.index)).astype(np.float64)
     text = f"one tower for all domains on the same inputs, once over {len(rows.domain):,} training rows"
-    anchor = evaluated("MLP", text, sample, 1 / (1 + np.exp(-logit)), layout.domains)
-    return anchor.model_copy(update={"seconds": time.monotonic() - began})
+    baseline = evaluated("MLP", text, sample, 1 / (1 + np.exp(-logit)), layout.domains)
+    return baseline.model_copy(update={"seconds": time.monotonic() - began})
 
 
 class Subset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class _Part(BaseModel):
@@ -14,7 +14,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class Anchor(_Part):
+class Baseline(_Part):
     """A simple system evaluated on the same rows as the model.
 
     Attributes:
@@ -122,7 +122,7 @@ class Study(_Part):
       rows: evaluation rows studied.
       of: evaluation rows there are, about.
       seconds, cpu_seconds: what the study added to the run.
-      anchors: simple systems on the same rows.
+      baselines: simple systems on the same rows.
       calibration: by domain, "" for all rows together.
       groups: known and rare users and items.
       importance: most important first.
@@ -135,7 +135,9 @@ class Study(_Part):
     of: int
     seconds: float = 0.0
     cpu_seconds: float = 0.0
-    anchors: list[Anchor] = Field(default_factory=list)
+    baselines: list[Baseline] = Field(
+        default_factory=list, validation_alias=AliasChoices("baselines", "anchors")
+    )
     calibration: dict[str, list[CalibrationBin]] = Field(default_factory=dict)
     groups: list[IdGroup] = Field(default_factory=list)
     importance: list[Importance] = Field(default_factory=list)

@@ -14,7 +14,7 @@ from components.dataset.declaration import DAY_MS, Declaration
 from components.example_gen.checks import day_name
 from components.study import baselines
 from components.study.calibration import calibration
-from components.study.document import Anchor, DayRows, Study
+from components.study.document import Baseline, DayRows, Study
 from components.study.groups import id_groups, known_ids, trained_domains
 from components.study.importance import importance
 from components.study.sample import DatedRows, Sample, Score, take
@@ -77,7 +77,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     return Study(
         rows=len(sample),
         of=len(eval_rows.domain) * every,
-        anchors=found,
+        baselines=found,
         calibration=calibration(sample, layout.domains, enough),
         groups=id_groups(sample, known, layout, counts),
         importance=important,
@@ -108,7 +108,7 @@ def days(
     return sorted(found, key=lambda entry: entry.day)
 
 
-def _mlp(subject: Subject, train_rows: RowSource, sample: Sample) -> list[Anchor]:
+def _mlp(subject: Subject, train_rows: RowSource, sample: Sample) -> list[Baseline]:
     """Nothing where the model is an MLP itself."""
     declaration = subject.declaration
     if declaration.model.name == "mlp":

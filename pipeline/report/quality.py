@@ -49,7 +49,7 @@ class DomainSection:
     by_size: dict[str, Any] | None
     has_baseline: bool
     has_best: bool
-    anchors: list[str] = field(default_factory=list)
+    baselines: list[str] = field(default_factory=list)
     legend: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -96,7 +96,7 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
     if evaluation is None or not evaluation.domains:
         return None
     possible = summary.best_possible_auc.domains if summary.best_possible_auc is not None else {}
-    anchors = summary.study.anchors if summary.study is not None else []
+    baselines = summary.study.baselines if summary.study is not None else []
     rows = [
         DomainRow(
             name=name,
@@ -104,7 +104,7 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
             spread=None if result.auc_standard_error is None else Z95 * result.auc_standard_error,
             best=possible.get(name),
             why=_why(result, evaluation.min_rows),
-            others={anchor.name: anchor.domains.get(name) for anchor in anchors},
+            others={baseline.name: baseline.domains.get(name) for baseline in baselines},
         )
         for name, result in evaluation.domains.items()
     ]
@@ -136,7 +136,7 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
         else None,
         has_baseline=has_baseline,
         has_best=has_best,
-        anchors=[anchor.name for anchor in anchors],
+        baselines=[baseline.name for baseline in baselines],
         legend=figures.mark_legend(list(_marks(rows, has_baseline, has_best))),
     )
 

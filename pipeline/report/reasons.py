@@ -100,14 +100,14 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
             f"The last blessed model did better here: {figure(result.baseline_auc, 3)} "
             f"({signed(own - result.baseline_auc, 3)})."
         )
-    anchors = {
-        anchor.name: auc
-        for anchor in (summary.study.anchors if summary.study else [])
-        if (auc := anchor.domains.get(name)) is not None
+    baselines = {
+        baseline.name: auc
+        for baseline in (summary.study.baselines if summary.study else [])
+        if (auc := baseline.domains.get(name)) is not None
     }
-    if anchors:
-        text = ", ".join(f"{anchor} {figure(auc, 3)}" for anchor, auc in anchors.items())
-        top = max(anchors.values())
+    if baselines:
+        text = ", ".join(f"{baseline} {figure(auc, 3)}" for baseline, auc in baselines.items())
+        top = max(baselines.values())
         # What is within the AUC's own uncertainty is no finding.
         if top > own + max(_TIE, result.auc_standard_error or 0.0):
             found.append(f"A simple system does better here ({text}): the model, not the data, is to blame.")

@@ -83,7 +83,9 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
             f"The last blessed model reaches {figure(earlier)} on the same rows: this one {signed(own - earlier)}."
         )
     if own is not None and evaluation is not None and summary.study is not None:
-        others = {anchor.name: anchor.average_auc(evaluation.deciding) for anchor in summary.study.anchors}
+        others = {
+            baseline.name: baseline.average_auc(evaluation.deciding) for baseline in summary.study.baselines
+        }
         reached = [
             f"{figure(auc)} ({name}: this model {signed(own - auc)})"
             for name, auc in others.items()

@@ -37,7 +37,7 @@ class SystemRow:
 
 
 def systems(summary: RunSummary) -> list[SystemRow]:
-    """The model, the last blessed one, the anchors and the best possible, with what the model gains over each."""
+    """The model, the last blessed one, the baselines and the best possible, with what the model gains over each."""
     evaluation = summary.evaluation
     if evaluation is None:
         return []
@@ -68,15 +68,15 @@ def systems(summary: RunSummary) -> list[SystemRow]:
                 gain(last.average_auc),
             )
         )
-    for anchor in summary.study.anchors if summary.study else []:
-        average = anchor.average_auc(evaluation.deciding)
+    for baseline in summary.study.baselines if summary.study else []:
+        average = baseline.average_auc(evaluation.deciding)
         rows.append(
             SystemRow(
-                anchor.name,
-                anchor.description,
+                baseline.name,
+                baseline.description,
                 average,
-                anchor.overall_auc,
-                anchor.log_loss,
+                baseline.overall_auc,
+                baseline.log_loss,
                 gain(average),
             )
         )
@@ -211,6 +211,6 @@ def days_section(summary: RunSummary) -> dict[str, Any] | None:
 
 def study_cost(study: Study) -> str:
     """What the study added to the run."""
-    parts = ", ".join(f"{anchor.name} {duration(anchor.seconds)}" for anchor in study.anchors)
+    parts = ", ".join(f"{baseline.name} {duration(baseline.seconds)}" for baseline in study.baselines)
     spent = f"{duration(study.seconds)} of the Trainer's time, {duration(study.cpu_seconds)} of a processor's"
     return f"The study of the model took {spent} ({parts})."

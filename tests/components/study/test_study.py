@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.study import baselines
 from components.study.calibration import bins
-from components.study.document import Anchor, Study
+from components.study.document import Baseline, Study
 from components.study.groups import id_groups, known_ids, trained_domains
 from components.study.importance import importance, inputs
 from components.study.sample import Sample, evenly, one_auc, take
@@ -266,5 +266,8 @@ def test_rows_are_taken_evenly() -> None:
 
 
 def test_a_study_of_a_later_version_is_still_read() -> None:
-    document = Study(rows=1, of=2, anchors=[Anchor(name="x", description="y")]).model_dump()
-    assert Study.model_validate({**document, "new": 1}).anchors[0].domains == {}
+    document = Study(rows=1, of=2, baselines=[Baseline(name="x", description="y")]).model_dump()
+    assert Study.model_validate({**document, "new": 1}).baselines[0].domains == {}
+    earlier = {**document, "anchors": document["baselines"]}
+    del earlier["baselines"]
+    assert Study.model_validate(earlier).baselines[0].name == "x"

@@ -47,7 +47,7 @@ def test_the_study_reads_the_evaluation_rows_and_asks_the_exported_function(
         )
     assert (found.rows, found.of) == (40, 40)
     assert asked[0] == 40
-    assert {anchor.name for anchor in found.anchors} == {"past click rate", "MLP"}
+    assert {baseline.name for baseline in found.baselines} == {"past click rate", "MLP"}
     assert {name: domain.rows for name, domain in found.domains.items()} == {"1": 60, "0": 60}
     assert sum(day.rows for day in found.days if day.split == "eval") == 40
     assert found.importance[0].name == "age"

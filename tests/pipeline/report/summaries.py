@@ -8,7 +8,7 @@ import numpy as np
 
 from components.evaluator.results import DomainResult, EvaluationResult, Gate, Overall
 from components.study.document import (
-    Anchor,
+    Baseline,
     CalibrationBin,
     DayRows,
     IdGroup,
@@ -63,8 +63,8 @@ def study(names: list[str]) -> Study:
         rows=30_373,
         of=30_373,
         seconds=6.5,
-        anchors=[
-            Anchor(
+        baselines=[
+            Baseline(
                 name="past click rate",
                 description="the click rate of the video_id in the domain",
                 overall_auc=0.67,
@@ -72,7 +72,7 @@ def study(names: list[str]) -> Study:
                 domains=dict.fromkeys(names, 0.55),
                 seconds=0.2,
             ),
-            Anchor(
+            Baseline(
                 name="MLP",
                 description="one tower for all domains",
                 overall_auc=0.73,

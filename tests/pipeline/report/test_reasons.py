@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.evaluator.results import DomainResult
-from components.study.document import Anchor, IdGroup, Study, TrainedDomain
+from components.study.document import Baseline, IdGroup, Study, TrainedDomain
 from pipeline.report.reasons import weakest
 from pipeline.report.summary import RunSummary
 from tests.pipeline.report.summaries import evaluation, run
@@ -25,14 +25,16 @@ def evaluated(auc: float, rows: int = 2000, positives: int = 800, **changes: Any
 
 
 def summary(
-    worst: DomainResult, trained: TrainedDomain, anchors: dict[str, float], **changes: Any
+    worst: DomainResult, trained: TrainedDomain, baselines: dict[str, float], **changes: Any
 ) -> RunSummary:
     """A run of three domains, of which `1` is served worst."""
     normal = TrainedDomain(rows=20_000, positives=8000, rare_users=0.1, rare_items=0.1)
     study = Study(
         rows=6000,
         of=6000,
-        anchors=[Anchor(name=name, description="", domains={"1": auc}) for name, auc in anchors.items()],
+        baselines=[
+            Baseline(name=name, description="", domains={"1": auc}) for name, auc in baselines.items()
+        ],
         groups=[
             IdGroup(role="item", column="v", known=known, min_count=1, rows=rows, positives=9, auc=auc)
             for known, rows, auc in ((True, 5400, 0.75), (False, 600, 0.62))
