@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
 from components.dataset.files import DataFile
+from components.dataset.parquet import read_metadata, record_batches
 from components.dataset.parquet_types import to_frame
-from components.errors import InputError
 
 BLOCK_BYTES = 4 << 20
 _PARQUET_ROWS = 32_768
@@ -37,16 +35,11 @@ def read_blocks(file: DataFile, start: int, end: int, block_bytes: int = BLOCK_B
 def read_all(file: DataFile) -> Iterator[TextBlock]:
     """The whole file, in blocks."""
     if file.format == "parquet":
-        return read_blocks(file, 0, pq.read_metadata(file.path).num_row_groups)
+        return read_blocks(file, 0, read_metadata(file.path).num_row_groups)
     return read_blocks(file, file.data_start, file.size)
 
 
 def _parquet_blocks(file: DataFile, start: int, end: int) -> Iterator[TextBlock]:
-    try:
-        with pq.ParquetFile(file.path) as parquet:
-            groups = list(range(start, end))
-            for batch in parquet.iter_batches(batch_size=_PARQUET_ROWS, row_groups=groups, use_threads=False):
-                frame = to_frame(file, batch)
-                yield TextBlock(frame, np.arange(len(frame), dtype=np.int64), [], len(frame))
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{file.path}: cannot be read as Parquet: {error}") from None
+    for batch in record_batches(file.path, _PARQUET_ROWS, list(range(start, end))):
+        frame = to_frame(file, batch)
+        yield TextBlock(frame, np.arange(len(frame), dtype=np.int64), [], len(frame))

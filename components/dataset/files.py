@@ -13,10 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Literal, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from components.dataset.declaration import Declaration
+from components.dataset.parquet import read_schema
 from components.dataset.sections import Impressions, Lookup
 from components.errors import InputError
 
@@ -187,11 +185,11 @@ def _inspect(path: Path, root: Path, separator: str | None) -> DataFile:
     try:
         size = path.stat().st_size
         if kind == "parquet":
-            columns: Sequence[str] = pq.read_schema(path).names
+            columns: Sequence[str] = read_schema(path).names
             start = 0
         else:
             columns, start = _header(path, kind, separator)
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read as {kind}: {reason}") from None
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})

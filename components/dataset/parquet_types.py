@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.dataset.files import DataFile
+from components.dataset.parquet import read_schema
 from components.errors import InputError
 
 _ZEROS_AT_THE_END = r"\.?0+$"
@@ -28,7 +28,7 @@ def require_usable(file: DataFile, columns: Mapping[str, bool]) -> None:
     """
     if file.format != "parquet":
         return
-    schema = pq.read_schema(file.path)
+    schema = read_schema(file.path)
     for name, may_be_list in columns.items():
         kind = schema.field(name).type
         value = kind.value_type if _is_list(kind) and may_be_list else kind

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-import pyarrow.parquet as pq
-
 from components.dataset.declaration import Declaration
 from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.parquet import read_metadata
 from components.dataset.parquet_types import require_usable
 from components.dataset.sections import ColumnType
 from components.errors import InputError
@@ -229,7 +228,7 @@ def _ranges(file: DataFile, size: int) -> Iterator[tuple[int, int]]:
         for start in range(file.data_start, file.size, size):
             yield start, min(start + size, file.size)
     else:
-        metadata = pq.read_metadata(file.path)
+        metadata = read_metadata(file.path)
         start, held = 0, 0
         for group in range(metadata.num_row_groups):
             held += metadata.row_group(group).total_byte_size

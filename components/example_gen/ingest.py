@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
-import pyarrow.parquet as pq
 from tfx.dsl.io import fileio
 
 from components.dataset.blocks import BLOCK_BYTES
 from components.dataset.declaration import Declaration
 from components.dataset.joins import read_lookup
+from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import Piece, ReadPlan, cut, plan_reading
 from components.errors import InputError
 from components.example_gen import checks
@@ -114,7 +114,7 @@ def _documents(folder: str, kind: str, pieces: Sequence[Piece]) -> list[dict[str
 def likely_rows(plan: ReadPlan) -> int:
     """A number of rows that is rather too high than too low."""
     return sum(
-        pq.read_metadata(file.path).num_rows
+        read_metadata(file.path).num_rows
         if file.format == "parquet"
         else file.size // _BYTES_PER_ROW[file.format]
         for file in plan.files

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from components.dataset.blocks import BLOCK_BYTES, read_all, read_blocks
 from components.dataset.csv_lines import TextBlock
 from components.dataset.files import DataFile
+from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import Piece, ReadPlan, cut
 from components.dataset.values import decoded
 
@@ -53,7 +53,7 @@ def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
             yield 0, file.size
         return
     if file.format == "parquet":
-        groups = pq.read_metadata(file.path).num_row_groups
+        groups = read_metadata(file.path).num_row_groups
         for index in sorted({round(i * (groups - 1) / max(1, windows - 1)) for i in range(windows)}):
             yield index, index + 1
         return
@@ -113,7 +113,7 @@ def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[Text
     if file.format == "csv.gz":
         every = max(1, round(file.size * 8 / _BYTES_PER_ROW / rows))
         return ((block, every) for block in read_all(file)), 1.0
-    metadata = pq.read_metadata(file.path)
+    metadata = read_metadata(file.path)
     ranges = list(spread(file, 64))
     chosen = sum(metadata.row_group(start).num_rows for start, _ in ranges)
     every = max(1, round(chosen / rows))

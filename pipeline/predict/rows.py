@@ -167,18 +167,13 @@ class Source:
                 yield value, f"line {line}"
 
     def _parquet(self, rows: int) -> Iterator[Chunk]:
-        import pyarrow as pa
-        from pyarrow import parquet
+        from components.dataset.parquet import record_batches
 
-        try:
-            file = parquet.ParquetFile(self._raw)
-            number = 0
-            for batch in file.iter_batches(rows):
-                records = batch.to_pylist()
-                yield Chunk(records, [f"row {number + offset + 1}" for offset in range(len(records))], batch)
-                number += len(records)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.name}: not a whole Parquet file: {error}") from error
+        number = 0
+        for batch in record_batches(self._raw, rows, name=self.name):
+            records = batch.to_pylist()
+            yield Chunk(records, [f"row {number + offset + 1}" for offset in range(len(records))], batch)
+            number += len(records)
 
 
 def _json_values(text: TextIO, name: str) -> Iterator[tuple[Any, int]]:

@@ -164,10 +164,10 @@ class Writer:
         self._write_table(pa.table(arrays))
 
     def _write_table(self, table: Any) -> None:
-        from pyarrow import parquet
+        from components.dataset.parquet import ParquetWriter
 
         if self._parquet is None:
-            self._parquet = parquet.ParquetWriter(self._unfinished, table.schema)
+            self._parquet = ParquetWriter(self._unfinished, table.schema)
             self._close = self._parquet.close
         self._parquet.write_table(table)
 

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from components.dataset.parquet import ParquetWriter
 from components.progress import Progress
 from pipeline.simulate.directory import require_space, written_whole
 from pipeline.simulate.exposure import Exposure, Impressions, clock
@@ -115,7 +115,7 @@ def _write(
         csv = directory / "impressions" / f"part-{day:03}.csv"
         probabilities = directory / "truth" / f"part-{day:03}.parquet"
         schema = pa.schema([("probability", pa.float64())])
-        with csv.open("wb") as rows_file, pq.ParquetWriter(probabilities, schema) as truth_file:
+        with csv.open("wb") as rows_file, ParquetWriter(probabilities, schema) as truth_file:
             for number, (time, rows, answers) in enumerate(_slices(world, base, settings, day)):
                 _append(rows_file, time, rows, answers, header=number == 0)
                 truth_file.write_table(pa.table({"probability": answers.probability}, schema=schema))

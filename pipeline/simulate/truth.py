@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from components.dataset.parquet import read_table
 from components.errors import InputError
 
 TRUTH_FILE = "truth.json"
@@ -163,8 +164,9 @@ def read_day(directory: Path, day: int) -> pl.DataFrame:
     impressions = directory / "impressions" / f"part-{day:03}.csv"
     truth = directory / "truth" / f"part-{day:03}.parquet"
     try:
-        return pl.concat([pl.read_csv(impressions), pl.read_parquet(truth)], how="horizontal", strict=True)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        probabilities = pl.DataFrame(pl.from_arrow(read_table(truth)))
+        return pl.concat([pl.read_csv(impressions), probabilities], how="horizontal", strict=True)
+    except (InputError, OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
             f"{impressions} and {truth}: cannot be read together: {error}. Delete {directory} and simulate again"
         ) from error

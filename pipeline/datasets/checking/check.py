@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from components.dataset.declaration import Declaration
 from components.dataset.files import find_files
 from components.dataset.joins import LookupTable, read_lookup
+from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
 from components.dataset.schema import declared_schema
 from components.errors import InputError
@@ -215,7 +215,7 @@ def likely_total(plan: ReadPlan, sample: Survey) -> int | None:
     read = sum(piece.end - piece.start for piece in sample_pieces(plan, SAMPLE_ROWS))
     kinds = {file.format for file in plan.files}
     if kinds == {"parquet"}:
-        return sum(pq.read_metadata(file.path).num_rows for file in plan.files)
+        return sum(read_metadata(file.path).num_rows for file in plan.files)
     if kinds != {"csv"} or read == 0:
         return None
     return round(sample.scan.rows * sum(file.size for file in plan.files) / read)

@@ -204,7 +204,7 @@ def test_missing_columns_and_values_are_sent_as_missing(ours: Served, tmp_path: 
         ("a.jsonl", '{"user_id": {"x": 1}}', "line 1, column 'user_id'"),
         ("a.jsonl", '{"user_id": 99999999999999999999}', "does not fit int64"),
         ("a.jsonl", '{"user_id": ' + "[" * 100_000, "nested too deeply"),
-        ("a.parquet", b"PAR1 no", "not a whole Parquet file"),
+        ("a.parquet", b"PAR1 no", "cannot be read as Parquet"),
         ("a.xlsx", b"", "the suffix '.xlsx' is not known"),
     ],
 )
