@@ -19,9 +19,10 @@ and so does the mean in a fused one.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from models.learning_rate import LearningRateSchedule, rate_factor
@@ -114,6 +115,7 @@ class TwoRateOptimizer(tf.Module):
         )
         self.iterations = tf.Variable(0, trainable=False, name="iterations", dtype=tf.int64)
         self.horizon = tf.Variable(1, trainable=False, name="horizon", dtype=tf.int64)
+        self.earlier = tf.Variable(0, trainable=False, name="earlier", dtype=tf.int64)
         self._slots = [self._make_slots(variable) for variable in variables] if rule == "adam" else []
 
     @staticmethod
@@ -142,9 +144,40 @@ class TwoRateOptimizer(tf.Module):
         """The learning rate of the step that `iterations` counts, for a multiplier of 1."""
         return self.learning_rate * rate_factor(self.iterations, self.horizon, self._schedule, self._warmup)
 
+    def steps_made(self) -> int:
+        """Steps made, those of the trainings that this one went on from included."""
+        return int(self.iterations.numpy() + self.earlier.numpy())
+
+    def slots(self) -> dict[str, dict[str, np.ndarray]]:
+        """Adam's slots by `mean`, `square` and `steps`, then by variable name; none under SGD."""
+        if not self._slots:
+            return {}
+        return {
+            slot: {
+                name: getattr(slots, slot).numpy()
+                for name, slots in zip(self._names, self._slots, strict=True)
+            }
+            for slot in _Slots._fields
+        }
+
+    def continue_from(self, steps: int, slots: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Takes over an earlier training's slots; the course of the learning rate starts anew.
+
+        Args:
+            steps: that were made before, for Adam's correction of its first steps.
+            slots: as `slots` gives them; variables that are left out keep theirs.
+        """
+        self.iterations.assign(0)
+        self.earlier.assign(steps)
+        for slot, by_name in slots.items():
+            for name, own in zip(self._names, self._slots, strict=True):
+                if name in by_name:
+                    getattr(own, slot).assign(by_name[name])
+
     def reset(self) -> None:
         """Forgets all steps made, as if newly built."""
         self.iterations.assign(0)
+        self.earlier.assign(0)
         for slots in self._slots:
             for slot in slots:
                 slot.assign(tf.zeros_like(slot))
@@ -188,7 +221,7 @@ class TwoRateOptimizer(tf.Module):
             variable.assign_sub(rate * gradient)
             return
         slots = self._own_slots(i)
-        step = tf.cast(self.iterations, tf.float32)
+        step = tf.cast(self.iterations + self.earlier, tf.float32)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=slots.mean.handle,

@@ -92,7 +92,7 @@ class FeatureEmbedding(keras.layers.Layer):
         self._offsets = np.array(offsets, np.int32)
         self._identifying = np.array(identifying, bool)
         self._widths = widths
-        self._slices = slices
+        self.slices = slices
         self.table_rows = offset
         self.embedded_size = position
         self.output_size = position + len(self.layout.numeric)
@@ -116,9 +116,9 @@ class FeatureEmbedding(keras.layers.Layer):
         Raises:
             ValueError: if the feature is not embedded, for example an id while `use_ids` is false.
         """
-        if feature not in self._slices:
-            raise ValueError(f"feature {feature!r} is not embedded; embedded are {sorted(self._slices)}")
-        return self._slices[feature]
+        if feature not in self.slices:
+            raise ValueError(f"feature {feature!r} is not embedded; embedded are {sorted(self.slices)}")
+        return self.slices[feature]
 
     def call(
         self, rows: Rows, domains: tf.Tensor, weights: tf.Tensor | None = None, training: bool = False
