@@ -55,24 +55,23 @@ class ArrayRows:
 
 
 class JoinedRows:
-    """Two sources as one, the second's rows after the first's."""
+    """Several sources as one, their rows one after another."""
 
-    def __init__(self, first: RowSource, second: RowSource) -> None:
-        self._first, self._second = first, second
-        self._border = len(first.domain)
-        self.domain = np.concatenate([first.domain, second.domain])
-        self.label = np.concatenate([first.label, second.label])
+    def __init__(self, *sources: RowSource) -> None:
+        self._sources = sources
+        self._starts = np.cumsum([0, *(len(source.domain) for source in sources)])
+        self.domain = np.concatenate([source.domain for source in sources])
+        self.label = np.concatenate([source.label for source in sources])
 
     def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """The row tensors of indices of any shape."""
         flat = indices.ravel()
-        late = flat >= self._border
-        early_rows = self._first.gather(flat[~late])
-        late_rows = self._second.gather(flat[late] - self._border)
-        joined = {}
-        for key, early in early_rows.items():
-            merged = np.empty((len(flat), *early.shape[1:]), early.dtype)
-            merged[~late] = early
-            merged[late] = late_rows[key]
-            joined[key] = merged.reshape(*indices.shape, *early.shape[1:])
-        return joined
+        source_of = np.searchsorted(self._starts, flat, side="right") - 1
+        joined: dict[str, np.ndarray] = {}
+        for n, source in enumerate(self._sources):
+            mine = source_of == n
+            for key, values in source.gather(flat[mine] - self._starts[n]).items():
+                if key not in joined:
+                    joined[key] = np.empty((len(flat), *values.shape[1:]), values.dtype)
+                joined[key][mine] = values
+        return {key: values.reshape(*indices.shape, *values.shape[1:]) for key, values in joined.items()}

@@ -6,6 +6,7 @@ import hashlib
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from models.base import DomainModel
 from models.checkpoint import Progressed, TrainingCheckpoint
 from models.feed import chunks
 from models.metrics import Scores, criterion, score
+from models.optimizer import TwoRateOptimizer
 from models.prediction import Predictor
 from models.replicas import ALONE, Replicas
 from models.rows import JoinedRows, RowSource
@@ -63,6 +65,9 @@ class EpochRecord:
         return criterion(self.average_auc, self.overall_auc, self.log_loss)
 
 
+Hook = Callable[[DomainModel, TwoRateOptimizer], None]
+
+
 class Progress(Protocol):
     """Told how training comes along."""
 
@@ -103,6 +108,8 @@ def train(
     log_dir: str | Path | None = None,
     progress: Progress | None = None,
     replicas: Replicas = ALONE,
+    before: Hook | None = None,
+    after: Hook | None = None,
 ) -> TrainingResult:
     """Trains a model, keeps the weights of the epoch that validates best, and leaves them in it.
 
@@ -122,6 +129,9 @@ def train(
         progress: told about steps and epochs.
         replicas: who trains together; the model was built in their scope. All processes call with the same
             arguments; `checkpoint_dir` is a folder that all of them see, and the chief alone writes.
+        before: called with the model and its optimiser before the first step, to start from other weights than
+            the initial ones; before a resumption too.
+        after: called with both when training has ended.
 
     Raises:
         DivergedError: if the loss becomes NaN or infinite.
@@ -143,7 +153,12 @@ def train(
         loop.writes = checkpoint_dir is not None and replicas.is_chief
         # Without a common folder each process keeps weights in one of its own.
         loop.keeps = checkpoint_dir is None or replicas.is_chief
-        return loop.run()
+        if before is not None:
+            before(model, loop.step.optimizer)
+        result = loop.run()
+        if after is not None:
+            after(model, loop.step.optimizer)
+        return result
 
 
 class _Loop:

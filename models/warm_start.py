@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,18 +95,21 @@ def read_snapshot(directory: Path) -> Snapshot:
     """
     about = json.loads((directory / ABOUT).read_text(encoding="utf-8"))
     by_kind: dict[str, Arrays] = {}
-    with np.load(directory / WEIGHTS, allow_pickle=False) as arrays:
-        for key in arrays.files:
-            kind, _, name = key.partition("/")
-            by_kind.setdefault(kind, {})[name] = arrays[key]
-    return Snapshot(
-        layout=FeatureLayout.from_json(json.dumps(about["layout"])),
-        settings=ModelSettings.model_validate(about["settings"]),
-        values=about["values"],
-        steps=about["steps"],
-        weights=by_kind.pop("weight"),
-        slots=by_kind,
-    )
+    try:
+        with np.load(directory / WEIGHTS, allow_pickle=False) as arrays:
+            for key in arrays.files:
+                kind, _, name = key.partition("/")
+                by_kind.setdefault(kind, {})[name] = arrays[key]
+        return Snapshot(
+            layout=FeatureLayout.from_json(json.dumps(about["layout"])),
+            settings=ModelSettings.model_validate(about["settings"]),
+            values=about["values"],
+            steps=about["steps"],
+            weights=by_kind.pop("weight"),
+            slots=by_kind,
+        )
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise ValueError(f"{directory / WEIGHTS} is damaged: {error}") from error
 
 
 def cannot_follow(snapshot: Snapshot, settings: ModelSettings) -> str | None:
@@ -136,10 +140,10 @@ def warm_start(model: DomainModel, optimizer: TwoRateOptimizer, values: Values, 
     absent = sorted(set(names) - set(earlier.weights))
     if absent:
         raise ValueError(f"the earlier training has no weights {absent}")
-    axes = WeightAxes(model)
+    labels = WeightAxes(model)
     before = type(model)(earlier.layout, earlier.settings)
-    old_axes = axes.label(before, [earlier.weights[name].shape for name in names], earlier.values)
-    new_axes = axes.label(model, [tuple(variable.shape) for variable in model.variables], values)
+    old_axes = labels.label(before, [earlier.weights[name].shape for name in names], earlier.values)
+    new_axes = labels.label(model, [tuple(variable.shape) for variable in model.variables], values)
     has_base = {name.rpartition("/")[0] for name in names if name.endswith("/base_kernel")}
     slots: dict[str, Arrays] = {slot: {} for slot in earlier.slots}
     for variable, name, old, new in zip(model.variables, names, old_axes, new_axes, strict=True):

@@ -49,8 +49,8 @@ class WeightAxes:
 
     def __init__(self, model: DomainModel) -> None:
         embedding = _embedding(model)
-        has_table = embedding is not None and embedding.table_rows > 0
-        self._is_table = [has_table and variable is embedding.table for variable in model.variables]
+        table = embedding.table if embedding is not None and embedding.table_rows else None
+        self._is_table = [variable is table for variable in model.variables]
         self._few, self._one_domain_more, self._one_number_more = (
             _shapes(model, domains, numbers) for domains, numbers in ((2, 0), (3, 0), (2, 1))
         )

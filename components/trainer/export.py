@@ -16,6 +16,7 @@ from components.baseline.target import write_target
 from components.dataset.declaration import Declaration
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
 from models.base import DomainModel
+from models.calibration import Calibration
 from models.dispatch import explain_mixed, predict_mixed
 from models.features import FeatureLayout
 
@@ -31,6 +32,7 @@ class ServedModel(tf.Module):
       transform_output: the Transform graph that made its training rows.
       layout: what the packed columns hold.
       declaration: the data set.
+      calibration: the last stage, by domain; `None`: there is none.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class ServedModel(tf.Module):
         transform_output: tft.TFTransformOutput,
         layout: FeatureLayout,
         declaration: Declaration,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__(name="served_model")
         self.model = model
         self.declaration = declaration
+        self._calibration = calibration
         # Attached to the object that is saved: an untracked layer loses its tables in serving.
         self.transform_layer = transform_output.transform_features_layer()
         self._layout = layout
@@ -115,7 +119,14 @@ class ServedModel(tf.Module):
         return unpack(packed, self._layout), tf.cast(tf.reshape(packed["domain"], [-1]), tf.int32)
 
     def _score(self, rows: dict[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(predict_mixed(self.model, rows, domain))
+        logits = predict_mixed(self.model, rows, domain)
+        if self._calibration is not None:
+            scale, offset = (
+                tf.constant(values, tf.float32)
+                for values in (self._calibration.scale, self._calibration.offset)
+            )
+            logits = tf.gather(scale, domain) * logits + tf.gather(offset, domain)
+        return tf.sigmoid(logits)
 
 
 def _no_value(feature: RequestFeature, rank: int) -> tf.Tensor:

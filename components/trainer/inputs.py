@@ -21,6 +21,7 @@ from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
 
 TUNED_SETTINGS = "settings"
+CONTINUED = ("continues", "warm_start", "replay", "replay_share", "epochs", "calibrate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +44,13 @@ class TrainingInputs:
     transform_output: tft.TFTransformOutput
 
 
-def read_inputs(fn_args: FnArgs, work: Path) -> TrainingInputs:
+def read_inputs(fn_args: FnArgs, work: Path, one_day: bool = False) -> TrainingInputs:
     """Reads what the Trainer component was given.
 
     Args:
       fn_args: the component's; `custom_config["declaration"]` is JSON, `hyperparameters` what the Tuner chose.
       work: where rows are decoded to, unless they come decoded.
+      one_day: whether the rows may be of a single day, of which every tenth row then validates.
 
     Raises:
       InputError: there is nothing to train on, or nothing to validate with.
@@ -57,7 +59,11 @@ def read_inputs(fn_args: FnArgs, work: Path) -> TrainingInputs:
     declaration = changed(Declaration.from_json(fn_args.custom_config["declaration"]), tuned)
     layout = read_layout(fn_args.transform_graph_path, declaration)
     rows = read_rows(fn_args.train_files, layout, work / "rows")
-    train, validation = split_validation(rows, declaration.split.validation_days)
+    if one_day and len(np.unique(rows.day)) == 1:
+        tenth = np.arange(len(rows)) % 10 == 0
+        train, validation = rows.where(~tenth), rows.where(tenth)
+    else:
+        train, validation = split_validation(rows, declaration.split.validation_days)
     return TrainingInputs(
         declaration, layout, rows, train, validation, tft.TFTransformOutput(fn_args.transform_graph_path)
     )
@@ -112,4 +118,15 @@ def training_key(fn_args: FnArgs) -> str:
     config: dict[str, Any] = fn_args.custom_config
     tuned = json.dumps(fn_args.hyperparameters, sort_keys=True)
     variant = config.get("compared") or ""
-    return "\n".join([config["declaration"], config["code"], fn_args.transform_graph_path, tuned, variant])
+    continued = json.dumps([config.get(key) for key in CONTINUED], sort_keys=True)
+    splits = json.dumps(fn_args.train_files)
+    parts = [
+        config["declaration"],
+        config["code"],
+        fn_args.transform_graph_path,
+        tuned,
+        variant,
+        continued,
+        splits,
+    ]
+    return "\n".join(parts)

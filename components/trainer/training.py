@@ -15,17 +15,19 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import progress
-from components.errors import GateError
+from components.errors import GateError, InputError
 from components.study.document import Study
 from components.study.study import STUDY, Subject, study
 from components.trainer import export, row_store
 from components.trainer.compared import judge, sigmoid, write_facts
 from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, training_key
 from components.trainer.integration import integration_weights
+from components.trainer.warm_start import Continuation, Continued
 from components.transform.row_layout import read_summary
 from models.prediction import Predictor
 from models.registry import build_model
 from models.replicas import Replicas
+from models.rows import RowSource
 from models.training import DivergedError, EpochRecord, TrainingResult, train
 
 
@@ -41,20 +43,35 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         work_dir(config.get("work_dir"), fn_args, replicas.is_chief) as work,
         tempfile.TemporaryDirectory() as own,
     ):
-        inputs = read_inputs(fn_args, work if replicas.is_chief else Path(own))
+        asked = Continuation.of(config)
+        inputs = read_inputs(fn_args, work if replicas.is_chief else Path(own), asked is not None)
         declaration = inputs.declaration
+        continued = None
+        settings = declaration.training.model_copy(update={"seed": declaration.seed})
+        train_rows: RowSource = inputs.train
+        validation_rows: RowSource | None = inputs.validation
+        if asked is not None:
+            if replicas.count > 1:
+                raise InputError(
+                    "training.strategy: a day's training has one process; only dfei run has more"
+                )
+            continued = Continued(asked, inputs, fn_args.transform_graph_path, work)
+            settings = continued.settings
+            train_rows, validation_rows = continued.train_rows, continued.validation_rows
         with replicas.scope():
             model = build_model(inputs.layout, declaration.model, seed=declaration.seed)
         try:
             result = train(
                 model,
-                inputs.train,
-                inputs.validation,
-                declaration.training.model_copy(update={"seed": declaration.seed}),
+                train_rows,
+                validation_rows,
+                settings,
                 checkpoint_dir=work / "checkpoints",
                 log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
-                progress=_Reporter(declaration.training.epochs, len(inputs.train)),
+                progress=_Reporter(settings.epochs, len(train_rows.domain)),
                 replicas=replicas,
+                before=continued.before if continued else None,
+                after=continued.after if continued else None,
             )
         except DivergedError as error:
             raise GateError(str(error)) from error
@@ -65,9 +82,13 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
             trained = model.get_weights()
             model = build_model(inputs.layout, declaration.model, seed=declaration.seed)
             model.set_weights(trained)
-        served = export.ServedModel(model, inputs.transform_output, inputs.layout, declaration)
+        calibration = continued.calibration if continued else None
+        served = export.ServedModel(model, inputs.transform_output, inputs.layout, declaration, calibration)
         export.save(served, Path(fn_args.serving_model_dir))
+        if continued is not None:
+            continued.write(Path(fn_args.model_run_dir))
         facts = _facts(model, result, inputs)
+        facts["train_rows"] = len(train_rows.domain)
         facts["replicas"] = replicas.count
         facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
         if declaration.report.study:
