@@ -119,14 +119,6 @@ def training_key(fn_args: FnArgs) -> str:
     tuned = json.dumps(fn_args.hyperparameters, sort_keys=True)
     variant = config.get("compared") or ""
     continued = json.dumps([config.get(key) for key in CONTINUED], sort_keys=True)
-    splits = json.dumps(fn_args.train_files)
-    parts = [
-        config["declaration"],
-        config["code"],
-        fn_args.transform_graph_path,
-        tuned,
-        variant,
-        continued,
-        splits,
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        [config["declaration"], config["code"], fn_args.transform_graph_path, tuned, variant, continued]
+    )
