@@ -6,6 +6,7 @@ schema checker among them; TFMA loads the scorer of a text metric. Together that
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import types
@@ -14,14 +15,36 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
-MODULES = ("tfx.components", "rouge_score.rouge_scorer")
+MODULES = (
+    "tfx.components",
+    # Beam's connectors to services that a run does not read: their names are not among those of `apache_beam.io`, and
+    # are imported from these modules.
+    "apache_beam.io.gcp.bigquery",
+    "apache_beam.io.gcp.pubsub",
+    "apache_beam.io.mongodbio",
+    # Metrics of texts, TFMA's and TFDV's pictures in a notebook, another statistic's test.
+    "nltk",
+    "nltk.stem",
+    "nltk.stem.porter",
+    "rouge_score.rouge_scorer",
+    "portalocker",
+    "tensorflow_model_analysis.view",
+    "IPython",
+    "scipy.stats",
+    "sklearn.neighbors",
+    # What asks a cloud where it runs.
+    "googleapiclient.discovery",
+    # TFX's executor in a container.
+    "docker",
+)
 
 
 class OnDemandFinder(MetaPathFinder):
     """Has some modules executed only when the first of their own names is asked for.
 
-    A package among them lets its modules be imported without being executed itself: none of those may need a name of
-    the package while it is imported. Nothing is imported before somebody imports such a module.
+    A package among them lets its modules be imported without being executed itself, also by
+    `from package import module`: none of those may need a name of the package while it is imported. Nothing is imported
+    before somebody imports such a module.
 
     Args:
       names: dotted.
@@ -59,6 +82,8 @@ class _WaitingLoader(Loader):
         def ask(name: str) -> Any:
             # What the import system itself asks for, such as `__path__`, is there; `__all__` is not worth it.
             if not name.startswith("__"):
+                if not (self.executed or self.executing) and _is_module(module, name):
+                    return importlib.import_module(f"{module.__name__}.{name}")
                 self._execute(module, ask)
             if name not in vars(module):
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
@@ -79,6 +104,11 @@ class _WaitingLoader(Loader):
             self.executed = True
             if vars(module).get("__getattr__") is ask:
                 del vars(module)["__getattr__"]
+
+
+def _is_module(package: types.ModuleType, name: str) -> bool:
+    path = vars(package).get("__path__")
+    return path is not None and PathFinder.find_spec(f"{package.__name__}.{name}", path) is not None
 
 
 def import_on_demand(names: Collection[str] = MODULES) -> None:

@@ -33,12 +33,22 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
+UNUSED = (
+    "kubernetes",
+    "google.cloud.bigquery",
+    "pymongo",
+    "IPython.terminal",
+    "ipywidgets",
+    "sklearn",
+    "redis",
+)
 START = "from components.on_demand import executed, import_on_demand; import_on_demand(['slow']); "
 
 
 def test_a_module_of_the_package_does_not_execute_it(package: Path) -> None:
-    code = START + "from slow.part import answer; print(answer, executed('slow'))"
-    assert run(code, package).split() == ["42", "False"]
+    code = START + "{}; print(answer, executed('slow'))"
+    for use in ("from slow.part import answer", "from slow import part; answer = part.answer"):
+        assert run(code.format(use), package).split() == ["42", "False"]
 
 
 @pytest.mark.parametrize("use", ["import slow; print(slow.answer)", "from slow import answer; print(answer)"])
@@ -96,9 +106,10 @@ def test_what_fails_to_execute_fails_again(package: Path) -> None:
     assert run(code, package).split() == ["executed", "failed", "False"] * 2
 
 
-def test_a_run_starts_without_the_kubernetes_client() -> None:
+def test_a_run_starts_without_what_it_does_not_use() -> None:
     code = (
         "import sys, pipeline.execute; from components.on_demand import MODULES, executed;"
-        "print(*[name for name in MODULES if executed(name)], 'kubernetes' in sys.modules)"
+        "print(*[name for name in MODULES if name in sys.modules and executed(name)],"
+        " *[name for name in UNUSED if name in sys.modules])"
     )
-    assert run(code, HOUSE).split() == ["False"]
+    assert run(f"UNUSED = {UNUSED}; {code}", HOUSE).split() == []
