@@ -25,18 +25,19 @@ run: env ## Simulate a feed of 21 domains, train, judge and push DFEI; report in
 	$(BIN)/dfei run --dataset simulated --root $(ROOT)
 
 test: env lint ## Linters, then every fast test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m "not slow"
 
-test-slow: env ## The checks that take minutes: whole pipelines, kills, all models
-	$(BIN)/python -m pytest -m slow
+test-slow: env ## The checks that take minutes, two files at a time: whole pipelines, kills, all models
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m slow
 
 test-flink: env ## The Beam components on a Flink cluster of this machine (Java, Maven; FLINK_JOB_SERVER_JAR, FLINK_HOME)
 	DFEI_TEST_FLINK=1 $(BIN)/python -m pytest tests/engines/test_flink.py
 
-lint: env ## ruff and mypy
+lint: env ## ruff, mypy, and which folder may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: env ## Training speed by number of domains and by model, and the local run against a stock TFX pipeline
 	$(BIN)/python -m benchmarks.training

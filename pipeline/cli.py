@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distribution
+
 import typer
 
 from pipeline.commands.backtest import backtest
 from pipeline.commands.compare import compare
-from pipeline.commands.compile import compile_
 from pipeline.commands.dataset import dataset
 from pipeline.commands.predict import predict
 from pipeline.commands.report import report
@@ -36,9 +37,11 @@ app.command()(simulate)
 app.command()(report)
 app.command()(serve)
 app.command()(predict)
-app.command("compile")(compile_)
 app.command()(worker)
 app.add_typer(dataset, name="dataset")
+# What stands above the pipeline brings its own commands: `dfei compile` of kubeflow/.
+for _command in distribution("dfei").entry_points.select(group="dfei.commands"):
+    app.command(_command.name)(_command.load())
 
 
 def main() -> None:
