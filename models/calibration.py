@@ -52,7 +52,7 @@ class Calibration:
 
     def apply(self, logits: np.ndarray, domain: np.ndarray) -> np.ndarray:
         """Calibrated logits (n,) of rows of `domain` (n,), indices."""
-        return self.scale[domain] * logits + self.offset[domain]
+        return np.asarray(self.scale[domain] * logits + self.offset[domain])
 
     def write(self, directory: Path) -> None:
         """Writes `calibration.json`."""

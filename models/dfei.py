@@ -132,7 +132,8 @@ class DFEI(DomainModel):
         self, specific: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor, training: bool
     ) -> DomainFeatures:
         if self.extraction is not None:
-            return self.extraction(specific, domains, weights, training=training)
+            features: DomainFeatures = self.extraction(specific, domains, weights, training=training)
+            return features
         return self._inferred_features(domains)
 
     def _inferred_features(self, domains: tf.Tensor) -> DomainFeatures:

@@ -37,7 +37,8 @@ def model_class(name: str) -> type[DomainModel]:
     if name not in MODELS:
         raise ValueError(f"there is no model {name!r}; known models: {', '.join(sorted(MODELS))}")
     module, _, class_name = MODELS[name].partition(":")
-    return getattr(import_module(module), class_name)
+    found: type[DomainModel] = getattr(import_module(module), class_name)
+    return found
 
 
 def options_of(name: str) -> Mapping[str, Option]:
@@ -47,7 +48,8 @@ def options_of(name: str) -> Mapping[str, Option]:
         ValueError: if no model has that name.
     """
     if name == TREES:
-        return import_module("models.gbdt").OPTIONS
+        options: Mapping[str, Option] = import_module("models.gbdt").OPTIONS
+        return options
     return model_class(name).OPTIONS
 
 

@@ -230,4 +230,4 @@ def tile_size(counts: np.ndarray, rows: int, most: int) -> int:
     candidates = [2**i for i in range(int(np.log2(most)) + 1)]
     tiles = [float((np.maximum(expected / size - 0.5, 0) + occurs).sum()) for size in candidates]
     costs = [number * (size + ROWS_PER_TILE_COST) for number, size in zip(tiles, candidates, strict=True)]
-    return candidates[int(np.argmin(costs))]
+    return int(candidates[int(np.argmin(costs))])

@@ -129,7 +129,7 @@ def _well_formed(
     data = np.frombuffer(block, np.uint8)
     separators = np.flatnonzero(data == separator)
     if b'"' not in block:
-        return _count(separators, starts, ends) == columns - 1
+        return np.asarray(_count(separators, starts, ends) == columns - 1)
     quotes = np.flatnonzero(data == _QUOTE)
     first_quote = np.searchsorted(quotes, starts)
     quote_line = np.searchsorted(ends, quotes)
@@ -144,7 +144,7 @@ def _well_formed(
     balanced[quote_line[misplaced]] = False
     line_of = np.searchsorted(ends, separators)
     inside = (np.searchsorted(quotes, separators) - first_quote[line_of]) % 2 == 1
-    return balanced & (_count(separators[~inside], starts, ends) == columns - 1)
+    return np.asarray(balanced & (_count(separators[~inside], starts, ends) == columns - 1))
 
 
 def _count(

@@ -49,7 +49,7 @@ def require_usable(file: DataFile, columns: Mapping[str, bool]) -> None:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def to_frame(file: DataFile, batch: pa.RecordBatch) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from models.registry import MODELS
 from pipeline.cli import app
+from pipeline.reference.architecture import with_picture
 from pipeline.reference.declaration import declaration_reference
 from tests.docs.blocks import DOCS, HOUSE, blocks, commands
 
@@ -61,6 +62,11 @@ def test_the_index_and_the_readme_lead_to_every_page() -> None:
         if page.name != "README.md":
             assert f"({page.name})" in index, page.name
     assert "(docs/README.md)" in (HOUSE / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_of_the_architecture_is_the_codes_own() -> None:
+    page = DOCS / "architecture.md"
+    assert page.read_text(encoding="utf-8") == with_picture(page), "make docs remakes it"
 
 
 def test_the_declarations_reference_is_up_to_date() -> None:
