@@ -19,6 +19,7 @@ from tfx.utils import path_utils
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
+from components.dataset.unread import unread_message
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
 from components.example_validator.strict import read_anomalies
@@ -77,6 +78,7 @@ def execute(
     console.print(
         f"[bold]{declaration.name}[/]: {data} → {declaration.model.name} → {serving}", highlight=False
     )
+    unread = unread_message(declaration, str(data))
     fingerprint = data_fingerprint(declaration, str(data))
     pipeline = create_pipeline(
         PipelineSettings(
@@ -107,7 +109,7 @@ def execute(
                 raise
             logging.exception("a gate refused")
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
-    about = _about(request, declaration, runner.runs, hashes)
+    about = {**_about(request, declaration, runner.runs, hashes), "warnings": [unread] if unread else []}
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
     else:

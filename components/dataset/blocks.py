@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
 from components.dataset.files import DataFile
@@ -16,7 +18,9 @@ _PARQUET_ROWS = 32_768
 
 
 def read_blocks(file: DataFile, start: int, end: int, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
-    """Blocks of rows; csv values are text, Parquet's keep their types. Lines count from the block's first as 0.
+    """Blocks of rows; csv values are text, Parquet's keep their types, the keys of its folders are text.
+
+    Lines count from the block's first as 0.
 
     Args:
       file: the file.
@@ -25,11 +29,17 @@ def read_blocks(file: DataFile, start: int, end: int, block_bytes: int = BLOCK_B
     Raises:
       InputError: the file cannot be read.
     """
+    for block in _own_blocks(file, start, end, block_bytes):
+        keys = [pl.lit(value, pl.String).alias(name) for name, value in file.keys]
+        yield replace(block, frame=block.frame.with_columns(keys)) if keys else block
+
+
+def _own_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Iterator[TextBlock]:
     if file.format == "parquet":
         yield from _parquet_blocks(file, start, end)
     else:
         for block in line_blocks(file, start, end, block_bytes):
-            yield parse_lines(block, file.columns, file.separator)
+            yield parse_lines(block, file.own_columns, file.separator)
 
 
 def read_all(file: DataFile) -> Iterator[TextBlock]:

@@ -11,22 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, cast
 
 from components.dataset.declaration import Declaration
+from components.dataset.file_names import SUFFIXES, Format, path_keys, suffix_of
 from components.dataset.parquet import read_schema
+from components.dataset.patterns import files_of, folder_of, relative_name
 from components.dataset.sections import Impressions, Lookup
 from components.errors import InputError
 
-Format = Literal["csv", "csv.gz", "parquet"]
-
-_SUFFIXES: dict[str, tuple[Format, str]] = {
-    ".csv": ("csv", ","),
-    ".csv.gz": ("csv.gz", ","),
-    ".tsv": ("csv", "\t"),
-    ".tsv.gz": ("csv.gz", "\t"),
-    ".parquet": ("parquet", ""),
-}
 _HASH_BLOCK = 1 << 20
 _LONGEST_HEADER = 1 << 20
 
@@ -40,9 +33,11 @@ class DataFile:
       name: relative to the data folder, as messages and reports name it.
       format: csv, csv.gz or parquet.
       separator: one character, for csv.
-      columns: names in the file's order.
+      columns: names in the file's order, then those of `keys`.
       size: bytes.
       data_start: offset of the first byte after the header line (csv).
+      keys: columns that its folders tell (`dt=2026-03-14/`) and the file leaves out: name and value, the same for all
+        of its rows.
     """
 
     path: str
@@ -52,6 +47,12 @@ class DataFile:
     columns: tuple[str, ...]
     size: int
     data_start: int
+    keys: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """The columns that the file itself has."""
+        return self.columns[: len(self.columns) - len(self.keys)]
 
     @property
     def first_line(self) -> int:
@@ -72,14 +73,8 @@ def find_files(data_dir: str, section: Impressions | Lookup) -> list[DataFile]:
     Raises:
       InputError: the folder or a file is missing or cannot be read, a suffix is unknown, a header is unusable.
     """
-    root = _folder(data_dir)
-    found: dict[Path, None] = {}
-    for pattern in section.files:
-        matches = _matches(root, pattern)
-        if not matches:
-            raise InputError(_nothing_matches(root, pattern))
-        found.update(dict.fromkeys(matches))
-    return [_inspect(path, root, section.separator) for path in found]
+    root = folder_of(data_dir)
+    return [inspect(path, root, section.separator) for path in files_of(root, section)]
 
 
 def data_fingerprint(declaration: Declaration, data_dir: str) -> str:
@@ -104,82 +99,15 @@ def data_fingerprint(declaration: Declaration, data_dir: str) -> str:
     return digest.hexdigest()
 
 
-def _folder(data_dir: str) -> Path:
-    root = Path(data_dir)
-    try:
-        if not root.exists():
-            raise InputError(f"{data_dir}: no such folder; give the folder with the data set's files")
-        if not root.is_dir():
-            raise InputError(f"{data_dir}: is a file; give the folder with the data set's files")
-        next(root.iterdir(), None)
-    except OSError as error:
-        raise InputError(f"{data_dir}: the folder cannot be read: {error.strerror}") from None
-    return root
-
-
-def _matches(root: Path, pattern: str) -> list[Path]:
-    bases, relative = _bases(root, pattern)
-    for base in bases:
-        try:
-            matches = sorted(
-                found
-                for found in base.glob(relative)
-                if found.is_file() and _hidden(found.relative_to(base)) <= _hidden(Path(relative))
-            )
-        except OSError as error:
-            raise InputError(f"{base}: the folder cannot be read: {error.strerror}") from None
-        except (ValueError, IndexError, NotImplementedError):
-            raise InputError(
-                f"the declaration's files: {pattern!r} can match no file; give names, or globs such as logs/*.csv or "
-                "**/*.csv"
-            ) from None
-        if matches:
-            return matches
-    return []
-
-
-def _bases(root: Path, pattern: str) -> tuple[list[Path], str]:
-    """Folders in which a pattern is looked up, and the pattern within them."""
-    path = Path(pattern)
-    if path.is_absolute():
-        return [Path(path.anchor)], str(path.relative_to(path.anchor))
-    return [root, root / "data"], pattern
-
-
-def _hidden(path: Path) -> int:
-    """How many parts of a path are hidden: a pattern matches no more than it names."""
-    return sum(part.startswith(".") and part != ".." for part in path.parts)
-
-
-def _nothing_matches(root: Path, pattern: str) -> str:
-    bases, relative = _bases(root, pattern)
-    folder = next((found for base in bases for found in sorted(base.glob(relative)) if found.is_dir()), None)
-    if folder is not None:
-        suffix = next((known for known in _SUFFIXES if folder.name.endswith(known)), ".csv")
-        files = f"{pattern.rstrip('/')}/*{suffix}"
-        return f"{folder}: is a folder; name the files in it, as in {files}"
-    present = [
-        str(path.relative_to(root))
-        for base in (root, root / "data")
-        if base.is_dir()
-        for path in sorted(base.iterdir())
-        if path.is_file()
-    ]
-    close = get_close_matches(pattern, present, n=3, cutoff=0.5)
-    shown = close or present[:5]
-    there = f" There: {', '.join(shown)}{' ...' if len(present) > len(shown) else ''}." if shown else ""
-    return f"{root}: no file matches {pattern} (looked there and in its `data` folder).{there}"
-
-
 def _format(path: Path) -> tuple[Format, str]:
-    name = path.name.lower()
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
-        if name.endswith(suffix):
-            return _SUFFIXES[suffix]
-    raise InputError(f"{path}: unknown format; known are {', '.join(_SUFFIXES)}")
+    suffix = suffix_of(path.name)
+    if not suffix:
+        raise InputError(f"{path}: unknown format; known are {', '.join(SUFFIXES)}")
+    return SUFFIXES[suffix.lower()]
 
 
-def _inspect(path: Path, root: Path, separator: str | None) -> DataFile:
+def inspect(path: Path, root: Path, separator: str | None) -> DataFile:
+    """Opens a file to learn its format and its columns."""
     kind, default_separator = _format(path)
     separator = separator or default_separator
     try:
@@ -195,8 +123,10 @@ def _inspect(path: Path, root: Path, separator: str | None) -> DataFile:
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
     if repeated:
         raise InputError(f"{path}: the header names {', '.join(repeated)} more than once")
-    name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-    return DataFile(str(path), name, kind, separator, tuple(columns), size, start)
+    name = relative_name(path, root)
+    keys = tuple((key, value) for key, value in path_keys(Path(name)).items() if key not in columns)
+    columns = (*columns, *(key for key, _ in keys))
+    return DataFile(str(path), name, kind, separator, columns, size, start, keys)
 
 
 def _open_text(path: Path, kind: Format) -> IO[bytes]:

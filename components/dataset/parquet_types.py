@@ -29,7 +29,10 @@ def require_usable(file: DataFile, columns: Mapping[str, bool]) -> None:
     if file.format != "parquet":
         return
     schema = read_schema(file.path)
-    for name, may_be_list in columns.items():
+    for name in file.own_columns:
+        if name not in columns:
+            continue
+        may_be_list = columns[name]
         kind = schema.field(name).type
         value = kind.value_type if _is_list(kind) and may_be_list else kind
         if _is_list(value) and not may_be_list:

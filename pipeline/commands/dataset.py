@@ -39,7 +39,11 @@ Column = str | None
 @dataset.command()
 def new(
     files: Annotated[
-        list[Path], typer.Argument(help="Impressions: CSV (also .tsv, .gz) or Parquet, one or many.")
+        list[Path],
+        typer.Argument(
+            help="Impressions: CSV (also .tsv, .gz) or Parquet; files, folders (as Hive and Spark write them, too) or "
+            "quoted globs."
+        ),
     ],
     lookup: Annotated[
         list[str] | None,
@@ -103,6 +107,8 @@ def new(
     Examples:
 
         dfei dataset new logs/*.csv --lookup users.csv=user_id --lookup items.csv=item_id -o shop.yaml
+
+        dfei dataset new 'feed/dt=*' --domain scene
 
         dfei dataset new ratings.csv --lookup movies.csv=movieId --domain occupation --lookup users.csv=userId --yes
 

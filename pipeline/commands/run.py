@@ -28,6 +28,7 @@ from pipeline.commands.shared import (
     complain,
     failure,
     leave,
+    warn,
 )
 from pipeline.layout import RunLayout
 
@@ -120,6 +121,8 @@ def run(
                     traceback.print_exc()
                 raise
         code = 0 if summary.pushed_to else 1
+        for warning in summary.warnings:
+            warn(warning)
         if not summary.pushed_to:
             message = "the model was not pushed: " + "; ".join(summary.reasons)
     except BaseException as error:

@@ -133,6 +133,7 @@ class RunSummary(_Part):
       peak_memory_mb: by component, of this process and those it started.
       cached: components taken from an earlier run.
       blessed, reasons, pushed_to: what was decided, and why not.
+      warnings: what should be read though the run did what it was told.
       best_possible_auc: for a simulated feed.
     """
 
@@ -164,6 +165,7 @@ class RunSummary(_Part):
     cached: list[str] = Field(default_factory=list)
     blessed: bool = False
     reasons: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
     pushed_to: str | None = None
     best_possible_auc: Annotated[BestPossible | None, BeforeValidator(_best_possible)] = None
 

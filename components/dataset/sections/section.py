@@ -20,4 +20,5 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-FileList = Annotated[list[str], BeforeValidator(_one_or_many), Field(min_length=1)]
+Names = Annotated[list[str], BeforeValidator(_one_or_many)]
+FileList = Annotated[Names, Field(min_length=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.dataset.sections.section import FileList, Section
+from components.dataset.sections.section import FileList, Names, Section
 
 TimeUnit = Literal["s", "ms", "us", "iso"]
 Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
@@ -16,10 +16,17 @@ class Impressions(Section):
     """The impression log: one row per item shown to a user in a domain."""
 
     files: FileList = Field(
-        description="File names or globs, looked up in the data folder, then in its `data` folder. "
-        "A glob leaves hidden files out. The suffix tells the format: .csv, .tsv, either with .gz, .parquet. One line "
-        "of CSV is one row: a value in quotes may hold separators and doubled quotes, not line breaks; a table with "
-        "such values needs Parquet."
+        description="File names, folders or globs, looked up in the data folder, then in its `data` folder; every run "
+        "looks anew, so that `log-????-??-??.csv` reads tomorrow's file too. A folder stands for all files in and "
+        "below it. The keys of folders as Hive and Spark write them (`dt=2026-03-14/scene=feed/part-0.parquet`) are "
+        "columns, read as text or as they are declared. Files and folders that begin with `.` or `_` are left out. The "
+        "suffix tells the format: .csv, .tsv, either with .gz, .parquet. One line of CSV is one row: a value in quotes "
+        "may hold separators and doubled quotes, not line breaks; a table with such values needs Parquet.",
+    )
+    ignore: Names = Field(
+        default_factory=list,
+        description="Names, folders or globs of what stays unread, though a pattern of `files` matches it or though it "
+        "looks like the log, which is warned of otherwise.",
     )
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
 
@@ -27,7 +34,8 @@ class Impressions(Section):
 class Lookup(Section):
     """A table joined to each impression by key; a key without a match leaves its columns missing."""
 
-    files: FileList = Field(description="File names or globs, as for the impressions.")
+    files: FileList = Field(description="File names, folders or globs, as for the impressions.")
+    ignore: Names = Field(default_factory=list, description="Names, folders or globs of what stays unread.")
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
     key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
         description="The column that both have, or {column of the impressions, or of a lookup before this one: column "

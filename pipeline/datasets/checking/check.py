@@ -14,6 +14,7 @@ from components.dataset.joins import LookupTable, read_lookup
 from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
 from components.dataset.schema import declared_schema
+from components.dataset.unread import unread_message
 from components.errors import InputError
 from components.example_gen import checks
 from components.progress import Progress
@@ -121,6 +122,10 @@ def _planned(declaration: Declaration, data: Path, findings: list[Finding]) -> R
         findings += _also_missing(declaration, data, str(error))
         return None
     size = sum(file.size for file in plan.files)
+    unread = unread_message(declaration, str(data))
+    if unread:
+        found, _, remedy = unread.rpartition("; ")
+        findings.append(Finding("warn", "files", found, remedy))
     findings.append(Finding("ok", "files", f"{len(plan.files)} file(s) of impressions, {size / 1e6:,.1f} MB"))
     return plan
 

@@ -15,11 +15,13 @@ from components.dataset.declaration import Declaration
 from components.dataset.joins import read_lookup
 from components.dataset.loader import load_declaration
 from components.dataset.read_plan import cut, plan_reading
+from components.dataset.unread import unread_message
 from components.errors import InputError
 from components.progress import Progress
 from pipeline.datasets.proposal.decisions import Asker
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
 from pipeline.datasets.proposal.features import Choice
+from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.schema_file import schema_file
 from pipeline.datasets.proposal.split import choose_split, rows_that_decide
@@ -35,7 +37,7 @@ class ProposalRequest:
     """What the user gave.
 
     Attributes:
-      files: the impressions.
+      files: the impressions: files, folders, globs.
       lookups: `FILE=key` texts.
       output: the YAML file to write, or `None` for NAME.yaml here.
       name: of the data set, or `None` for the first file's.
@@ -112,7 +114,7 @@ def propose(
     Raises:
       InputError: a file is not usable; a role cannot be guessed; the output is there already.
     """
-    name = dataset_name(request.name or request.files[0].name.split(".")[0])
+    name = dataset_name(request.name or named_after(request.files[0]))
     output = request.output or Path(f"{name}.yaml")
     _require_free(output, request.force)
     progress(Progress("sampling the files", 0))
@@ -122,6 +124,7 @@ def propose(
     provisional = _valid({**plain(document(result)), "max_rejected_share": 1.0})
     found = _look_at_all(provisional, sources, progress)
     _learn(result, found)
+    result.warnings += _about_files(sources, provisional)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(_header(result, sources) + to_text(document(result)), encoding="utf-8")
@@ -133,6 +136,19 @@ def propose(
             f"{output}: cannot be written: {error.strerror}; name another with --output"
         ) from None
     return Proposal(output, schema, sources.data_dir, result, found.scan.rows, found)
+
+
+def _about_files(sources: Sources, declaration: Declaration) -> list[str]:
+    """Files that are read though they were not named, and such as look like the log and are not."""
+    log, said = sources.log, []
+    if log.more:
+        shown = ", ".join(log.more[:3]) + (" ..." if len(log.more) > 3 else "")
+        said.append(
+            f"{', '.join(log.patterns)} also matches {len(log.more)} files that were not named ({shown}): they are "
+            "read too; name under `impressions.ignore` what is to stay unread"
+        )
+    unread = unread_message(declaration, str(sources.data_dir))
+    return [*said, unread] if unread else said
 
 
 def _valid(document: dict[str, Any]) -> Declaration:

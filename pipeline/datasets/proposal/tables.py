@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from components.dataset.sections import Impressions
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import mean
+from pipeline.datasets.proposal.named_files import Patterns, as_patterns, common_folder, expand, literal
 from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -34,6 +34,7 @@ class Table:
       sample: rows as they are written.
       rows: a good guess at their number.
       bad_lines: lines of the sample that are no rows.
+      more: files that the patterns match and that were not named.
     """
 
     files: tuple[DataFile, ...]
@@ -42,6 +43,7 @@ class Table:
     sample: pl.DataFrame
     rows: int
     bad_lines: int
+    more: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -96,7 +98,7 @@ def open_sources(
     """Opens and samples what the command line names.
 
     Args:
-      files: the impressions.
+      files: the impressions: files, folders, globs.
       lookups: `FILE=key` or `FILE=column:key`, the key's name in the impressions and in the file.
       separator: of csv (`\\t` is a tab); by default the suffix's, or what the first lines show.
       rows: rows of the sample.
@@ -107,24 +109,20 @@ def open_sources(
     if separator is not None:
         separator = _separator_argument(separator)
     named = [_lookup_argument(text) for text in lookups]
-    paths = [path.resolve() for path in (*files, *(path for path, _, _ in named))]
-    for path, shown in zip(paths, (*files, *(path for path, _, _ in named)), strict=True):
-        if not path.is_file():
-            kind = "is a folder: name its files, such as" if path.is_dir() else "no such file; expected"
-            raise InputError(
-                f"{shown}: {kind} {shown}{'/*.csv' if path.is_dir() else ' to be a csv or Parquet file'}"
-            )
-    data_dir = Path(os.path.commonpath([path.parent for path in paths]))
-    log = _open(data_dir, paths[: len(files)], separator, rows)
+    tables = [expand(path) for path, _, _ in named]
+    joined_files = [path for table in tables for path in table]
+    paths = list(dict.fromkeys(path for argument in files for path in expand(argument, joined_files)))
+    data_dir = common_folder([*paths, *joined_files])
+    log = _open(data_dir, paths, separator, rows, files)
     if log.bad_lines > len(log.sample):
         raise InputError(_no_rows(log))
     if log.sample.is_empty():
         raise InputError(f"{log.files[0].path}: no impressions: there is nothing below the header")
     joined = log.sample
     sources: list[LookupSource] = []
-    for (_, left, right), path in zip(named, paths[len(files) :], strict=True):
+    for (path, left, right), its_files in zip(named, tables, strict=True):
         require_column(left, f"the key of the lookup {path.name}", log.files)
-        table = _open(data_dir, [path], separator, rows, key=(joined[left], right))
+        table = _open(data_dir, its_files, separator, rows, [path], key=(joined[left], right))
         lookup = LookupSource(table, left, right)
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
@@ -181,11 +179,33 @@ def _open(
     paths: Sequence[Path],
     separator: str | None,
     rows: int,
+    arguments: Sequence[Path],
     key: tuple[pl.Series, str] | None = None,
 ) -> Table:
-    names = [glob_escape(str(path.relative_to(data_dir))) for path in paths]
     chosen = separator or _other_separator(paths[0])
-    files = tuple(find_files(str(data_dir), Impressions(files=names, separator=chosen)))
+
+    def found(patterns: Patterns) -> tuple[DataFile, ...]:
+        return tuple(find_files(str(data_dir), Impressions(files=patterns.texts, separator=chosen)))
+
+    # A table of another day would repeat a lookup's keys.
+    patterns = (
+        as_patterns(data_dir, paths, arguments) if key is None else literal(data_dir, paths, arguments[0])
+    )
+    files = found(patterns)
+    if patterns.more and len({frozenset(file.columns) for file in files}) > 1:
+        patterns = literal(data_dir, paths)
+        files = found(patterns)
+    _require_same_columns(files)
+    if key is None:
+        sample, likely, bad = sample_rows(files, rows)
+    else:
+        require_column(key[1], "the key of the lookup", files)
+        sample, likely, bad = _rows_of_keys(files, *key)
+    more = [str(path.relative_to(data_dir)) for path in patterns.more]
+    return Table(files, patterns.texts, chosen, sample, likely, bad, more)
+
+
+def _require_same_columns(files: Sequence[DataFile]) -> None:
     for file in files[1:]:
         if set(file.columns) != set(files[0].columns):
             differing = sorted(set(file.columns) ^ set(files[0].columns))[:_SHOWN_COLUMNS]
@@ -193,12 +213,6 @@ def _open(
                 f"{file.path}: has other columns than {files[0].path} ({', '.join(differing)}): all files of the "
                 f"impressions need the same; give a table to join as --lookup {file.name}=KEY"
             )
-    if key is None:
-        sample, likely, bad = sample_rows(files, rows)
-    else:
-        require_column(key[1], "the key of the lookup", files)
-        sample, likely, bad = _rows_of_keys(files, *key)
-    return Table(files, _patterns(data_dir, paths, names), chosen, sample, likely, bad)
 
 
 def _other_separator(path: Path) -> str | None:
@@ -213,31 +227,6 @@ def _other_separator(path: Path) -> str | None:
     }
     best = max(counts, key=lambda separator: counts[separator])
     return best if counts[usual] == 0 < counts[best] else None
-
-
-def glob_escape(name: str) -> str:
-    """A pattern that matches the name alone."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-def _patterns(data_dir: Path, paths: Sequence[Path], names: list[str]) -> list[str]:
-    """The names, or one pattern that matches just these files when they are many."""
-    if len(names) < 3:
-        return names
-    relative = [str(path.relative_to(data_dir)) for path in paths]
-    head = _common_start(relative)
-    tail = _common_start([name[::-1] for name in relative])[::-1]
-    tail = tail[tail.index(".") :] if "." in tail else tail
-    pattern = f"{glob_escape(head)}*{glob_escape(tail)}"
-    return [pattern] if sorted(data_dir.glob(pattern)) == sorted(paths) else names
-
-
-def _common_start(texts: Sequence[str]) -> str:
-    first, last = min(texts), max(texts)
-    length = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
-    )
-    return first[:length]
 
 
 def as_key(column: pl.Series) -> pl.Series:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from pipeline.datasets.proposal.draft import Draft
 from pipeline.datasets.proposal.features import Choice
@@ -72,14 +73,15 @@ def _say(node: CommentedMap, key: str, text: str, indent: int = 0) -> None:
 def _flow(value: Any) -> Any:
     """A value on one line."""
     if isinstance(value, Mapping):
-        flow = CommentedMap((key, _flow(item)) for key, item in value.items())
+        flow = CommentedMap((_flow(key), _flow(item)) for key, item in value.items())
         flow.fa.set_flow_style()
         return flow
     if isinstance(value, (list, tuple)):
         sequence = CommentedSeq([_flow(item) for item in value])
         sequence.fa.set_flow_style()
         return sequence
-    return value
+    # ruamel leaves a `?` at the beginning bare, which opens a key.
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and "?" in value else value
 
 
 def _files(top: CommentedMap, draft: Draft) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from components.dataset.blocks import read_all
 from components.dataset.files import find_files
 from components.dataset.sections import Impressions
 from components.errors import InputError
@@ -42,13 +44,49 @@ def test_a_glob_from_the_root(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["folder.csv", "folder*.csv", "folder.csv/", "{folder}/folder.csv"])
-def test_a_folder_is_named(folder: Path, pattern: str) -> None:
-    pattern = pattern.format(folder=folder)
-    with pytest.raises(InputError) as caught:
-        find_files(str(folder), Impressions(files=[pattern]))
-    there = f"{pattern.rstrip('/')}/*.csv"
-    assert str(caught.value) == f"{folder}/folder.csv: is a folder; name the files in it, as in {there}"
-    assert [Path(f.path).name for f in find_files(str(folder), Impressions(files=[there]))] == ["e.csv"]
+def test_a_folder_stands_for_the_files_in_it(folder: Path, pattern: str) -> None:
+    files = find_files(str(folder), Impressions(files=[pattern.format(folder=folder)]))
+    assert [file.path for file in files] == [f"{folder}/folder.csv/e.csv"]
+
+
+def test_a_folder_without_a_table(folder: Path) -> None:
+    (folder / "empty.csv").mkdir()
+    (folder / "empty.csv" / "_SUCCESS").touch()
+    with pytest.raises(
+        InputError, match=r"empty.csv: is a folder without a file of a known format \(.csv, .csv.gz"
+    ):
+        find_files(str(folder), Impressions(files=["empty.csv"]))
+
+
+def test_what_writers_leave_is_no_table(folder: Path) -> None:
+    """Spark's unfinished files and marks, and what `ignore` names."""
+    for name in ("days/_temporary/0/a.csv", "days/_SUCCESS", "days/.a.csv.crc", "days/a.csv", "days/b.csv"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x,y\n1,2\n")
+    for pattern in ("days", "days/*", "days/**/*"):
+        found = find_files(str(folder), Impressions(files=[pattern], ignore=["days/b*"]))
+        assert [file.name for file in found] == ["days/a.csv"], pattern
+    with pytest.raises(InputError, match="`ignore` leaves none of the files that match days"):
+        find_files(str(folder), Impressions(files=["days"], ignore=["days"]))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_keys_of_folders_are_columns(tmp_path: Path, suffix: str) -> None:
+    """Text, the same for every row; a column that the file has itself is the file's."""
+    for day, scene in (("2026-03-14", "a%2Fb"), ("2026-03-15", "__HIVE_DEFAULT_PARTITION__")):
+        folder = tmp_path / f"dt={day}" / f"scene={scene}" / "user=9"
+        folder.mkdir(parents=True)
+        frame = pl.DataFrame({"user": [1, 2], "click": [0, 1]})
+        path = folder / f"part-0.{suffix}"
+        frame.write_csv(path) if suffix == "csv" else frame.write_parquet(path)
+    files = find_files(str(tmp_path), Impressions(files=["dt=*"]))
+    assert [file.columns for file in files] == [("user", "click", "dt", "scene")] * 2
+    blocks = [block.frame.cast(pl.String).rows() for file in files for block in read_all(file)]
+    assert blocks == [
+        [("1", "0", "2026-03-14", "a/b"), ("2", "1", "2026-03-14", "a/b")],
+        [("1", "0", "2026-03-15", None), ("2", "1", "2026-03-15", None)],
+    ]
 
 
 @pytest.mark.parametrize("pattern", ["**.csv", "", "/", "."])

@@ -1,0 +1,70 @@
+"""Files beside the log that look like it and that nobody would read."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from components.dataset.declaration import Declaration
+from components.dataset.file_names import shape
+from components.dataset.files import inspect
+from components.dataset.patterns import below, files_of, folder_of, matches, relative_name
+from components.errors import InputError
+
+_MOST_SEEN = 100_000
+_MOST_OPENED = 200
+
+
+def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
+    """Files below the folder that look like the log and that no pattern matches: tomorrow's, which nobody would read.
+
+    A file looks like the log if its name differs only in dates and numbers, or if it has the same columns.
+
+    Args:
+      declaration: the data set; what its `impressions.ignore` matches is not named.
+      data_dir: the folder.
+    Returns:
+      Names relative to the folder, in order.
+    Raises:
+      InputError: as `find_files`.
+    """
+    root = folder_of(data_dir)
+    log = files_of(root, declaration.impressions)
+    known = {path.resolve() for section in declaration.lookups for path in files_of(root, section)}
+    known.update(path.resolve() for path in log)
+    for pattern in declaration.impressions.ignore:
+        known.update(path.resolve() for path in matches(root, pattern))
+    shapes = {shape(relative_name(path, root)) for path in log}
+    first = inspect(log[0], root, declaration.impressions.separator)
+    unread, opened = [], 0
+    for path in islice(below(root), _MOST_SEEN):
+        if path.resolve() in known:
+            continue
+        name = relative_name(path, root)
+        alike = shape(name) in shapes
+        if not alike and opened < _MOST_OPENED:
+            opened += 1
+            alike = _has_columns(path, root, declaration.impressions.separator, set(first.columns))
+        if alike:
+            unread.append(name)
+    return unread
+
+
+def unread_message(declaration: Declaration, data_dir: str) -> str:
+    """What to tell the user about `unread_files`, with the remedy; empty where there are none."""
+    unread = unread_files(declaration, data_dir)
+    if not unread:
+        return ""
+    shown = ", ".join(unread[:3]) + (" ..." if len(unread) > 3 else "")
+    files = "1 file looks" if len(unread) == 1 else f"{len(unread)} files look"
+    return (
+        f"{files} like the log and no pattern matches: {shown}; add a pattern to `impressions.files`, or name under "
+        "`impressions.ignore` what is to stay unread"
+    )
+
+
+def _has_columns(path: Path, root: Path, separator: str | None, columns: set[str]) -> bool:
+    try:
+        return set(inspect(path, root, separator).columns) == columns
+    except InputError:
+        return False
