@@ -154,7 +154,7 @@ class Declaration(Section):
         if any(rule is not None and rule.type == "string" for rule in rules):
             return "string"
         if column == self.timestamp.column:
-            return "string" if self.timestamp.unit == "iso" else "int"
+            return "int" if self.timestamp.unit in ("s", "ms", "us", "ns") else "string"
         return "float"
 
     def has_type(self, column: str) -> bool:

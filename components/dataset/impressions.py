@@ -15,7 +15,7 @@ from components.dataset.joins import LookupTable, join, typed_as_declared
 from components.dataset.label import label_of
 from components.dataset.names import LOCAL_TIME
 from components.dataset.read_plan import Piece, ReadPlan
-from components.dataset.values import to_local_ms
+from components.dataset.times import to_local_ms
 
 _SHOWN = 60
 _KINDS = {"int": "a whole number", "float": "a number", "string": "a text"}

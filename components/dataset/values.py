@@ -10,20 +10,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from components.dataset.sections import ColumnType, TimeUnit
+from components.dataset.sections import ColumnType
 
 MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
 _LARGEST_INT = 2.0**63
 LARGEST_FLOAT = 3.4028234663852886e38  # examples hold 32-bit floats
-# An instant outside is a timestamp read in the wrong unit.
-_FIRST_MS = 31_536_000_000  # 1971-01-01
-_LAST_MS = 7_258_118_400_000  # 2200-01-01
 # A pattern: what a whole number may end with, as in `4.0` and `4.`.
 ZERO_FRACTION = r"\.0*$"
-_ISO = (
-    r"^\s*(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,9}))?)?"
-    r"\s*(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?\s*$"
-)
 
 
 @dataclass(frozen=True)
@@ -61,29 +54,6 @@ def to_key(column: pl.Series) -> Typed:
     return Typed(whole.values.cast(pl.String).zip_with(~whole.bad, typed.values), typed.bad)
 
 
-def to_local_ms(column: pl.Series, unit: TimeUnit, time_zone: str) -> Typed:
-    """Wall-clock milliseconds in `time_zone`, counted as if they were UTC: day = value // 86,400,000.
-
-    ISO text, and Parquet's own timestamps, are wall-clock already when they have no offset or zone.
-    """
-    if column.dtype == pl.Binary:
-        text = decoded(column)
-        return _or_no_text(column, text, to_local_ms(text, unit, time_zone))
-    if isinstance(column.dtype, (pl.Datetime, pl.Date)):
-        return _bounded(column, _datetime_to_local(column, time_zone))
-    if unit == "iso":
-        return _bounded(column, _iso_to_local(column, time_zone))
-    if unit == "s":
-        instant = (_to_float(column).values * 1000.0).round().cast(pl.Int64, strict=False)
-    elif unit == "us":
-        instant = (_to_int(column).values // 1000).cast(pl.Int64)
-    else:
-        instant = _to_int(column).values
-    in_range = instant.is_between(_FIRST_MS, _LAST_MS).fill_null(False)
-    instant = instant.zip_with(in_range, pl.Series([None], dtype=pl.Int64))
-    return _bounded(column, _instant_to_local(instant, time_zone))
-
-
 def decoded(column: pl.Series) -> pl.Series:
     """Bytes as text, null where they are not UTF-8."""
     try:
@@ -107,51 +77,6 @@ def _or_no_text(raw: pl.Series, text: pl.Series, typed: Typed) -> Typed:
 def _is_there(column: pl.Series) -> pl.Series:
     present = column.is_not_null()
     return present & (column != "").fill_null(False) if column.dtype == pl.String else present
-
-
-def _bounded(raw: pl.Series, local: pl.Series) -> Typed:
-    sane = local.is_between(_FIRST_MS, _LAST_MS).fill_null(False)
-    local = local.zip_with(sane, pl.Series([None], dtype=pl.Int64))
-    return Typed(local, _is_there(raw) & local.is_null())
-
-
-def _instant_to_local(instant: pl.Series, time_zone: str) -> pl.Series:
-    zoned = pl.from_epoch(instant, time_unit="ms").dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone)
-    return zoned.dt.replace_time_zone(None).dt.epoch("ms").cast(pl.Int64)
-
-
-def _datetime_to_local(column: pl.Series, time_zone: str) -> pl.Series:
-    moment = column.cast(pl.Datetime("ms", getattr(column.dtype, "time_zone", None)))
-    if getattr(moment.dtype, "time_zone", None) is None:
-        return moment.dt.epoch("ms").cast(pl.Int64)
-    return moment.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).dt.epoch("ms").cast(pl.Int64)
-
-
-def _iso_to_local(column: pl.Series, time_zone: str) -> pl.Series:
-    text = column.cast(pl.String)
-    parts = pl.DataFrame({"text": text}).select(
-        date=pl.col("text").str.extract(_ISO, 1),
-        minutes=pl.col("text").str.extract(_ISO, 2).fill_null("00:00"),
-        seconds=pl.col("text").str.extract(_ISO, 3).fill_null(":00"),
-        fraction=pl.col("text").str.extract(_ISO, 4).fill_null("0").str.pad_end(3, "0").str.slice(0, 3),
-        offset=pl.col("text").str.extract(_ISO, 5).str.to_uppercase(),
-    )
-    wall = (
-        (parts["date"] + " " + parts["minutes"] + parts["seconds"])
-        .str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms", strict=False)
-        .dt.epoch("ms")
-        + parts["fraction"].cast(pl.Int64)
-    ).cast(pl.Int64)
-    offset = parts["offset"]
-    digits = offset.str.replace_all(r"[^0-9]", "").str.pad_end(4, "0")
-    minutes = digits.str.slice(0, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(2, 2).cast(
-        pl.Int64, strict=False
-    )
-    sign = offset.str.starts_with("-").cast(pl.Int64) * -2 + 1
-    universal = offset.is_in(["Z", "UTC"])
-    shift = (minutes * sign * 60_000).zip_with(~universal.fill_null(False), pl.Series([0], dtype=pl.Int64))
-    local = _instant_to_local(wall - shift, time_zone)
-    return wall.zip_with(offset.is_null(), local)
 
 
 def _to_string(column: pl.Series) -> Typed:

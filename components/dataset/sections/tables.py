@@ -8,7 +8,7 @@ from pydantic import Field
 
 from components.dataset.sections.section import FileList, Names, Section
 
-TimeUnit = Literal["s", "ms", "us", "iso"]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso", "dmy", "mdy", "yymmddhh"]
 Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
 
 
@@ -57,7 +57,11 @@ class Lookup(Section):
 
 
 class Timestamp(Section):
-    """When the impression was shown. ISO text without an offset is wall-clock time in the declared zone."""
+    """When the impression was shown. A date without an offset is wall-clock time in the declared zone."""
 
     column: str = Field(description="The column with the time.")
-    unit: TimeUnit = Field(description="s, ms or us since 1970-01-01 UTC, or iso (text).")
+    unit: TimeUnit = Field(
+        description="s, ms, us or ns since 1970-01-01 UTC; or a date as it is written: iso (`2017-05-05 16:03:21`, "
+        "`2017/05/05 4:03 PM`, `20170505T160321Z`, `2017050516`), dmy (`5.12.2017 16:03`), mdy (`12/5/2017 4:03 PM`), "
+        "yymmddhh (`17050516`)."
+    )

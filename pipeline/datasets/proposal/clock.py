@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from components.dataset.sections import TimeUnit
-from components.dataset.values import to_local_ms
+from components.dataset.times import to_local_ms
 from pipeline.datasets.proposal.figures import mean, quantile
 from pipeline.datasets.proposal.kinds import Values
 from pipeline.datasets.proposal.words import EXACT_TIMES, PARTS_OF_TIME, TIMES, has, words

@@ -12,7 +12,7 @@ from components.dataset.declaration import iana_zone
 from components.dataset.input_names import input_name
 from components.dataset.label import is_positive
 from components.dataset.sections import TimeUnit
-from components.dataset.values import to_local_ms
+from components.dataset.times import to_local_ms
 from components.errors import InputError
 from pipeline.datasets.proposal import clock, features, roles
 from pipeline.datasets.proposal.decisions import Asker, Decider, decide_label, decide_timestamp, require_two

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from components.dataset.values import MISSING_NUMBERS, to_local_ms, to_type
+from components.dataset.times import to_local_ms
+from components.dataset.values import MISSING_NUMBERS, to_type
 from pipeline.datasets.proposal.figures import mean
 
 Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]

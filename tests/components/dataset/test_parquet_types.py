@@ -16,7 +16,7 @@ from components.dataset.blocks import read_all
 from components.dataset.files import find_files
 from components.dataset.parquet_types import require_usable
 from components.dataset.sections import Impressions
-from components.dataset.values import to_local_ms
+from components.dataset.times import to_local_ms
 from components.errors import InputError
 
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.dataset.sections import Feature
-from components.dataset.values import MISSING_NUMBERS, to_local_ms, to_type
+from components.dataset.times import to_local_ms
+from components.dataset.values import MISSING_NUMBERS, to_type
 
 BAD = "bad"
 
