@@ -86,6 +86,14 @@ def new(
         str | None,
         typer.Option("--separator", help="Between the values of CSV; default: what the file shows."),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="COLUMN",
+            help="Make a feature of a column that would be left out. Repeat for more.",
+        ),
+    ] = None,
     sample: Annotated[
         int,
         typer.Option("--sample", min=1000, help="Rows looked at closely; label, domains and days: all rows."),
@@ -131,6 +139,7 @@ def new(
             positive=positive,
             zone=time_zone,
             separator=separator,
+            keep=tuple(keep or ()),
             sample=sample,
             yes=yes,
             force=force,

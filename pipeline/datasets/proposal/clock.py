@@ -1,21 +1,16 @@
-"""When: which column tells the time, in which unit, and in which time zone the users live."""
+"""In which time zone the users live."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
-from pipeline.datasets.proposal.figures import mean, quantile
+from pipeline.datasets.proposal.figures import mean
 from pipeline.datasets.proposal.kinds import Values
-from pipeline.datasets.proposal.words import EXACT_TIMES, PARTS_OF_TIME, TIMES, has, words
+from pipeline.datasets.proposal.words import PARTS_OF_TIME, has, words
 
-# From 1990 to 2100, in seconds.
-_FIRST, _LAST = 631_152_000, 4_102_444_800
-_UNITS: tuple[tuple[TimeUnit, int], ...] = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
 _OFFSETS = sorted((hours for hours in [*range(-11, 15), 5.5, 9.5, 5.75, 3.5, -3.5]), key=abs)
 _ZONES = {
     5.5: "Asia/Kolkata",
@@ -25,81 +20,7 @@ _ZONES = {
     -3.5: "America/St_Johns",
 }
 _AGREES = 0.9
-_STRAY = 0.005
 _OFFSET = r"([+-])(\d{2}):?(\d{2})?\s*$"
-
-
-@dataclass(frozen=True)
-class ClockCandidate:
-    """A column that may be the timestamp.
-
-    Attributes:
-      column: its name.
-      unit: of its values.
-      score: how likely; above 2 it is beyond doubt.
-      why: for the comment.
-    """
-
-    column: str
-    unit: TimeUnit
-    score: float
-    why: str
-
-
-def clock_candidates(columns: dict[str, Values]) -> list[ClockCandidate]:
-    """Columns that can tell the time of an impression, the likeliest first."""
-    found = [candidate for name, values in columns.items() if (candidate := clock_candidate(name, values))]
-    return sorted(found, key=lambda candidate: -candidate.score)
-
-
-def clock_candidate(name: str, values: Values) -> ClockCandidate | None:
-    """A column as a timestamp; `None` when its values are no times."""
-    unit, why = _unit(values)
-    if unit is None or values.present < 0.9:
-        return None
-    moments = to_local_ms(values.column, unit, "UTC").values.drop_nulls()
-    if moments.is_empty():
-        return None
-    score = 1.0 if values.kind == "time" else 0.0
-    score += 1.5 if has(name, EXACT_TIMES) else 1.0 if has(name, TIMES) else 0.0
-    if (moments % 86_400_000 == 0).all():
-        score -= 0.9
-        why += ", whole days only"
-    if has(name, PARTS_OF_TIME) and not has(name, EXACT_TIMES):
-        score -= 0.3
-    first, last = moments.min(), moments.max()
-    assert isinstance(first, int) and isinstance(last, int)
-    span = " to ".join(str(np.datetime64(ms, "ms").astype("datetime64[s]")) for ms in (first, last))
-    return ClockCandidate(name, unit, score, f"{why}: {span.replace('T', ' ')}")
-
-
-def found_instead(values: Values) -> str:
-    """What a column that cannot be the timestamp holds, for messages."""
-    given = values.column.drop_nulls()
-    if values.present < 0.9:
-        return f"a value in {values.present:.0%} of the rows"
-    if values.kind in ("int", "float"):
-        return f"{given.min()!r} to {given.max()!r}"
-    if values.kind == "string":
-        given = given.filter(to_local_ms(given, "iso", "UTC").bad)
-    return f"{str(given.first())[:40]!r}"
-
-
-def _unit(values: Values) -> tuple[TimeUnit | None, str]:
-    if values.kind == "time":
-        return "iso", values.why
-    if values.kind not in ("int", "float"):
-        return None, ""
-    numbers = values.column.drop_nulls()
-    if numbers.is_empty():
-        return None, ""
-    # A stray value or two are unusable rows, which are counted later, not another unit.
-    low, high = quantile(numbers, _STRAY), quantile(numbers, 1 - _STRAY)
-    for unit, factor in _UNITS:
-        if low >= _FIRST * factor and high <= _LAST * factor and (unit == "s" or values.kind == "int"):
-            names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-            return unit, f"numbers of the size of {names[unit]} since 1970"
-    return None, ""
 
 
 def time_zone(clock: Values, unit: TimeUnit, others: dict[str, Values]) -> tuple[str, str]:
@@ -107,7 +28,7 @@ def time_zone(clock: Values, unit: TimeUnit, others: dict[str, Values]) -> tuple
 
     Offsets in the text tell it; else a second column with the local date or hour does; else nothing does.
     """
-    if unit == "iso":
+    if unit not in ("s", "ms", "us", "ns"):
         return _zone_of_text(clock.column)
     instants = to_local_ms(clock.column, unit, "UTC").values
     for name, values in others.items():
@@ -172,7 +93,7 @@ def _zone_by(name: str, values: Values, instants: pl.Series) -> tuple[str, str] 
     zone = _zone_name(best)
     if share < _AGREES or zone is None:
         return None
-    ahead = f"{abs(best):g} hours {'ahead of' if best >= 0 else 'behind'} UTC"
+    ahead = f"{abs(best):g} hours {'ahead of' if best > 0 else 'behind'} UTC" if best else "UTC"
     return zone, f"{ahead}, where the column {name} agrees with the timestamp in {share:.1%} of the rows"
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 
 from components.dataset.label import is_positive
-from components.dataset.sections import Positive, TimeUnit
+from components.dataset.sections import Positive
 from components.errors import InputError
-from pipeline.datasets.proposal import clock, roles
+from pipeline.datasets.proposal import roles, timestamps
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
+from pipeline.datasets.proposal.timestamps import ClockCandidate
 
 _FLAGS = {
     "label": "--label",
@@ -99,52 +100,55 @@ def _cannot_guess(guess: Guess, columns: list[str]) -> str:
             f"{', '.join(columns[:40])}{' ...' if len(columns) > 40 else ''})"
         )
     shown = "\n".join(f"  {name}: {why}" for name, why in guess.candidates)
+    if guess.column is None and guess.certainty == "none":
+        return f"the {guess.role} cannot be guessed; what might be it is doubtful:\n{shown}\nName it with {flag} COLUMN"
     return (
         f"the {guess.role} is not certain; it may be\n{shown}\n"
         f"Name it with {flag} COLUMN, or take the first with --yes"
     )
 
 
-def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess, TimeUnit]:
-    """The column of the timestamp, and its unit.
+def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess, ClockCandidate]:
+    """The column of the timestamp, and what its values say.
 
     Raises:
-      InputError: the column, given or asked for, holds no times, or is one of a lookup table.
+      InputError: the column, given or asked for, holds no times, or is one of a lookup table; no column is likely.
     """
-    in_log = {name: column.values for name, column in columns.items() if column.in_log}
+    every = list(columns.values())
     named = decide.given("timestamp")
     if named is not None:
-        found = clock.clock_candidate(named, columns[named].values) if columns[named].in_log else None
+        column = columns[named]
+        found = timestamps.clock_candidate(column, every) if column.in_log else None
         if found is None:
             where = (
-                f"found {clock.found_instead(columns[named].values)}"
-                if columns[named].in_log
+                f"found {timestamps.found_instead(column.values)}"
+                if column.in_log
                 else "it is a column of a lookup table"
             )
             raise InputError(
-                f"--timestamp {named}: expected seconds, milliseconds or microseconds since 1970, or ISO text, "
-                f"in nearly every row of the impressions; {where}"
+                f"--timestamp {named}: expected seconds, milliseconds, microseconds or nanoseconds since 1970, or "
+                f"dates, in nearly every row of the impressions; {where}"
             )
-        return Guess("timestamp", named, "given", f"given; {found.why}"), found.unit
-    candidates = clock.clock_candidates(in_log)
-    shown = tuple((candidate.column, candidate.why) for candidate in candidates)
-    if not candidates:
-        guess = decide(Guess("timestamp", None, "none"), required=True)
-    else:
-        best = candidates[0]
-        clear = len(candidates) == 1 or candidates[1].score < best.score
-        certainty: Any = "sure" if best.score >= 1 and clear else "weak"
-        guess = decide(Guess("timestamp", best.column, certainty, best.why, shown), required=True)
-    chosen = (
-        clock.clock_candidate(guess.column or "", in_log[guess.column or ""])
-        if guess.column in in_log
-        else None
+        return Guess("timestamp", named, "given", f"given; {found.why}"), found
+    candidates = timestamps.clock_candidates(every)
+    likely = [candidate for candidate in candidates if candidate.score >= 0]
+    shown = tuple(
+        (candidate.column, "; ".join([candidate.why, *candidate.doubts]))
+        for candidate in likely or candidates
     )
+    if not likely:
+        guess = decide(Guess("timestamp", None, "none", candidates=shown), required=True)
+    else:
+        best = likely[0]
+        clear = len(likely) == 1 or likely[1].score < best.score
+        certainty: Any = "sure" if best.score >= 1 and clear and not best.doubts else "weak"
+        guess = decide(Guess("timestamp", best.column, certainty, best.why, shown), required=True)
+    chosen = next((candidate for candidate in candidates if candidate.column == guess.column), None)
     if chosen is None:
         raise InputError(
             f"{guess.column} cannot be the timestamp: it holds no times; name another with --timestamp"
         )
-    return guess, chosen.unit
+    return guess, chosen
 
 
 def decide_label(

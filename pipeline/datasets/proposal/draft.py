@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -11,6 +12,7 @@ import polars as pl
 from components.dataset.declaration import iana_zone
 from components.dataset.input_names import input_name
 from components.dataset.label import is_positive
+from components.dataset.names import suggest
 from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from components.errors import InputError
@@ -23,8 +25,10 @@ from pipeline.datasets.proposal.leaks import Leak, find_leaks
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
 from pipeline.datasets.proposal.tables import Sources
+from pipeline.datasets.proposal.words import AFTER, has, is_before
 
 _AVERAGED_CATEGORIES = 2
+_SHOWN_NAMES = 6
 
 
 @dataclass
@@ -39,6 +43,7 @@ class Draft:
       label: the label's column and rule.
       unit, zone, zone_why: of the timestamp.
       hours: what counts as a day.
+      keep: columns to use as features whatever is thought of them.
       choices: what becomes of every other column.
       leaks: suspicious columns.
       author: the item's maker.
@@ -55,6 +60,7 @@ class Draft:
     zone: str
     zone_why: str
     hours: float
+    keep: frozenset[str] = frozenset()
     choices: list[Choice] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
     author: str | None = None
@@ -73,8 +79,16 @@ class Draft:
 
     def local_ms(self) -> pl.Series:
         """When the sampled rows were."""
+        return self._ms(self.zone)
+
+    @functools.cached_property
+    def moments(self) -> pl.Series:
+        """The same as if the zone were UTC."""
+        return self._ms("UTC")
+
+    def _ms(self, zone: str) -> pl.Series:
         column = self.columns[self.guesses["timestamp"].column or ""].values.column
-        return to_local_ms(column, self.unit, self.zone).values
+        return to_local_ms(column, self.unit, zone).values
 
     def average_keys(self) -> list[list[str]]:
         """Whose behaviour is averaged: user, item, what items have in common, and the first two by domain."""
@@ -113,6 +127,7 @@ def draft(
     zone: str | None,
     ask: Asker | None,
     take_guesses: bool,
+    keep: Sequence[str] = (),
 ) -> Draft:
     """Decides everything that a sample can tell.
 
@@ -125,6 +140,7 @@ def draft(
       zone: the time zone, as the user gave it.
       ask: asks the user for a role; `None`: there is nobody to ask.
       take_guesses: whether weak guesses are taken without asking.
+      keep: columns to use as features whatever is thought of them.
     Raises:
       InputError: a role cannot be guessed and nobody can be asked; a given column cannot be what it is said to be.
     """
@@ -134,7 +150,7 @@ def draft(
         except ValueError as error:
             raise InputError(f"--time-zone: {error}") from None
     decide = Decider(columns, given, ask, take_guesses)
-    timestamp, unit = decide_timestamp(columns, decide)
+    timestamp, moments = decide_timestamp(columns, decide)
     taken = {timestamp.column or ""}
     label_guess, label = decide_label(columns, decide, positive, taken)
     taken.add(label.column)
@@ -148,7 +164,7 @@ def draft(
     taken.add(domain.column or "")
     found_zone, why = clock.time_zone(
         columns[timestamp.column or ""].values,
-        unit,
+        moments.unit,
         {c.name: c.values for c in everything if c.in_log and c.name not in taken},
     )
     if zone is not None:
@@ -159,14 +175,23 @@ def draft(
         columns=columns,
         guesses={"timestamp": timestamp, "label": label_guess, "user": user, "item": item, "domain": domain},
         label=label,
-        unit=unit,
+        unit=moments.unit,
         zone=found_zone,
         zone_why=why,
         hours=24.0,
+        keep=frozenset(_known(columns, keep)),
     )
+    result.warnings += [f"timestamp {moments.column}: {doubt}" for doubt in moments.doubts]
     result.hours = day_hours(result.local_ms())
     _choose(result, everything, taken)
     return result
+
+
+def _known(columns: Mapping[str, Column], keep: Sequence[str]) -> Sequence[str]:
+    for name in keep:
+        if name not in columns:
+            raise InputError(f"--keep {name}: no such column.{suggest(name, columns)}")
+    return keep
 
 
 def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
@@ -179,7 +204,8 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
         role_of[result.author] = "author"
     fixed = {result.label.column, result.role("timestamp")}
     rest = [column for column in columns if column.name not in fixed]
-    after = [column for column in rest if features.is_after(column) and column.name not in role_of]
+    spared = {*role_of, *result.keep}
+    after = [column for column in rest if features.is_after(column) and column.name not in spared]
     after_names = {column.name for column in after}
     plain = [
         c.name
@@ -187,13 +213,13 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
         if c.name not in after_names and c.values.kind in ("int", "float", "string") and c.name
     ]
     frame = pl.DataFrame({name: result.columns[name].values.column for name in plain})
-    leaks = {leak.column: leak for leak in find_leaks(frame, target, plain)}
+    leaks = {leak.column: leak for leak in find_leaks(frame, target, plain) if leak.column not in result.keep}
     result.leaks = list(leaks.values())
     key_of = {
         name: result.columns[lookup.left_key] for lookup in result.sources.lookups for name in lookup.columns
     }
     for column in rest:
-        choice = _choice(column, columns, after_names, leaks, role_of.get(column.name), key_of)
+        choice = _choice(result, column, after_names, leaks, role_of.get(column.name), key_of)
         result.choices.append(choice)
     _one_input_each(result, role_of)
     if result.author is not None and result.author not in {c.column for c in result.of("feature")}:
@@ -202,23 +228,28 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
 
 
 def _choice(
+    result: Draft,
     column: Column,
-    columns: list[Column],
     after: set[str],
     leaks: dict[str, Leak],
     role: str | None,
     key_of: dict[str, Column],
 ) -> Choice:
-    if role is None and features.is_reserved(column.name):
+    if role is not None:
+        return features.identity(column, role)
+    if features.is_reserved(column.name):
         return Choice(column.name, "none", "the name is reserved: rename the column to use it")
+    if column.name in result.keep:
+        return features.kept(column)
+    columns = list(result.columns.values())
     if column.name in after:
         return features.behaviour(column, columns)
-    if role is None and column.name in leaks:
+    if column.name in leaks:
         leak = leaks[column.name]
         return Choice(
             column.name, "after", f"{leak.why}; move it to features if it is known before the exposure"
         )
-    return features.feature(column, key_of.get(column.name), role)
+    return features.feature(column, columns, key_of.get(column.name), result.moments)
 
 
 def _one_input_each(result: Draft, roles_of: Mapping[str | None, str]) -> None:
@@ -251,6 +282,16 @@ def _warn(result: Draft) -> None:
                 f"{lookup.table.name}: {1 - lookup.matched:.1%} of the impressions have no row there; "
                 "their columns are missing values"
             )
+    for why, names in _judged(result).items():
+        example = f"--keep {names[0]}"
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
+        result.warnings.append(f"{shown}: left out: {why}; {example} makes a feature of it")
+    for choice in result.of("feature"):
+        if result.columns[choice.column].in_log and is_before(choice.column) and has(choice.column, AFTER):
+            result.warnings.append(
+                f"{choice.column}: a feature, as its name looks back; if it is only known after the exposure, move it "
+                "to post_exposure"
+            )
     for column in result.columns.values():
         # What a change of the file would make usable.
         if column.values.kind == "unusable" and column.values.column.dtype == pl.String:
@@ -259,6 +300,15 @@ def _warn(result: Draft) -> None:
         result.warnings.append("no user: no GAUC, no averages by user; name one with --user")
     if result.role("item") is None:
         result.warnings.append("no item: no averages by item; name one with --item")
+
+
+def _judged(result: Draft) -> dict[str, list[str]]:
+    """What was set aside by judgement: reason -> columns."""
+    found: dict[str, list[str]] = {}
+    for choice in result.choices:
+        if choice.judged:
+            found.setdefault(choice.why, []).append(choice.column)
+    return found
 
 
 def dataset_name(text: str) -> str:

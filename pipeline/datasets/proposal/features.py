@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME
-from pipeline.datasets.proposal.clock import clock_candidate
+from components.errors import InputError
 from pipeline.datasets.proposal.figures import highest, lowest, mean, median, quantile
 from pipeline.datasets.proposal.roles import Column, binary
+from pipeline.datasets.proposal.timestamps import second_time
 from pipeline.datasets.proposal.words import (
     AFTER,
     CATEGORIES,
@@ -22,6 +24,7 @@ from pipeline.datasets.proposal.words import (
     PLAYED,
     POSITIONS,
     has,
+    is_before,
     words,
 )
 
@@ -41,6 +44,7 @@ class Choice:
       settings: of the feature or the behaviour.
       why: the comment.
       behaviour: the behaviour's name, where it differs from the column's.
+      judged: set aside by what was judged of it, so that the user may know better.
     """
 
     column: str
@@ -48,6 +52,7 @@ class Choice:
     why: str
     settings: dict[str, Any] = field(default_factory=dict)
     behaviour: str = ""
+    judged: bool = False
 
 
 def is_after(column: Column) -> bool:
@@ -56,7 +61,7 @@ def is_after(column: Column) -> bool:
         return False
     name = words(column.name)
     long_view = "long" in name and "view" in name
-    return (has(column.name, AFTER) or long_view) and not _describes_item(name)
+    return (has(column.name, AFTER) or long_view) and not _describes_item(name) and not is_before(column.name)
 
 
 def _describes_item(name: tuple[str, ...]) -> bool:
@@ -73,7 +78,7 @@ def behaviour(column: Column, columns: list[Column]) -> Choice:
     """A column from after the exposure: averaged when it is a number, never a feature."""
     name = column.name
     if column.values.kind not in ("int", "float"):
-        return Choice(name, "after", "text from after the exposure: set aside")
+        return Choice(name, "after", "text, named like what comes after the exposure: set aside", judged=True)
     if binary(column):
         share = mean(column.values.column)
         return Choice(
@@ -121,20 +126,27 @@ def _unit(name: str) -> str:
     return last if last in ("ms", "s", "sec", "secs", "second", "seconds", "min", "minutes") else ""
 
 
-def feature(column: Column, key: Column | None, role: str | None = None) -> Choice:
+def feature(column: Column, columns: Sequence[Column], key: Column | None, clock_ms: pl.Series) -> Choice:
     """A column that is known before the exposure.
 
     Args:
       column: the column.
+      columns: those beside it.
       key: the key of the lookup that it comes from.
-      role: domain, user, item or author, where it has one.
+      clock_ms: the impressions' timestamps.
     """
-    name, values = column.name, column.values
-    if role is not None:
-        return _identity(column, role)
     refused = _refusal(column, key)
     if refused is not None:
-        return Choice(name, "none", refused)
+        return Choice(column.name, "none", refused)
+    judged = _judgement(column, columns, key, clock_ms)
+    if judged is not None:
+        return Choice(column.name, "none", judged, judged=True)
+    return as_feature(column)
+
+
+def as_feature(column: Column) -> Choice:
+    """How a column is used that is used."""
+    name, values = column.name, column.values
     if values.kind == "list":
         settings: dict[str, Any] = {
             "type": values.item,
@@ -152,9 +164,24 @@ def feature(column: Column, key: Column | None, role: str | None = None) -> Choi
     return _category(column)
 
 
+def kept(column: Column) -> Choice:
+    """A column that the user wants as a feature.
+
+    Raises:
+      InputError: it cannot be one.
+    """
+    refused = _refusal(column, None)
+    if refused is not None:
+        raise InputError(f"--keep {column.name}: it cannot be a feature: {refused}")
+    choice = as_feature(column)
+    choice.why = f"kept; {choice.why}"
+    return choice
+
+
 def _refusal(column: Column, key: Column | None) -> str | None:
-    name, values = column.name, column.values
-    if not name:
+    """Why nothing could be learnt from a column, whatever it means."""
+    values = column.values
+    if not column.name:
         return "it has no name"
     if values.kind == "empty":
         return "no values"
@@ -162,28 +189,36 @@ def _refusal(column: Column, key: Column | None) -> str | None:
         return values.why
     if column.distinct <= 1 and values.present >= 1:
         return f"the same value in all rows: {str(values.column.drop_nulls().first())[:40]!r}"
-    if column.in_log and (values.kind == "time" or clock_candidate(name, values) is not None):
-        return "a second time of the impression"
-    if column.in_log and has(name, PARTS_OF_TIME) and values.kind in ("int", "string"):
-        last = words(name)[-1]
-        if last in ("date", "hourmin", "year") or column.distinct > 366:
-            return "a part of the time, which requests do not carry"
-    texts = values.kind in ("string", "time")
-    if texts and column.distinct > _FEW:
-        given = values.column.drop_nulls()
-        length = mean(given.cast(pl.String).str.len_chars())
-        if length > _FREE_TEXT:
-            return f"free text ({length:.0f} characters on average)"
     own = column.in_log and column.distinct >= 0.9 * column.present and column.present > _FEW
-    if own and (texts or has(name, IDENTIFIERS)):
+    if own and (values.kind in ("string", "time") or has(column.name, IDENTIFIERS)):
         values_in_rows = f"{column.distinct:,} in {column.present:,}"
         return f"a value of its own in nearly every row ({values_in_rows}): nothing to learn"
+    texts = values.kind in ("string", "time")
     if key is not None and texts and column.distinct > _FEW and column.distinct >= 0.95 * key.distinct:
         return f"one value for each {key.name}, which says as much"
     return None
 
 
-def _identity(column: Column, role: str) -> Choice:
+def _judgement(
+    column: Column, columns: Sequence[Column], key: Column | None, clock_ms: pl.Series
+) -> str | None:
+    """Why a column is better left out, as far as its name and its values tell."""
+    name, values = column.name, column.values
+    if column.in_log and (second := second_time(column, columns, clock_ms)) is not None:
+        return second
+    if column.in_log and has(name, PARTS_OF_TIME) and values.kind in ("int", "string"):
+        last = words(name)[-1]
+        if last in ("date", "hourmin", "year") or column.distinct > 366:
+            return "a part of the time, which requests do not carry"
+    if values.kind in ("string", "time") and column.distinct > _FEW:
+        length = mean(values.column.drop_nulls().cast(pl.String).str.len_chars())
+        if length > _FREE_TEXT:
+            return f"free text ({length:.0f} characters on average)"
+    return None
+
+
+def identity(column: Column, role: str) -> Choice:
+    """A column with a role: domain, user, item or author."""
     kind = "string" if column.values.kind == "string" else "int"
     settings: dict[str, Any] = {"type": kind, "treatment": "vocabulary"}
     if role == "domain":
@@ -205,7 +240,7 @@ def _is_number(column: Column) -> bool:
         return False
     if last[0] in NUMBERS or last[0].removesuffix("s") in NUMBERS:
         return column.distinct > 8
-    if has(name, CATEGORIES):
+    if has(name, CATEGORIES) or has(name, IDENTIFIERS):
         return False
     if has(name, NUMBERS):
         return column.distinct > 8

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from components.dataset.values import MISSING_NUMBERS, to_type
-from pipeline.datasets.proposal.figures import mean
+from pipeline.datasets.proposal.figures import highest, lowest, mean
 
 Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]
 
@@ -18,13 +19,15 @@ _SEPARATORS = ("|", ";", ",", " ")
 _LIST_SHARE = 0.02
 _LONGEST_PART = 30
 _LEADING_ZERO = r"^\s*0\d"
-# More digits than a 64-bit int is sure to hold: a name, not a quantity.
-_TOO_LONG = r"^\s*-?\d{19,}\s*$"
+# More digits than a 64-bit int is sure to hold: a name, not a quantity. Nanoseconds since 1970 fit.
+_TOO_LONG = r"^\s*(?:-\d{19,}|\d{20,}|[05-9]\d{18,})\s*$"
 _BEYOND_INT = 2**63
 _PLAIN_NUMBER = r"^-?\d+(\.\d+)?$"
 _DECIMAL_COMMA = r"^-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
 _NEARLY_ALL = 0.99
+_STRAY = 0.005
+_YEAR_LAST: tuple[TimeUnit, ...] = ("mdy", "dmy")
 _BRACKETS = r"^\s*[\[({].*[\])}]\s*$"
 
 
@@ -90,13 +93,32 @@ def _of_text(column: pl.Series) -> Values:
                 return Values(kind, typed.values, present=_share(typed.values.is_not_null()))
     text = to_type(column, "string").values
     present = _share(text.is_not_null())
-    if not to_local_ms(given, "iso", "UTC").bad.any():
+    if written_unit(given) is not None:
         return Values("time", text, present=present, why="dates or times as text")
     if _has_commas(given):
         shown = str(given.filter(given.str.contains(",", literal=True)).first())
         why = f"numbers with commas, such as {shown}: write them with a decimal point and nothing else, lists as a|b"
         return Values("unusable", text, present=present, why=why)
     return _list_of_text(text, present) or Values("string", text, present=present)
+
+
+def written_unit(column: pl.Series) -> TimeUnit | None:
+    """How texts (or Parquet's own times) are dates; `None` where they are none.
+
+    Where day and month may be either, the order that makes the shorter log is right: the other one spreads a week over
+    a year.
+    """
+    if isinstance(column.dtype, (pl.Datetime, pl.Date)):
+        return "iso"
+    given = column.drop_nulls()
+    if mean(to_local_ms(given, "iso", "UTC").bad) <= _STRAY:
+        return "iso"
+    spans: list[tuple[float, TimeUnit]] = []
+    for unit in _YEAR_LAST:
+        read = to_local_ms(given, unit, "UTC")
+        if mean(read.bad) <= _STRAY:
+            spans.append((highest(read.values) - lowest(read.values), unit))
+    return min(spans, key=lambda found: found[0])[1] if spans else None
 
 
 def _has_commas(given: pl.Series) -> bool:

@@ -45,6 +45,7 @@ class ProposalRequest:
       positive: which values of the label count as 1.
       zone: the time zone.
       separator: of csv.
+      keep: columns to use as features whatever is thought of them.
       sample: rows that are looked at closely.
       yes: take what is likely without asking.
       force: overwrite files that are there.
@@ -58,6 +59,7 @@ class ProposalRequest:
     positive: str | None = None
     zone: str | None = None
     separator: str | None = None
+    keep: Sequence[str] = ()
     sample: int = SAMPLE_ROWS
     yes: bool = False
     force: bool = False
@@ -120,7 +122,9 @@ def propose(
     progress(Progress("sampling the files", 0))
     sources = open_sources(request.files, request.lookups, request.separator, request.sample)
     columns, statistics = _statistics(sources, progress)
-    result = draft(name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes)
+    result = draft(
+        name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes, request.keep
+    )
     provisional = _valid({**plain(document(result)), "max_rejected_share": 1.0})
     found = _look_at_all(provisional, sources, progress)
     _learn(result, found)

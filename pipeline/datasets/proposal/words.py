@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 
@@ -39,7 +40,9 @@ AUTHORS = _set(
     "author creator seller brand artist publisher director vendor uploader advertiser merchant channelid owner maker "
     "designer label_owner studio host"
 )
-IDENTIFIERS = _set("id ids uuid guid hash key uid pk no num_id code sku asin")
+IDENTIFIERS = _set(
+    "id ids uuid guid hash key uid pk no num_id code sku asin gtin ean upc isbn barcode ip phone zip postcode imei"
+)
 # Domains: the first words are places where impressions happen; the others also describe users or machines.
 DOMAINS = (
     _set("domain scene scenario tab surface placement"),
@@ -80,6 +83,11 @@ AFTER = _set(
     "engaged engagement viewed viewtime reward outcome"
 )
 LONG_VIEW = _set("long_view longview")
+# What was done before the impression, though the rest of the name says what is done after one.
+BEFORE = _set(
+    "history hist sequence seq past previous prev prior last recent recently before earlier ago lifetime historical"
+)
+_WINDOW = re.compile(r"\d+(?:d|h|w|m|days?|hours?|weeks?|months?)$|(?:d|h|w)\d+$")
 LENGTHS = _set("duration length runtime total")
 PLAYED = _set("play played watch watched listen listened view viewed dwell read")
 NUMBERS = _set(
@@ -96,8 +104,23 @@ TIMES = _set(
     "time timestamp ts at when datetime date day created logged event occurred unix epoch utc t ms shown served"
 )
 EXACT_TIMES = _set("time timestamp ts datetime at")
+OTHER_DATES = _set(
+    "birth birthday birthdate dob born join joined signup signedup register registered registration enrolled since "
+    "upload uploaded publish published publication release released premiere expiry expires expiration updated "
+    "modified founded"
+)
 PARTS_OF_TIME = _set("date hour hourmin minute day weekday dow month week year dt dayofweek")
 POSITIONS = _set("position rank slot index pos")
+
+
+def is_before(name: str) -> bool:
+    """Whether a name says that the column looks back: `click_sequence`, `clicks_7d`.
+
+    >>> [is_before(name) for name in ("click_sequence", "clicks_7d", "last_click_item", "click_7", "click")]
+    [True, True, True, False, False]
+    """
+    joined = [*words(name), *(a + b for a, b in pairwise(words(name)))]
+    return has(name, BEFORE) or any(_WINDOW.match(word) for word in joined)
 
 
 def rank(name: str, groups: tuple[frozenset[str], ...]) -> int | None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.datasets.proposal.clock import clock_candidates, time_zone
+from pipeline.datasets.proposal.clock import time_zone
 from pipeline.datasets.proposal.kinds import values_of
 from pipeline.datasets.proposal.words import words
 
@@ -89,23 +89,6 @@ def test_parquet_types() -> None:
     assert (hashes.kind, hashes.column.to_list()) == ("string", ["1", str(2**64 - 1), None])
     assert values_of(pl.Series([datetime.datetime(2024, 5, 6)])).kind == "time"
     assert values_of(pl.Series([{"a": 1}])).kind == "unusable"
-
-
-@pytest.mark.parametrize(("factor", "unit"), [(1, "s"), (1000, "ms"), (1_000_000, "us")])
-def test_the_size_of_numbers_tells_their_unit(factor: int, unit: str) -> None:
-    values = pl.Series([str((NOON + n) * factor) for n in range(50)])
-    [found] = clock_candidates({"when": values_of(values), "price": values_of(pl.Series(["5"] * 50))})
-    assert (found.column, found.unit) == ("when", unit)
-    assert "2024-05-06 12:00:00 to 2024-05-06 12:00:49" in found.why
-
-
-def test_times_of_day_come_before_dates() -> None:
-    moments = [f"2024-05-{day:02d} 1{day % 10}:00:01" for day in range(1, 29)]
-    columns = {
-        "upload_date": values_of(pl.Series([moment[:10] for moment in moments])),
-        "event_time": values_of(pl.Series(moments)),
-    }
-    assert [found.column for found in clock_candidates(columns)] == ["event_time", "upload_date"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,228 @@
+"""Which column tells when an impression was shown: by what its values say, not by their size alone."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from components.dataset.sections import TimeUnit
+from components.dataset.times import to_local_ms
+from pipeline.datasets.proposal.figures import highest, lowest, mean, quantile
+from pipeline.datasets.proposal.kinds import Values, written_unit
+from pipeline.datasets.proposal.roles import Column
+from pipeline.datasets.proposal.words import (
+    EXACT_TIMES,
+    IDENTIFIERS,
+    ITEMS,
+    OTHER_DATES,
+    PARTS_OF_TIME,
+    TIMES,
+    USERS,
+    has,
+)
+
+DAY_MS = 86_400_000
+_YEAR_MS = 365.25 * DAY_MS
+# From 1990 to 2100, in seconds.
+_FIRST, _LAST = 631_152_000, 4_102_444_800
+_UNITS: tuple[tuple[TimeUnit, int, str], ...] = (
+    ("s", 1, "seconds"),
+    ("ms", 1_000, "milliseconds"),
+    ("us", 1_000_000, "microseconds"),
+    ("ns", 1_000_000_000, "nanoseconds"),
+)
+_FORMS: tuple[tuple[TimeUnit, dict[int, str]], ...] = (
+    ("iso", {8: "YYYYMMDD", 10: "YYYYMMDDHH", 12: "YYYYMMDDHHMM", 14: "YYYYMMDDHHMMSS"}),
+    ("yymmddhh", {7: "YYMMDDHH", 8: "YYMMDDHH"}),
+)
+_STRAY = 0.005
+_NEARLY_ALL = 0.99
+_FEWEST_GROUPS = 5
+_NEAR_MS = 1.5 * DAY_MS
+_LONGEST_YEARS = 30.0
+_OLDEST_YEAR = 1995
+
+
+@dataclass(frozen=True)
+class ClockCandidate:
+    """A column that may be the timestamp.
+
+    Attributes:
+      column: its name.
+      unit: of its values.
+      score: how likely; below 0 it is none, above 2 it is beyond doubt.
+      why: for the comment.
+      doubts: what speaks against it.
+    """
+
+    column: str
+    unit: TimeUnit
+    score: float
+    why: str
+    doubts: tuple[str, ...] = ()
+
+
+def clock_candidates(columns: Iterable[Column], now_ms: int | None = None) -> list[ClockCandidate]:
+    """Columns of the impressions whose values may be times, the likeliest first; those that are none come last.
+
+    Args:
+      columns: of the joined sample.
+      now_ms: what counts as the present; by default this machine's clock.
+    """
+    every = [column for column in columns if column.in_log]
+    found = [candidate for column in every if (candidate := clock_candidate(column, every, now_ms))]
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def clock_candidate(
+    column: Column, columns: Iterable[Column], now_ms: int | None = None
+) -> ClockCandidate | None:
+    """A column as a timestamp; `None` when its values are no times.
+
+    Args:
+      column: the column.
+      columns: those beside it, among which users and items may be.
+      now_ms: as for `clock_candidates`.
+    """
+    name, values = column.name, column.values
+    unit, why = reading(values)
+    if unit is None or values.present < 0.9:
+        return None
+    moments = to_local_ms(values.column, unit, "UTC").values
+    given = moments.drop_nulls()
+    if given.is_empty():
+        return None
+    score = 1.0 if unit not in ("s", "ms", "us", "ns") else 0.0
+    score += 1.5 if has(name, EXACT_TIMES) else 1.0 if has(name, TIMES) else 0.0
+    if (given % DAY_MS == 0).all():
+        score -= 0.9
+        why += ", whole days only"
+    if has(name, PARTS_OF_TIME) and not has(name, EXACT_TIMES):
+        score -= 0.3
+    if given.n_unique() > 10 and mean(given.diff().drop_nulls() >= 0) >= _NEARLY_ALL:
+        score += 0.5
+        why += ", in the order of the file"
+    now = round(datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000) if now_ms is None else now_ms
+    against = list(_against(column, moments, columns, now))
+    first, last = (
+        str(np.datetime64(round(end), "ms").astype("datetime64[s]"))
+        for end in (lowest(given), highest(given))
+    )
+    why = f"{why}: {first.replace('T', ' ')} to {last.replace('T', ' ')}"
+    doubts = tuple(doubt for doubt, _ in against)
+    return ClockCandidate(name, unit, score - sum(weight for _, weight in against), why, doubts)
+
+
+def _against(
+    column: Column, moments: pl.Series, columns: Iterable[Column], now_ms: int
+) -> Iterator[tuple[str, float]]:
+    """What speaks against a column, and how much."""
+    given = moments.drop_nulls()
+    whose = _constant_within(column, columns)
+    if whose is not None:
+        yield f"it is the same in all rows of one {whose}, so it dates that, not the impression", 3.0
+    if has(column.name, OTHER_DATES):
+        yield "its name dates something else", 1.5
+    elif has(column.name, IDENTIFIERS) and not has(column.name, EXACT_TIMES):
+        yield "it is named like an identifier", 2.0
+    if quantile(given, 0.95) > now_ms + 2 * DAY_MS:
+        yield "it lies in the future", 2.0
+    if quantile(given, 0.5) < (_OLDEST_YEAR - 1970) * _YEAR_MS:
+        yield f"it lies before {_OLDEST_YEAR}", 1.0
+    years = (quantile(given, 1 - _STRAY) - quantile(given, _STRAY)) / _YEAR_MS
+    if years > _LONGEST_YEARS:
+        yield f"it spreads over {years:.0f} years", 1.5
+
+
+def _constant_within(column: Column, columns: Iterable[Column]) -> str | None:
+    """The user or item whose rows all have one value of the column; `None` where there is none."""
+    for other in columns:
+        entity = (
+            has(other.name, USERS) or has(other.name, ITEMS) or other.is_key
+        ) and other.name != column.name
+        if not entity or not other.in_log or other.values.kind not in ("int", "string"):
+            continue
+        frame = pl.DataFrame({"of": other.values.column, "value": column.values.column}).drop_nulls()
+        groups = frame.group_by("of").agg(pl.len().alias("rows"), pl.col("value").n_unique().alias("values"))
+        several = groups.filter(pl.col("rows") > 1)
+        # One session is a time of all its rows; of several rows on different days that would be a strange chance.
+        if len(several) >= _FEWEST_GROUPS and mean(several["values"] == 1) >= _NEARLY_ALL:
+            return other.name
+    return None
+
+
+def reading(values: Values) -> tuple[TimeUnit | None, str]:
+    """The unit in which a column's values are times, and why; `None` where they are none."""
+    if values.kind == "time":
+        return written_unit(values.column), values.why
+    if values.kind not in ("int", "float"):
+        return None, ""
+    numbers = values.column.drop_nulls()
+    if numbers.is_empty():
+        return None, ""
+    if values.kind == "int":
+        unit, form = _digits_of_dates(numbers)
+        if unit is not None:
+            return unit, f"dates written as {form}"
+    # A stray value or two are unusable rows, which are counted later, not another unit.
+    low, high = quantile(numbers, _STRAY), quantile(numbers, 1 - _STRAY)
+    for number_unit, factor, word in _UNITS:
+        within = low >= _FIRST * factor and high <= _LAST * factor
+        if within and (number_unit == "s" or values.kind == "int"):
+            return number_unit, f"numbers of the size of {word} since 1970"
+    return None, ""
+
+
+def _digits_of_dates(numbers: pl.Series) -> tuple[TimeUnit | None, str]:
+    text = numbers.cast(pl.String)
+    lengths = text.str.len_chars()
+    length = int(quantile(lengths, 0.5))
+    if mean(lengths == length) < 1 - _STRAY and length not in (7, 8):
+        return None, ""
+    for unit, forms in _FORMS:
+        if length not in forms:
+            continue
+        moments = to_local_ms(text, unit, "UTC").values
+        # Of ten-digit numbers picked at random one in a hundred is a date and an hour.
+        if mean(moments.is_between(_FIRST * 1000, _LAST * 1000).fill_null(False)) >= 1 - _STRAY:
+            return unit, forms[length]
+    return None, ""
+
+
+def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) -> str | None:
+    """Why a column is another time, which requests do not carry; `None` where it is none, or a fact of user or item.
+
+    Args:
+      column: one of the impressions.
+      columns: those beside it.
+      clock_ms: the impressions' timestamps, in the order of the column.
+    """
+    unit, _ = reading(column.values)
+    if unit is None:
+        return None
+    moments = to_local_ms(column.values.column, unit, "UTC").values
+    apart = (moments - clock_ms).abs().drop_nulls()
+    if mean(apart <= _NEAR_MS) >= 0.9:
+        return "a second time of the impression: within a day of the timestamp"
+    if column.values.kind == "time":
+        return "a date other than the impression's, as text"
+    named = has(column.name, EXACT_TIMES) or has(column.name, TIMES) or has(column.name, PARTS_OF_TIME)
+    if named and not has(column.name, IDENTIFIERS) and _constant_within(column, columns) is None:
+        return "named like a time, and of the size of one"
+    return None
+
+
+def found_instead(values: Values) -> str:
+    """What a column that cannot be the timestamp holds, for messages."""
+    given = values.column.drop_nulls()
+    if values.present < 0.9:
+        return f"a value in {values.present:.0%} of the rows"
+    if values.kind in ("int", "float"):
+        return f"{given.min()!r} to {given.max()!r}"
+    if values.kind == "string":
+        given = given.filter(to_local_ms(given, "iso", "UTC").bad)
+    return f"{str(given.first())[:40]!r}"
