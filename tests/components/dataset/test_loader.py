@@ -44,7 +44,11 @@ def refusal(folder: Path, text: str, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("unit: ms", "unit: hours", "tiny.yaml:12: timestamp.unit: input should be 's', 'ms', 'us' or 'iso'"),
+        (
+            "unit: ms",
+            "unit: hours",
+            "tiny.yaml:12: timestamp.unit: input should be 's', 'ms', 'us', 'ns', 'iso', 'dmy', 'mdy' or 'yymmddhh'",
+        ),
         ("normalise\n", "normalized\n", "tiny.yaml:18: features.price.treatment: input should be"),
         ("    type: float\n", "", "tiny.yaml:16: features.price.type: is required and missing"),
         (
