@@ -27,11 +27,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.ablation_rows import SelectedRows, key_names, prepare, selection
+from components.comparison.evaluation_rows import evaluation_rows
+from components.comparison.scores import Scored, user_weights
+from components.comparison.significance import mean_average_auc, seed_test, user_test
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
-from components.metrics.evaluation_rows import evaluation_rows
-from components.metrics.scores import Scored, user_weights
-from components.metrics.significance import mean_average_auc, seed_test, user_test
 from components.trainer.inputs import split_validation
 from models import gbdt
 from models.features import FeatureLayout

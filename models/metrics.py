@@ -1,13 +1,75 @@
-"""How well rows are ranked: exact AUC by ranks, and its mean over domains. NumPy only."""
+"""The metrics, each defined once on arrays: AUC, GAUC, log loss, calibration, and what training is stopped by.
+
+NumPy only. TFMA's form of the same definitions, for rows that arrive in pieces, is `components.evaluator`; a property
+test holds the two equal.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# A certain answer that turns out wrong costs -log(1e-7), as in Keras.
+EPSILON = 1e-7
 
 
-def auc(label: np.ndarray, score: np.ndarray) -> float | None:
+def auc_of_counts(negatives: Array, positives: Array) -> float | None:
+    """Area under the ROC curve of scores that were counted; all others here come down to this one.
+
+        AUC = P(score of a positive > score of a negative) + P(equal) / 2
+
+    Args:
+        negatives, positives: rows, or their weight, of each distinct score from low to high, `(S,)`.
+
+    Returns:
+        None where it does not exist: with one class, or no rows.
+
+    >>> auc_of_counts(np.array([1, 1, 0]), np.array([0, 1, 1]))
+    0.875
+    """
+    pairs = float(negatives.sum()) * float(positives.sum())
+    if pairs <= 0:
+        return None
+    below = np.cumsum(negatives) - negatives
+    return float(((below + negatives / 2) * positives).sum() / pairs)
+
+
+class RankedScores:
+    """Scores of some rows, sorted once, whose AUC can be had for any row weights, as a bootstrap needs it.
+
+    Args:
+        label: `(n,)` 0 or 1.
+        score: `(n,)`, higher for more likely.
+    """
+
+    def __init__(self, label: Array, score: Array) -> None:
+        self._order = np.argsort(score, kind="stable")
+        self._positive = np.asarray(label)[self._order] > 0
+        ordered = np.asarray(score)[self._order]
+        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+
+    def auc(self, weight: Array | None = None) -> float | None:
+        """The AUC, or None when one class has no weight.
+
+        Args:
+            weight: of each row, `(n,)`; all 1 by default.
+        """
+        if not len(self._order):
+            return None
+        weights = np.ones(len(self._order)) if weight is None else np.asarray(weight, float)[self._order]
+        negatives, positives = (
+            np.add.reduceat(weights * of_class, self._starts)
+            for of_class in (~self._positive, self._positive)
+        )
+        return auc_of_counts(negatives, positives)
+
+
+def auc(label: Array, score: Array) -> float | None:
     """Area under the ROC curve, exactly: the share of (positive, negative) pairs in order, ties counting half.
 
     Args:
@@ -16,21 +78,74 @@ def auc(label: np.ndarray, score: np.ndarray) -> float | None:
 
     Returns:
         None where it does not exist: with one class, or no rows.
+
+    >>> auc(np.array([0, 1, 1, 0]), np.array([0.5, 0.5, 0.7, 0.6]))
+    0.625
     """
-    positive = np.asarray(label) > 0
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if positives == 0 or negatives == 0:
+    return RankedScores(label, score).auc()
+
+
+def gauc(label: Array, score: Array, user: Array) -> float | None:
+    """AUC per user, weighted by the user's rows; users with one class are left out.
+
+        GAUC = sum_u n_u AUC_u / sum_u n_u    over users u with both clicks and non-clicks
+
+    Zhu et al., Optimized Cost per Click in Taobao Display Advertising, KDD 2017.
+
+    Args:
+        label: `(n,)` 0 or 1.
+        score: `(n,)`.
+        user: `(n,)`, who saw the row, of any comparable type.
+
+    >>> gauc(np.array([0, 1, 0, 1, 1]), np.array([0.1, 0.9, 0.8, 0.2, 0.5]), np.array([1, 1, 2, 2, 2]))
+    0.4
+    """
+    _, group = np.unique(user, return_inverse=True)
+    order = np.lexsort((score, group))
+    group, ordered, positive = group[order], np.asarray(score)[order], np.asarray(label)[order] > 0
+    starts = np.flatnonzero(
+        np.r_[True, (group[1:] != group[:-1]) | (ordered[1:] != ordered[:-1])][: len(group)]
+    )
+    if not len(starts):
         return None
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    negatives, positives = (
+        np.add.reduceat(of_class.astype(float), starts) for of_class in (~positive, positive)
+    )
+    group = group[starts]
+    first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    rows_negative, rows_positive = (np.add.reduceat(counts, first) for counts in (negatives, positives))
+    below = np.cumsum(negatives) - negatives
+    below -= np.repeat(below[first], np.diff(np.r_[first, len(group)]))
+    won = np.add.reduceat((below + negatives / 2) * positives, first)
+    both = (rows_negative > 0) & (rows_positive > 0)
+    if not both.any():
+        return None
+    aucs = won[both] / (rows_negative[both] * rows_positive[both])
+    return float(np.average(aucs, weights=(rows_negative + rows_positive)[both]))
 
 
-def log_loss(label: np.ndarray, logit: np.ndarray) -> float:
+def log_losses(label: Array, probability: Array) -> Array:
+    """`-log p(observed)` of each row `(n,)`, with `p` at least `EPSILON`."""
+    probability = np.asarray(probability, np.float64)
+    observed = np.where(np.asarray(label) > 0, probability, 1 - probability)
+    return np.asarray(-np.log(np.maximum(observed, EPSILON)))
+
+
+def log_loss(label: Array, probability: Array) -> float:
+    """Mean of `-log p(observed)` over rows `(n,)`; see `log_losses`."""
+    return float(log_losses(label, probability).mean())
+
+
+def log_loss_of_logits(label: Array, logit: Array) -> float:
     """Mean negative log likelihood of labels `(n,)` under logits `(n,)`, computed without overflow."""
     logit = np.asarray(logit, np.float64)
-    return float(np.mean(np.maximum(logit, 0) - logit * label + np.log1p(np.exp(-np.abs(logit)))))
+    return float(np.mean(np.logaddexp(0, logit) - logit * label))
+
+
+def calibration(label: Array, probability: Array) -> float | None:
+    """Mean prediction / mean label of rows `(n,)`; None without a click."""
+    clicks = float((np.asarray(label) > 0).sum())
+    return float(np.asarray(probability, np.float64).sum()) / clicks if clicks else None
 
 
 @dataclass(frozen=True)
@@ -66,7 +181,7 @@ def criterion(average_auc: float | None, overall_auc: float | None, log_loss: fl
     return next((value for value in values if value is not None), None)
 
 
-def score(domain: np.ndarray, label: np.ndarray, logit: np.ndarray, min_rows: int) -> Scores:
+def score(domain: Array, label: Array, logit: Array, min_rows: int) -> Scores:
     """Scores of logits `(n,)` for rows of these domains and labels.
 
     Args:
@@ -88,7 +203,7 @@ def score(domain: np.ndarray, label: np.ndarray, logit: np.ndarray, min_rows: in
     return Scores(
         average_auc=float(np.mean(qualified)) if qualified else None,
         overall_auc=auc(label, logit),
-        log_loss=log_loss(label, logit),
+        log_loss=log_loss_of_logits(label, logit),
         domain_auc=domain_auc,
         rows=len(label),
     )

@@ -12,9 +12,7 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_rows
 from components.evaluator.score_tables import ScoreTable
-
-# A certain answer that turns out wrong costs -log(1e-7), as in Keras.
-_EPSILON = 1e-7
+from models.metrics import log_losses
 
 
 class SliceTotals:
@@ -42,8 +40,7 @@ class SliceTotals:
         self.invalid += int((~valid).sum())
         label, prediction = label[valid], prediction[valid]
         self.prediction_sum += float(prediction.sum())
-        right = np.clip(np.where(label > 0, prediction, 1 - prediction), _EPSILON, None)
-        self.log_loss_sum -= float(np.log(right).sum())
+        self.log_loss_sum += float(log_losses(label, prediction).sum())
         self.scores.add(np.zeros(len(label), np.int64), prediction, label)
 
     def merge(self, other: SliceTotals) -> None:

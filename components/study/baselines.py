@@ -10,12 +10,12 @@ import numpy as np
 from components.study.document import Baseline
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.features import FeatureLayout
+from models.metrics import log_loss
 from models.rows import RowSource
 from models.settings import ModelSettings, TrainingSettings
 
 # Impressions that the domain's click rate counts for in the rate of an item with few of its own.
 PRIOR_ROWS = 20.0
-_CLIP = 1e-6
 
 
 def evaluated(
@@ -30,12 +30,11 @@ def evaluated(
     """
     by_domain = auc_by(sample.domain, prediction, sample.label)
     aucs = {names[d]: known(auc) for d, auc in zip(by_domain.group, by_domain.auc, strict=True)}
-    right = np.clip(np.where(sample.label > 0, prediction, 1 - prediction), _CLIP, None)
     return Baseline(
         name=name,
         description=description,
         overall_auc=one_auc(prediction, sample.label)[0],
-        log_loss=float(-np.log(right).mean()) if len(right) else None,
+        log_loss=log_loss(sample.label, prediction) if len(sample.label) else None,
         domains=aucs,
     )
 

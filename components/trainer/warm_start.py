@@ -25,6 +25,7 @@ from components.trainer.inputs import TrainingInputs
 from components.trainer.replay import EarlierDay, read_earlier_day, read_values
 from models.base import DomainModel
 from models.calibration import Calibration, fit_calibration
+from models.metrics import log_loss_of_logits
 from models.optimizer import TwoRateOptimizer, variable_name
 from models.prediction import Predictor
 from models.rows import JoinedRows, RowSource
@@ -144,7 +145,7 @@ class Continued:
         if self._asked.calibrate:
             rows = self._inputs.rows
             logits = Predictor(model).predict(rows)
-            self._loss_before = _log_loss(logits, rows.label)
+            self._loss_before = log_loss_of_logits(rows.label, logits)
             self.calibration = fit_calibration(logits, rows.label, rows.domain, self._inputs.layout.domains)
 
     def after(self, model: DomainModel, optimizer: TwoRateOptimizer) -> None:
@@ -158,7 +159,7 @@ class Continued:
             self._check_weights(model, optimizer)
         if self._loss_before is not None:
             rows = self._inputs.rows
-            now = _log_loss(Predictor(model).predict(rows), rows.label)
+            now = log_loss_of_logits(rows.label, Predictor(model).predict(rows))
             if not now <= self._loss_before * LOSS_TOLERANCE:
                 raise GateError(
                     f"learning the newest rows made their log loss worse, {self._loss_before:.4f} to {now:.4f}: the "
@@ -205,8 +206,3 @@ def _read(model_run: Path) -> Snapshot:
         raise InputError(
             f"the weights to go on from, {model_run}, can't be read ({error}): rebase, which trains from nothing"
         ) from None
-
-
-def _log_loss(logits: np.ndarray, label: np.ndarray) -> float:
-    z = logits.astype(np.float64)
-    return float(np.mean(np.logaddexp(0, z) - label * z))

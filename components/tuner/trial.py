@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from components.comparison.evaluation_rows import evaluation_rows
+from components.comparison.scores import Scored, user_weights
+from components.comparison.significance import user_test
 from components.dataset.declaration import Declaration
-from components.metrics.evaluation_rows import evaluation_rows
-from components.metrics.scores import Scored, user_weights
-from components.metrics.significance import user_test
 from components.tuner.search import Judged
 from models.features import FeatureLayout
 from models.registry import TREES

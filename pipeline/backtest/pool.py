@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.metrics.significance import (
+from components.comparison.significance import (
     average_of,
     domain_bootstrap,
     paired_test,

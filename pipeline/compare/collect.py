@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.dataset.declaration import Declaration
-from components.decoded_rows.evaluated import EvaluatedRows, read_evaluated
-from components.evaluator.reading import read_evaluation
-from components.latency.component import REPORT as LATENCY_REPORT
-from components.metrics.scores import EvaluationRows, Scored, gauc, log_loss, user_weights
-from components.metrics.significance import (
+from components.comparison.scores import EvaluationRows, Scored, user_weights
+from components.comparison.significance import (
     UserTest,
     average_of,
     domain_bootstrap,
     paired_test,
     seed_test,
 )
+from components.dataset.declaration import Declaration
+from components.decoded_rows.evaluated import EvaluatedRows, read_evaluated
+from components.evaluator.reading import read_evaluation
+from components.latency.component import REPORT as LATENCY_REPORT
 from components.trainer.compared import SCORES, read_facts
 from components.transform.row_layout import read_layout
+from models.metrics import gauc, log_loss
 from pipeline.compare.create import node
 from pipeline.compare.result import Compared, EvaluatedDomain, Response, Spread, Trained, Trial, Versus
 from pipeline.compare.variants import REFERENCE, Variant

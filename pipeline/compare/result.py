@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from components.metrics.significance import SeedTest, UserTest
+from components.comparison.significance import SeedTest, UserTest
 
 
 class Spread(BaseModel):

@@ -16,6 +16,7 @@ import polars as pl
 
 from components.dataset.parquet import read_table
 from components.errors import InputError
+from models.metrics import auc_of_counts
 
 TRUTH_FILE = "truth.json"
 
@@ -213,14 +214,10 @@ def _from_dict(section: dict[str, Any], min_rows: int) -> BestPossible:
 def _score(counts: np.ndarray, totals: np.ndarray, loss: float, entropy: float) -> Score:
     negatives, positives = (int(total) for total in totals)
     rows = negatives + positives
-    auc = None
-    if negatives and positives:
-        below = np.concatenate([[0], np.cumsum(counts[0], dtype=np.int64)[:-1]])
-        auc = float(((below + counts[0] / 2) * counts[1]).sum() / (negatives * positives))
     return Score(
         rows=rows,
         positives=positives,
-        auc=auc,
+        auc=auc_of_counts(*counts),
         log_loss=float(loss) / rows if rows else None,
         entropy=float(entropy) / rows if rows else None,
     )

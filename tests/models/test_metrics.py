@@ -1,11 +1,30 @@
+"""The metrics against their literal definitions."""
+
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.metrics import auc, log_loss, score
+from models.metrics import (
+    RankedScores,
+    auc,
+    auc_of_counts,
+    calibration,
+    gauc,
+    log_loss,
+    log_loss_of_logits,
+    score,
+)
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),
+    min_size=1,
+    max_size=30,
+)
 
 
 def test_auc_by_hand():
@@ -27,9 +46,9 @@ def test_auc_is_the_share_of_ordered_pairs(rows):
     assert auc(label, value) == (pytest.approx(np.mean(pairs)) if pairs else None)
 
 
-def test_log_loss_by_hand_and_far_out():
-    assert log_loss(np.array([1.0]), np.array([0.0])) == pytest.approx(np.log(2))
-    assert log_loss(np.array([1.0, 0.0]), np.array([1000.0, 1000.0])) == pytest.approx(500)
+def test_log_loss_of_logits_by_hand_and_far_out():
+    assert log_loss_of_logits(np.array([1.0]), np.array([0.0])) == pytest.approx(np.log(2))
+    assert log_loss_of_logits(np.array([1.0, 0.0]), np.array([1000.0, 1000.0])) == pytest.approx(500)
 
 
 def test_the_average_is_over_qualified_domains_alone():
@@ -48,3 +67,54 @@ def test_what_training_is_stopped_by_when_no_domain_qualifies():
     assert few.criterion == few.overall_auc == 1
     one_class = score(np.array([0]), np.array([0]), np.array([0.0]), min_rows=1)
     assert one_class.criterion == pytest.approx(-np.log(2))
+
+
+def _literal_auc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float | None:
+    won = total = 0.0
+    for i, j in itertools.product(range(len(label)), repeat=2):
+        if label[i] == 1 and label[j] == 0:
+            pair = weight[i] * weight[j]
+            total += pair
+            won += pair * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
+    return won / total if total else None
+
+
+@given(ROWS)
+def test_auc_with_ties_and_weights_is_the_share_of_pairs_in_order(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    label, score, weight, _ = (np.array(column, float) for column in zip(*rows, strict=True))
+    expected = _literal_auc(label, score, weight)
+    found = RankedScores(label, score).auc(weight)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+@given(ROWS)
+def test_gauc_is_the_users_auc_weighted_by_their_rows(rows: list[tuple[int, int, int, int]]) -> None:
+    label, score, _, user = (np.array(column, float) for column in zip(*rows, strict=True))
+    aucs, sizes = [], []
+    for one in np.unique(user):
+        here = user == one
+        auc = _literal_auc(label[here], score[here], np.ones(here.sum()))
+        if auc is not None:
+            aucs.append(auc)
+            sizes.append(here.sum())
+    expected = np.average(aucs, weights=sizes) if aucs else None
+    assert gauc(label, score, user) == (None if expected is None else pytest.approx(expected))
+
+
+def test_log_loss_by_hand() -> None:
+    assert log_loss(np.array([1, 0]), np.array([0.8, 0.4])) == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
+    certain = log_loss(np.array([0, 1]), np.array([1.0, 1.0]))
+    assert certain == pytest.approx(-np.log(1e-7) / 2)
+
+
+def test_calibration_by_hand() -> None:
+    assert calibration(np.array([1, 0, 0, 1]), np.array([0.5, 0.25, 0.25, 0.5])) == 0.75
+    assert calibration(np.array([0, 0]), np.array([0.5, 0.5])) is None
+
+
+def test_counted_scores() -> None:
+    assert auc_of_counts(np.array([2, 0, 1]), np.array([0, 3, 1])) == pytest.approx((3 * 2 + 2.5) / 12)
+    assert auc_of_counts(np.array([2, 1]), np.array([0, 0])) is None
+    assert auc_of_counts(np.zeros(0), np.zeros(0)) is None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.comparison.scores import user_weights
 from components.decoded_rows.evaluated import users_of
-from components.metrics.scores import gauc, user_weights
+from models.metrics import gauc
 
 TIMES = np.arange(1_000, 1_005)
 

@@ -20,6 +20,7 @@ from tensorflow_model_analysis.metrics import metric_specs
 from components.evaluator.average_auc import AverageAUC, DomainMargin
 from components.evaluator.gauc import GAUC
 from components.evaluator.slice_metrics import STATISTICS, SliceMetric
+from models import metrics
 from tests.components.evaluator.test_score_tables import pairs_auc
 
 ROWS = st.lists(
@@ -130,6 +131,25 @@ def test_slice_metrics_are_what_they_say(rows, cuts, one_by_one):
     calibration = prediction.sum() / label.sum() if label.sum() else float("nan")
     assert found["calibration"] == pytest.approx(calibration, nan_ok=True)
     assert found["calibration_error"] == pytest.approx(abs(calibration - 1), nan_ok=True)
+
+
+@given(ROWS, CUTS)
+@settings(max_examples=50)
+def test_the_evaluators_metrics_are_those_of_models_metrics(rows, cuts):
+    """The same definitions twice, for pieces and for arrays: what stops training is what a gate looks at."""
+
+    def here(metric: tfma.metrics.Metric) -> float | None:
+        value = compute(metric, rows, cuts, one_by_one=False)
+        return None if np.isnan(value) else pytest.approx(value)
+
+    user, domain, prediction, label = (np.array(column) for column in zip(*rows, strict=True))
+    assert metrics.auc(label, prediction) == here(SliceMetric("auc"))
+    assert metrics.log_loss(label, prediction) == here(SliceMetric("log_loss"))
+    assert metrics.calibration(label, prediction) == here(SliceMetric("calibration"))
+    known = user != -1
+    assert metrics.gauc(label[known], prediction[known], user[known]) == here(GAUC(user="user"))
+    scores = metrics.score(np.unique(domain, return_inverse=True)[1], label, prediction, min_rows=3)
+    assert scores.average_auc == here(AverageAUC(domain="place", min_rows=3))
 
 
 def test_a_domain_margin_is_zero_where_the_domain_may_not_decide():

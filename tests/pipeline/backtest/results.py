@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.metrics.scores import EvaluationRows, Scored, gauc, log_loss
+from components.comparison.scores import EvaluationRows, Scored
+from models.metrics import gauc, log_loss
 from pipeline.backtest.pool import SharedUsers, pooled
 from pipeline.backtest.result import Backtest, EvaluatedPeriod
 from pipeline.compare.collect import Evidence

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from components.metrics.scores import Scored
+from components.comparison.scores import Scored
 from pipeline.backtest.pool import SharedUsers, pooled, rows_as_users
 from pipeline.compare.collect import Evidence
 from tests.pipeline.backtest.results import NAMES, comparison_of, evidence, two_periods

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from components.comparison.scores import EvaluationRows, Scored
 from components.decoded_rows.evaluated import EvaluatedRows
-from components.metrics.scores import EvaluationRows, Scored
 from pipeline.compare.collect import evaluated_domains, evaluated_rows, fill_in_versus
 from pipeline.compare.result import Spread
 from tests.pipeline.compare.results import compared

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from components.metrics.scores import EvaluationRows, RankedScores, Scored, gauc, log_loss, user_weights
-from components.metrics.significance import (
+from components.comparison.scores import EvaluationRows, Scored, user_weights
+from components.comparison.significance import (
     average_of,
     bootstrap,
     domain_bootstrap,
@@ -20,46 +17,6 @@ from components.metrics.significance import (
     seed_test,
     user_test,
 )
-
-ROWS = st.lists(
-    st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)),
-    min_size=1,
-    max_size=30,
-)
-
-
-def _literal_auc(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float | None:
-    won = total = 0.0
-    for i, j in itertools.product(range(len(label)), repeat=2):
-        if label[i] == 1 and label[j] == 0:
-            pair = weight[i] * weight[j]
-            total += pair
-            won += pair * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
-    return won / total if total else None
-
-
-@given(ROWS)
-def test_auc_with_ties_and_weights_is_the_share_of_pairs_in_order(
-    rows: list[tuple[int, int, int, int]],
-) -> None:
-    label, score, weight, _ = (np.array(column, float) for column in zip(*rows, strict=True))
-    expected = _literal_auc(label, score, weight)
-    found = RankedScores(label, score).auc(weight)
-    assert found == (None if expected is None else pytest.approx(expected))
-
-
-@given(ROWS)
-def test_gauc_is_the_users_auc_weighted_by_their_rows(rows: list[tuple[int, int, int, int]]) -> None:
-    label, score, _, user = (np.array(column, float) for column in zip(*rows, strict=True))
-    aucs, sizes = [], []
-    for one in np.unique(user):
-        here = user == one
-        auc = _literal_auc(label[here], score[here], np.ones(here.sum()))
-        if auc is not None:
-            aucs.append(auc)
-            sizes.append(here.sum())
-    expected = np.average(aucs, weights=sizes) if aucs else None
-    assert gauc(label, score, user) == (None if expected is None else pytest.approx(expected))
 
 
 def test_the_average_leaves_out_small_and_one_class_domains() -> None:
@@ -75,10 +32,6 @@ def test_the_average_leaves_out_small_and_one_class_domains() -> None:
     assert scored.domain_auc(0) == 0.75
     assert scored.domain_auc(1) is None
     assert scored.average_auc() == 0.75
-
-
-def test_log_loss_by_hand() -> None:
-    assert log_loss(np.array([1, 0]), np.array([0.8, 0.4])) == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
 
 
 def test_a_bootstrap_draws_whole_users() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.metrics.scores import EvaluationRows
+from components.comparison.scores import EvaluationRows
 from models.features import FeatureLayout
 from models.rows import RowSource
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.metrics.evaluation_rows import evaluation_rows
+from components.comparison.evaluation_rows import evaluation_rows
 from tests.models.helpers import learnable_rows, small_layout
 
 

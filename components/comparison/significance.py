@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from components.metrics.scores import Scored
+from components.comparison.scores import Scored
 
 
 @dataclasses.dataclass(frozen=True)
