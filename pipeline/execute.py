@@ -44,6 +44,7 @@ from pipeline.report.terminal import print_summary
 from pipeline.request import RunRequest, copy_schema
 from pipeline.terminal import RunDisplay, title
 
+RESOLVER = "baseline"
 PACKAGES = ("dfei", "tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis")
 
 
@@ -108,12 +109,19 @@ def execute(
             if refusal is None:
                 raise
             logging.exception("a gate refused")
+    earlier = _earlier(layout)
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
     about = {**_about(request, declaration, runner.runs, hashes), "warnings": [unread] if unread else []}
+    about["declared_in"] = request.dataset
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
+        all_cached = all(run.cached for run in runner.runs.values() if run.node != RESOLVER)
+        if earlier is not None and all_cached and earlier.pushed_to == summary.pushed_to:
+            summary.unchanged_since = earlier.unchanged_since or earlier.created
     else:
         summary = RunSummary(**about, blessed=False, reasons=[refusal])
+    if not summary.blessed:
+        summary.still_served = newest_version(serving)
     layout.summary.write_text(summary.model_dump_json(indent=1))
     write_metrics(summary, layout.metrics)
     write_report(summary, layout.report)
@@ -128,11 +136,24 @@ def _refusal(error: Exception) -> str | None:
     return known[0].removesuffix(".") if known is not None and known[1] == GateError.exit_code else None
 
 
+def _earlier(layout: RunLayout) -> RunSummary | None:
+    """The earlier run with this root, or `None`."""
+    try:
+        return RunSummary.model_validate_json(layout.summary.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def newest_version(serving: Path) -> str | None:
+    """The version that a server which watches this folder serves."""
+    versions = [folder for folder in serving.glob("*") if folder.name.isascii() and folder.name.isdigit()]
+    return str(max(versions, key=lambda folder: int(folder.name))) if versions else None
+
+
 def _last_time(layout: RunLayout) -> dict[str, float]:
     """Seconds that the components of the earlier run with this root took; nothing where there was none."""
-    try:
-        earlier = RunSummary.model_validate_json(layout.summary.read_text())
-    except (OSError, ValueError):
+    earlier = _earlier(layout)
+    if earlier is None:
         return {}
     return {name: seconds for name, seconds in earlier.seconds.items() if name not in earlier.cached}
 

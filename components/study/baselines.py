@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.study.document import Baseline
+from components.metrics.evaluation_rows import evaluation_rows
+from components.metrics.scores import Scored, user_weights
+from components.metrics.significance import user_test
+from components.study.document import Baseline, Lead
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.features import FeatureLayout
 from models.metrics import log_loss
@@ -16,6 +19,8 @@ from models.settings import ModelSettings, TrainingSettings
 
 # Impressions that the domain's click rate counts for in the rate of an item with few of its own.
 PRIOR_ROWS = 20.0
+# Resampled sets of users behind an interval.
+SAMPLES = 200
 
 
 def evaluated(
@@ -41,7 +46,7 @@ def evaluated(
 
 def click_rate(
     train_rows: RowSource, sample: Sample, layout: FeatureLayout, most: int = 2_000_000
-) -> Baseline:
+) -> tuple[Baseline, np.ndarray]:
     """The click rate that the row's item had in the row's domain.
 
         p(i, d) = (clicks(i, d) + s rate(d)) / (rows(i, d) + s),  rate(d) = (clicks(d) + 1) / (rows(d) + 2)
@@ -53,6 +58,9 @@ def click_rate(
       sample: the rows to judge.
       layout: names the item's feature.
       most: training rows that are counted, evenly spread.
+
+    Returns:
+      The baseline, and its click probabilities of the sample (rows,).
     """
     began = time.monotonic()
     index = evenly(len(train_rows.domain), most)
@@ -74,42 +82,62 @@ def click_rate(
         what = f"of the {layout.item} in the domain"
     text = f"the click rate {what}, over {len(index):,} training rows, smoothed"
     baseline = evaluated("past click rate", text, sample, prediction, layout.domains)
-    return baseline.model_copy(update={"seconds": time.monotonic() - began})
+    return baseline.model_copy(update={"seconds": time.monotonic() - began}), prediction
 
 
 def mlp(
     train_rows: RowSource,
+    validation_rows: RowSource,
     sample: Sample,
     layout: FeatureLayout,
     model: ModelSettings,
     training: TrainingSettings,
-    most: int = 100_000,
-) -> Baseline:
-    """One tower over all domains on the model's own inputs, once over the training rows, with the model's rates.
+) -> tuple[Baseline, np.ndarray]:
+    """One tower over all domains on the model's own inputs, trained as the model is: same rows, epochs, stopping.
 
-    A baseline, not a competitor: neither its epochs nor its settings are chosen.
+    So it is the comparison's MLP before any search, and report and comparison say the same of the two.
 
     Args:
-      train_rows: the training split.
-      sample: the rows to judge.
+      train_rows, validation_rows: the model's.
+      sample: the rows to evaluate.
       layout: what a row has.
       model: the run's model, whose sizes and inputs are taken over.
-      training: the run's training, whose rates and batch are taken over.
-      most: training rows used, evenly spread.
+      training: the run's training.
+
+    Returns:
+      The baseline, and its click probabilities of the sample (rows,).
     """
     from models.prediction import Predictor
     from models.registry import build_model
     from models.training import train
 
     began = time.monotonic()
-    rows = Subset(train_rows, evenly(len(train_rows.domain), most))
     network = build_model(layout, model.model_copy(update={"name": "mlp", "options": {}}), seed=training.seed)
-    once = {"epochs": 1, "schedule": "mixed", "refit": False, "checkpoint_steps": 1 << 30}
-    train(network, rows, None, training.model_copy(update=once))
+    without_checkpoints = training.model_copy(update={"checkpoint_steps": 1 << 30})
+    result = train(network, train_rows, validation_rows, without_checkpoints)
     logit = Predictor(network).predict(Subset(sample.source, sample.index)).astype(np.float64)
-    text = f"one tower for all domains on the same inputs, once over {len(rows.domain):,} training rows"
-    baseline = evaluated("MLP", text, sample, 1 / (1 + np.exp(-logit)), layout.domains)
-    return baseline.model_copy(update={"seconds": time.monotonic() - began})
+    prediction = 1 / (1 + np.exp(-logit))
+    text = f"one tower for all domains on the same inputs, trained as the model is; epoch {result.best_epoch} of it"
+    baseline = evaluated("MLP", text, sample, prediction, layout.domains)
+    return baseline.model_copy(update={"seconds": time.monotonic() - began}), prediction
+
+
+def lead(sample: Sample, other: np.ndarray, layout: FeatureLayout, min_rows: int, seed: int) -> Lead | None:
+    """How far the model is ahead of another system, with its interval; None where no domain counts.
+
+    Args:
+      sample: the rows, with the model's predictions.
+      other: the other's, (rows,).
+      layout: names the user, over whom is resampled; rows without one are users of their own.
+      min_rows: rows that a domain needs to count.
+      seed: of the resampling.
+    """
+    rows = evaluation_rows(Subset(sample.source, sample.index), layout, min_rows)
+    if not rows.counted():
+        return None
+    own, others = ([Scored(rows, np.asarray(score, np.float64))] for score in (sample.prediction, other))
+    test = user_test(own, others, user_weights(rows.user, SAMPLES, seed))
+    return Lead(difference=test.difference, low=test.low, high=test.high)
 
 
 class Subset:

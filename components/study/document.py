@@ -14,6 +14,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+class Lead(_Part):
+    """How far the model is ahead of another system in average AUC, on the same rows.
+
+    Attributes:
+      difference: the model's minus the other's; below 0 where it is behind.
+      low, high: the middle 95 % of the differences over resampled sets of users.
+    """
+
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the interval leaves zero on one side."""
+        return self.low > 0 or self.high < 0
+
+
 class Baseline(_Part):
     """A simple system evaluated on the same rows as the model.
 
@@ -22,11 +40,13 @@ class Baseline(_Part):
       description: how it predicts and what it learned from.
       overall_auc, log_loss: over all rows.
       domains: AUC by domain; None with one class.
+      lead: how far the model is ahead of it; None where no domain counts.
       seconds: what it took.
     """
 
     name: str
     description: str
+    lead: Lead | None = None
     overall_auc: float | None = None
     log_loss: float | None = None
     domains: dict[str, float | None] = Field(default_factory=dict)

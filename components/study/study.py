@@ -33,12 +33,15 @@ class Subject:
       layout: what a row has.
       declaration: the data set and the run's settings.
       vocabularies: entries of each feature's vocabulary.
+      train_rows, validation_rows: what it was trained with.
     """
 
     score: Score
     layout: FeatureLayout
     declaration: Declaration
     vocabularies: Mapping[str, int]
+    train_rows: RowSource
+    validation_rows: RowSource
 
 
 def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: int = 1) -> Study:
@@ -67,9 +70,15 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     known = known_ids(sample, layout, subject.vocabularies)
     counts = {name: feature.min_count for name, feature in declaration.features.items()}
     begin("click rate")
-    found = [baselines.click_rate(train_rows, sample, layout)]
+    systems = [baselines.click_rate(train_rows, sample, layout)]
     begin("MLP")
-    found += _mlp(subject, train_rows, sample)
+    systems += _mlp(subject, sample)
+    found = [
+        baseline.model_copy(
+            update={"lead": baselines.lead(sample, prediction, layout, enough, declaration.seed)}
+        )
+        for baseline, prediction in systems
+    ]
     begin("importance")
     important, shuffled = importance(
         sample, subject.score, layout, declaration.domain, enough, declaration.seed
@@ -108,10 +117,11 @@ def days(
     return sorted(found, key=lambda entry: entry.day)
 
 
-def _mlp(subject: Subject, train_rows: RowSource, sample: Sample) -> list[Baseline]:
+def _mlp(subject: Subject, sample: Sample) -> list[tuple[Baseline, np.ndarray]]:
     """Nothing where the model is an MLP itself."""
     declaration = subject.declaration
     if declaration.model.name == "mlp":
         return []
     training = declaration.training.model_copy(update={"seed": declaration.seed})
-    return [baselines.mlp(train_rows, sample, subject.layout, declaration.model, training)]
+    rows = subject.train_rows, subject.validation_rows
+    return [baselines.mlp(*rows, sample, subject.layout, declaration.model, training)]

@@ -112,9 +112,8 @@ def _study(fn_args: FnArgs, inputs: TrainingInputs, served: export.ServedModel, 
         return np.asarray(scores)
 
     vocabularies = read_summary(fn_args.transform_graph_path)["vocabularies"]
-    return study(
-        Subject(score, inputs.layout, inputs.declaration, vocabularies), inputs.rows, eval_rows, every
-    )
+    subject = Subject(score, inputs.layout, inputs.declaration, vocabularies, inputs.train, inputs.validation)
+    return study(subject, inputs.rows, eval_rows, every)
 
 
 def _thinning(fn_args: FnArgs, train_rows: int, wanted: int) -> int:

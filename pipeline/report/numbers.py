@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timezone
 
 UNDEFINED = "\N{EN DASH}"
 
@@ -63,6 +63,15 @@ def day(value: object) -> str:
     except ValueError:
         return value
     return f"{found.day} {found:%B %Y}"
+
+
+def moment(value: str) -> str:
+    """ "30 November 2026, 05:39 UTC" of ISO text with an offset; other text as it is."""
+    try:
+        found = datetime.fromisoformat(value).astimezone(timezone.utc)
+    except ValueError:
+        return value
+    return f"{found.day} {found:%B %Y, %H:%M} UTC"
 
 
 def plural(number: int, word: str) -> str:

@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.evaluator.results import DomainResult, EvaluationResult
-from pipeline.report.numbers import UNDEFINED, count, day, figure, listing, percent, plural, signed
+from pipeline.report.numbers import (
+    UNDEFINED,
+    count,
+    day,
+    figure,
+    listing,
+    moment,
+    percent,
+    plural,
+    short,
+    signed,
+)
 from pipeline.report.summary import RunSummary
 
 # 95 % of a normal distribution lie within this many standard errors.
@@ -20,12 +31,14 @@ class Verdict:
     """How a run ended: `good` colours the words."""
 
     good: bool
-    mark: Literal["✓", "✗"]
+    mark: Literal["✓", "✗", "="]
     words: str
 
 
 def verdict(summary: RunSummary) -> Verdict:
-    """Blessed and pushed, or not."""
+    """Blessed and pushed, or not, or nothing new."""
+    if summary.pushed_to and summary.unchanged_since:
+        return Verdict(True, "=", f"Nothing changed since {moment(summary.unchanged_since)}, still served")
     if summary.pushed_to:
         return Verdict(True, "✓", "Blessed and pushed")
     if summary.blessed:
@@ -78,21 +91,14 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
     evaluation = summary.evaluation
     own = evaluation.average_auc if evaluation else None
     earlier = evaluation.baseline.average_auc if evaluation and evaluation.baseline else None
-    if own is not None and earlier is not None:
+    if own is not None and earlier is not None and not summary.unchanged_since:
         sentences.append(
             f"The last blessed model reaches {figure(earlier)} on the same rows: this one {signed(own - earlier)}."
         )
     if own is not None and evaluation is not None and summary.study is not None:
-        others = {
-            baseline.name: baseline.average_auc(evaluation.deciding) for baseline in summary.study.baselines
-        }
-        reached = [
-            f"{figure(auc)} ({name}: this model {signed(own - auc)})"
-            for name, auc in others.items()
-            if auc is not None
+        sentences += [
+            f"{name[:1].upper()}{name[1:]}: {words}." for name, words in lead_words(summary, evaluation)
         ]
-        if reached:
-            sentences.append(f"Simple systems reach {listing(reached)} on the same domains.")
     best = summary.best_possible_auc
     if own is not None and best is not None and best.average is not None:
         sentences.append(
@@ -100,6 +106,42 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
             f"honestly beat: the distance is {figure(best.average - own)}."
         )
     return sentences
+
+
+def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[str, str]]:
+    """For each simple system its name, and how it compares: its average AUC, the distance, whether beyond chance."""
+    found = []
+    for baseline in summary.study.baselines if summary.study else []:
+        average = baseline.average_auc(evaluation.deciding)
+        if average is None or evaluation.average_auc is None:
+            continue
+        lead = baseline.lead
+        if lead is None:
+            found.append(
+                (baseline.name, f"{figure(average)}, this model {signed(evaluation.average_auc - average)}")
+            )
+            continue
+        side = "ahead" if lead.difference > 0 else "behind"
+        chance = f"{side} beyond chance" if lead.beyond_chance else "not beyond chance"
+        interval = f"95 % of resampled users {signed(lead.low)} to {signed(lead.high)}"
+        found.append(
+            (baseline.name, f"{figure(average)}, this model {signed(lead.difference)} ({interval}): {chance}")
+        )
+    return found
+
+
+def uncounted_words(evaluation: EvaluationResult, shown: int = 3) -> str | None:
+    """Which domains have no say in the average, and why; None where all have."""
+    others = {name: domain for name, domain in evaluation.domains.items() if not domain.decides}
+    if not others:
+        return None
+    named = [
+        f"{short(name)} ({'one class' if domain.one_class else plural(domain.rows, 'row')}, "
+        f"{plural(domain.positives, 'click')})"
+        for name, domain in list(others.items())[:shown]
+    ]
+    more = f" and {len(others) - shown} more" if len(others) > shown else ""
+    return f"no say in the average: {', '.join(named)}{more}"
 
 
 def weakness_sentences(summary: RunSummary) -> list[str]:
@@ -137,9 +179,15 @@ def decision_sentences(summary: RunSummary) -> list[str]:
         earlier = "; there was no earlier blessed model to compare with" if first and gates else ""
         pushed = f" It is served from {summary.pushed_to}." if summary.pushed_to else " It was not pushed."
         return [f"{passed if gates else 'It was blessed'}{earlier}.{pushed}"]
+    served = f" {served_words(summary)}."
     if not summary.reasons:
-        return ["It was not blessed, and nothing was pushed."]
-    return [f"It was not blessed, and nothing was pushed: {'; '.join(summary.reasons)}."]
+        return [f"It was not blessed, and nothing was pushed.{served}"]
+    return [f"It was not blessed, and nothing was pushed: {'; '.join(summary.reasons)}.{served}"]
+
+
+def served_words(summary: RunSummary) -> str:
+    """What is served after a refusal."""
+    return f"Still served: {summary.still_served}" if summary.still_served else "Nothing is served yet"
 
 
 def _auc_range(domain: DomainResult) -> str:

@@ -134,6 +134,9 @@ class RunSummary(_Part):
       cached: components taken from an earlier run.
       blessed, reasons, pushed_to: what was decided, and why not.
       warnings: what should be read though the run did what it was told.
+      unchanged_since: when the run was that this one took everything from, ISO text; None where anything was new.
+      still_served: of a refused run the version that is served all the same; None where there is none.
+      declared_in: where the gates' bounds are declared.
       best_possible_auc: for a simulated feed.
     """
 
@@ -167,6 +170,9 @@ class RunSummary(_Part):
     reasons: list[str] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     pushed_to: str | None = None
+    unchanged_since: str | None = None
+    still_served: str | None = None
+    declared_in: str = ""
     best_possible_auc: Annotated[BestPossible | None, BeforeValidator(_best_possible)] = None
 
     @property

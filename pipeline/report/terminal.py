@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
-from pipeline.report.numbers import UNDEFINED, count, figure, percent, plural, short, signed
-from pipeline.report.story import Z95, verdict
+from pipeline.report.numbers import UNDEFINED, count, day, figure, percent, plural, short, signed
+from pipeline.report.story import Z95, lead_words, served_words, uncounted_words, verdict
 from pipeline.report.summary import RunSummary
 
 SHOWN = 30
@@ -32,14 +32,40 @@ def print_summary(summary: RunSummary, console: Console) -> None:
                 f"[dim]  and {plural(hidden, 'smaller domain')}: see the report[/]", highlight=False
             )
         console.print(_overall(summary, summary.evaluation), highlight=False)
+        for line in _verdict_lines(summary, summary.evaluation):
+            console.print(f"  {escape(line)}", highlight=False)
         for note in summary.evaluation.notes:
             console.print(f"  [dim]{escape(note)}[/]", highlight=False)
     outcome = verdict(summary)
     colour = "green" if outcome.good else "red"
     where = f": {escape(summary.pushed_to)}" if summary.pushed_to else ""
     console.print(f"[bold {colour}]{outcome.mark} {outcome.words}[/]{where}", highlight=False, soft_wrap=True)
+    if summary.unchanged_since:
+        console.print(f"  {escape(_read_words(summary))}", highlight=False)
     for reason in summary.reasons:
         console.print(f"  [{colour}]•[/] {escape(reason)}", highlight=False, soft_wrap=True)
+    if not outcome.good:
+        console.print(f"  {escape(served_words(summary))}", highlight=False, soft_wrap=True)
+        if summary.evaluation is not None and summary.declared_in:
+            console.print(
+                f"  The bounds are those of evaluation.thresholds in {escape(summary.declared_in)}, or the defaults; "
+                "the report says which domains are served worst, and why",
+                highlight=False,
+            )
+
+
+def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[str]:
+    """Against what, by how much, and whether that is beyond chance; what had no say."""
+    lines = [f"against {name}: {words}" for name, words in lead_words(summary, evaluation)]
+    uncounted = uncounted_words(evaluation)
+    return lines + ([uncounted] if uncounted else [])
+
+
+def _read_words(summary: RunSummary) -> str:
+    files = len(summary.ingest.get("files", ()))
+    newest = summary.ingest.get("last_day")
+    words = f"{plural(files, 'file')} of impressions, as before" if files else "the same data as before"
+    return f"{words}; the newest row is of {day(newest)}" if newest else words
 
 
 def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> Table:
@@ -80,7 +106,7 @@ def _overall(summary: RunSummary, evaluation: EvaluationResult) -> str:
     average = evaluation.average_auc
     parts = [f"[bold]average AUC {figure(average)}[/] over {plural(len(evaluation.deciding), 'domain')}"]
     earlier = evaluation.baseline.average_auc if evaluation.baseline else None
-    if average is not None and earlier is not None:
+    if average is not None and earlier is not None and not summary.unchanged_since:
         parts[0] += f" ({signed(average - earlier)} against the last blessed model)"
     if summary.best_possible_auc is not None and summary.best_possible_auc.average is not None:
         parts[0] += f" (best possible {figure(summary.best_possible_auc.average)})"

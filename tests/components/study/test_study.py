@@ -71,7 +71,7 @@ def test_the_past_click_rate_is_that_of_the_item_in_the_domain() -> None:
     # Domain a: item 1 clicked 3 of 4, item 2 clicked 0 of 2; domain b: item 1 clicked 0 of 2.
     train = rows([0] * 6 + [1] * 2, [1, 1, 1, 0, 0, 0, 0, 0], item=[1, 1, 1, 1, 2, 2, 1, 1])
     judge = rows([0, 0, 0, 1], [1, 0, 1, 0], item=[1, 2, 3, 1])
-    found = baselines.click_rate(train, sampled(judge, [0.5] * 4), LAYOUT)
+    found, _ = baselines.click_rate(train, sampled(judge, [0.5] * 4), LAYOUT)
     rate_a, rate_b = 4 / 8, 1 / 4
     expected = np.array(
         [(3 + 20 * rate_a) / 24, (20 * rate_a) / 22, rate_a, (20 * rate_b) / 22],
@@ -90,7 +90,7 @@ def test_without_an_item_the_click_rate_is_the_domains() -> None:
     layout = FeatureLayout(categorical=LAYOUT.categorical, numeric=("length",), domains=("a", "b"))
     train = rows([0, 0, 1, 1], [1, 1, 0, 0])
     judge = rows([0, 0, 1, 1], [1, 0, 1, 0])
-    found = baselines.click_rate(train, sampled(judge, [0.5] * 4), layout)
+    found, _ = baselines.click_rate(train, sampled(judge, [0.5] * 4), layout)
     assert found.domains == {"a": 0.5, "b": 0.5}
     assert found.overall_auc == 0.5
 
@@ -214,15 +214,35 @@ def test_the_mlp_learns_what_there_is_to_learn() -> None:
     domain = rng.integers(0, 2, count)
     source = rows(domain.tolist(), label.tolist(), length=length)
     sample = sampled(source, np.full(count, 0.5))
-    found = baselines.mlp(
-        source, sample, LAYOUT, ModelSettings(name="dfei", options={"unknown": 1}), TrainingSettings(seed=1)
+    found, prediction = baselines.mlp(
+        source,
+        source,
+        sample,
+        LAYOUT,
+        ModelSettings(name="dfei", options={"unknown": 1}),
+        TrainingSettings(seed=1, epochs=2, refit=True),
     )
     best = auc(label, length)
     assert best is not None
     assert found.overall_auc is not None
     assert found.overall_auc > best - 0.02
     assert set(found.domains) == {"a", "b"}
-    assert "6,000 training rows" in found.description
+    assert "trained as the model is; epoch" in found.description
+    lead = baselines.lead(sampled(source, prediction), np.full(count, 0.5), LAYOUT, min_rows=100, seed=1)
+    assert lead is not None
+    assert lead.low <= lead.difference <= lead.high
+    assert lead.difference == pytest.approx(sum(found.domains.values()) / 2 - 0.5, abs=1e-6)
+    assert lead.beyond_chance
+    level = baselines.lead(sampled(source, prediction), prediction, LAYOUT, min_rows=100, seed=1)
+    assert level is not None
+    assert (level.difference, level.beyond_chance) == (0, False)
+
+
+def test_where_no_domain_counts_nobody_is_ahead() -> None:
+    source = rows([0, 1], [0, 1])
+    assert (
+        baselines.lead(sampled(source, [0.1, 0.9]), np.array([0.5, 0.5]), LAYOUT, min_rows=9, seed=1) is None
+    )
 
 
 def test_days_are_counted_by_split() -> None:

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from components.study.document import Lead
 from pipeline.report import RunSummary, print_summary
 from pipeline.report.numbers import UNDEFINED
 from tests.pipeline.report.summaries import domain, evaluation, run
@@ -73,3 +74,51 @@ def test_names_with_brackets_are_printed_as_they_are() -> None:
 
 def test_a_run_that_was_not_judged_prints_its_outcome() -> None:
     assert "✗ Not blessed" in printed(RunSummary(dataset="d", model="m"))
+
+
+def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() -> None:
+    summary = run()
+    assert summary.study is not None
+    rate, mlp = summary.study.baselines
+    baselines = [
+        rate.model_copy(update={"lead": Lead(difference=0.15, low=0.11, high=0.19)}),
+        mlp.model_copy(update={"lead": Lead(difference=-0.002, low=-0.008, high=0.004)}),
+    ]
+    text = printed(
+        summary.model_copy(update={"study": summary.study.model_copy(update={"baselines": baselines})}), 200
+    )
+    assert (
+        "against past click rate: 0.5500, this model +0.1500 (95 % of resampled users +0.1100 to +0.1900):"
+        " ahead beyond chance" in text
+    )
+    minus = "\N{MINUS SIGN}"
+    assert (
+        f"this model {minus}0.0020 (95 % of resampled users {minus}0.0080 to +0.0040): not beyond chance"
+        in text
+    )
+
+
+def test_domains_that_have_no_say_are_named_with_the_reason() -> None:
+    found = {"a": domain(900, 90, 0.7), "b": domain(40, 3, 0.6), "c": domain(31, 31, None)}
+    assert "no say in the average: b (40 rows, 3 clicks), c (one class, 31 clicks)" in printed(
+        run(evaluation=evaluation(found))
+    )
+
+
+def test_a_run_in_which_nothing_was_new_does_not_look_like_a_success() -> None:
+    text = printed(run(unchanged_since="2026-11-30T05:39:00+00:00"), 200)
+    assert (
+        "= Nothing changed since 30 November 2026, 05:39 UTC, still served: /out/serving/dfei/1770127331"
+        in text
+    )
+    assert "1 file of impressions, as before; the newest row is of 5 May 2022" in text
+    assert "Blessed and pushed" not in text
+    assert "against the last blessed model" not in text
+
+
+def test_a_refusal_says_what_is_served_and_where_the_bounds_stand() -> None:
+    refused = {"blessed": False, "pushed_to": None, "reasons": ["average AUC 0.58 is below 0.6"]}
+    text = printed(run(**refused, still_served="/out/serving/dfei/17", declared_in="my.yaml"), 300)
+    assert "Still served: /out/serving/dfei/17" in text
+    assert "evaluation.thresholds in my.yaml" in text
+    assert "Nothing is served yet" in printed(run(**refused), 300)
