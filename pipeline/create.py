@@ -106,7 +106,7 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         custom_config={
             "declaration": views.for_trainer(declaration),
-            "code": code_hash("trainer"),
+            "code": code_hash("trainer", declaration.model.name),
             "work_dir": settings.work_dir,
         },
     )

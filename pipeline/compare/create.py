@@ -184,7 +184,7 @@ class _Shared:
             trials=self._settings.trials,
             # Variants that come to the same settings search at the same time: each has a journal of its own.
             work_dir=f"{self._settings.work_dir}/{variant.name}" if self._settings.work_dir else "",
-            code=code_hash("tuner"),
+            code=code_hash("tuner", variant.model),
         ).with_id(node("Tuner", variant.name))
 
     def trainer(
@@ -201,7 +201,7 @@ class _Shared:
             eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
             custom_config={
                 "declaration": views.for_trainer(declaration.model_copy(update={"seed": seed})),
-                "code": code_hash("trainer"),
+                "code": code_hash("trainer", variant.model),
                 "work_dir": self._settings.work_dir,
                 "compared": variant.name,
                 "seed": seed,

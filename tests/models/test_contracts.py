@@ -145,7 +145,11 @@ def test_the_domain_matters_unless_it_is_the_blind_tower(name):
     model = small_model(name, **options)
     rows, _, weights = batch_of(model, [0])
     scores = [model((rows, tf.constant([d]), weights)).numpy() for d in range(4)]
-    assert np.allclose(scores[0], scores[3]) == (name == "mlp")
+    blind = np.allclose(scores[0], scores[3])
+    assert blind == (name == "mlp"), (
+        f"{name}: scores {'do not depend' if blind else 'depend'} on the domain. The domain is not in x: embed it "
+        "(FeatureEmbedding(..., domain_feature=True)), or give it layers of its own (named specific_...)"
+    )
 
 
 @every_model
