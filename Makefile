@@ -1,7 +1,7 @@
-# Everything a fresh machine with Python 3.11 and make needs: `make run` and `make test`.
-PYTHON ?= python3.11
+# Everything a fresh machine with make and Python needs: `make run` and `make test`. Which Python, and with it which of the
+# two stacks, tools/environment.sh finds out; PYTHON=/path/to/python says it.
+export PYTHON
 VENV := .venv
-UV_VERSION := 0.13.9
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
@@ -11,15 +11,11 @@ ROOT ?= out/simulated
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-env: $(STAMP) ## Create .venv from requirements.txt
+env: $(STAMP) ## Create .venv from the lock of this machine's stack, and say which it is
+	@cat $(STAMP)
 
-$(STAMP): requirements.txt pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or name it: make PYTHON=/path/to/python3.11"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	@touch $(STAMP)
+$(STAMP): requirements.txt requirements-current.txt pyproject.toml tools/environment.sh
+	@sh tools/environment.sh make $(VENV)
 
 run: env ## Simulate a feed of 21 domains, train, judge and push DFEI; report in $(ROOT)/report.html
 	$(BIN)/dfei run --dataset simulated --root $(ROOT)
@@ -47,12 +43,18 @@ bench: env ## Training speed by number of domains and by model, and the local ru
 docs: env ## Remake the pages of docs/ that are made from the code
 	$(BIN)/python -m pipeline.reference
 
-lock: ## Remake requirements.txt from pyproject.toml
-	test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
-	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command "make lock" --quiet --output-file requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --constraint requirements.txt --python-version 3.11 --no-emit-index-url \
-	  --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet --output-file kubeflow/requirements.txt
+COMPILE = $(BIN)/uv pip compile pyproject.toml --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command "make lock" --quiet
+OLDER = $(COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_28
+NEWER = $(COMPILE) --python-version 3.13 --python-platform x86_64-manylinux_2_39
+
+lock: ## Remake the two locks, and the image's, from pyproject.toml
+	@sh tools/environment.sh uv $(VENV)
+	$(OLDER) --extra dev --output-file requirements.txt
+	$(OLDER) --constraint requirements.txt --no-annotate --output-file kubeflow/requirements.txt
+	$(COMPILE) --extra dev --python-version 3.12 --universal --output-file requirements-current.txt
+	$(NEWER) --constraint requirements-current.txt --no-annotate \
+	  --output-file kubeflow/requirements-current.txt
 
 clean: ## Remove the environment and the output of make run
 	rm -rf $(VENV) out

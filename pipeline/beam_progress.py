@@ -18,6 +18,7 @@ from tfx.orchestration.portable import beam_executor_operator
 from tfx.proto.orchestration import executable_spec_pb2
 
 from components.progress import Progress, report
+from components.stack import LOCAL_RUNNER
 
 # What TFX calls its reads, and what is done with the rows. Transform's own analyser reports what it reads.
 _READS = {"TFXIORead[": "counting values", "TFXIOReadAndDecode[TransformIndex": "transforming rows"}
@@ -81,7 +82,7 @@ def in_this_process(beam_args: Sequence[Any]) -> bool:
     options = PipelineOptions(texts)
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
     mode = options.view_as(DirectOptions).direct_running_mode
-    return runner == "DirectRunner" and mode != "multi_processing"
+    return runner in ("DirectRunner", LOCAL_RUNNER) and mode != "multi_processing"
 
 
 OPERATORS = {executable_spec_pb2.BeamExecutableSpec: ReportingBeamOperator}

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from components.errors import InputError
+from components.stack import LOCAL_RUNNER
 
 RUNNERS = ("direct", "flink", "spark", "dataflow")
 CONNECT_SECONDS = 3.0
@@ -62,7 +63,7 @@ class Engine:
 
 
 ENGINES: dict[str, Engine] = {
-    "direct": Engine("DirectRunner", optional=("workers",)),
+    "direct": Engine(LOCAL_RUNNER, optional=("workers",)),
     "flink": Engine(
         "FlinkRunner",
         required=(("flink_master", "job_endpoint"), ("environment_config", "sdk_container_image")),
@@ -152,10 +153,9 @@ def default_workers(cores: int | None = None) -> int:
 
 
 def _direct(workers: int) -> tuple[str, ...]:
-    # Newer Beams would choose a runner that downloads a program; the mode says which.
     mode = "in_memory" if workers == 1 else "multi_processing"
     return (
-        "--runner=DirectRunner",
+        f"--runner={LOCAL_RUNNER}",
         f"--direct_running_mode={mode}",
         f"--direct_num_workers={workers}",
         _NO_PACKING,

@@ -10,6 +10,7 @@ from pathlib import Path
 from components.dataset.file_names import SUFFIXES, hidden, suffix_of
 from components.dataset.sections import Impressions, Lookup
 from components.errors import InputError
+from components.stack import glob
 
 
 def files_of(root: Path, section: Impressions | Lookup) -> list[Path]:
@@ -58,7 +59,7 @@ def matches(root: Path, pattern: str) -> list[Path]:
         try:
             found = [
                 path
-                for path in base.glob(relative)
+                for path in glob(base, relative)
                 if hidden(path.relative_to(base)) <= hidden(Path(relative))
             ]
             files = {path for path in found if path.is_file()}
@@ -85,7 +86,7 @@ def _bases(root: Path, pattern: str) -> tuple[list[Path], str]:
 
 def _nothing_matches(root: Path, pattern: str) -> str:
     bases, relative = _bases(root, pattern)
-    folder = next((found for base in bases for found in sorted(base.glob(relative)) if found.is_dir()), None)
+    folder = next((found for base in bases for found in sorted(glob(base, relative)) if found.is_dir()), None)
     if folder is not None:
         return f"{folder}: is a folder without a file of a known format ({', '.join(SUFFIXES)})"
     present = [

@@ -11,6 +11,7 @@ from tfx.proto.orchestration import executable_spec_pb2
 
 from components.progress import Progress, listening
 from pipeline.beam_progress import CountingPipeline, ReportingBeamOperator, in_this_process
+from pipeline.beam_runner import beam_args
 
 
 def batches(*sizes: int) -> list[pa.RecordBatch]:
@@ -95,5 +96,7 @@ def test_an_option_that_only_a_run_resolves_is_not_taken_for_this_process() -> N
 def test_processes_of_their_own_are_not_counted() -> None:
     assert in_this_process([])
     assert in_this_process(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+    assert in_this_process(beam_args("direct", ["workers=1"]))
     assert not in_this_process(["--direct_running_mode=multi_processing", "--direct_num_workers=4"])
+    assert not in_this_process(beam_args("direct", ["workers=4"]))
     assert not in_this_process(["--runner=PortableRunner", "--job_endpoint=localhost:1"])

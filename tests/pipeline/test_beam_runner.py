@@ -63,7 +63,8 @@ def test_wrong_options_are_named(runner: str, options: tuple[str, ...], words: t
         assert word in str(caught.value)
 
 
-def test_an_address_where_nothing_answers_is_refused() -> None:
+def test_an_address_where_nothing_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam_runner.shutil, "which", str)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -71,7 +72,8 @@ def test_an_address_where_nothing_answers_is_refused() -> None:
         beam_args("flink", [f"flink_master=localhost:{port}", FLINK[1]])
 
 
-def test_an_address_that_answers_is_taken() -> None:
+def test_an_address_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam_runner.shutil, "which", str)
     with socket.create_server(("localhost", 0)) as server:
         master = f"localhost:{server.getsockname()[1]}"
         args = beam_args("flink", [f"flink_master={master}", FLINK[1], "parallelism=2"])

@@ -23,8 +23,9 @@ from components.evaluator import extractors
 from components.evaluator.config import eval_config
 from components.evaluator.reading import read_evaluation
 from components.evaluator.results import EvaluationResult
+from pipeline.beam_runner import beam_args
 
-BEAM = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
+BEAM = list(beam_args("direct", ["workers=1"]))
 
 
 def declare(**evaluation: Any) -> Declaration:

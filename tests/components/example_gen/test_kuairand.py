@@ -16,6 +16,7 @@ import pytest
 from components.dataset import load_declaration
 from components.dataset.files import data_fingerprint
 from components.example_gen.ingest import beam_runner, ingest
+from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import read_columns
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def pipeline() -> beam.Pipeline:
-    return beam.Pipeline(argv=["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+    return beam.Pipeline(argv=list(beam_args("direct", ["workers=1"])))
 
 
 @pytest.fixture(scope="module")

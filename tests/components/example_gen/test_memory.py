@@ -17,9 +17,10 @@ from pathlib import Path
 import apache_beam as beam
 from components.dataset import load_declaration
 from components.example_gen.ingest import beam_runner, ingest
+from pipeline.beam_runner import beam_args
 
 folder, data = Path(sys.argv[1]), sys.argv[2]
-make = lambda: beam.Pipeline(argv=["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+make = lambda: beam.Pipeline(argv=list(beam_args("direct", ["workers=1"])))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 report = ingest(
     load_declaration(str(folder / "small.yaml")), data,

@@ -11,6 +11,7 @@ import pytest
 
 from components.errors import InputError
 from components.example_gen.ingest import beam_runner
+from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import (
     DAY_MS,
     DECLARATION,
@@ -268,7 +269,7 @@ def test_full_disk(tmp_path: Path, place: str) -> None:
 
 
 def in_memory() -> beam.Pipeline:
-    return beam.Pipeline(argv=["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+    return beam.Pipeline(argv=list(beam_args("direct", ["workers=1"])))
 
 
 def test_a_workers_message_crosses_the_beam_runner(tmp_path: Path) -> None:
