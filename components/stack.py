@@ -27,11 +27,16 @@ def name() -> str:
     return f"TFX {version('tfx')}, TensorFlow {version('tensorflow')}, Python {python_version()}"
 
 
+def label() -> str:
+    """The stack as a label of Kubernetes and of Vertex, which takes no dots: "tfx-1-21-0-python-3-13-5"."""
+    return f"tfx-{version('tfx')}-python-{python_version()}".replace(".", "-")
+
+
 def glob(base: Path, pattern: str) -> Iterator[Path]:
     """`base.glob(pattern)` as Python up to 3.12 has it.
 
-    3.13 reads two stars that are no whole part of the path, as in `**.csv`, as one, and finds less than was meant; and at
-    the end `**` matches files beside folders.
+    3.13 reads two stars that are no whole part of the path, as in `**.csv`, as one, and finds less than was meant; and
+    `**` at the end matches files beside folders.
 
     Raises:
       ValueError: such two stars, or whatever else pathlib refuses.

@@ -3,16 +3,22 @@
 #
 #   build_tree.sh SOURCE TARGET PYTHON
 #
-# SOURCE is a checkout, TARGET the folder of the environment, PYTHON the interpreter it is made for. The image's
-# Dockerfile runs it, and so does the test that builds the same tree without Docker. Needs uv on PATH.
+# SOURCE is a checkout, TARGET the folder of the environment, PYTHON the interpreter it is made for, whose version says
+# which of the two locks. The image's Dockerfile runs it, and so does the test that builds the same tree without Docker.
+# Needs uv on PATH.
 set -eu
 
 source=$1
 target=$2
 python=$3
 
+case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') in
+  3.11) lock=requirements.txt ;;
+  *) lock=requirements-current.txt ;;
+esac
+
 uv venv --quiet --python "$python" "$target"
-uv pip sync --quiet --python "$target/bin/python" --no-progress "$source/kubeflow/requirements.txt"
+uv pip sync --quiet --python "$target/bin/python" --no-progress "$source/kubeflow/$lock"
 uv pip install --quiet --python "$target/bin/python" --no-progress --no-deps "$source"
 
 packages=$(find "$target/lib" -maxdepth 2 -name site-packages)

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_driver
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as v2
 from tfx.orchestration.pipeline import Pipeline
 
+from components import stack
 from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import package as packaging
@@ -120,7 +121,8 @@ def _defaults(request: CompileRequest) -> dict[str, str]:
 
 
 def _labels(request: CompileRequest) -> dict[str, str]:
-    return {**STANDARD_LABELS, "dataset": request.declaration.name, **parse_labels(request.labels)}
+    standard = {**STANDARD_LABELS, "dataset": request.declaration.name, "stack": stack.label()}
+    return {**standard, **parse_labels(request.labels)}
 
 
 def _write_yaml(request: CompileRequest, package: packaging.Package) -> None:

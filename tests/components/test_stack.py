@@ -14,6 +14,7 @@ from pipeline.beam_runner import beam_args
 
 
 def test_the_stack_is_named_with_its_versions() -> None:
+    assert re.fullmatch(r"tfx-1-\d+-\d+-python-3-1[123]-\d+", stack.label())
     assert re.fullmatch(r"TFX 1\.\d+\.\d+, TensorFlow 2\.\d+\.\d+, Python 3\.1[123]\.\d+", stack.name())
 
 

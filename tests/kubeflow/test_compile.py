@@ -15,6 +15,7 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration.pipeline import Pipeline
 
+from components import stack
 from components.dataset.loader import load_declaration
 from components.dataset.schema import schema_text
 from components.errors import InputError
@@ -68,6 +69,7 @@ def test_the_json_is_a_job_for_vertex(vertex_package: Compiled) -> None:
     assert job.runtime_config.gcs_output_directory == "gs://bucket/root"
     assert job.labels["app"] == "dfei"
     assert job.labels["dataset"] == "simulated"
+    assert re.fullmatch(r"tfx[a-z0-9-]+", job.labels["stack"])
     assert vertex_package.spec.default_pipeline_root == "gs://bucket/root"
 
 
@@ -187,7 +189,12 @@ def test_labels_and_volumes_reach_every_pod(kubeflow_package: Compiled) -> None:
     executors = kubeflow_package.documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert set(executors) == set(kubeflow_package.deployment.executors)
     for executor in executors.values():
-        assert executor["podMetadata"]["labels"] == {"app": "dfei", "dataset": "simulated", "team": "growth"}
+        assert executor["podMetadata"]["labels"] == {
+            "app": "dfei",
+            "dataset": "simulated",
+            "stack": stack.label(),
+            "team": "growth",
+        }
         assert executor["pvcMount"] == [{"constant": "impressions", "mountPath": "/data"}]
 
 

@@ -67,7 +67,7 @@ def test_the_last_stage_has_no_build_tools_and_no_root() -> None:
 
 def test_every_stage_is_made_from_an_image_by_digest() -> None:
     [(_, argument)] = _stages()[0]
-    assert re.fullmatch(r"PYTHON_IMAGE=python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", argument)
+    assert re.fullmatch(r"PYTHON_IMAGE=python:3\.13\.\d+-slim-trixie@sha256:[0-9a-f]{64}", argument)
     for stage in _stages()[1:]:
         assert stage[0][1].startswith("${PYTHON_IMAGE}")
 
@@ -79,8 +79,9 @@ def test_the_context_holds_what_is_built_and_nothing_else() -> None:
     assert sorted(line[1:] for line in patterns if line.startswith("!")) == sorted(COPIED)
 
 
-def test_the_images_lock_is_the_projects_without_the_tools() -> None:
-    image, project = _pins(HOUSE / "kubeflow" / "requirements.txt"), _pins(HOUSE / "requirements.txt")
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-current.txt"])
+def test_the_images_lock_is_the_projects_without_the_tools(lock: str) -> None:
+    image, project = _pins(HOUSE / "kubeflow" / lock), _pins(HOUSE / lock)
     assert image.items() <= project.items()
     assert {"tfx", "tensorflow", "apache-beam", "kfp", "setuptools"} <= set(image)
     assert not {"pytest", "ruff", "mypy", "hypothesis"} & set(image)
