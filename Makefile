@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 
-.PHONY: help env run test test-slow test-flink lint bench docs lock clean
+.PHONY: help env run test test-slow test-flink lint bench docs protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ bench: env ## Training speed by number of domains and by model, and the local ru
 
 docs: env ## Remake the pages of docs/ that are made from the code
 	$(BIN)/python -m pipeline.reference
+
+protos: env ## Remake the descriptor sets (.binpb) from the .proto files beside them
+	for proto in pipeline/client/serving pipeline/serving/configs pipeline/serving/health; do \
+	  $(BIN)/python -m grpc_tools.protoc -I $$(dirname $$proto) --descriptor_set_out=$$proto.binpb $$(basename $$proto).proto || exit 1; done
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --no-emit-index-url --no-emit-find-links \
   --custom-compile-command "make lock" --quiet

@@ -8,12 +8,13 @@ with connect("grpc://localhost:8500", model="dfei") as client:
 
 from __future__ import annotations
 
-from pipeline.client.base import (
+from pipeline.client.client import (
     LATEST,
     ModelMetadata,
     ServingClient,
     Signature,
     TensorSpec,
+    Transport,
     VersionStatus,
     Which,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ServingClient",
     "Signature",
     "TensorSpec",
+    "Transport",
     "VersionStatus",
     "Which",
     "connect",
@@ -59,12 +61,14 @@ def connect(
     if separator and scheme == "grpc":
         import grpc
 
-        from pipeline.client.grpc_client import GrpcClient
+        from pipeline.client.grpc_transport import GrpcTransport
 
         credentials = grpc.ssl_channel_credentials() if secure else None
-        return GrpcClient(rest.rstrip("/"), model, timeout, retries, credentials)
-    if scheme in ("http", "https"):
-        from pipeline.client.rest_client import RestClient
+        transport: Transport = GrpcTransport(rest.rstrip("/"), model, credentials)
+    elif scheme in ("http", "https"):
+        from pipeline.client.rest_transport import RestTransport
 
-        return RestClient(url, model, timeout, retries)
-    raise ValueError(f"{url!r}: expected http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT")
+        transport = RestTransport(url, model)
+    else:
+        raise ValueError(f"{url!r}: expected http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT")
+    return ServingClient(transport, model, timeout, retries)

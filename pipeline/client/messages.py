@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.client.proto_source import ProtoFile
+from pipeline.client.proto_file import ProtoFile
 
 SERVING = ProtoFile(Path(__file__).with_name("serving.proto"))
 PREDICTION_SERVICE = f"{SERVING.package}.PredictionService"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.client import tensors
-from pipeline.client.base import Signature
+from pipeline.client.client import Signature
 
 
 def with_missing(inputs: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:

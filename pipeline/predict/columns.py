@@ -20,7 +20,7 @@ from components.dataset.input_names import LIST_SEPARATOR, input_name
 from components.dataset.values import MISSING_NUMBERS, ZERO_FRACTION
 from components.errors import InputError
 from pipeline.client import tensors
-from pipeline.client.base import Signature, TensorSpec
+from pipeline.client.client import Signature, TensorSpec
 from pipeline.predict.rows import Chunk
 
 _ZEROS_AT_THE_END = re.compile(r"\.?0+$")

@@ -22,7 +22,7 @@ from components.dataset.sections import Lookup as Section
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
-from pipeline.client.base import TensorSpec
+from pipeline.client.client import TensorSpec
 from pipeline.predict.columns import number_of, text_of
 from pipeline.predict.rows import Chunk
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from google.protobuf import text_format
 
 from components.errors import InputError
-from pipeline.client.proto_source import ProtoFile
+from pipeline.client.proto_file import ProtoFile
 
 _CONFIGS = ProtoFile(Path(__file__).with_name("configs.proto"))
 METRICS_PATH = "/monitoring/prometheus/metrics"

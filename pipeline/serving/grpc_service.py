@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from pipeline.client import tensors
 from pipeline.client.messages import MODEL_SERVICE, PREDICTION_SERVICE, SERVING, SIGNATURE_DEF, STATES
-from pipeline.client.proto_source import ProtoFile
+from pipeline.client.proto_file import ProtoFile
 from pipeline.serving.engine import Answer, Call, Engine, Spec
 from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.metadata import signature_map

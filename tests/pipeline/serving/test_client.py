@@ -25,7 +25,7 @@ from pipeline.client import (
     tensors,
     with_missing,
 )
-from pipeline.client.grpc_client import GrpcClient
+from pipeline.client.grpc_transport import GrpcTransport
 from pipeline.client.messages import SERVING
 from pipeline.client.ranking import ranking_inputs
 from pipeline.client.retries import NO_RETRIES
@@ -42,7 +42,7 @@ def client(ours: Served, request: pytest.FixtureRequest) -> Iterator[ServingClie
 
 def test_it_imports_no_tensorflow() -> None:
     code = (
-        "import sys, pipeline.client, pipeline.client.grpc_client, pipeline.client.rest_client;"
+        "import sys, pipeline.client, pipeline.client.grpc_transport, pipeline.client.rest_transport;"
         "print([name for name in sys.modules if name.partition('.')[0] in ('tensorflow', 'tensorflow_serving')])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -161,11 +161,11 @@ def test_ranking_requests_that_cannot_be(user: Any, items: Any, domains: Any, me
 
 
 def test_a_padded_ranking_is_cut() -> None:
-    class Padding(GrpcClient):
-        def predict(self, inputs: Any, **_: Any) -> dict[str, np.ndarray]:
+    class Padding(GrpcTransport):
+        def predict(self, *_: Any) -> dict[str, np.ndarray]:
             return {"click_probability": np.arange(12, dtype=np.float32).reshape(1, 3, 4)}
 
-    with Padding("localhost:1", NAME) as client:
+    with ServingClient(Padding("localhost:1", NAME), NAME) as client:
         scores = client.rank({"tag": "a"}, {"video_id": [1, 2]}, {"tab": [0]})
     assert scores.tolist() == [[0.0, 1.0]]
 

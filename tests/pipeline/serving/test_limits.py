@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pipeline.client import NO_RETRIES, CallError, Code, connect
-from pipeline.client.base import ServingClient
+from pipeline.client.client import ServingClient
 from pipeline.serving.runners import Runner
 from pipeline.serving.server import ModelServer
 from pipeline.serving.settings import Limits

@@ -1,19 +1,20 @@
-"""What both clients offer."""
+"""The client, and what it asks of a transport."""
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from pipeline.client.errors import CallError, Code
 from pipeline.client.ranking import ranking_inputs
 from pipeline.client.retries import Retries
+
+T = TypeVar("T")
 
 DEFAULT_SIGNATURE = "serving_default"
 RANKING_SIGNATURE = "rank"
@@ -90,21 +91,59 @@ class Which:
 LATEST = Which()
 
 
-class ServingClient(abc.ABC):
+class Transport(Protocol):
+    """How calls about one model travel. Each is made once, within `seconds`; retries are the client's."""
+
+    def predict(
+        self, inputs: Mapping[str, Any], signature: str, which: Which, outputs: Sequence[str], seconds: float
+    ) -> dict[str, np.ndarray]:
+        """See `ServingClient.predict`."""
+        ...
+
+    def classify(
+        self, examples: Sequence[bytes], signature: str, which: Which, seconds: float
+    ) -> list[list[tuple[str, float]]]:
+        """See `ServingClient.classify`."""
+        ...
+
+    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> np.ndarray:
+        """See `ServingClient.regress`."""
+        ...
+
+    def metadata(self, which: Which, seconds: float) -> ModelMetadata:
+        """See `ServingClient.metadata`."""
+        ...
+
+    def status(self, seconds: float) -> list[VersionStatus]:
+        """The state of every version, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connections."""
+        ...
+
+
+class ServingClient:
     """Asks one model of a server that speaks TensorFlow Serving's protocol. Safe to use from many threads.
 
     Args:
-      model: the model's name on the server.
+      transport: gRPC (`pipeline.client.grpc_transport`) or REST (`pipeline.client.rest_transport`).
+      model: the model's name on the server, for messages.
       timeout: seconds for a call with all its retries, unless the call says otherwise.
       retries: when a call is made again.
     """
 
-    def __init__(self, model: str, timeout: float, retries: Retries) -> None:
+    def __init__(
+        self, transport: Transport, model: str, timeout: float = 10.0, retries: Retries | None = None
+    ) -> None:
+        self.transport = transport
         self.model = model
         self.timeout = timeout
-        self.retries = retries
+        self.retries = retries or Retries()
 
-    @abc.abstractmethod
+    def _call(self, once: Callable[[float], T], timeout: float | None) -> T:
+        return self.retries.call(once, self.timeout if timeout is None else timeout)
+
     def predict(
         self,
         inputs: Mapping[str, Any],
@@ -131,6 +170,9 @@ class ServingClient(abc.ABC):
           CallError: the server refused, or did not answer in time.
           ValueError: an input is not something that can be sent.
         """
+        return self._call(
+            lambda seconds: self.transport.predict(inputs, signature, which, outputs, seconds), timeout
+        )
 
     def rank(
         self,
@@ -166,7 +208,6 @@ class ServingClient(abc.ABC):
         # A server that pads requests of different lengths in one batch answers for the padding too.
         return answer[output][0, : shape[0], : shape[1]]
 
-    @abc.abstractmethod
     def classify(
         self,
         examples: Sequence[bytes],
@@ -176,8 +217,10 @@ class ServingClient(abc.ABC):
         timeout: float | None = None,
     ) -> list[list[tuple[str, float]]]:
         """Labels and scores of serialized `tf.Example`s."""
+        return self._call(
+            lambda seconds: self.transport.classify(examples, signature, which, seconds), timeout
+        )
 
-    @abc.abstractmethod
     def regress(
         self,
         examples: Sequence[bytes],
@@ -187,18 +230,21 @@ class ServingClient(abc.ABC):
         timeout: float | None = None,
     ) -> np.ndarray:
         """One float32 value for each serialized `tf.Example`."""
+        return self._call(
+            lambda seconds: self.transport.regress(examples, signature, which, seconds), timeout
+        )
 
-    @abc.abstractmethod
     def metadata(self, which: Which = LATEST, timeout: float | None = None) -> ModelMetadata:
         """The signatures of the version that would answer."""
+        return self._call(lambda seconds: self.transport.metadata(which, seconds), timeout)
 
-    @abc.abstractmethod
     def status(self, timeout: float | None = None) -> list[VersionStatus]:
         """State of every version that the server knows, newest first."""
+        return sorted(self._call(self.transport.status, timeout), key=lambda state: -state.version)
 
-    @abc.abstractmethod
     def close(self) -> None:
         """Closes the connections."""
+        self.transport.close()
 
     def wait_until_ready(self, seconds: float = 60.0) -> int:
         """Waits until a version is available, and returns the newest such.

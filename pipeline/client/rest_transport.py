@@ -1,4 +1,4 @@
-"""The client over REST, with the standard library's HTTP and JSON."""
+"""Calls over REST, with the standard library's HTTP and JSON."""
 
 from __future__ import annotations
 
@@ -16,19 +16,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.client import tensors
-from pipeline.client.base import (
-    DEFAULT_SIGNATURE,
-    LATEST,
-    ModelMetadata,
-    ServingClient,
-    Signature,
-    TensorSpec,
-    VersionStatus,
-    Which,
-)
+from pipeline.client.client import LATEST, ModelMetadata, Signature, TensorSpec, VersionStatus, Which
 from pipeline.client.errors import CallError, Code
 from pipeline.client.examples import example_to_json
-from pipeline.client.retries import Retries
 
 _TYPE_CODES = {
     "DT_FLOAT": 1,
@@ -47,14 +37,12 @@ _TYPE_CODES = {
 }
 
 
-class RestClient(ServingClient):
-    """Asks a model over REST: JSON, for where gRPC does not get through.
+class RestTransport:
+    """Calls about one model over REST: JSON, for where gRPC does not get through.
 
     Args:
       url: `http://HOST:PORT` or `https://HOST:PORT`, with a path before `/v1` where there is one.
       model: the model's name on the server.
-      timeout: seconds for a call with all its retries.
-      retries: when a call is made again.
       context: for `https`; by default the system's certificates.
     """
 
@@ -62,11 +50,9 @@ class RestClient(ServingClient):
         self,
         url: str,
         model: str,
-        timeout: float = 10.0,
-        retries: Retries | None = None,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(model, timeout, retries or Retries())
+        self._model = model
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an address like http://HOST:PORT")
@@ -79,21 +65,17 @@ class RestClient(ServingClient):
         self._known_lock = threading.Lock()
 
     def _path(self, which: Which, suffix: str) -> str:
-        path = f"{self._root}/v1/models/{urllib.parse.quote(self.model, safe='')}"
+        path = f"{self._root}/v1/models/{urllib.parse.quote(self._model, safe='')}"
         if which.version is not None:
             path += f"/versions/{which.version}"
         if which.label is not None:
             path += f"/labels/{urllib.parse.quote(which.label, safe='')}"
         return path + suffix
 
-    def _call(self, method: str, path: str, body: Any, timeout: float | None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        return self.retries.call(
-            lambda seconds: self._once(method, path, data, seconds),
-            self.timeout if timeout is None else timeout,
-        )
+    def _call(self, method: str, path: str, body: Any, seconds: float) -> Any:
+        return self._send(method, path, None if body is None else json.dumps(body).encode(), seconds)
 
-    def _once(self, method: str, path: str, data: bytes | None, seconds: float) -> Any:
+    def _send(self, method: str, path: str, data: bytes | None, seconds: float) -> Any:
         connection, reused = self._connection(seconds)
         try:
             connection.request(method, path, data, {"Content-Type": "application/json"})
@@ -106,7 +88,7 @@ class RestClient(ServingClient):
             connection.close()
             if reused and isinstance(error, ConnectionError):
                 # The server may have closed an idle connection just then: that is no answer yet.
-                return self._once(method, path, data, seconds)
+                return self._send(method, path, data, seconds)
             raise CallError(Code.UNAVAILABLE, f"{self._host}:{self._port}: {error!r}") from error
         if response.will_close:
             connection.close()
@@ -132,63 +114,45 @@ class RestClient(ServingClient):
         return connection, True
 
     def predict(
-        self,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str = DEFAULT_SIGNATURE,
-        which: Which = LATEST,
-        outputs: Sequence[str] = (),
-        timeout: float | None = None,
+        self, inputs: Mapping[str, Any], signature: str, which: Which, outputs: Sequence[str], seconds: float
     ) -> dict[str, np.ndarray]:
         """See `ServingClient.predict`. All outputs travel; those that are not wanted are dropped here."""
-        specs = self._signature(signature, which, timeout).outputs
+        specs = self._signature(signature, which, seconds).outputs
         columns = {name: _json_values(tensors.as_array(values)) for name, values in inputs.items()}
         body = {"signature_name": signature, "inputs": columns}
-        answer = self._call("POST", self._path(which, ":predict"), body, timeout)["outputs"]
+        answer = self._call("POST", self._path(which, ":predict"), body, seconds)["outputs"]
         named = {next(iter(specs)): answer} if len(specs) == 1 else answer
         return {name: _array(named[name], specs[name].dtype) for name in (outputs or specs)}
 
-    def _signature(self, name: str, which: Which, timeout: float | None) -> Signature:
+    def _signature(self, name: str, which: Which, seconds: float) -> Signature:
         with self._known_lock:
             known = self._known.get(which)
         if known is None or name not in known.signatures:
-            known = self.metadata(which, timeout)
+            known = self.metadata(which, seconds)
             with self._known_lock:
                 self._known[which] = known
         return known.signature(name)
 
     def classify(
-        self,
-        examples: Sequence[bytes],
-        *,
-        signature: str = DEFAULT_SIGNATURE,
-        which: Which = LATEST,
-        timeout: float | None = None,
+        self, examples: Sequence[bytes], signature: str, which: Which, seconds: float
     ) -> list[list[tuple[str, float]]]:
         """See `ServingClient.classify`."""
-        results = self._examples(":classify", examples, signature, which, timeout)
+        results = self._examples(":classify", examples, signature, which, seconds)
         return [[(label, float(score)) for label, score in row] for row in results]
 
-    def regress(
-        self,
-        examples: Sequence[bytes],
-        *,
-        signature: str = DEFAULT_SIGNATURE,
-        which: Which = LATEST,
-        timeout: float | None = None,
-    ) -> np.ndarray:
+    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> np.ndarray:
         """See `ServingClient.regress`."""
-        return np.array(self._examples(":regress", examples, signature, which, timeout), np.float32)
+        return np.array(self._examples(":regress", examples, signature, which, seconds), np.float32)
 
     def _examples(
-        self, verb: str, examples: Sequence[bytes], signature: str, which: Which, timeout: float | None
+        self, verb: str, examples: Sequence[bytes], signature: str, which: Which, seconds: float
     ) -> list[Any]:
         body = {"signature_name": signature, "examples": [example_to_json(one) for one in examples]}
-        return self._call("POST", self._path(which, verb), body, timeout)["results"]
+        return self._call("POST", self._path(which, verb), body, seconds)["results"]
 
-    def metadata(self, which: Which = LATEST, timeout: float | None = None) -> ModelMetadata:
+    def metadata(self, which: Which, seconds: float) -> ModelMetadata:
         """See `ServingClient.metadata`."""
-        answer = self._call("GET", self._path(which, "/metadata"), None, timeout)
+        answer = self._call("GET", self._path(which, "/metadata"), None, seconds)
         signatures = answer["metadata"]["signature_def"]["signature_def"]
         return ModelMetadata(
             answer["model_spec"]["name"],
@@ -205,10 +169,10 @@ class RestClient(ServingClient):
             },
         )
 
-    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+    def status(self, seconds: float) -> list[VersionStatus]:
         """See `ServingClient.status`."""
-        answer = self._call("GET", self._path(LATEST, ""), None, timeout)
-        states = [
+        answer = self._call("GET", self._path(LATEST, ""), None, seconds)
+        return [
             VersionStatus(
                 int(one["version"]),
                 one["state"],
@@ -217,7 +181,6 @@ class RestClient(ServingClient):
             )
             for one in answer["model_version_status"]
         ]
-        return sorted(states, key=lambda state: -state.version)
 
     def close(self) -> None:
         """See `ServingClient.close`."""

@@ -1,4 +1,4 @@
-"""The client over gRPC."""
+"""Calls over gRPC."""
 
 from __future__ import annotations
 
@@ -9,29 +9,17 @@ import grpc
 import numpy as np
 
 from pipeline.client import tensors
-from pipeline.client.base import (
-    DEFAULT_SIGNATURE,
-    LATEST,
-    ModelMetadata,
-    ServingClient,
-    Signature,
-    TensorSpec,
-    VersionStatus,
-    Which,
-)
+from pipeline.client.client import LATEST, ModelMetadata, Signature, TensorSpec, VersionStatus, Which
 from pipeline.client.errors import CallError, Code
 from pipeline.client.messages import MODEL_SERVICE, PREDICTION_SERVICE, SERVING, SIGNATURE_DEF, STATES
-from pipeline.client.retries import Retries
 
 
-class GrpcClient(ServingClient):
-    """Asks a model over gRPC: the fast way, with binary tensors.
+class GrpcTransport:
+    """Calls about one model over gRPC: the fast way, with binary tensors.
 
     Args:
       target: `HOST:PORT`, or `dns:///NAME:PORT`: calls are spread over all addresses of the name.
       model: the model's name on the server.
-      timeout: seconds for a call with all its retries.
-      retries: when a call is made again.
       credentials: for TLS; without them the connection is not encrypted.
       max_bytes: of an answer.
     """
@@ -40,12 +28,10 @@ class GrpcClient(ServingClient):
         self,
         target: str,
         model: str,
-        timeout: float = 10.0,
-        retries: Retries | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         max_bytes: int = 64 << 20,
     ) -> None:
-        super().__init__(model, timeout, retries or Retries())
+        self._model = model
         options = [
             ("grpc.max_receive_message_length", max_bytes),
             ("grpc.max_send_message_length", -1),
@@ -72,18 +58,15 @@ class GrpcClient(ServingClient):
             response_deserializer=SERVING[response].FromString,
         )
 
-    def _call(self, method: str, request: Any, timeout: float | None) -> Any:
-        def once(seconds: float) -> Any:
-            try:
-                return self._methods[method](request, timeout=seconds)
-            except grpc.RpcError as error:
-                raise CallError(Code(error.code().value[0]), error.details() or "") from error
-
-        return self.retries.call(once, self.timeout if timeout is None else timeout)
+    def _call(self, method: str, request: Any, seconds: float) -> Any:
+        try:
+            return self._methods[method](request, timeout=seconds)
+        except grpc.RpcError as error:
+            raise CallError(Code(error.code().value[0]), error.details() or "") from error
 
     def _request(self, kind: str, which: Which, signature: str = "") -> Any:
         request = SERVING[kind]()
-        request.model_spec.name = self.model
+        request.model_spec.name = self._model
         request.model_spec.signature_name = signature
         if which.version is not None:
             request.model_spec.version.value = which.version
@@ -92,55 +75,37 @@ class GrpcClient(ServingClient):
         return request
 
     def predict(
-        self,
-        inputs: Mapping[str, Any],
-        *,
-        signature: str = DEFAULT_SIGNATURE,
-        which: Which = LATEST,
-        outputs: Sequence[str] = (),
-        timeout: float | None = None,
+        self, inputs: Mapping[str, Any], signature: str, which: Which, outputs: Sequence[str], seconds: float
     ) -> dict[str, np.ndarray]:
         """See `ServingClient.predict`."""
         request = self._request("PredictRequest", which, signature)
         for name, values in inputs.items():
             tensors.fill(request.inputs[name], tensors.as_array(values))
         request.output_filter.extend(outputs)
-        response = self._call("Predict", request, timeout)
+        response = self._call("Predict", request, seconds)
         return {name: tensors.to_array(message) for name, message in response.outputs.items()}
 
     def classify(
-        self,
-        examples: Sequence[bytes],
-        *,
-        signature: str = DEFAULT_SIGNATURE,
-        which: Which = LATEST,
-        timeout: float | None = None,
+        self, examples: Sequence[bytes], signature: str, which: Which, seconds: float
     ) -> list[list[tuple[str, float]]]:
         """See `ServingClient.classify`."""
         request = self._request("ClassificationRequest", which, signature)
         request.input.example_list.examples.extend(examples)
-        result = self._call("Classify", request, timeout).result
+        result = self._call("Classify", request, seconds).result
         return [[(one.label, one.score) for one in row.classes] for row in result.classifications]
 
-    def regress(
-        self,
-        examples: Sequence[bytes],
-        *,
-        signature: str = DEFAULT_SIGNATURE,
-        which: Which = LATEST,
-        timeout: float | None = None,
-    ) -> np.ndarray:
+    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> np.ndarray:
         """See `ServingClient.regress`."""
         request = self._request("RegressionRequest", which, signature)
         request.input.example_list.examples.extend(examples)
-        result = self._call("Regress", request, timeout).result
+        result = self._call("Regress", request, seconds).result
         return np.array([one.value for one in result.regressions], np.float32)
 
-    def metadata(self, which: Which = LATEST, timeout: float | None = None) -> ModelMetadata:
+    def metadata(self, which: Which, seconds: float) -> ModelMetadata:
         """See `ServingClient.metadata`."""
         request = self._request("GetModelMetadataRequest", which)
         request.metadata_field.append(SIGNATURE_DEF)
-        response = self._call("GetModelMetadata", request, timeout)
+        response = self._call("GetModelMetadata", request, seconds)
         signatures = SERVING["SignatureDefMap"].FromString(response.metadata[SIGNATURE_DEF].value)
         return ModelMetadata(
             response.model_spec.name,
@@ -154,16 +119,15 @@ class GrpcClient(ServingClient):
             },
         )
 
-    def status(self, timeout: float | None = None) -> list[VersionStatus]:
+    def status(self, seconds: float) -> list[VersionStatus]:
         """See `ServingClient.status`."""
-        response = self._call("GetModelStatus", self._request("GetModelStatusRequest", LATEST), timeout)
-        states = [
+        response = self._call("GetModelStatus", self._request("GetModelStatusRequest", LATEST), seconds)
+        return [
             VersionStatus(
                 one.version, STATES[one.state], Code(one.status.error_code), one.status.error_message
             )
             for one in response.model_version_status
         ]
-        return sorted(states, key=lambda state: -state.version)
 
     def close(self) -> None:
         """See `ServingClient.close`."""

@@ -1,0 +1,22 @@
+"""The checked-in descriptor sets are what protoc makes of the `.proto` files beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pb2
+from grpc_tools import protoc
+
+from pipeline import client, serving
+
+PROTOS = [*Path(client.__file__).parent.glob("*.proto"), *Path(serving.__file__).parent.glob("*.proto")]
+
+
+@pytest.mark.parametrize("proto", PROTOS, ids=lambda proto: proto.name)
+def test_descriptor_sets_are_up_to_date(proto: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made.binpb"
+    assert protoc.main(["protoc", f"-I{proto.parent}", f"--descriptor_set_out={made}", proto.name]) == 0
+    kind = descriptor_pb2.FileDescriptorSet
+    checked_in = kind.FromString(proto.with_suffix(".binpb").read_bytes())
+    assert checked_in == kind.FromString(made.read_bytes()), "make protos remakes it"
