@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import logging
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ import tensorflow_transform.beam as tft_beam
 
 from components.transform import collect
 from components.transform.collect import MergePartials, Partial, ReduceRows
-from components.transform.tables import Analysis, build_tables, summary_json
+from components.transform.state import BehaviourState, read_state, write_state
+from components.transform.tables import Analysis, build_tables, state_summary, summary_json
 from components.transform.transform_plan import TransformPlan
 
 SUMMARY = "transform_summary.json"
@@ -29,11 +31,18 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
 
     The assets are written to the analyser's own folder; the tables carry their paths. TFT would take assets as
     further outputs, but then every output has to be an asset, and the tables would be stored twice.
+
+    Args:
+      plan: what is computed.
+      prior_state: folder of the state that the rows continue; empty for none.
+      state: folder to write the state after the rows to; empty for none.
     """
 
-    def __init__(self, plan: TransformPlan) -> None:
+    def __init__(self, plan: TransformPlan, prior_state: str = "", state: str = "") -> None:
         super().__init__()
         self._plan = plan
+        self._prior_state = prior_state
+        self._state = state
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         reduce = beam.ParDo(ReduceRows(self._plan))
@@ -49,11 +58,11 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
         return (
             batches
             | "Reduce" >> reduce
-            | "Merge" >> beam.CombinePerKey(MergePartials())
+            | "Merge" >> beam.CombinePerKey(MergePartials(self._plan))
             | "Values" >> beam.Values()
-            | "Prune" >> beam.Map(collect.prune, self._plan)
+            | "Prune" >> beam.Map(_prune, self._plan, self._prior_state)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-            | "Build" >> beam.Map(_build, self._plan, self.base_temp_dir)
+            | "Build" >> beam.Map(_build, self._plan, self.base_temp_dir, self._prior_state, self._state)
         )
 
 
@@ -61,9 +70,24 @@ def _days(batch: collect.Block, day_ms: int) -> set[int]:
     return set((batch[-1] // day_ms).tolist())
 
 
-def _build(partials: Sequence[Partial], plan: TransformPlan, directory: str) -> np.ndarray:
-    analysis = build_tables(plan, partials)
+@functools.lru_cache(1)
+def _prior(plan: TransformPlan, folder: str) -> BehaviourState:
+    """Read once for each worker."""
+    return read_state(folder) if folder else BehaviourState.empty(plan)
+
+
+def _prune(partial: Partial, plan: TransformPlan, prior_state: str) -> Partial:
+    return collect.prune(partial, plan, _prior(plan, prior_state))
+
+
+def _build(
+    partials: Sequence[Partial], plan: TransformPlan, directory: str, prior_state: str, state: str
+) -> np.ndarray:
+    analysis = build_tables(plan, partials, _prior(plan, prior_state))
+    _prior.cache_clear()
     log_dropped(analysis)
+    if state:
+        write_state(state, analysis.state, state_summary(analysis))
     tf.io.gfile.makedirs(directory)
     paths = [f"{directory}/{name}" for name in ASSETS]
     for path, content in zip(paths, asset_contents(analysis), strict=True):

@@ -53,27 +53,42 @@ def sum_by(groups: Chunk, rows: np.ndarray, values: np.ndarray) -> Chunk:
 
 def merge_sums(chunks: Sequence[Chunk]) -> Chunk:
     """Sums of the same (key, bucket, domain) added up."""
-    joined = _concatenate(chunks)
+    joined = concatenate(chunks)
     groups = {name: joined[name] for name in ("key", "bucket", "domain")}
     return sum_by(groups, joined["rows"], joined["values"])
 
 
 def merge_counts(chunks: Sequence[Chunk]) -> Chunk:
-    """Vocabulary counts of the same key added up; `hash`, `column` and `text` belong to the key."""
-    joined = _concatenate(chunks)
+    """Vocabulary counts of the same key added up, and its last day; `hash`, `column` and `text` belong to the key."""
+    joined = concatenate(chunks)
     keys, first, inverse = np.unique(joined["key"], return_index=True, return_inverse=True)
+    last = np.zeros(len(keys), np.int32)
+    np.maximum.at(last, inverse, joined["last"])
     return {
         "key": keys,
         "count": np.bincount(inverse, joined["count"], len(keys)).astype(np.int64),
+        "last": last,
         **{name: joined[name][first] for name in ("column", "hash", "text")},
     }
 
 
-def merge_sample(chunks: Sequence[Chunk]) -> Chunk:
+def merge_numbers(chunks: Sequence[Chunk]) -> Chunk:
     """The rows with the lowest hashes: a uniform sample that does not depend on order or bundling."""
-    joined = _concatenate(chunks)
+    joined = concatenate(chunks)
     chosen = np.argsort(joined["key"], kind="stable")[:SAMPLE_ROWS]
     return {name: values[chosen] for name, values in joined.items()}
+
+
+def merge_sample(chunks: Sequence[Chunk], limit: int) -> Chunk:
+    """The `limit` rows of each bucket with the lowest hashes, sorted by bucket.
+
+    What is sampled of a bucket depends on no other bucket, so that days can be sampled one at a time.
+    """
+    joined = concatenate(chunks)
+    order = np.lexsort((joined["key"], joined["bucket"]))
+    bucket = joined["bucket"][order]
+    place = np.arange(len(order)) - np.searchsorted(bucket, bucket)
+    return {name: values[order[place < limit]] for name, values in joined.items()}
 
 
 def moments(values: np.ndarray) -> Chunk:
@@ -88,7 +103,7 @@ def moments(values: np.ndarray) -> Chunk:
 
 def merge_moments(chunks: Sequence[Chunk]) -> Chunk:
     """Moments of the union (Chan, Golub, LeVeque, 1979)."""
-    joined = _concatenate(chunks)
+    joined = concatenate(chunks)
     count = joined["count"].sum(axis=0)
     mean = (joined["count"] * joined["mean"]).sum(axis=0) / np.maximum(count, 1.0)
     m2 = (joined["m2"] + joined["count"] * np.square(joined["mean"] - mean)).sum(axis=0)
@@ -97,13 +112,13 @@ def merge_moments(chunks: Sequence[Chunk]) -> Chunk:
 
 def merge_latest(chunks: Sequence[Chunk]) -> Chunk:
     """The largest value of each column. One row."""
-    return {name: values.max(axis=0, keepdims=True) for name, values in _concatenate(chunks).items()}
+    return {name: values.max(axis=0, keepdims=True) for name, values in concatenate(chunks).items()}
 
 
 MERGE: dict[str, Callable[[Sequence[Chunk]], Chunk]] = {
     "sums": merge_sums,
     "counts": merge_counts,
-    "sample": merge_sample,
+    "numbers": merge_numbers,
     "moments": merge_moments,
     "latest": merge_latest,
 }
@@ -126,7 +141,17 @@ def largest(weights: np.ndarray, keys: np.ndarray, limit: int) -> np.ndarray:
     return np.sort(np.lexsort((keys, -weights))[:limit])
 
 
-def _concatenate(chunks: Sequence[Chunk]) -> Chunk:
+def positions(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Position of each wanted value in unsorted `values`, -1 where absent."""
+    if len(values) == 0:
+        return np.full(wanted.shape, -1)
+    order = np.argsort(values)
+    at = np.minimum(np.searchsorted(values[order], wanted), len(values) - 1)
+    return np.where(values[order][at] == wanted, order[at], -1)
+
+
+def concatenate(chunks: Sequence[Chunk]) -> Chunk:
+    """Rows of several chunks with the same columns."""
     if len(chunks) == 1:
         return chunks[0]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}

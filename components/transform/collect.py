@@ -6,7 +6,7 @@ per row and column. Partial results are combined per (kind, partition), then cut
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import apache_beam as beam
@@ -18,6 +18,7 @@ from components.progress import Progress, report
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.moving_averages import decayed_sums
+from components.transform.state import DAY_MS, WAITING, BehaviourState
 from components.transform.target_encoding import row_keys
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
@@ -32,7 +33,7 @@ class Partial:
 
     Attributes:
       merge: which of `chunks.MERGE` joins it with its like.
-      name: `vocabulary`, `moments`, `sample`, `latest`, or `average` with `index`.
+      name: `vocabulary`, `moments`, `numbers`, `sample`, `latest`, or `average` with `index`.
       index: of the key of averages; -1: the domain.
       chunk: the arrays.
       dropped: values that did not fit in the table, and their rows.
@@ -117,11 +118,19 @@ def reduce_block(plan: TransformPlan, block: Block, analysed_until: int | None =
 def _analyse(plan: TransformPlan, block: Block) -> Iterator[Partial]:
     hashes, integers, texts, numbers, behaviours, time = block
     bucket, behaviours = time // plan.bucket_ms, behaviours.astype(np.float64)
-    yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts))
+    yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts, time))
     yield Partial(
         "moments", "moments", 0, chunks.moments(numbers[:, : len(plan.normalised)].astype(np.float64))
     )
-    yield Partial("sample", "sample", 0, _sample(plan, hashes, bucket, time, numbers, behaviours))
+    if not plan.quantiles and not plan.keys:
+        return
+    quantiles = numbers[:, len(plan.normalised) :]
+    key = _row_hashes(hashes, time, quantiles, behaviours)
+    if plan.quantiles:
+        yield Partial("numbers", "numbers", 0, chunks.merge_numbers([{"key": key, "numbers": quantiles}]))
+    if plan.keys:
+        rows = {"key": key, "bucket": bucket, "hashes": hashes, "behaviours": behaviours}
+        yield Partial("sample", "sample", 0, chunks.merge_sample([rows], plan.sample_rows))
 
 
 def first_refreshed_day(days: Iterable[int], refreshed: int) -> int | None:
@@ -130,9 +139,16 @@ def first_refreshed_day(days: Iterable[int], refreshed: int) -> int | None:
     return ordered[-refreshed] if len(ordered) > refreshed else None
 
 
-def _count_values(plan: TransformPlan, hashes: np.ndarray, integers: np.ndarray, texts: np.ndarray) -> Chunk:
+def _count_values(
+    plan: TransformPlan, hashes: np.ndarray, integers: np.ndarray, texts: np.ndarray, time: np.ndarray
+) -> Chunk:
+    day = (time // DAY_MS).astype(np.int32)
+    if (day != day[0]).any():
+        # The newest row first: where a value is met first is where it was seen last.
+        order = np.argsort(-day, kind="stable")
+        hashes, integers, texts, day = hashes[order], integers[order], texts[order], day[order]
     parts: list[Chunk] = []
-    unique: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    unique: dict[int, tuple[np.ndarray, ...]] = {}
     for index, vocabulary in enumerate(plan.vocabularies):
         source = plan.sources[vocabulary.source]
         if vocabulary.source not in unique:
@@ -140,17 +156,19 @@ def _count_values(plan: TransformPlan, hashes: np.ndarray, integers: np.ndarray,
             values, first, counts = np.unique(hashes[:, columns], return_index=True, return_counts=True)
             kept = values != hashing.MISSING
             shift = integers.shape[1] if source.is_text else 0
+            rows = first[kept] // source.width
             raw = (texts if source.is_text else integers)[
-                first[kept] // source.width, source.offset - shift + first[kept] % source.width
+                rows, source.offset - shift + first[kept] % source.width
             ]
-            unique[vocabulary.source] = values[kept], counts[kept], np.array(raw, object)
-        values, counts, raw = unique[vocabulary.source]
+            unique[vocabulary.source] = values[kept], counts[kept], day[rows], np.array(raw, object)
+        values, counts, last, raw = unique[vocabulary.source]
         parts.append(
             {
                 "key": hashing.combine_numpy(hashing.vocabulary_family(index), [values]),
                 "hash": values,
                 "column": np.full(len(values), index, np.int32),
                 "count": counts.astype(np.int64),
+                "last": last,
                 "text": raw,
             }
         )
@@ -167,29 +185,32 @@ def _sum_key(
     return chunks.sum_by(groups, np.ones(len(rows)), values[rows])
 
 
-def _sample(
-    plan: TransformPlan,
-    hashes: np.ndarray,
-    bucket: np.ndarray,
-    time: np.ndarray,
-    numbers: np.ndarray,
-    behaviours: np.ndarray,
-) -> Chunk:
-    quantiles = numbers[:, len(plan.normalised) :]
+def _row_hashes(
+    hashes: np.ndarray, time: np.ndarray, quantiles: np.ndarray, behaviours: np.ndarray
+) -> np.ndarray:
+    """What rows are sampled by, int64 (n,)."""
     bits = [hashes, time[:, None], quantiles.astype(np.float64).view(np.int64), behaviours.view(np.int64)]
     columns = np.concatenate(bits, axis=1)
     key = hashing.combine_numpy(0, list(columns.T))
     # The low bits of a linear combination of round numbers are not random: mix them before rows are compared.
     key ^= (key >> 29) & ((1 << 35) - 1)
-    key = key * hashing.multiplier(0, 63) + hashing.offset(0)
-    chunk = {"key": key, "hashes": hashes, "bucket": bucket, "numbers": quantiles, "behaviours": behaviours}
-    return chunks.merge_sample([chunk])
+    return key * hashing.multiplier(0, 63) + hashing.offset(0)
+
+
+def join(plan: TransformPlan, merge: str, parts: Sequence[Chunk]) -> Chunk:
+    """Chunks of one kind as one."""
+    if merge == "sample":
+        return chunks.merge_sample(parts, plan.sample_rows)
+    return chunks.MERGE[merge](parts)
 
 
 class MergePartials(beam.CombineFn):
     """Joins partial results of one kind and partition."""
 
     _PENDING = 16
+
+    def __init__(self, plan: TransformPlan) -> None:
+        self._plan = plan
 
     def create_accumulator(self) -> list[Partial]:
         return []
@@ -205,37 +226,45 @@ class MergePartials(beam.CombineFn):
         if len(accumulator) < 2:
             return accumulator
         first = accumulator[0]
-        merged = chunks.MERGE[first.merge]([partial.chunk for partial in accumulator])
+        merged = join(self._plan, first.merge, [partial.chunk for partial in accumulator])
         return [replace(first, chunk=merged)]
 
     def extract_output(self, accumulator: list[Partial]) -> Partial:
         return self.compact(accumulator)[0]
 
 
-def prune(partial: Partial, plan: TransformPlan) -> Partial:
-    """Cuts one partition of a vocabulary or a key down to what can be in the final table."""
+def prune(partial: Partial, plan: TransformPlan, prior: BehaviourState) -> Partial:
+    """Cuts one partition of a vocabulary or a key down to what can be in the final table or state.
+
+    Args:
+      partial: the partition.
+      plan: the plan.
+      prior: what is known already: it stays, whatever its weight in these rows.
+    """
     if partial.name == "vocabulary":
-        return _prune_vocabulary(plan, partial)
+        return _prune_vocabulary(plan, partial, prior.counts["key"])
     if partial.name == "average" and partial.index != DOMAIN_PARENT:
-        return prune_key(plan, partial, chunks.slack(plan.max_keys))
+        return prune_key(plan, partial, chunks.slack(plan.max_keys), prior.known_keys)
     return partial
 
 
-def _prune_vocabulary(plan: TransformPlan, partial: Partial) -> Partial:
+def _prune_vocabulary(plan: TransformPlan, partial: Partial, known: np.ndarray) -> Partial:
     chunk = partial.chunk
     kept = []
     for index, vocabulary in enumerate(plan.vocabularies):
-        rows = np.flatnonzero((chunk["column"] == index) & (chunk["count"] >= vocabulary.min_count))
+        rows = np.flatnonzero(chunk["column"] == index)
         if vocabulary.max_size is not None:
-            limit = chunks.slack(vocabulary.max_size)
-            rows = rows[chunks.largest(chunk["count"][rows], chunk["hash"][rows], limit)]
+            limit = chunks.slack(WAITING * vocabulary.max_size)
+            largest = chunks.largest(chunk["count"][rows], chunk["hash"][rows], limit)
+            rows = rows[np.union1d(largest, np.flatnonzero(np.isin(chunk["key"][rows], known)))]
         kept.append(rows)
     chosen = np.sort(np.concatenate(kept))
     return replace(partial, chunk={name: values[chosen] for name, values in chunk.items()})
 
 
-def prune_key(plan: TransformPlan, partial: Partial, limit: int) -> Partial:
-    """Keeps the `limit` values of a key with the largest decayed count at the end, and says what was dropped."""
+def prune_key(plan: TransformPlan, partial: Partial, limit: int, known: np.ndarray) -> Partial:
+    """Keeps the `limit` values of a key with the largest decayed count at the end, and those that are `known`
+    already, and says what was dropped."""
     chunk = partial.chunk
     keys = np.unique(chunk["key"])
     if len(keys) <= limit:
@@ -245,6 +274,8 @@ def prune_key(plan: TransformPlan, partial: Partial, limit: int) -> Partial:
     )
     ends = np.r_[np.flatnonzero(np.diff(buckets["key"])), len(buckets["key"]) - 1]
     weight = decayed_sums(buckets["key"], buckets["values"], plan.keys[partial.index].decay)[ends, 0]
-    kept = np.isin(chunk["key"], keys[chunks.largest(weight, keys, limit)])
-    dropped = (partial.dropped[0] + len(keys) - limit, partial.dropped[1] + int(chunk["rows"][~kept].sum()))
+    stays = np.isin(keys, known)
+    stays[chunks.largest(weight, keys, limit)] = True
+    kept = np.isin(chunk["key"], keys[stays])
+    dropped = (partial.dropped[0] + int((~stays).sum()), partial.dropped[1] + int(chunk["rows"][~kept].sum()))
     return replace(partial, chunk={name: values[kept] for name, values in chunk.items()}, dropped=dropped)

@@ -51,12 +51,29 @@ def decayed_sums(keys: np.ndarray, values: np.ndarray, decay: np.ndarray | float
 
 
 @dataclass(frozen=True)
+class DomainStart:
+    """What is known before the first bucket.
+
+    Attributes:
+      averages: float64 (D, F), NaN for none.
+      rows: impressions of each domain, float64 (D,).
+      totals: sums, squares and counts of the behaviours, float64 (3, F).
+    """
+
+    averages: np.ndarray
+    rows: np.ndarray
+    totals: np.ndarray
+
+
+@dataclass(frozen=True)
 class DomainAverages:
     """Moving averages of every domain as of every bucket; `T` buckets, `D` domains, `F` behaviours.
 
     Attributes:
       after: state after each bucket, float64 (T, D, F); NaN before a domain's first value.
       rows: impressions of each domain in each bucket, float64 (T, D).
+      seen: impressions of each domain before each bucket, float64 (T + 1, D).
+      totals: sums, squares and counts before each bucket, float64 (3, T + 1, F).
       as_of: what a row of bucket t sees, float64 (T + 1, D + 1, F): index 0 of the second axis is a domain never
         seen; index T of the first axis is the state at the end. Domains unknown as of t carry the mean of the
         known ones, weighted by their impressions so far; 0 before anything is known.
@@ -67,6 +84,8 @@ class DomainAverages:
 
     after: np.ndarray
     rows: np.ndarray
+    seen: np.ndarray
+    totals: np.ndarray
     as_of: np.ndarray
     known: np.ndarray
     overall: np.ndarray
@@ -82,6 +101,7 @@ def domain_averages(
     counts: np.ndarray,
     shape: tuple[int, int],
     decay: float,
+    start: DomainStart | None = None,
 ) -> DomainAverages:
     """Folds sums per (domain, bucket).
 
@@ -91,6 +111,7 @@ def domain_averages(
       sums, squares, counts: of the values that are not missing, float64 (n, F).
       shape: (T, D).
       decay: a.
+      start: what is known before the first bucket; by default nothing.
     """
     buckets, domains = shape
     behaviours = sums.shape[1]
@@ -99,27 +120,28 @@ def domain_averages(
     total, square, count = np.zeros((3, buckets, domains, behaviours))
     total[bucket, domain], square[bucket, domain], count[bucket, domain] = sums, squares, counts
     after = np.empty((buckets, domains, behaviours))
-    state = np.full((domains, behaviours), np.nan)
+    if start is None:
+        nothing = np.full((domains, behaviours), np.nan)
+        start = DomainStart(nothing, np.zeros(domains), np.zeros((3, behaviours)))
+    state = start.averages
     for t in range(buckets):
         mean = total[t] / np.maximum(count[t], 1.0)
         moved = np.where(np.isnan(state), mean, decay * state + (1 - decay) * mean)
         state = np.where(count[t] > 0, moved, state)
         after[t] = state
-    before = np.concatenate([np.full((1, domains, behaviours), np.nan), after])
-    seen = np.concatenate([np.zeros((1, domains)), impressions.cumsum(axis=0)])
+    before = np.concatenate([start.averages[None], after])
+    seen = np.concatenate([start.rows[None], impressions]).cumsum(axis=0)
     weight = np.where(np.isnan(before), 0.0, seen[:, :, None])
     overall = (weight * np.nan_to_num(before)).sum(axis=1) / np.maximum(weight.sum(axis=1), 1.0)
     own = np.where(np.isnan(before), overall[:, None, :], before)
     as_of = np.concatenate([overall[:, None, :], own], axis=1)
     known = np.concatenate([np.zeros((buckets + 1, 1), bool), seen > 0], axis=1)
-    return DomainAverages(after, impressions, as_of, known, overall, _spread(total, square, count))
+    now = np.stack([values.sum(axis=1) for values in (total, square, count)])
+    totals = np.concatenate([start.totals[:, None], now], axis=1).cumsum(axis=1)
+    return DomainAverages(after, impressions, seen, totals, as_of, known, overall, _spread(*totals))
 
 
-def _spread(total: np.ndarray, square: np.ndarray, count: np.ndarray) -> np.ndarray:
-    sums, squares, counts = (
-        np.concatenate([np.zeros((1, values.shape[2])), values.sum(axis=1).cumsum(axis=0)])
-        for values in (total, square, count)
-    )
+def _spread(sums: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:
     counts = np.maximum(counts, 1.0)
     variance = squares / counts - np.square(sums / counts)
     return np.where(variance > 1e-12, np.sqrt(np.maximum(variance, 1e-12)), 1.0)

@@ -30,16 +30,18 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
 
     Args:
       inputs: the raw columns of the schema, sparse or dense.
-      custom_config: `declaration`, the declaration as JSON.
+      custom_config: `declaration`, the declaration as JSON; where the rows continue a state, its folder `prior_state`;
+        the folder `state` to write the state after them to; `one_day`, see `component.StatefulTransform`.
 
     Raises:
       InputError: the schema lacks a declared column; a setting is not available; the history would be too wide.
     """
     declaration = Declaration.from_json(custom_config["declaration"])
-    plan = make_plan(declaration)
+    plan = make_plan(declaration, one_day=custom_config.get("one_day", False))
     _check_inputs(inputs, plan)
     columns = read_columns(inputs, plan)
-    tables = _analyse(plan, columns)
+    analyser = AnalyseRows(plan, custom_config.get("prior_state", ""), custom_config.get("state", ""))
+    tables = _analyse(plan, columns, analyser)
     variables = tft.make_and_track_object(lambda: TableVariables(tables), name="transform_tables")
     graph = ServingGraph(plan, tables, variables, columns.hashes, columns.time)
     outputs = {
@@ -67,7 +69,7 @@ def _check_inputs(inputs: Mapping[str, Raw], plan: TransformPlan) -> None:
         raise InputError(f"the schema (.pbtxt) lacks the declared columns {', '.join(absent)}: add them")
 
 
-def _analyse(plan: TransformPlan, columns: Columns) -> Tables:
+def _analyse(plan: TransformPlan, columns: Columns, analyser: AnalyseRows) -> Tables:
     """The tables, once Transform has computed them; placeholders of the right kind before."""
     (encoded,) = tft.experimental.ptransform_analyzer(
         inputs=[
@@ -78,7 +80,7 @@ def _analyse(plan: TransformPlan, columns: Columns) -> Tables:
             columns.behaviours,
             columns.time,
         ],
-        ptransform=AnalyseRows(plan),
+        ptransform=analyser,
         output_dtypes=[tf.uint8],
         output_shapes=[[None]],
         name="analyse_rows",

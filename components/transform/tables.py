@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ import numpy as np
 from components.errors import InputError
 from components.transform import chunks
 from components.transform.chunks import Chunk
-from components.transform.collect import Partial, prune_key
-from components.transform.moving_averages import DomainAverages, decayed_sums, domain_averages
-from components.transform.target_encoding import KeyTable, learn_shrinkage
+from components.transform.collect import Partial, join
+from components.transform.key_states import KeyStates, empty_table, fold_keys
+from components.transform.moving_averages import DomainAverages, DomainStart, domain_averages
+from components.transform.state import BehaviourState, disagreement, moment_text
+from components.transform.target_encoding import learn_shrinkage
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
+from components.transform.vocabularies import build_vocabularies
 
 
 @dataclass(frozen=True)
@@ -82,77 +85,94 @@ class Analysis:
       summary: sizes, domains, keys and what was dropped; see `row_layout` and `domain_curves`.
       domain_curves: the domain's moving averages after every bucket, as arrays of an `.npz`.
       vocabulary: rows (feature, id, count, text).
+      state: what the next rows continue.
     """
 
     tables: Tables
     summary: dict[str, Any]
     domain_curves: dict[str, np.ndarray]
     vocabulary: list[tuple[str, int, int, str]]
+    state: BehaviourState
 
 
-@dataclass(frozen=True)
-class _Vocabularies:
-    keys: np.ndarray
-    ids: np.ndarray
-    sizes: np.ndarray
-    domain_hashes: np.ndarray
-    domain_rows: np.ndarray
-    rows: list[tuple[str, int, int, str]]
+def build_tables(
+    plan: TransformPlan, partials: Sequence[Partial], prior: BehaviourState | None = None
+) -> Analysis:
+    """Puts the merged partial results of all partitions together, and continues what is known already by them.
 
-
-def build_tables(plan: TransformPlan, partials: Sequence[Partial]) -> Analysis:
-    """Puts the merged partial results of all partitions together.
+    Args:
+      plan: what is computed.
+      partials: of the rows.
+      prior: what is known of the time before them; by default nothing.
 
     Raises:
-      InputError: there is no training row with a domain.
+      InputError: there is no training row with a domain; a row is older than what the state is closed for; the state
+        was made with another declaration.
     """
+    prior = BehaviourState.empty(plan) if prior is None else prior
+    reason = disagreement(prior, plan)
+    if reason is not None:
+        raise InputError(
+            f"the behaviour state was made with another declaration: {reason}. Start from nothing, or take the change back"
+        )
     by_kind: dict[tuple[str, int], list[Partial]] = {}
     for partial in partials:
         by_kind.setdefault((partial.name, partial.index), []).append(partial)
-    if ("sample", 0) not in by_kind:
+    if ("vocabulary", 0) not in by_kind:
         raise InputError("the split `train` has no row: check split.eval_days and the impression files")
-    vocabularies = _vocabularies(plan, _joined(by_kind[("vocabulary", 0)], "counts"))
+    vocabularies = build_vocabularies(plan, _joined(plan, by_kind, "vocabulary", "counts", prior.counts))
     if len(vocabularies.domain_hashes) == 0:
         raise InputError(f"no training row has a value of the domain {plan.vocabularies[0].name}")
-    moments = _joined(by_kind[("moments", 0)], "moments")
-    sample = _joined(by_kind[("sample", 0)], "sample")
-    variance = moments["m2"][0] / np.maximum(moments["count"][0], 1.0)
-    averages, buckets = _domain_averages(plan, by_kind, vocabularies, sample)
-    table, kept = _key_table(plan, by_kind, buckets, averages, vocabularies.domain_hashes)
-    domain = _indices(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
+    moments = _joined(plan, by_kind, "moments", "moments", prior.moments)
+    numbers = _joined(plan, by_kind, "numbers", "numbers", prior.numbers)
+    sample = _joined(plan, by_kind, "sample", "sample", prior.sample)
+    latest = _joined(plan, by_kind, "latest", "latest", {"time": prior.latest})["time"]
+    sums = _sums(plan, by_kind, prior)
+    buckets, first = _buckets(plan, by_kind, sums, prior, latest)
+    averages = _domain_averages(plan, sums[DOMAIN_PARENT], prior, buckets, vocabularies.domain_hashes)
+    keys = _key_states(plan, by_kind, sums, prior, buckets, averages, vocabularies.domain_hashes)
+    domain = chunks.positions(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     at = np.searchsorted(buckets, sample["bucket"])
     shrinkage = learn_shrinkage(
         plan,
-        table,
+        keys.table,
         sample["hashes"],
         at,
         sample["behaviours"],
         averages.as_of[at, domain + 1],
         averages.spread,
+        prior.losses,
+        prior.log_counts,
     )
+    variance = moments["m2"][0] / np.maximum(moments["count"][0], 1.0)
+    table = keys.table.since(first)
+
+    def since(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values[first : first + 1], values[first:]]).astype(np.float32)
+
     tables = Tables(
         vocabulary_keys=vocabularies.keys,
         vocabulary_ids=vocabularies.ids,
         vocabulary_sizes=vocabularies.sizes,
-        quantiles=_quantiles(plan, sample["numbers"]),
+        quantiles=_quantiles(plan, numbers["numbers"]),
         mean=moments["mean"][0].astype(np.float32),
         deviation=np.where(variance > 0, np.sqrt(variance), 1.0).astype(np.float32),
-        buckets=buckets,
-        latest=_joined(by_kind[("latest", 0)], "latest")["time"],
+        buckets=np.concatenate([buckets[:1], buckets[first:]]),
+        latest=latest,
         domain_hashes=vocabularies.domain_hashes,
-        domain_averages=averages.as_of.astype(np.float32),
-        domain_known=averages.known.astype(np.float32),
-        overall=averages.overall.astype(np.float32),
-        spread=averages.spread.astype(np.float32),
+        domain_averages=since(averages.as_of),
+        domain_known=since(averages.known),
+        overall=since(averages.overall),
+        spread=since(averages.spread),
         keys=table.keys,
         key_buckets=table.key_buckets,
         states=table.states,
         missing=table.missing,
-        strength=shrinkage.strength.astype(np.float32),
+        strength=since(shrinkage.strength.transpose(1, 0, 2)).transpose(1, 0, 2),
         count_scale=shrinkage.count_scale.astype(np.float32),
     )
     domains = [text for name, _, _, text in vocabularies.rows[: len(vocabularies.domain_hashes)]]
-    for entry, last in zip(kept, shrinkage.strength[:, -1], strict=True):
+    for entry, last in zip(keys.report, shrinkage.strength[:, -1], strict=True):
         entry["strength"] = dict(zip(plan.behaviours, last.tolist(), strict=True))
     summary = {
         "vocabularies": dict(
@@ -161,21 +181,53 @@ def build_tables(plan: TransformPlan, partials: Sequence[Partial]) -> Analysis:
         "domains": domains,
         "domain_rows": vocabularies.domain_rows.tolist(),
         "behaviours": list(plan.behaviours),
-        "average_keys": kept,
+        "average_keys": keys.report,
         "average_scales": {
             "centre": averages.overall[-1].tolist(),
             "unit": averages.spread[-1].tolist(),
             "count": shrinkage.count_scale.tolist(),
         },
     }
-    history = {
+    curves = {
         "domains": np.array(domains, np.str_),
-        "bucket_start_ms": buckets * plan.bucket_ms,
+        "bucket_start_ms": buckets[first:] * plan.bucket_ms,
         "behaviours": np.array(plan.behaviours, np.str_),
-        "averages": averages.after.transpose(1, 0, 2).astype(np.float32),
-        "rows": averages.rows.T.astype(np.int64),
+        "averages": averages.after[first:].transpose(1, 0, 2).astype(np.float32),
+        "rows": averages.rows[first:].T.astype(np.int64),
     }
-    return Analysis(tables, summary, history, vocabularies.rows[len(domains) :])
+    newest = buckets[-1]
+    state = BehaviourState(
+        definitions=plan.definitions,
+        latest=latest,
+        counts=vocabularies.counted,
+        moments=moments,
+        numbers=numbers,
+        domains={
+            "key": vocabularies.domain_hashes,
+            "averages": averages.after[-2],
+            "rows": averages.seen[-2],
+        },
+        totals=averages.totals[:, -2],
+        keys=keys.keys,
+        open_domains=_of_bucket(sums[DOMAIN_PARENT], newest),
+        open_keys=keys.open_keys,
+        sample=_of_bucket(sample, newest),
+        losses=shrinkage.losses,
+        log_counts=shrinkage.log_counts,
+    )
+    return Analysis(tables, summary, curves, vocabularies.rows[len(domains) :], state)
+
+
+def state_summary(analysis: Analysis) -> dict[str, Any]:
+    """What a state says of itself: until when, and how much."""
+    state, summary = analysis.state, analysis.summary
+    return {
+        "until": moment_text(int(state.latest[0])),
+        "domains": dict(zip(summary["domains"], summary["domain_rows"], strict=True)),
+        "vocabularies": summary["vocabularies"],
+        "values_counted": len(state.counts["key"]),
+        "average_keys": summary["average_keys"],
+    }
 
 
 def summary_json(summary: dict[str, Any]) -> str:
@@ -183,44 +235,64 @@ def summary_json(summary: dict[str, Any]) -> str:
     return json.dumps(summary, indent=1, ensure_ascii=False)
 
 
-def _joined(partials: Sequence[Partial], merge: str) -> Chunk:
-    return chunks.MERGE[merge]([partial.chunk for partial in partials])
+def _joined(
+    plan: TransformPlan,
+    by_kind: Mapping[tuple[str, int], Sequence[Partial]],
+    name: str,
+    merge: str,
+    before: Chunk,
+    index: int = 0,
+) -> Chunk:
+    """What is known before and all partial results of one name as one chunk."""
+    return join(plan, merge, [before, *(partial.chunk for partial in by_kind.get((name, index), ()))])
+
+
+def _of_bucket(chunk: Chunk, bucket: int) -> Chunk:
+    rows = chunk["bucket"] == bucket
+    return {name: column[rows] for name, column in chunk.items()}
 
 
 def _domain_column(plan: TransformPlan) -> int:
     return plan.sources[plan.vocabularies[0].source].offset
 
 
-def _indices(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Position of each wanted value in unsorted `values`, -1 where absent."""
-    order = np.argsort(values)
-    at = np.minimum(np.searchsorted(values[order], wanted), len(values) - 1)
-    return np.where(values[order][at] == wanted, order[at], -1)
+def _sums(
+    plan: TransformPlan, by_kind: Mapping[tuple[str, int], Sequence[Partial]], prior: BehaviourState
+) -> dict[int, Chunk]:
+    """By index of the key, `DOMAIN_PARENT` for the domain: the sums of every bucket that is not closed."""
+    sums = {
+        DOMAIN_PARENT: _joined(plan, by_kind, "average", "sums", prior.open_domains, DOMAIN_PARENT),
+    }
+    for index in range(len(plan.keys)):
+        mine = prior.open_keys["kind"] == index
+        before = {name: column[mine] for name, column in prior.open_keys.items() if name != "kind"}
+        sums[index] = _joined(plan, by_kind, "average", "sums", before, index)
+    return sums
 
 
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+BEFORE = np.iinfo(np.int64).min
+"""The number of the bucket that stands for all of the past."""
 
 
-def _vocabularies(plan: TransformPlan, counted: Chunk) -> _Vocabularies:
-    keys, ids, sizes, rows = [], [], [], []
-    domain_hashes = domain_rows = np.zeros(0, np.int64)
-    for index, vocabulary in enumerate(plan.vocabularies):
-        mine = np.flatnonzero((counted["column"] == index) & (counted["count"] >= vocabulary.min_count))
-        mine = mine[np.lexsort((counted["hash"][mine], -counted["count"][mine]))][: vocabulary.max_size]
-        if index == 0:
-            domain_hashes, domain_rows = counted["hash"][mine], counted["count"][mine]
-        keys.append(counted["key"][mine])
-        ids.append(np.arange(1, len(mine) + 1))
-        sizes.append(len(mine))
-        texts = [_text(value) for value in counted["text"][mine]]
-        entries = zip(ids[-1].tolist(), counted["count"][mine].tolist(), texts, strict=True)
-        rows += [(vocabulary.name, *entry) for entry in entries]
-    joined, numbers = np.concatenate(keys), np.concatenate(ids).astype(np.int32)
-    order = np.argsort(joined)
-    return _Vocabularies(
-        joined[order], numbers[order], np.array(sizes, np.int32), domain_hashes, domain_rows, rows
-    )
+def _buckets(
+    plan: TransformPlan,
+    by_kind: Mapping[tuple[str, int], Sequence[Partial]],
+    sums: Mapping[int, Chunk],
+    prior: BehaviourState,
+    latest: np.ndarray,
+) -> tuple[np.ndarray, int]:
+    """Numbers of the buckets, `BEFORE` the first, and the index of the first that the rows are in."""
+    numbers = [chunk["bucket"] for chunk in sums.values()]
+    buckets = np.unique(np.concatenate([[BEFORE, int(latest[0]) // plan.bucket_ms], *numbers]))
+    partials = [partial for (name, _), found in by_kind.items() if name == "average" for partial in found]
+    start = min((int(partial.chunk["bucket"].min()) for partial in partials), default=int(buckets[-1]))
+    if prior.latest[0] >= 0 and start < int(prior.latest[0]) // plan.bucket_ms:
+        raise InputError(
+            f"there are rows of {moment_text(start * plan.bucket_ms)}, but the averages are made up to "
+            f"{moment_text(int(prior.latest[0]))}: rows come in the order of time. Make the earlier day again from the "
+            "state before it, and the days after it"
+        )
+    return buckets, int(np.searchsorted(buckets, start))
 
 
 def _quantiles(plan: TransformPlan, numbers: np.ndarray) -> np.ndarray:
@@ -235,81 +307,45 @@ def _quantiles(plan: TransformPlan, numbers: np.ndarray) -> np.ndarray:
 
 
 def _domain_averages(
-    plan: TransformPlan,
-    by_kind: dict[tuple[str, int], list[Partial]],
-    vocabularies: _Vocabularies,
-    sample: Chunk,
-) -> tuple[DomainAverages, np.ndarray]:
-    behaviours = len(plan.behaviours)
-    partials = by_kind.get(("average", DOMAIN_PARENT), [])
-    if not partials:
-        buckets = np.unique(sample["bucket"])
-        empty = np.zeros((0, behaviours))
-        none = np.zeros(0, np.int64)
-        shape = (len(buckets), len(vocabularies.domain_hashes))
-        return domain_averages(none, none, none, empty, empty, empty, shape, plan.decay), buckets
-    chunk = _joined(partials, "sums")
-    buckets = np.unique(chunk["bucket"])
+    plan: TransformPlan, chunk: Chunk, prior: BehaviourState, buckets: np.ndarray, domain_hashes: np.ndarray
+) -> DomainAverages:
     # A domain that only rows to evaluate have is not one of the domains.
-    known = _indices(vocabularies.domain_hashes, chunk["domain"]) >= 0
+    known = chunks.positions(domain_hashes, chunk["domain"]) >= 0
     chunk = {name: column[known] for name, column in chunk.items()}
     sums, missing, squares = np.split(chunk["values"], 3, axis=1)
-    folded = domain_averages(
-        _indices(vocabularies.domain_hashes, chunk["domain"]),
+    before = chunks.positions(prior.domains["key"], domain_hashes)
+    nothing = np.full((1, len(plan.behaviours)), np.nan)
+    return domain_averages(
+        chunks.positions(domain_hashes, chunk["domain"]),
         np.searchsorted(buckets, chunk["bucket"]),
         chunk["rows"],
         sums,
         squares,
         chunk["rows"][:, None] - missing,
-        (len(buckets), len(vocabularies.domain_hashes)),
+        (len(buckets), len(domain_hashes)),
         plan.decay,
+        DomainStart(
+            np.concatenate([prior.domains["averages"], nothing])[before],
+            np.append(prior.domains["rows"], 0.0)[before],
+            prior.totals,
+        ),
     )
-    return folded, buckets
 
 
-def _key_table(
+def _key_states(
     plan: TransformPlan,
-    by_kind: dict[tuple[str, int], list[Partial]],
+    by_kind: Mapping[tuple[str, int], Sequence[Partial]],
+    sums: Mapping[int, Chunk],
+    prior: BehaviourState,
     buckets: np.ndarray,
     averages: DomainAverages,
     domain_hashes: np.ndarray,
-) -> tuple[KeyTable, list[dict[str, Any]]]:
-    behaviours, kept, parts = len(plan.behaviours), [], []
-    every: list[np.ndarray] = []
-    decays: list[np.ndarray] = []
-    for index, key in enumerate(plan.keys):
-        partials = by_kind.get(("average", index), [])
-        dropped = (sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials))
-        values = 0
-        if partials:
-            joined = Partial("sums", "average", index, _joined(partials, "sums"), dropped)
-            joined = prune_key(plan, joined, plan.max_keys)
-            found = np.unique(joined.chunk["key"])
-            dropped, values = joined.dropped, len(found)
-            every.append(found)
-            parts.append(joined.chunk)
-            decays.append(np.full(values, key.decay))
-        kept.append(
-            {"key": key.name, "values": values, "dropped_values": dropped[0], "dropped_rows": dropped[1]}
-        )
-    if not parts:
-        nothing = np.zeros((1, behaviours + 1), np.float32)
-        lowest = np.array([np.iinfo(np.int64).min])
-        no_missing = np.full(behaviours, -1)
-        return KeyTable(lowest, np.array([-1]), nothing, no_missing, len(buckets)), kept
-    chunk = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    at = np.searchsorted(buckets, chunk["bucket"])
-    expected = averages.as_of[at + 1, _indices(domain_hashes, chunk["domain"]) + 1]
-    sums, missing_rows = chunk["values"][:, :behaviours], chunk["values"][:, behaviours:]
-    above = sums - (chunk["rows"][:, None] - missing_rows) * expected
-    lacking = np.flatnonzero(missing_rows.any(axis=0))
-    missing = np.full(behaviours, -1)
-    missing[lacking] = behaviours + 1 + np.arange(len(lacking))
-    columns = [above, chunk["rows"][:, None], missing_rows[:, lacking]]
-    total = chunks.sum_by({"key": chunk["key"], "bucket": at}, chunk["rows"], np.concatenate(columns, axis=1))
-    keys, position = np.unique(total["key"], return_inverse=True)
-    # Keys of different kinds differ, so that sorting them together sorts their decays too.
-    decay = np.concatenate(decays)[np.argsort(np.concatenate(every))]
-    states = decayed_sums(total["key"], total["values"], decay[position]).astype(np.float32)
-    key_buckets = position * (len(buckets) + 1) + total["bucket"]
-    return KeyTable(keys, key_buckets.astype(np.int64), states, missing, len(buckets)), kept
+) -> KeyStates:
+    if not plan.keys:
+        return KeyStates(empty_table(len(plan.behaviours), len(buckets)), prior.keys, prior.open_keys, [])
+    dropped = []
+    for index in range(len(plan.keys)):
+        partials = by_kind.get(("average", index), ())
+        dropped.append((sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials)))
+    mine = {index: sums[index] for index in range(len(plan.keys))}
+    return fold_keys(plan, prior.keys, mine, dropped, buckets, averages, domain_hashes)

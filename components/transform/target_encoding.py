@@ -11,6 +11,7 @@ All keys of a plan live in one sorted table, so that one search finds a row's va
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,17 @@ class KeyTable:
         lacking = np.where(self.missing >= 0, state[..., np.maximum(self.missing, 0)], 0.0)
         return state[..., :behaviours], counts - lacking
 
+    def since(self, first: int) -> KeyTable:
+        """The table of the buckets from `first` on; of what came before only each key's state stays, as bucket 0."""
+        position, bucket = np.divmod(self.key_buckets, self.buckets + 1)
+        last = np.r_[position[1:] != position[:-1], True]
+        kept = (bucket >= first) | last | np.r_[bucket[1:] >= first, True]
+        buckets = self.buckets - first + 1
+        moved = position * (buckets + 1) + np.maximum(bucket - first + 1, 0)
+        return dataclasses.replace(
+            self, key_buckets=moved[kept], states=self.states[kept], buckets=buckets
+        )
+
 
 def row_keys(plan: TransformPlan, index: int, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A key's values for rows.
@@ -98,10 +110,14 @@ class Shrinkage:
     Attributes:
       strength: impressions that the parent counts for as of each bucket, float64 (keys, T + 1, F).
       count_scale: root mean square of `log(1 + W)` over rows, float64 (keys,).
+      losses: squared error of every candidate over the rows before the newest bucket, float64 (keys, candidates, F).
+      log_counts: sum of `log(1 + W)^2` over these rows, and their number, float64 (keys, 2).
     """
 
     strength: np.ndarray
     count_scale: np.ndarray
+    losses: np.ndarray
+    log_counts: np.ndarray
 
 
 def shrink(sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -118,6 +134,8 @@ def learn_shrinkage(
     behaviours: np.ndarray,
     domain: np.ndarray,
     spread: np.ndarray,
+    losses: np.ndarray,
+    log_counts: np.ndarray,
 ) -> Shrinkage:
     """Chooses the strength that would have predicted best, as of every bucket, from a sample of training rows.
 
@@ -132,11 +150,14 @@ def learn_shrinkage(
       behaviours: float (n, F), NaN where missing.
       domain: the domain's moving average as of each row, (n, F).
       spread: standard deviation of one impression as of each bucket, (T + 1, F).
+      losses, log_counts: those of the rows before these, as in `Shrinkage`.
     """
     order = np.argsort(bucket, kind="stable")
     hashes, bucket, behaviours, domain = hashes[order], bucket[order], behaviours[order], domain[order]
     before = np.searchsorted(bucket, np.arange(table.buckets + 1))
+    closed = before[-2]
     strength = np.empty((len(plan.keys), table.buckets + 1, behaviours.shape[1]))
+    losses, log_counts = losses.copy(), log_counts.copy()
     scale = np.ones(len(plan.keys))
     estimates: dict[int, np.ndarray] = {DOMAIN_PARENT: np.zeros_like(domain)}
     penalty = PENALTY * np.square(np.log(STRENGTHS / DEFAULT_STRENGTH))[:, None, None] * np.square(spread)
@@ -147,12 +168,15 @@ def learn_shrinkage(
         if plan.prior_strength is not None:
             strength[index] = plan.prior_strength
         else:
-            candidates = penalty + _losses(sums, counts, parent, behaviours - domain, before)
-            strength[index] = STRENGTHS[np.argmin(candidates, axis=0)]
+            total = losses[index][:, None] + _losses(sums, counts, parent, behaviours - domain, before)
+            strength[index] = STRENGTHS[np.argmin(penalty + total, axis=0)]
+            losses[index] = total[:, -2]
         estimates[index] = shrink(sums, counts, parent, strength[index][bucket])
-        weight = np.log1p(state[:, behaviours.shape[1]])
-        scale[index] = np.sqrt(np.mean(np.square(weight))) if weight.any() else 1.0
-    return Shrinkage(strength, scale)
+        squares = np.square(np.log1p(state[:, behaviours.shape[1]]))
+        known = log_counts[index] + [squares.sum(), len(squares)]
+        scale[index] = np.sqrt(known[0] / known[1]) if known[0] > 0 else 1.0
+        log_counts[index] += [squares[:closed].sum(), closed]
+    return Shrinkage(strength, scale, losses, log_counts)
 
 
 def _state(

@@ -6,7 +6,8 @@ that training, analysis and serving agree on every position.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from components.dataset.declaration import Declaration
@@ -14,6 +15,8 @@ from components.errors import InputError
 
 DOMAIN_PARENT = -1
 HISTORY_LIMIT = 4096
+DAY_MS = 86_400_000
+SAMPLED_A_DAY = 4096
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class TransformPlan:
       day_ms: length of such a day.
       others: whether training rows see the sums of all buckets but their own, instead of those of earlier buckets.
       time, label: names of those columns.
+      definitions: what a carried state depends on, JSON: see `state.disagreement`.
     """
 
     sources: tuple[Source, ...]
@@ -133,6 +137,12 @@ class TransformPlan:
     others: bool
     time: str
     label: str
+    definitions: str
+
+    @property
+    def sample_rows(self) -> int:
+        """Rows of one bucket from which the strengths of the shrinkage are learned."""
+        return min(max(SAMPLED_A_DAY * self.bucket_ms // DAY_MS, 64), 1 << 16)
 
     @property
     def hashed_columns(self) -> int:
@@ -157,13 +167,23 @@ class TransformPlan:
         return tuple(f"{entry.name}.{value}" for entry in self.history for value in values)
 
 
-def make_plan(declaration: Declaration) -> TransformPlan:
+def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
     """The plan of a declaration.
 
+    Args:
+      declaration: the data set.
+      one_day: the rows are a day of a feed that goes on: those to evaluate are analysed like the others, for they are
+        judged as of their own time, and the model that is served knows them.
+
     Raises:
-      InputError: a key of the averages joins two lists.
+      InputError: a key of the averages joins two lists; `train_state` is not to be had day by day.
     """
     settings = declaration.moving_average
+    if one_day and settings.train_state != "past":
+        raise InputError(
+            f"moving_average.train_state: {settings.train_state} lets rows see later ones, which a feed of days does not "
+            "have yet: set it to past"
+        )
     sources = _sources(declaration)
     by_name = {source.name: index for index, source in enumerate(sources)}
     keys, history = _keys(declaration, sources, by_name)
@@ -195,12 +215,41 @@ def make_plan(declaration: Declaration) -> TransformPlan:
         bucket_ms=max(1, round(settings.bucket_hours * 3_600_000)),
         max_keys=settings.max_keys,
         prior_strength=None if isinstance(settings.prior_strength, str) else float(settings.prior_strength),
-        refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" else 0,
+        refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" and not one_day else 0,
         day_ms=declaration.split.day_ms,
         others=settings.train_state == "other_buckets",
         time="local_time_ms",
         label=declaration.label,
+        definitions=_definitions(declaration, sources, vocabularies, keys),
     )
+
+
+def _definitions(
+    declaration: Declaration,
+    sources: tuple[Source, ...],
+    vocabularies: Sequence[Vocabulary],
+    keys: Sequence[AverageKey],
+) -> str:
+    averages = declaration.moving_average
+    treated = {name: feature.treatment for name, feature in declaration.features.items()}
+    document = {
+        "time_zone": declaration.time_zone,
+        "domain": declaration.domain,
+        "behaviours": {name: one.model_dump() for name, one in declaration.behaviours.items()},
+        "moving_average.decay": averages.decay,
+        "moving_average.bucket_hours": averages.bucket_hours,
+        "moving_average.ranges": {name: one.model_dump() for name, one in averages.ranges.items()},
+        "moving_average.keys": [
+            [key.name, [sources[source].name for source in key.sources], key.decay] for key in keys
+        ],
+        "types and lists of the columns": [[s.name, s.is_text, s.width] for s in sources],
+        "features with a vocabulary": [vocabulary.name for vocabulary in vocabularies],
+        "features in buckets": [name for name, treatment in treated.items() if treatment == "buckets"],
+        "normalised features": [
+            [name, treatment] for name, treatment in treated.items() if treatment.endswith("normalise")
+        ],
+    }
+    return json.dumps(document)
 
 
 def _sources(declaration: Declaration) -> tuple[Source, ...]:

@@ -13,6 +13,7 @@ from components.dataset.declaration import Declaration
 from components.transform import collect
 from components.transform.columns import Raw, read_columns
 from components.transform.serving_graph import ServingGraph, TableVariables
+from components.transform.state import BehaviourState
 from components.transform.tables import Analysis, build_tables
 from components.transform.transform_plan import TransformPlan, make_plan
 from tests.components.transform.helpers import Row
@@ -48,14 +49,20 @@ def block_of(declared: Declaration, plan: TransformPlan, rows: Sequence[Row]) ->
     return tuple(tensor.numpy() for tensor in tensors)
 
 
-def analyse_block(plan: TransformPlan, block: collect.Block, cuts: Sequence[int] = ()) -> Analysis:
-    """The analysis of a block that is cut into bundles at the row numbers `cuts`."""
+def analyse_block(
+    plan: TransformPlan,
+    block: collect.Block,
+    cuts: Sequence[int] = (),
+    prior: BehaviourState | None = None,
+) -> Analysis:
+    """The analysis of a block that is cut into bundles at the row numbers `cuts`, after what is known before."""
+    prior = BehaviourState.empty(plan) if prior is None else prior
     until = None
     if plan.refreshed_days:
         until = collect.first_refreshed_day((block[-1] // plan.day_ms).tolist(), plan.refreshed_days)
     merged: dict[tuple[str, int, int], list[collect.Partial]] = {}
     edges = [0, *sorted(cuts), len(block[-1])]
-    combine = collect.MergePartials()
+    combine = collect.MergePartials(plan)
     for start, end in itertools.pairwise(edges):
         reducer = collect.ReduceRows(plan)
         reducer.start_bundle()
@@ -65,14 +72,14 @@ def analyse_block(plan: TransformPlan, block: collect.Block, cuts: Sequence[int]
         emitted += [windowed.value for windowed in reducer.finish_bundle()]
         for key, partial in emitted:
             merged[key] = combine.add_input(merged.get(key, []), partial)
-    partials = [collect.prune(combine.extract_output(found), plan) for found in merged.values()]
-    return build_tables(plan, partials)
+    partials = [collect.prune(combine.extract_output(found), plan, prior) for found in merged.values()]
+    return build_tables(plan, partials, prior)
 
 
-def analyse(declared: Declaration, rows: Sequence[Row]) -> Analysis:
-    """The analysis of training rows."""
+def analyse(declared: Declaration, rows: Sequence[Row], prior: BehaviourState | None = None) -> Analysis:
+    """The analysis of training rows, after what is known before them."""
     plan = make_plan(declared)
-    return analyse_block(plan, block_of(declared, plan, rows))
+    return analyse_block(plan, block_of(declared, plan, rows), prior=prior)
 
 
 def look_up(

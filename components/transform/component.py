@@ -1,0 +1,127 @@
+"""StatefulTransform: TFX's Transform that continues a behaviour state, and leaves the one after its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import types
+from tfx.components.transform.executor import Executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.proto import transform_pb2
+from tfx.types import artifact, artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter
+from tfx.types.standard_component_specs import TransformSpec
+from tfx.utils import json_utils
+
+PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
+PRIOR_STATE = "prior_state"
+STATE = "state"
+
+
+class BehaviourStateArtifact(artifact.Artifact):
+    """`state.npz` and `state.json`: see `components.transform.state`."""
+
+    TYPE_NAME = "BehaviourState"
+
+
+class StatefulTransformSpec(TransformSpec):
+    """TFX's, with the state before and after."""
+
+    INPUTS = {  # noqa: RUF012 - TFX reads the class attribute
+        **TransformSpec.INPUTS,
+        PRIOR_STATE: ChannelParameter(type=BehaviourStateArtifact, optional=True),
+    }
+    OUTPUTS = {  # noqa: RUF012
+        **TransformSpec.OUTPUTS,
+        STATE: ChannelParameter(type=BehaviourStateArtifact),
+    }
+
+
+class StatefulExecutor(Executor):
+    """TFX's, which tells `preprocessing_fn` where the states are."""
+
+    def Do(  # noqa: N802 - the name is TFX's
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Adds the folders `prior_state` (empty for none) and `state` to `custom_config`; all else is TFX's.
+
+        The folders are no parameters of the component: its cache key has what the prior state is, not where.
+        """
+        prior = input_dict.get(PRIOR_STATE) or []
+        config = {
+            **json_utils.loads(exec_properties["custom_config"]),
+            PRIOR_STATE: artifact_utils.get_single_uri(prior) if prior else "",
+            STATE: artifact_utils.get_single_uri(output_dict[STATE]),
+        }
+        super().Do(
+            {name: found for name, found in input_dict.items() if name != PRIOR_STATE},
+            {name: found for name, found in output_dict.items() if name != STATE},
+            {**exec_properties, "custom_config": json_utils.dumps(config)},
+        )
+
+
+class StatefulTransform(base_beam_component.BaseBeamComponent):
+    """Transform with a memory: `state(t) = fold(state(t-1), rows of day t)`.
+
+    Without `prior_state` the examples are a whole log, as for `dfei run`. With it they are what came after: the
+    averages that their rows see start from the prior state, the vocabularies are those after the rows. Serving, whose
+    rows have no time, sees the state after the rows; so does a row later than all of them.
+
+    Args:
+      examples: raw examples, splits `train` and `eval`.
+      schema: their schema.
+      declaration: JSON; `pipeline.views.for_transform` of it.
+      code: a hash of the code, so that the cache sees code edits.
+      prior_state: a channel of one `BehaviourStateArtifact`, made with the same definitions of behaviours, keys and
+        features (`components.transform.state.cannot_continue` says what differs).
+      one_day: the examples are a day of a feed that goes on. Rows of both splits are analysed, and each sees the state
+        before its own time bucket, those of `eval` too; give the Trainer the declaration with
+        `moving_average.eval_state: daily`, so that the Evaluator's examples are answered as of their time. Without it
+        `train` is analysed, and of `eval` what `moving_average.eval_state` says.
+
+    Outputs:
+      transform_graph, transformed_examples: as TFX's Transform has them.
+      state: a `BehaviourStateArtifact`: all that is known after the rows of the analysed splits.
+    """
+
+    SPEC_CLASS = StatefulTransformSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(StatefulExecutor)
+
+    def __init__(
+        self,
+        *,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        declaration: str,
+        code: str,
+        analyze_eval: bool = False,
+        prior_state: types.BaseChannel | None = None,
+        one_day: bool = False,
+    ) -> None:
+        splits = transform_pb2.SplitsConfig(
+            analyze=["train", "eval"] if one_day or analyze_eval else ["train"],
+            transform=["train", "eval"],
+        )
+        transformed = types.Channel(type=standard_artifacts.Examples)
+        transformed.matching_channel_name = "examples"
+        super().__init__(
+            StatefulTransformSpec(
+                examples=examples,
+                schema=schema,
+                prior_state=prior_state,
+                preprocessing_fn=PREPROCESSING_FN,
+                splits_config=splits,
+                custom_config=json_utils.dumps(
+                    {"declaration": declaration, "code": code, **({"one_day": True} if one_day else {})}
+                ),
+                force_tf_compat_v1=0,
+                disable_statistics=1,
+                transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
+                transformed_examples=transformed,
+                state=types.Channel(type=BehaviourStateArtifact),
+            )
+        )
+        self.with_id("Transform")
