@@ -18,11 +18,11 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.example_gen.executor import Executor as ExampleGen
 from components.trainer import row_store
+from components.transform.component import PREPROCESSING_FN
 from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
 from models.rows import RowSource
 from pipeline.beam_runner import beam_args
-from pipeline.create import PREPROCESSING_FN
 
 DONE = "transformed"
 

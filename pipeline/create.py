@@ -10,12 +10,11 @@ from tfx.components.evaluator.component import Evaluator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver, ResolverStrategy
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
+from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types import Channel, standard_artifacts
 
 from components.baseline.previous_blessed import PreviousBlessedModelStrategy
@@ -26,10 +25,10 @@ from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
 from components.pusher.atomic import AtomicPusher
 from components.signature_check.component import SignatureCheck
+from components.transform.component import StatefulTransform
 from pipeline import views
 from pipeline.code_hash import code_hash
 
-PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 RUN_FN = "components.trainer.run_fn.run_fn"
 
 
@@ -84,17 +83,12 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
     validator = StrictExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
-    transform = Transform(
+    transform = StatefulTransform(
         examples=examples,
         schema=schema_gen.outputs["schema"],
-        preprocessing_fn=PREPROCESSING_FN,
-        splits_config=transform_pb2.SplitsConfig(
-            analyze=["train", "eval"] if declaration.moving_average.eval_state == "daily" else ["train"],
-            transform=["train", "eval"],
-        ),
-        custom_config={"declaration": views.for_transform(declaration), "code": code_hash("transform")},
-        disable_analyzer_cache=True,
-        disable_statistics=True,
+        declaration=views.for_transform(declaration),
+        code=code_hash("transform"),
+        analyze_eval=declaration.moving_average.eval_state == "daily",
     )
     transform.add_upstream_node(validator)
     trainer = Trainer(

@@ -18,9 +18,9 @@ from components.progress import Progress, report
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.moving_averages import decayed_sums
-from components.transform.state import DAY_MS, WAITING, BehaviourState
+from components.transform.state import WAITING, BehaviourState
 from components.transform.target_encoding import row_keys
-from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
+from components.transform.transform_plan import DAY_MS, DOMAIN_PARENT, TransformPlan
 
 BLOCK_ROWS = 1 << 16
 

@@ -24,7 +24,7 @@ import tensorflow as tf
 from components.dataset.declaration import Declaration
 from components.transform.chunks import Chunk
 from components.transform.target_encoding import STRENGTHS
-from components.transform.transform_plan import DAY_MS, TransformPlan, make_plan
+from components.transform.transform_plan import TransformPlan, make_plan
 
 STATE_FILE = "state.npz"
 SUMMARY_FILE = "state.json"
@@ -46,7 +46,8 @@ class BehaviourState:
       domains: before the newest bucket, `key` (the hash), `averages` (D, F), NaN for none, and `rows` (D,).
       totals: sums, squares and counts of all behaviours before the newest bucket, float64 (3, F).
       keys: of the averages, before the newest bucket, sorted: `key`, `kind` (index in the plan), `bucket` (the last
-        with rows), `state` (R and W), float64 (n, F + 1), and `missing`, decayed counts of rows without a behaviour, (n, F).
+        with rows), `state` (R and W), float64 (n, F + 1), and `missing` (decayed counts of rows in which a behaviour
+        was missing), float64 (n, F).
       open_domains, open_keys: sums of the newest bucket, as `chunks.merge_sums` makes them; the latter with `kind`.
       sample: rows of the newest bucket, as `chunks.merge_sample` makes it.
       losses: squared error of every candidate strength before the newest bucket, float64 (K, C, F).
@@ -71,8 +72,10 @@ class BehaviourState:
     def empty(cls, plan: TransformPlan) -> BehaviourState:
         """What is known before the first row."""
         behaviours, hashed = len(plan.behaviours), plan.hashed_columns
-        sums = {name: np.zeros(0, np.int64) for name in ("key", "bucket", "domain")}
-        sums["rows"] = np.zeros(0)
+        sums: Chunk = {
+            **{name: np.zeros(0, np.int64) for name in ("key", "bucket", "domain")},
+            "rows": np.zeros(0),
+        }
         return cls(
             definitions=plan.definitions,
             latest=np.array([-1]),

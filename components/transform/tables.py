@@ -113,7 +113,8 @@ def build_tables(
     reason = disagreement(prior, plan)
     if reason is not None:
         raise InputError(
-            f"the behaviour state was made with another declaration: {reason}. Start from nothing, or take the change back"
+            f"the behaviour state was made with another declaration: {reason}. Start from nothing, or take the change "
+            "back"
         )
     by_kind: dict[tuple[str, int], list[Partial]] = {}
     for partial in partials:

@@ -75,9 +75,7 @@ class KeyTable:
         kept = (bucket >= first) | last | np.r_[bucket[1:] >= first, True]
         buckets = self.buckets - first + 1
         moved = position * (buckets + 1) + np.maximum(bucket - first + 1, 0)
-        return dataclasses.replace(
-            self, key_buckets=moved[kept], states=self.states[kept], buckets=buckets
-        )
+        return dataclasses.replace(self, key_buckets=moved[kept], states=self.states[kept], buckets=buckets)
 
 
 def row_keys(plan: TransformPlan, index: int, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -181,8 +181,8 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
     settings = declaration.moving_average
     if one_day and settings.train_state != "past":
         raise InputError(
-            f"moving_average.train_state: {settings.train_state} lets rows see later ones, which a feed of days does not "
-            "have yet: set it to past"
+            f"moving_average.train_state: {settings.train_state} lets rows see later ones, which a feed of days does "
+            "not have yet: set it to past"
         )
     sources = _sources(declaration)
     by_name = {source.name: index for index, source in enumerate(sources)}

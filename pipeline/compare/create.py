@@ -10,11 +10,10 @@ from tfx.components.evaluator.component import Evaluator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
+from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types import channel_utils
 
 from components.champion import strategy
@@ -28,12 +27,13 @@ from components.example_validator.strict import StrictExampleValidator
 from components.latency.component import ServingLatency
 from components.pusher.atomic import AtomicPusher
 from components.signature_check.component import SignatureCheck
+from components.transform.component import StatefulTransform
 from components.tuner.component import ModelTuner
 from models.registry import options_of
 from pipeline import views
 from pipeline.code_hash import code_hash
 from pipeline.compare.variants import LIGHTGBM, Variant
-from pipeline.create import PREPROCESSING_FN, RUN_FN
+from pipeline.create import RUN_FN
 
 TREES_FN = "components.trainer.trees_fn.run_fn"
 CHAMPION = "champion"
@@ -144,14 +144,11 @@ class _Shared:
         self.validator = StrictExampleValidator(
             statistics=self.statistics_gen.outputs["statistics"], schema=self.schema
         )
-        self.transform = Transform(
+        self.transform = StatefulTransform(
             examples=self.examples,
             schema=self.schema,
-            preprocessing_fn=PREPROCESSING_FN,
-            splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
-            custom_config={"declaration": views.for_transform(declaration), "code": code_hash("transform")},
-            disable_analyzer_cache=True,
-            disable_statistics=True,
+            declaration=views.for_transform(declaration),
+            code=code_hash("transform"),
         )
         self.transform.add_upstream_node(self.validator)
         self.graph = self.transform.outputs["transform_graph"]

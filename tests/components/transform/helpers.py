@@ -10,17 +10,16 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format, text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx.components.transform.executor import Executor
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.proto import transform_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
 from components.dataset.declaration import Declaration
+from components.transform.component import PREPROCESSING_FN, BehaviourStateArtifact, StatefulExecutor
 from pipeline.beam_runner import beam_args
 
 _TYPES = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
-PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 Row = Mapping[str, Any]
 
@@ -102,42 +101,56 @@ def run_transform(
     declared: Declaration,
     train: Sequence[Iterable[bytes]],
     evaluation: Sequence[Iterable[bytes]],
+    **options: Any,
 ) -> Path:
-    """Runs Transform as the pipeline does. Returns the folder of the `transform_graph` artifact."""
+    """Runs Transform as the pipeline does, with the `options` of `execute`. Returns the folder of the
+    `transform_graph` artifact."""
     examples = standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
     examples.split_names = '["train", "eval"]'
     write_split(folder / "examples" / "Split-train", train)
     write_split(folder / "examples" / "Split-eval", evaluation)
-    return execute(folder, declared, examples, schema_of(declared))
+    return execute(folder, declared, examples, schema_of(declared), **options)
 
 
 def execute(
-    folder: Path, declared: Declaration, examples: standard_artifacts.Examples, schema: schema_pb2.Schema
+    folder: Path,
+    declared: Declaration,
+    examples: standard_artifacts.Examples,
+    schema: schema_pb2.Schema,
+    prior: Path | None = None,
+    one_day: bool = False,
 ) -> Path:
-    """Runs Transform's executor on an Examples artifact."""
+    """Runs Transform's executor on an Examples artifact, after the state in the folder `prior`; its own goes to the
+    folder `state`."""
     schema_artifact = standard_artifacts.Schema()
     schema_artifact.uri = str(folder / "schema")
     (folder / "schema").mkdir(parents=True)
     (folder / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(schema))
     graph, transformed = standard_artifacts.TransformGraph(), standard_artifacts.Examples()
     graph.uri, transformed.uri = str(folder / "graph"), str(folder / "transformed")
-    daily = declared.moving_average.eval_state == "daily"
+    daily = one_day or declared.moving_average.eval_state == "daily"
+    states = [BehaviourStateArtifact(), BehaviourStateArtifact()]
+    states[0].uri, states[1].uri = str(prior), str(folder / "state")
     analyze = ["train", "eval"] if daily else ["train"]
     splits = transform_pb2.SplitsConfig(analyze=analyze, transform=["train", "eval"])
-    Executor(
+    StatefulExecutor(
         BaseBeamExecutor.Context(
             beam_pipeline_args=list(beam_args("direct", ["workers=1"])),
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )
     ).Do(
-        {"examples": [examples], "schema": [schema_artifact]},
-        {"transform_graph": [graph], "transformed_examples": [transformed]},
+        {
+            "examples": [examples],
+            "schema": [schema_artifact],
+            **({} if prior is None else {"prior_state": states[:1]}),
+        },
+        {"transform_graph": [graph], "transformed_examples": [transformed], "state": states[1:]},
         {
             "preprocessing_fn": PREPROCESSING_FN,
             "splits_config": json_format.MessageToJson(splits),
-            "custom_config": json_utils.dumps({"declaration": declared.to_json()}),
+            "custom_config": json_utils.dumps({"declaration": declared.to_json(), "one_day": one_day}),
             "disable_statistics": 1,
             "force_tf_compat_v1": 0,
         },
