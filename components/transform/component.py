@@ -8,7 +8,7 @@ from tfx import types
 from tfx.components.transform.executor import Executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import transform_pb2
-from tfx.types import artifact, artifact_utils, standard_artifacts
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import TransformSpec
 from tfx.utils import json_utils
@@ -18,10 +18,9 @@ PRIOR_STATE = "prior_state"
 STATE = "state"
 
 
-class BehaviourStateArtifact(artifact.Artifact):
-    """`state.npz` and `state.json`: see `components.transform.state`."""
-
-    TYPE_NAME = "BehaviourState"
+# `state.npz` and `state.json`: see `components.transform.state`. TFX's type for what earlier runs of Transform found:
+# a type of our own has no title that both Kubeflow's compiler and TFX's container know.
+BehaviourStateArtifact = standard_artifacts.TransformCache
 
 
 class StatefulTransformSpec(TransformSpec):
