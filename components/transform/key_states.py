@@ -22,7 +22,8 @@ class KeyStates:
     Attributes:
       table: for lookups.
       keys, open_keys: what a state keeps, see `state.BehaviourState`.
-      report: for each key of the plan how many values are kept, and how many, with how many rows, were dropped.
+      report: for each key of the plan how many values are kept, how many, with how many rows, were dropped for want
+        of room, and how many were not seen for too long.
     """
 
     table: KeyTable
@@ -39,6 +40,7 @@ def fold_keys(
     buckets: np.ndarray,
     averages: DomainAverages,
     domain_hashes: np.ndarray,
+    latest: int,
 ) -> KeyStates:
     """Folds sums per (key, bucket, domain) into the state of every key after every bucket.
 
@@ -49,6 +51,7 @@ def fold_keys(
       dropped: by index of the key, the values that were left out of the sums, and their rows.
       buckets: the buckets' numbers, int64 (T,).
       averages, domain_hashes: of the domains.
+      latest: local time of the newest row in ms.
     """
     behaviours = len(plan.behaviours)
     parts = [{**part, "kind": np.full(len(part["key"]), index)} for index, part in sums.items()]
@@ -72,7 +75,8 @@ def fold_keys(
     decay = np.array([key.decay for key in plan.keys])[total["kind"]]
     states = decayed_sums(total["key"], total["values"], decay)
     ends = _ends(total["key"])
-    stays, report = _choose(plan, total, states, ends, dropped)
+    expired = _expired(plan, before, total, ends, buckets, latest)
+    stays, report = _choose(plan, total, states, ends, dropped, expired)
     kept = stays[np.searchsorted(ends, np.arange(len(states)))]
     total, states = {name: column[kept] for name, column in total.items()}, states[kept]
     opened = (chunk["bucket"] == buckets[-1]) & np.isin(chunk["key"], total["key"])
@@ -93,18 +97,37 @@ def _ends(keys: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.r_[keys[1:] != keys[:-1], True])
 
 
+def _expired(
+    plan: TransformPlan, before: Chunk, total: Chunk, ends: np.ndarray, buckets: np.ndarray, latest: int
+) -> np.ndarray:
+    """Which keys had no row for too long, bool (keys,)."""
+    if plan.expire_ms is None:
+        return np.zeros(len(ends), bool)
+    last = _last_buckets(before, total["key"][ends], total["bucket"][ends], buckets)
+    return (last + 1) * plan.bucket_ms <= latest - plan.expire_ms
+
+
+def _last_buckets(before: Chunk, keys: np.ndarray, places: np.ndarray, buckets: np.ndarray) -> np.ndarray:
+    """Numbers of the buckets at `places`; place 0 stands for the last one that a key had in the state before."""
+    numbers = buckets[places]
+    untouched = places == 0
+    numbers[untouched] = before["bucket"][np.searchsorted(before["key"], keys[untouched])]
+    return numbers
+
+
 def _choose(
     plan: TransformPlan,
     total: Chunk,
     states: np.ndarray,
     ends: np.ndarray,
     dropped: Sequence[tuple[int, int]],
+    expired: np.ndarray,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Which keys stay, bool (keys,): of every kind the `max_keys` with the largest decayed count."""
-    stays, report = np.ones(len(ends), bool), []
+    stays, report = ~expired, []
     weight, kind, keys = states[ends, len(plan.behaviours)], total["kind"][ends], total["key"][ends]
     for index, key in enumerate(plan.keys):
-        mine = np.flatnonzero(kind == index)
+        mine = np.flatnonzero((kind == index) & ~expired)
         chosen = chunks.largest(weight[mine], keys[mine], plan.max_keys)
         out = np.delete(mine, chosen)
         stays[out] = False
@@ -117,6 +140,7 @@ def _choose(
                 "values": len(chosen),
                 "dropped_values": values + len(out),
                 "dropped_rows": rows,
+                "expired_values": int(expired[kind == index].sum()),
             }
         )
     return stays, report
@@ -144,9 +168,7 @@ def _closed(
     closed = np.flatnonzero(total["bucket"] < len(buckets) - 1)
     last = closed[_ends(total["key"][closed])]
     chosen = {name: total[name][last] for name in ("key", "kind", "bucket")}
-    number = buckets[chosen["bucket"]]
-    untouched = chosen["bucket"] == 0
-    number[untouched] = before["bucket"][np.searchsorted(before["key"], chosen["key"][untouched])]
+    number = _last_buckets(before, chosen["key"], chosen["bucket"], buckets)
     lacking = np.zeros((len(last), behaviours))
     lacking[:, missing >= 0] = states[last, behaviours + 1 :]
     return {**chosen, "bucket": number, "state": states[last, : behaviours + 1], "missing": lacking}

@@ -4,6 +4,7 @@ by all signatures, without the 2 GB limit of constants."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,39 @@ class TableVariables(tf.Module):
     def __init__(self, tables: Tables) -> None:
         super().__init__(name="transform_tables")
         for name in ("vocabulary_keys", "vocabulary_ids", "keys", "key_buckets", "states", "domain_averages"):
-            setattr(self, name, tf.Variable(getattr(tables, name), trainable=False, name=name))
+            value = getattr(tables, name)
+            # Of any length: see `keep_newest`.
+            setattr(
+                self,
+                name,
+                tf.Variable(value, trainable=False, name=name, shape=[None, *value.shape[1:]]),
+            )
+
+
+def keep_newest(transform: Any) -> int:
+    """Takes out of a loaded Transform graph what only rows of the past would see.
+
+    A served row sees the state at the end. So of every key only its newest state stays, and the domains' averages are
+    those of the end as of every bucket. Afterwards a row that has a time of the past sees the end or nothing.
+
+    Args:
+      transform: the loaded graph: `TFTransformOutput.transform_features_layer()`.
+
+    Returns:
+      How many states of keys were taken out.
+    """
+    removed = 0
+    for loaded in tf.train.TrackableView(transform).descendants():
+        if not all(hasattr(loaded, name) for name in ("key_buckets", "states", "domain_averages")):
+            continue
+        domains, buckets = loaded.domain_averages.numpy(), loaded.key_buckets.numpy()
+        position = buckets // len(domains)
+        newest = np.append(position[1:] != position[:-1], True)
+        loaded.key_buckets.assign(buckets[newest])
+        loaded.states.assign(loaded.states.numpy()[newest])
+        loaded.domain_averages.assign(np.broadcast_to(domains[-1:], domains.shape))
+        removed += int((~newest).sum())
+    return removed
 
 
 def combine(family: int, parts: list[tf.Tensor]) -> tf.Tensor:

@@ -86,6 +86,7 @@ class Analysis:
       domain_curves: the domain's moving averages after every bucket, as arrays of an `.npz`.
       vocabulary: rows (feature, id, count, text).
       state: what the next rows continue.
+      vocabulary_report: see `Vocabularies`.
     """
 
     tables: Tables
@@ -93,6 +94,7 @@ class Analysis:
     domain_curves: dict[str, np.ndarray]
     vocabulary: list[tuple[str, int, int, str]]
     state: BehaviourState
+    vocabulary_report: dict[str, dict[str, int]]
 
 
 def build_tables(
@@ -121,17 +123,21 @@ def build_tables(
         by_kind.setdefault((partial.name, partial.index), []).append(partial)
     if ("vocabulary", 0) not in by_kind:
         raise InputError("the split `train` has no row: check split.eval_days and the impression files")
-    vocabularies = build_vocabularies(plan, _joined(plan, by_kind, "vocabulary", "counts", prior.counts))
+    latest = _joined(plan, by_kind, "latest", "latest", {"time": prior.latest})["time"]
+    vocabularies = build_vocabularies(
+        plan, _joined(plan, by_kind, "vocabulary", "counts", prior.counts), int(latest[0])
+    )
     if len(vocabularies.domain_hashes) == 0:
         raise InputError(f"no training row has a value of the domain {plan.vocabularies[0].name}")
     moments = _joined(plan, by_kind, "moments", "moments", prior.moments)
     numbers = _joined(plan, by_kind, "numbers", "numbers", prior.numbers)
     sample = _joined(plan, by_kind, "sample", "sample", prior.sample)
-    latest = _joined(plan, by_kind, "latest", "latest", {"time": prior.latest})["time"]
     sums = _sums(plan, by_kind, prior)
     buckets, first = _buckets(plan, by_kind, sums, prior, latest)
     averages = _domain_averages(plan, sums[DOMAIN_PARENT], prior, buckets, vocabularies.domain_hashes)
-    keys = _key_states(plan, by_kind, sums, prior, buckets, averages, vocabularies.domain_hashes)
+    keys = _key_states(
+        plan, by_kind, sums, prior, buckets, averages, vocabularies.domain_hashes, int(latest[0])
+    )
     domain = chunks.positions(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     at = np.searchsorted(buckets, sample["bucket"])
     shrinkage = learn_shrinkage(
@@ -216,7 +222,7 @@ def build_tables(
         losses=shrinkage.losses,
         log_counts=shrinkage.log_counts,
     )
-    return Analysis(tables, summary, curves, vocabularies.rows[len(domains) :], state)
+    return Analysis(tables, summary, curves, vocabularies.rows[len(domains) :], state, vocabularies.report)
 
 
 def state_summary(analysis: Analysis) -> dict[str, Any]:
@@ -225,8 +231,7 @@ def state_summary(analysis: Analysis) -> dict[str, Any]:
     return {
         "until": moment_text(int(state.latest[0])),
         "domains": dict(zip(summary["domains"], summary["domain_rows"], strict=True)),
-        "vocabularies": summary["vocabularies"],
-        "values_counted": len(state.counts["key"]),
+        "vocabularies": analysis.vocabulary_report,
         "average_keys": summary["average_keys"],
     }
 
@@ -341,6 +346,7 @@ def _key_states(
     buckets: np.ndarray,
     averages: DomainAverages,
     domain_hashes: np.ndarray,
+    latest: int,
 ) -> KeyStates:
     if not plan.keys:
         return KeyStates(empty_table(len(plan.behaviours), len(buckets)), prior.keys, prior.open_keys, [])
@@ -349,4 +355,4 @@ def _key_states(
         partials = by_kind.get(("average", index), ())
         dropped.append((sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials)))
     mine = {index: sums[index] for index in range(len(plan.keys))}
-    return fold_keys(plan, prior.keys, mine, dropped, buckets, averages, domain_hashes)
+    return fold_keys(plan, prior.keys, mine, dropped, buckets, averages, domain_hashes, latest)

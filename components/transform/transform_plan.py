@@ -109,6 +109,7 @@ class TransformPlan:
       decay: of the domain, `a` in `m <- a m + (1 - a) mean`.
       bucket_ms: length of a time bucket.
       max_keys: values of one key that are kept.
+      expire_ms: values and keys without a row for longer than this are forgotten; `None`: never.
       prior_strength: fixed strength of the shrinkage; `None`: learned.
       refreshed_days: the last days with rows that are only averaged over, not analysed otherwise, so that rows to
         evaluate see what happened before their own bucket; 0: the analysis has training rows only.
@@ -131,6 +132,7 @@ class TransformPlan:
     decay: float
     bucket_ms: int
     max_keys: int
+    expire_ms: int | None
     prior_strength: float | None
     refreshed_days: int
     day_ms: int
@@ -214,6 +216,7 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
         decay=settings.decay,
         bucket_ms=max(1, round(settings.bucket_hours * 3_600_000)),
         max_keys=settings.max_keys,
+        expire_ms=None if settings.expire_days is None else settings.expire_days * DAY_MS,
         prior_strength=None if isinstance(settings.prior_strength, str) else float(settings.prior_strength),
         refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" and not one_day else 0,
         day_ms=declaration.split.day_ms,

@@ -8,7 +8,7 @@ import numpy as np
 
 from components.transform.chunks import Chunk
 from components.transform.state import WAITING
-from components.transform.transform_plan import TransformPlan
+from components.transform.transform_plan import DAY_MS, TransformPlan
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Vocabularies:
       domain_hashes, domain_rows: of the domains in the order of their ids, int64 (D,).
       rows: (feature, id, count, text) of every value.
       counted: what a state keeps: the values with an id, and others that may get one.
+      report: by feature: `values` with an id, others `waiting` for enough rows or for room, those `dropped` because
+        they are too many even to wait, and `expired` ones.
     """
 
     keys: np.ndarray
@@ -30,22 +32,40 @@ class Vocabularies:
     domain_rows: np.ndarray
     rows: list[tuple[str, int, int, str]]
     counted: Chunk
+    report: dict[str, dict[str, int]]
 
 
-def build_vocabularies(plan: TransformPlan, counted: Chunk) -> Vocabularies:
-    """Gives ids to the most frequent values: `min_count` rows or more, `max_size` values at most."""
+def build_vocabularies(plan: TransformPlan, counted: Chunk, latest: int) -> Vocabularies:
+    """Gives ids to the most frequent values: `min_count` rows or more, `max_size` values at most.
+
+    Args:
+      plan: the plan.
+      counted: every value with its rows, as `chunks.merge_counts` makes them.
+      latest: local time of the newest row in ms: values that were not seen for `expire_days` before it are forgotten.
+    """
     keys, ids, sizes, rows, kept = [], [], [], [], []
+    report: dict[str, dict[str, int]] = {}
+    fresh = np.ones(len(counted["key"]), bool)
+    if plan.expire_ms is not None:
+        fresh = counted["last"] >= (latest - plan.expire_ms) // DAY_MS
     domain_hashes = domain_rows = np.zeros(0, np.int64)
     for index, vocabulary in enumerate(plan.vocabularies):
-        mine = np.flatnonzero(counted["column"] == index)
+        every = counted["column"] == index
+        mine = np.flatnonzero(every & fresh)
         mine = mine[np.lexsort((counted["hash"][mine], -counted["count"][mine]))]
-        if vocabulary.max_size is None:
-            kept.append(mine)
-        else:
-            kept.append(mine[: WAITING * vocabulary.max_size])
+        # Among values with as many rows those seen last are likelier to come again.
+        likely = mine[np.lexsort((counted["hash"][mine], -counted["last"][mine], -counted["count"][mine]))]
+        kept.append(mine if vocabulary.max_size is None else likely[: WAITING * vocabulary.max_size])
+        found = len(mine)
         mine = mine[counted["count"][mine] >= vocabulary.min_count][: vocabulary.max_size]
         if index == 0:
             domain_hashes, domain_rows = counted["hash"][mine], counted["count"][mine]
+        report[vocabulary.name] = {
+            "values": len(mine),
+            "waiting": len(kept[-1]) - len(mine),
+            "dropped": found - len(kept[-1]),
+            "expired": int((every & ~fresh).sum()),
+        }
         keys.append(counted["key"][mine])
         ids.append(np.arange(1, len(mine) + 1))
         sizes.append(len(mine))
@@ -63,6 +83,7 @@ def build_vocabularies(plan: TransformPlan, counted: Chunk) -> Vocabularies:
         domain_rows,
         rows,
         {name: values[stays] for name, values in counted.items()},
+        report,
     )
 
 

@@ -70,6 +70,12 @@ class MovingAverageSettings(Section):
         default="learned", description="Impressions that the prior counts for when a key has few of its own."
     )
     max_keys: int = Field(default=200_000, ge=1, description="Most values of a key that are kept.")
+    expire_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days without a row after which a value is forgotten: its id in a vocabulary (a domain's too) and "
+        "its averages; null: never. It matters to a feed that goes on for months.",
+    )
     history: bool | list[str] = Field(
         default=False,
         description="Also averages in every domain: true for the user's, or a list of roles or columns such as "

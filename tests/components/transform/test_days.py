@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.types import channel_utils, standard_artifacts
 
 from components.errors import InputError
+from components.trainer.raw_inputs import RawInputs
 from components.transform.component import BehaviourStateArtifact, StatefulTransform
 from components.transform.row_layout import read_layout
+from components.transform.serving_graph import keep_newest
 from components.transform.state import read_state
 from tests.components.transform import direct, helpers
 from tests.components.transform.strategies import DAY
@@ -90,8 +95,6 @@ def test_a_day_from_a_state_of_another_declaration_is_refused(days: list[Path], 
 
 
 def test_the_component_keeps_tfx_s_name_and_takes_a_state() -> None:
-    from tfx.types import channel_utils, standard_artifacts
-
     channels = {
         "examples": channel_utils.as_channel([standard_artifacts.Examples()]),
         "schema": channel_utils.as_channel([standard_artifacts.Schema()]),
@@ -104,3 +107,36 @@ def test_the_component_keeps_tfx_s_name_and_takes_a_state() -> None:
     assert set(later.inputs) == {"examples", "schema", "prior_state"}
     assert later.outputs["state"].type is BehaviourStateArtifact
     assert "state" not in later.exec_properties["custom_config"].replace("declaration", "")
+
+
+def test_an_exported_graph_can_forget_the_past_and_serves_the_same(days: list[Path], tmp_path: Path) -> None:
+    raw = RawInputs(DECLARED, tft.TFTransformOutput(str(days[2] / "graph")).raw_feature_spec())
+    asked = {
+        feature.name: tf.constant([row[feature.name] for row in ROWS[::7]], feature.dtype)
+        if feature.separator is None
+        else tf.constant(["x"] * len(ROWS[::7]))
+        for feature in raw.features
+    }
+
+    class Served(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = tft.TFTransformOutput(str(days[2] / "graph")).transform_features_layer()
+            self.ask = tf.function(self.layer, input_signature=[raw.specs()], autograph=False)
+
+    whole, newest = Served(), Served()
+    keys = len(direct.analyse(DECLARED, ROWS).tables.keys)
+    # Five users, three items, and users in domains: each before the day, and many in it too.
+    assert keep_newest(newest.layer) > 20
+    assert keep_newest(newest.layer) == 0
+    folders = [tmp_path / "whole", tmp_path / "newest"]
+    answers = []
+    for served, folder in zip((whole, newest), folders, strict=True):
+        tf.saved_model.save(served, str(folder))
+        answers.append(tf.saved_model.load(str(folder)).ask(raw.from_named(asked)))
+    for name, values in answers[0].items():
+        np.testing.assert_array_equal(values, answers[1][name], err_msg=name)
+    assert answers[0]["averages"].numpy().any()
+    shapes = dict(tf.train.list_variables(str(folders[1] / "variables" / "variables")))
+    [entries] = {tuple(shape) for name, shape in shapes.items() if "key_buckets" in name}
+    assert entries == (keys,)

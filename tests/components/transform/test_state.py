@@ -150,3 +150,62 @@ def test_a_day_needs_averages_of_the_past() -> None:
     declared = direct.with_settings(DECLARED, keys=[["user"]], train_state="other_buckets")
     with pytest.raises(InputError, match="train_state"):
         make_plan(declared, one_day=True)
+
+
+def visits(days: dict[int, list[int]]) -> list[list[dict[str, Any]]]:
+    """Per day the rows of its users; a user has a tab, an item and a tag of its own."""
+    return [
+        [
+            {
+                "tab": user % 2 + (user == 7),
+                "user": user,
+                "item": f"item {user}",
+                "tag": [f"tag {user}"],
+                "local_time_ms": day * DAY + 1,
+                "behaviour.click": 1.0,
+            }
+            for user in users
+        ]
+        for day, users in days.items()
+    ]
+
+
+def test_what_is_not_seen_for_days_is_forgotten_and_said() -> None:
+    declared = direct.with_settings(DECLARED, expire_days=3, keys=[["user"], ["user", "domain"]], ranges={})
+    days = visits({0: [1, 1, 7], 1: [1, 2, 2], 2: [2], 3: [1, 2], 4: [2], 5: [2], 6: [2]})
+    found = fold(declared, days)
+    # User 7, the only one of domain 2, came on day 0: three days later it is known, then no more.
+    for day, users, domains in ((3, {1, 2, 7}, 3), (4, {1, 2}, 2), (6, {1, 2}, 2)):
+        state, tables = found[day].state, found[day].tables
+        texts = {text(v) for v, c in zip(state.counts["text"], state.counts["column"], strict=True) if c == 3}
+        assert texts == {f"item {user}" for user in users}
+        assert len(tables.domain_hashes) == domains
+        assert len(tables.keys) == 2 * len(users)
+    report = {entry["key"]: entry for entry in found[4].summary["average_keys"]}
+    assert report["user"]["expired_values"] == report["user_x_domain"]["expired_values"] == 1
+    assert found[4].vocabulary_report["item"] == {"values": 2, "waiting": 0, "dropped": 0, "expired": 1}
+    # What comes again starts anew.
+    again = direct.analyse(declared, visits({7: [7]})[0], found[-1].state)
+    assert again.vocabulary_report["user"]["waiting"] == 1
+    seen = direct.averages(declared, again, [{"tab": 1, "user": user} for user in (2, 7)], now=True)
+    assert seen["user.count"][0] > seen["user.count"][1] > 0
+
+
+def test_values_wait_for_their_rows_over_days_within_bounds() -> None:
+    # The vocabulary of users takes three values with two rows each.
+    days = visits({0: [1], 1: [2], 2: [1], 3: [3, 4, 5, 6, 8, 9], 4: [2, 2, 2], 5: [3, 4, 4]})
+    reports = [one.vocabulary_report["user"] for one in fold(DECLARED, days)]
+    assert [one["values"] for one in reports] == [0, 0, 1, 1, 2, 3]
+    assert [one["waiting"] for one in reports] == [1, 2, 1, 5, 4, 3]
+    assert [one["dropped"] for one in reports][:4] == [0, 0, 0, 2]
+
+
+def test_what_carries_weight_from_before_keeps_its_place() -> None:
+    declared = direct.with_settings(DECLARED, keys=[["user"]], ranges={}, history=False, max_keys=2)
+    days = visits({0: [1, 1, 1, 2, 2], 1: [3, 3, 3, 3, 4], 2: [1, 4]})
+    found = fold(declared, days)
+    known = direct.averages(
+        declared, found[-1], [{"tab": 1, "user": user} for user in (1, 2, 3, 4)], now=True
+    )
+    assert (known["user.count"] > 0).tolist() == [True, False, True, False]
+    assert [one.summary["average_keys"][0]["dropped_values"] for one in found] == [0, 2, 1]
