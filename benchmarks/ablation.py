@@ -114,14 +114,12 @@ def scores_of(
     chosen, columns = selection(layout, keys, variant.history)
     whole, early, late, evaluated = (SelectedRows(part, columns, variant.history) for part in rows)
     settings = declaration.model.model_copy(update=variant.model)
-    training = declaration.training.model_copy(update={"seed": seed})
     if settings.name == LIGHTGBM:
-        trees = gbdt.fit(
-            early, late, chosen, settings, training.model_copy(update={"refit": True}), threads=1
-        )
+        refitted = declaration.training.model_copy(update={"refit": True})
+        trees = gbdt.fit(early, late, chosen, settings, refitted, seed=seed, threads=1)
         return trees.predict(evaluated.gather(np.arange(len(evaluated.domain))), evaluated.domain)
     model = build_model(chosen, settings, seed=seed)
-    train(model, whole, None, training)
+    train(model, whole, None, declaration.training, seed=seed)
     return Predictor(model).predict(evaluated)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from models import click_rate
 from models.features import FeatureLayout
 from models.options import Option
 from models.settings import ModelSettings
@@ -46,6 +48,9 @@ class DomainModel(keras.Model):
         super().__init__(name=name or settings.name)
         self.layout = layout
         self.settings = settings
+        self.click_logit = self.add_weight(
+            name="specific_click_logit", shape=(layout.domain_count,), initializer="zeros", trainable=False
+        )
 
     def option(self, name: str) -> Any:
         """The value of one of `OPTIONS`.
@@ -64,10 +69,42 @@ class DomainModel(keras.Model):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # Nothing in a forward pass needs AutoGraph, whose source rewriting takes longer than all the rest of
         # building the graph.
-        return super().__call__(*args, **kwargs)
+        return self.from_click_rate(super().__call__(*args, **kwargs), args[0][1])
+
+    def from_click_rate(self, logits: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
+        """Logits `(G, B)` counted from the domains' click rates: what `call` returns is the distance to them."""
+        return logits + tf.gather(tf.convert_to_tensor(self.click_logit), domains)[:, None]
+
+    @property
+    def knows_domain(self) -> bool:
+        """Whether the same row may get another prediction in another domain."""
+        return True
+
+    def start_at(self, domain: np.ndarray, label: np.ndarray) -> None:
+        """Lets predictions start at the domains' click rates in some rows (`models.click_rate`).
+
+        Output layers start at zero, so the untrained model predicts these rates, and its mean over the rows is theirs.
+        A domain that has a rate already, as in a model that is trained further, keeps it.
+
+        Args:
+            domain: `(n,)` domain index of each row.
+            label: `(n,)` 0 or 1.
+        """
+        if not self.knows_domain:
+            domain = np.zeros_like(domain)
+        rows = np.bincount(domain, minlength=self.domain_count)
+        clicks = np.bincount(domain, label, self.domain_count)
+        logit = click_rate.logit(click_rate.shrunk_rates(rows, clicks))
+        if not self.knows_domain:
+            logit = np.full_like(logit, logit[0])
+        held = self.click_logit.numpy()
+        self.click_logit.assign(np.where(held == 0, logit, held).astype(np.float32))
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
-        """Logits `(G, B)` of a click."""
+        """Logits `(G, B)` of a click, less the domain's `click_logit`, which calling the model adds.
+
+        The output layer's kernel starts at zero: the untrained model is the domain's click rate.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
     @property

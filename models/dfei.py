@@ -119,7 +119,7 @@ class DFEI(DomainModel):
         specific = self.specific_tower(rows["x"], domains)
         width = self.settings.layers[-1]
         parts = [rows["context"][..., :width], specific, rows["context"][..., width:]]
-        return self.head(tf.concat(parts, axis=-1), domains)
+        return self.from_click_rate(self.head(tf.concat(parts, axis=-1), domains), domains)
 
     def _embedded(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs

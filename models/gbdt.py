@@ -190,6 +190,7 @@ def fit(
     settings: ModelSettings,
     training: TrainingSettings,
     *,
+    seed: int = 1,
     threads: int = 0,
     grown: Grown | None = None,
 ) -> GradientBoostedTrees:
@@ -206,7 +207,8 @@ def fit(
         settings: which inputs (`FeatureMatrix`); options `rounds`: most trees, default 500; `patience`: trees
             without gain before it stops, default 50; `tree_learning_rate`: 0.05; `leaves`: 31;
             `min_leaf_rows`: 50; `row_share` and `feature_share`: of each tree, 0.8; `category_smoothing`: 10.
-        training: `seed`, `refit`, `validation_min_rows`.
+        training: `refit`, `validation_min_rows`.
+        seed: of the rows and columns that each tree sees.
         threads: of LightGBM; 0 for all cores.
         grown: hears after each tree how many there are, of how many at most, the validation log loss (None
             without validation rows), and whether they are grown once more on all rows.
@@ -220,7 +222,7 @@ def fit(
     if not len(train_rows.label):
         raise ValueError("there is no training row")
     matrix = FeatureMatrix(layout, settings)
-    parameters = _parameters(settings, training, threads)
+    parameters = _parameters(settings, seed, threads)
     most = _option(settings, "rounds")
     train_set = _dataset(matrix, train_rows)
     callbacks = _heard(grown, again=False)
@@ -270,7 +272,7 @@ def _option(settings: ModelSettings, name: str) -> Any:
     return OPTIONS[name].read(name, settings.options)
 
 
-def _parameters(settings: ModelSettings, training: TrainingSettings, threads: int) -> dict[str, Any]:
+def _parameters(settings: ModelSettings, seed: int, threads: int) -> dict[str, Any]:
     return {
         "objective": "binary",
         "metric": "none",
@@ -282,7 +284,7 @@ def _parameters(settings: ModelSettings, training: TrainingSettings, threads: in
         "feature_fraction": _option(settings, "feature_share"),
         "cat_smooth": _option(settings, "category_smoothing"),
         "num_threads": threads,
-        "seed": training.seed,
+        "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "verbosity": -1,

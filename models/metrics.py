@@ -1,4 +1,5 @@
-"""The metrics, each defined once on arrays: AUC, GAUC, log loss, calibration, and what training is stopped by.
+"""The metrics, each defined once on arrays: AUC, GAUC, log loss, calibration, what training is stopped by,
+and which domains decide.
 
 NumPy only. TFMA's form of the same definitions, for rows that arrive in pieces, is `components.evaluator`; a property
 test holds the two equal.
@@ -6,6 +7,7 @@ test holds the two equal.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,32 @@ Array = npt.NDArray[Any]
 
 # A certain answer that turns out wrong costs -log(1e-7), as in Keras.
 EPSILON = 1e-7
+
+ROWS_PER_RARER = 10
+"""Of so many rows that a domain needs to decide, one is to be of its rarer class: it says how exact an AUC is."""
+
+
+def rarer_rows(min_rows: int) -> int:
+    """Rows of each class that a domain of at least `min_rows` rows needs to decide; 1 at least."""
+    return max(1, math.ceil(min_rows / ROWS_PER_RARER))
+
+
+def decides(rows: Any, positives: Any, min_rows: int) -> Any:
+    """Whether a domain may decide: `min_rows` rows, a tenth of that number of each class. Numbers or arrays.
+
+    The standard error of an AUC is about .3 / sqrt(rows of the rarer class), however many others there are.
+
+    >>> decides(5_000, 30, 500), decides(500, 250, 500)
+    (False, True)
+    """
+    rarer = np.minimum(positives, rows - positives)
+    found = (rows >= min_rows) & (rarer >= rarer_rows(min_rows))
+    return bool(found) if np.ndim(found) == 0 else found
+
+
+def needed(min_rows: int) -> str:
+    """What a domain needs to decide, in words."""
+    return f"at least {min_rows:,} rows, {rarer_rows(min_rows):,} of each class"
 
 
 def auc_of_counts(negatives: Array, positives: Array) -> float | None:
@@ -148,13 +176,31 @@ def calibration(label: Array, probability: Array) -> float | None:
     return float(np.asarray(probability, np.float64).sum()) / clicks if clicks else None
 
 
+def normalized_entropy(log_loss: float | None, rows: int, positives: int) -> float | None:
+    """Log loss as a multiple of the entropy of the rows' own click rate (He et al., ADKDD 2014).
+
+    Above 1 the one constant that fits the rows best does better.
+
+    Args:
+        log_loss: mean over the rows; None where it is undefined.
+        rows: how many.
+        positives: of them clicked.
+
+    Returns:
+        None with one class, or without a log loss.
+    """
+    if log_loss is None or not 0 < positives < rows:
+        return None
+    rate = positives / rows
+    return log_loss / -(rate * math.log(rate) + (1 - rate) * math.log(1 - rate))
+
+
 @dataclass(frozen=True)
 class Scores:
     """How a model does on some rows.
 
     Attributes:
-        average_auc: unweighted mean of AUC over the domains that qualify: both classes and at least the
-            configured number of rows. None if no domain does.
+        average_auc: unweighted mean of AUC over the domains that decide (`decides`). None if none does.
         overall_auc: of all rows together; None with one class.
         log_loss: of all rows.
         domain_auc: by domain index, of every domain with both classes, few rows or many.
@@ -169,16 +215,19 @@ class Scores:
 
     @property
     def criterion(self) -> float:
-        """What training is stopped by: average AUC; else overall AUC; else minus the log loss."""
-        value = criterion(self.average_auc, self.overall_auc, self.log_loss)
+        """What training is stopped by: average AUC, where a domain decides; else minus the log loss."""
+        value = criterion(self.average_auc, self.log_loss)
         assert value is not None
         return value
 
 
-def criterion(average_auc: float | None, overall_auc: float | None, log_loss: float | None) -> float | None:
-    """The first that is known of average AUC, overall AUC and minus the log loss: more is better; None without any."""
-    values = (average_auc, overall_auc, None if log_loss is None else -log_loss)
-    return next((value for value in values if value is not None), None)
+def criterion(average_auc: float | None, log_loss: float | None) -> float | None:
+    """The average AUC, or where no domain decides minus the log loss: more is better; None without any.
+
+    Where few of a class are there to be ranked the log loss differs less by chance between epochs, and sees a
+    prediction that is off for all rows alike.
+    """
+    return average_auc if average_auc is not None else None if log_loss is None else -log_loss
 
 
 def score(domain: Array, label: Array, logit: Array, min_rows: int) -> Scores:
@@ -188,7 +237,7 @@ def score(domain: Array, label: Array, logit: Array, min_rows: int) -> Scores:
         domain: `(n,)`.
         label: `(n,)`.
         logit: `(n,)`.
-        min_rows: rows a domain needs to count in the average.
+        min_rows: rows a domain needs to count in the average (`decides`).
     """
     order = np.argsort(domain, kind="stable")
     domains, begins = np.unique(domain[order], return_index=True)
@@ -198,7 +247,7 @@ def score(domain: Array, label: Array, logit: Array, min_rows: int) -> Scores:
         value = auc(label[rows], logit[rows])
         if value is not None:
             domain_auc[int(d)] = value
-            if len(rows) >= min_rows:
+            if decides(len(rows), int(np.sum(label[rows] > 0)), min_rows):
                 qualified.append(value)
     return Scores(
         average_auc=float(np.mean(qualified)) if qualified else None,

@@ -33,7 +33,7 @@ class MLP(DomainModel):
         self.embedding = FeatureEmbedding(layout, settings, domain_feature=True, name="embedding")
         self.tower = SharedTower(settings.layers, settings.dropout, name="tower")
         self.head_hidden = SharedTower(hidden, name="head_hidden")
-        self.head = keras.layers.Dense(1, name="head")
+        self.head = keras.layers.Dense(1, kernel_initializer="zeros", name="head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
@@ -41,3 +41,7 @@ class MLP(DomainModel):
         packed = one_group(self.embedding(*packing.batch, training=training))
         hidden = self.tower(packed, training=training)
         return packing.unpack(tf.squeeze(self.head(self.head_hidden(hidden)), axis=-1))
+
+    @property
+    def knows_domain(self) -> bool:
+        return self.settings.domain_feature is not False

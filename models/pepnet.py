@@ -57,7 +57,7 @@ class PEPNet(DomainModel):
         ]
         hidden = [settings.head_hidden] if settings.head_hidden else []
         self.head_hidden = SharedTower(hidden, name="head_hidden")
-        self.head = keras.layers.Dense(1, name="head")
+        self.head = keras.layers.Dense(1, kernel_initializer="zeros", name="head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs

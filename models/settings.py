@@ -5,12 +5,17 @@ Each field is reached from the command line by its dotted name, for example `--s
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MANY_DOMAINS = 100
 """Above it a domain's own full kernels cost more than they are worth (`docs/results.md`)."""
+# Training length that follows the rows; measured worth: `docs/results.md`.
+AUTO_EPOCHS, AUTO_MOST_EPOCHS = 3, 30
+AUTO_STEPS, AUTO_EPOCH_STEPS = 600, 200
+AUTO_STEP_ROWS = (32, 1024)
 
 
 class _Settings(BaseModel):
@@ -135,8 +140,16 @@ class ModelSettings(_Settings):
 class TrainingSettings(_Settings):
     """How it is trained."""
 
-    epochs: int = Field(5, ge=1, description="Most passes over the training rows.")
-    batch_size: int = Field(128, ge=1, description="Rows B of one domain in one mini-batch.")
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description=f"Most passes over the training rows; auto: {AUTO_EPOCHS}, more where these make fewer than "
+        f"{AUTO_STEPS} optimiser steps, at most {AUTO_MOST_EPOCHS}.",
+    )
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="Rows B of one domain in one mini-batch; auto: a power of two such that an epoch has about "
+        f"{AUTO_EPOCH_STEPS} optimiser steps, of {AUTO_STEP_ROWS[0]} to {AUTO_STEP_ROWS[1]:,} rows each.",
+    )
     domains_per_step: int = Field(8, ge=1, description="Mini-batches G in one fused or mixed step.")
     schedule: Literal["cyclic", "interleaved", "fused", "mixed"] = Field(
         "fused",
@@ -175,7 +188,10 @@ class TrainingSettings(_Settings):
     )
     min_delta: float = Field(0.0, ge=0, description="Least gain in validation average AUC that counts.")
     validation_min_rows: int = Field(
-        100, ge=1, description="Rows that a domain needs in the validation day to count in the average AUC."
+        100,
+        ge=1,
+        description="Rows that a domain needs in the validation days, and ten times those of its rarer class, to count "
+        "in the average AUC that epochs are chosen by; where no domain does, the log loss chooses.",
     )
     refit: bool = Field(
         False,
@@ -192,7 +208,6 @@ class TrainingSettings(_Settings):
         500, ge=1, description="Steps between checkpoints; one more after every epoch."
     )
     steps_per_call: int = Field(8, ge=1, description="Optimiser steps that one call into TensorFlow makes.")
-    seed: int = Field(1, ge=0, description="Seed of initial weights, order of rows and dropout.")
 
     @model_validator(mode="after")
     def _can_be_shared(self) -> TrainingSettings:
@@ -208,6 +223,22 @@ class TrainingSettings(_Settings):
         if self.shared_lr_scale != "1/D" and float(self.shared_lr_scale) <= 0:
             raise ValueError(f"shared_lr_scale must be above 0 or '1/D', got {self.shared_lr_scale}")
         return self
+
+    def for_rows(self, rows: int) -> TrainingSettings:
+        """These settings with `auto` replaced by what it means for so many training rows."""
+        together = self.domains_per_step if self.schedule in ("fused", "mixed") else 1
+        if self.batch_size == "auto":
+            low, high = AUTO_STEP_ROWS
+            wanted = min(max(rows / AUTO_EPOCH_STEPS, low), high) / together
+            batch = 2 ** max(0, round(math.log2(wanted)))
+        else:
+            batch = int(self.batch_size)
+        if self.epochs == "auto":
+            steps = max(1, math.ceil(rows / (batch * together)))
+            epochs = min(max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / steps)), AUTO_MOST_EPOCHS)
+        else:
+            epochs = int(self.epochs)
+        return self.model_copy(update={"batch_size": batch, "epochs": epochs})
 
     def shared_multiplier(self, domains: int) -> float:
         """The number that `shared_lr_scale` stands for with so many domains."""

@@ -53,12 +53,12 @@ class STAR(DomainModel):
             ResumableDropout(settings.dropout, seed=i, name=f"dropout_{i}")
             for i in range(len(settings.layers))
         ]
-        self.unit = StarDense(domains, 1, name="star_unit")
+        self.unit = StarDense(domains, 1, kernel_initializer="zeros", name="star_unit")
         self.domain_vectors = DomainEmbedding(
             domains, settings.embedding_size, name="specific_domain_embedding"
         )
         self.aux_hidden = SharedTower([self.option("aux_hidden")], name="aux_hidden")
-        self.aux_unit = keras.layers.Dense(1, name="aux_unit")
+        self.aux_unit = keras.layers.Dense(1, kernel_initializer="zeros", name="aux_unit")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs

@@ -62,7 +62,7 @@ class EpochRecord:
     @property
     def criterion(self) -> float | None:
         """What the epoch is evaluated by, as `Scores.criterion`; None where it was not validated."""
-        return criterion(self.average_auc, self.overall_auc, self.log_loss)
+        return criterion(self.average_auc, self.log_loss)
 
 
 Hook = Callable[[DomainModel, TwoRateOptimizer], None]
@@ -104,6 +104,7 @@ def train(
     validation_rows: RowSource | None,
     settings: TrainingSettings,
     *,
+    seed: int = 1,
     checkpoint_dir: str | Path | None = None,
     log_dir: str | Path | None = None,
     progress: Progress | None = None,
@@ -112,6 +113,8 @@ def train(
     after: Hook | None = None,
 ) -> TrainingResult:
     """Trains a model, keeps the weights of the epoch that validates best, and leaves them in it.
+
+    Domains that the model has no click rate for yet start at that of their training rows (`DomainModel.start_at`).
 
     Training stops when the average AUC of the validation rows has not gained `min_delta` for `patience`
     epochs; an epoch before `min_epochs` is never the best one. With `refit` the model then starts anew from
@@ -124,6 +127,7 @@ def train(
         train_rows: rows to learn from.
         validation_rows: later rows to stop by; None or none to train all epochs and keep the last.
         settings: schedule, rates, stopping.
+        seed: of the order of the rows; that of initial weights and dropout is `build_model`'s.
         checkpoint_dir: where to resume from and to write checkpoints; None for no resumption.
         log_dir: where TensorBoard's events are written; None for none.
         progress: told about steps and epochs.
@@ -139,12 +143,16 @@ def train(
     """
     if validation_rows is not None and len(validation_rows.domain) == 0:
         validation_rows = None
+    if not len(train_rows.domain):
+        raise ValueError("there are no rows to train on")
+    settings = settings.for_rows(len(train_rows.domain))
     with tempfile.TemporaryDirectory() as scratch:
         loop = _Loop(
             model,
             train_rows,
             validation_rows,
             settings,
+            seed,
             Path(checkpoint_dir or scratch),
             log_dir,
             progress,
@@ -168,6 +176,7 @@ class _Loop:
         train_rows: RowSource,
         validation_rows: RowSource | None,
         settings: TrainingSettings,
+        seed: int,
         directory: Path,
         log_dir: str | Path | None,
         progress: Progress | None,
@@ -176,7 +185,8 @@ class _Loop:
         self.replicas = replicas
         self.model = model
         self.train_rows, self.validation_rows = train_rows, validation_rows
-        self.settings = settings
+        self.settings, self.seed = settings, seed
+        self._epochs, self._batch_size = int(settings.epochs), int(settings.batch_size)
         self.progress = progress
         self.writes = self.keeps = True
         self.step = TrainingStep(model, settings, replicas)
@@ -189,8 +199,10 @@ class _Loop:
         restored = self.kept.restore()
         if restored is not None:
             self.state = restored
-        elif self.settings.refit:
-            self._keep_weights("initial")
+        else:
+            if self.settings.refit:
+                self._keep_weights("initial")
+            self._start_at(self.train_rows)
         if self.state.phase == "fit":
             self._fit()
         if self.state.phase == "refit" and self.validation_rows is not None:
@@ -201,7 +213,7 @@ class _Loop:
 
     def _fit(self) -> None:
         schedule = self._schedule(self.train_rows)
-        self._plan_rate(schedule, self.settings.epochs)
+        self._plan_rate(schedule, self._epochs)
         while not self._enough():
             self._epoch(schedule, self.train_rows)
             scores = self._validate()
@@ -209,7 +221,7 @@ class _Loop:
                 scores.criterion if scores else float(self.state.epoch)
             )
             gains = self.state.best is None or criterion > self.state.best + self.settings.min_delta
-            best = gains and self.state.epoch + 1 >= min(self.settings.min_epochs, self.settings.epochs)
+            best = gains and self.state.epoch + 1 >= min(self.settings.min_epochs, self._epochs)
             if best:
                 self.state.best, self.state.best_epoch = criterion, self.state.epoch
                 self._keep_weights("best")
@@ -218,6 +230,7 @@ class _Loop:
             self._save()
         if self.settings.refit and self.validation_rows is not None:
             self._load_weights("initial")
+            self._start_at(JoinedRows(self.train_rows, self.validation_rows))
             self.step.optimizer.reset()
             self.state.phase = "refit"
             self.state.next_epoch(0)
@@ -225,6 +238,9 @@ class _Loop:
             self._load_weights("best")
             self.state.phase = "done"
         self._save()
+
+    def _start_at(self, rows: RowSource) -> None:
+        self.model.start_at(np.asarray(rows.domain), np.asarray(rows.label))
 
     def _refit(self, rows: RowSource) -> None:
         schedule = self._schedule(rows)
@@ -240,7 +256,7 @@ class _Loop:
     def _enough(self) -> bool:
         stale = self.state.epoch - 1 - self.state.best_epoch
         out_of_patience = self.settings.patience > 0 and stale >= self.settings.patience
-        return self.state.epoch >= self.settings.epochs or (self.state.best is not None and out_of_patience)
+        return self.state.epoch >= self._epochs or (self.state.best is not None and out_of_patience)
 
     def _epoch(self, schedule: Schedule, rows: RowSource) -> None:
         plan = schedule.epoch(self.state.epoch)
@@ -322,7 +338,7 @@ class _Loop:
     def _schedule(self, rows: RowSource) -> Schedule:
         chosen = self.settings
         return Schedule(
-            chosen.schedule, np.asarray(rows.domain), chosen.batch_size, chosen.domains_per_step, chosen.seed
+            chosen.schedule, np.asarray(rows.domain), self._batch_size, chosen.domains_per_step, self.seed
         )
 
     def _plan_rate(self, schedule: Schedule, epochs: int) -> None:
@@ -340,7 +356,12 @@ class _Loop:
         # The frequency of checkpoints and the steps of a call do not change the course of training.
         settings = self.settings.model_dump_json(exclude={"checkpoint_steps", "steps_per_call"})
         digest = hashlib.sha256()
-        for text in (self.model.settings.model_dump_json(), settings, self.model.layout.to_json()):
+        for text in (
+            self.model.settings.model_dump_json(),
+            settings,
+            self.model.layout.to_json(),
+            str(self.seed),
+        ):
             digest.update(text.encode())
         for rows in (self.train_rows, self.validation_rows):
             if rows is not None:

@@ -43,7 +43,7 @@ class TrainingStep:
 
     Args:
         model: built.
-        settings: rule, rates, schedule.
+        settings: rule, rates, schedule, with a number for batch_size (`TrainingSettings.for_rows`).
         replicas: who makes the steps together; the model was built in their scope.
     """
 
@@ -116,7 +116,7 @@ class TrainingStep:
             if self._per_batch:
                 loss = tf.reduce_sum(tf.math.divide_no_nan(batch_losses, counts))
             else:
-                loss = tf.reduce_sum(batch_losses) / self._settings.batch_size
+                loss = tf.reduce_sum(batch_losses) / float(self._settings.batch_size)
             if self._model.losses:
                 # Penalties are means over the step's rows and on shared variables, whose gradient is divided.
                 share = tf.math.divide_no_nan(own_rows, rows)

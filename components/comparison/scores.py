@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics import RankedScores
+from models.metrics import RankedScores, decides
 
 Floats = npt.NDArray[np.floating]
 
@@ -24,7 +24,7 @@ class EvaluationRows:
       domain: domain index, (rows,).
       user: who saw the row, (rows,); a row without a user is one of its own.
       domains: names of the domain indices.
-      min_rows: rows that a domain needs, with both classes, to count in the average AUC.
+      min_rows: rows that a domain needs to count in the average AUC (`models.metrics.decides`).
     """
 
     label: npt.NDArray[np.generic]
@@ -38,7 +38,7 @@ class EvaluationRows:
         found = []
         for domain in range(len(self.domains)):
             label = self.label[self.domain == domain]
-            if len(label) >= self.min_rows and 0 < (label == 1).sum() < len(label):
+            if decides(len(label), int((label == 1).sum()), self.min_rows):
                 found.append(domain)
         return found
 

@@ -11,6 +11,8 @@ from scipy import stats
 
 from components.comparison.scores import Scored
 
+FEWEST_SEEDS = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class SeedTest:
@@ -18,7 +20,8 @@ class SeedTest:
 
     Attributes:
       difference: mean of champion minus other.
-      p_value: two-sided; `None` with fewer than two seeds or without any variation.
+      p_value: two-sided; `None` with fewer than three seeds, whose two differences tell little of their own spread, or
+        without any variation.
     """
 
     difference: float
@@ -52,7 +55,7 @@ def seed_test(champion: Sequence[float], other: Sequence[float]) -> SeedTest:
     """
     differences = np.asarray(champion) - np.asarray(other)
     p_value = None
-    if len(differences) > 1 and np.ptp(differences) > 0:
+    if len(differences) >= FEWEST_SEEDS and np.ptp(differences) > 0:
         p_value = float(stats.ttest_rel(champion, other).pvalue)
     return SeedTest(float(differences.mean()), p_value)
 

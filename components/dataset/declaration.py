@@ -116,7 +116,7 @@ class Declaration(Section):
         default=1,
         ge=0,
         lt=2**31,
-        description="Of initial weights, the order of rows and dropout; it replaces training.seed.",
+        description="Of initial weights, the order of rows and dropout.",
     )
     source: str = Field(default="", description="Set by the loader: the YAML file.")
 

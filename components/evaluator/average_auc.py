@@ -12,13 +12,14 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import GroupAUC, ScoreTable, group_ids
+from models.metrics import decides
 
 NAME = "average_auc"
 _PRIVATE = "_domain_scores"
 
 
 class AverageAUC(tfma.metrics.Metric):
-    """Unweighted mean of the AUC over the domains that decide: both classes and at least `min_rows` rows.
+    """Unweighted mean of the AUC over the domains that decide: enough rows of each class (`models.metrics.decides`).
 
     NaN where no domain decides. Meant for the overall slice.
 
@@ -66,7 +67,7 @@ class DomainMargin(tfma.metrics.Metric):
 
 def deciding(domains: GroupAUC, min_rows: int) -> np.ndarray:
     """Which domains may decide, bool (domains,)."""
-    return ~np.isnan(domains.auc) & (domains.rows >= min_rows)
+    return np.asarray(decides(domains.rows, domains.positives, min_rows))
 
 
 def _domain_scores(domain: str, model_name: str) -> tfma.metrics.MetricComputation:

@@ -20,8 +20,10 @@ METRICS = {
     "overall_auc": "auc",
     "gauc": gauc.NAME,
     "log_loss": "log_loss",
+    "normalized_entropy": "normalized_entropy",
     "calibration": "calibration",
 }
+_LOSSES = ("log_loss", "normalized_entropy")
 MARGIN_PREFIX = "auc_margin_of_domain_"
 
 
@@ -99,7 +101,7 @@ def _thresholds(declaration: Declaration) -> dict[str, tfma.MetricThreshold]:
             if threshold.min is None and threshold.max is None:
                 continue
             threshold = threshold.model_copy(update={"max_drop": None})
-        found[METRICS[name]] = _threshold(threshold, lower_is_better=name == "log_loss")
+        found[METRICS[name]] = _threshold(threshold, lower_is_better=name in _LOSSES)
     return found
 
 

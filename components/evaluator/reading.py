@@ -12,6 +12,7 @@ from tensorflow_model_analysis.writers import metrics_plots_and_validations_writ
 
 from components.evaluator.results import DomainResult, EvaluationResult, Overall, Scores
 from components.evaluator.words import describe
+from models.metrics import decides
 
 
 def read_evaluation(evaluation_uri: str | Path) -> EvaluationResult:
@@ -74,7 +75,7 @@ def _domains(
         domains[str(name)] = DomainResult(
             rows=rows,
             positives=int(own["positives"]),
-            decides=scores["auc"] is not None and rows >= min_rows,
+            decides=scores["auc"] is not None and decides(rows, int(own["positives"]), min_rows),
             baseline_auc=_figure(earlier.get("auc")),
             **scores,
         )

@@ -8,12 +8,14 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from components.evaluator.results import EvaluationResult, Gate, Overall
+from models.metrics import needed, normalized_entropy
 
 _TITLES = {
     "average_auc": "average AUC",
     "auc": "overall AUC",
     "gauc": "GAUC",
     "log_loss": "log loss",
+    "normalized_entropy": "log loss over that of the click rate",
     "calibration": "calibration",
     "calibration_error": "calibration error",
 }
@@ -89,6 +91,8 @@ class _Judge:
             if domain is None or not domain.decides:
                 return None
             return domain.auc if overall is self._result.overall else domain.baseline_auc
+        if self._name == "normalized_entropy":
+            return normalized_entropy(overall.log_loss, self._result.rows, self._result.positives)
         if self._name == "calibration_error":
             return None if overall.calibration is None else abs(overall.calibration - 1)
         return float(found) if (found := getattr(overall, self._name)) is not None else None
@@ -135,6 +139,13 @@ class _Judge:
         if low is not None and (high is None or own < low):
             return f"{self._title} {_apart(own, low)} is below the threshold {low:g}"
         assert high is not None
+        if self._name == "normalized_entropy" and high == 1:
+            rate = self._result.positives / self._result.rows
+            return (
+                f"{self._title} is {_apart(own, high)}: predicting {rate:.2%} for every row would do better. There are "
+                f"{self._result.positives:,} clicks in {self._result.rows:,} evaluation rows: where they are few give "
+                "more days of logs; else compare the click rates of training and evaluation"
+            )
         return f"{self._title} {_apart(own, high)} is above the threshold {high:g}"
 
     def notes(self) -> list[str]:
@@ -146,7 +157,8 @@ class _Judge:
             return [f"domain {self._domain} has a threshold but no evaluation rows: it was not evaluated"]
         if domain.decides:
             return []
-        why = "one class" if domain.one_class else f"{domain.rows:,} rows, {self._result.min_rows:,} needed"
+        found = f"{domain.rows:,} rows, {min(domain.positives, domain.rows - domain.positives):,} of the rarer class"
+        why = "one class" if domain.one_class else f"{found}; {needed(self._result.min_rows)} needed"
         return [f"domain {self._domain} has a threshold but was not evaluated: {why}"]
 
     def _fall(self, threshold: Any, own: float | None) -> str:
@@ -172,7 +184,7 @@ class _Judge:
         if result.overall.invalid_predictions:
             return "there are invalid predictions"
         if self._name == "average_auc":
-            return f"no domain has both classes and at least {result.min_rows:,} rows"
+            return f"no domain has {needed(result.min_rows)}"
         if self._name == "gauc":
             return "no user has both a click and a non-click"
         return "there is no click" if not result.positives else "there is no non-click"

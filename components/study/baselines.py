@@ -92,6 +92,7 @@ def mlp(
     layout: FeatureLayout,
     model: ModelSettings,
     training: TrainingSettings,
+    seed: int = 1,
 ) -> tuple[Baseline, np.ndarray]:
     """One tower over all domains on the model's own inputs, trained as the model is: same rows, epochs, stopping.
 
@@ -103,6 +104,7 @@ def mlp(
       layout: what a row has.
       model: the run's model, whose sizes and inputs are taken over.
       training: the run's training.
+      seed: of its initial weights and the order of its rows.
 
     Returns:
       The baseline, and its click probabilities of the sample (rows,).
@@ -112,9 +114,9 @@ def mlp(
     from models.training import train
 
     began = time.monotonic()
-    network = build_model(layout, model.model_copy(update={"name": "mlp", "options": {}}), seed=training.seed)
+    network = build_model(layout, model.model_copy(update={"name": "mlp", "options": {}}), seed=seed)
     without_checkpoints = training.model_copy(update={"checkpoint_steps": 1 << 30})
-    result = train(network, train_rows, validation_rows, without_checkpoints)
+    result = train(network, train_rows, validation_rows, without_checkpoints, seed=seed)
     logit = Predictor(network).predict(Subset(sample.source, sample.index)).astype(np.float64)
     prediction = 1 / (1 + np.exp(-logit))
     text = f"one tower for all domains on the same inputs, trained as the model is; epoch {result.best_epoch} of it"

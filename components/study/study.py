@@ -122,6 +122,9 @@ def _mlp(subject: Subject, sample: Sample) -> list[tuple[Baseline, np.ndarray]]:
     declaration = subject.declaration
     if declaration.model.name == "mlp":
         return []
-    training = declaration.training.model_copy(update={"seed": declaration.seed})
     rows = subject.train_rows, subject.validation_rows
-    return [baselines.mlp(*rows, sample, subject.layout, declaration.model, training)]
+    return [
+        baselines.mlp(
+            *rows, sample, subject.layout, declaration.model, declaration.training, declaration.seed
+        )
+    ]

@@ -47,7 +47,7 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         inputs = read_inputs(fn_args, work if replicas.is_chief else Path(own), asked is not None)
         declaration = inputs.declaration
         continued = None
-        settings = declaration.training.model_copy(update={"seed": declaration.seed})
+        settings = declaration.training
         train_rows: RowSource = inputs.train
         validation_rows: RowSource | None = inputs.validation
         if asked is not None:
@@ -58,6 +58,7 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
             continued = Continued(asked, inputs, fn_args.transform_graph_path, work)
             settings = continued.settings
             train_rows, validation_rows = continued.train_rows, continued.validation_rows
+        rows = len(train_rows.domain)
         with replicas.scope():
             model = build_model(inputs.layout, declaration.model, seed=declaration.seed)
         try:
@@ -66,9 +67,10 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
                 train_rows,
                 validation_rows,
                 settings,
+                seed=declaration.seed,
                 checkpoint_dir=work / "checkpoints",
                 log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
-                progress=_Reporter(settings.epochs, len(train_rows.domain)),
+                progress=_Reporter(int(settings.for_rows(rows).epochs), rows),
                 replicas=replicas,
                 before=continued.before if continued else None,
                 after=continued.after if continued else None,
@@ -88,7 +90,7 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         if continued is not None:
             continued.write(Path(fn_args.model_run_dir))
         facts = _facts(model, result, inputs)
-        facts["train_rows"] = len(train_rows.domain)
+        facts["train_rows"] = rows
         facts["replicas"] = replicas.count
         facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
         if declaration.report.study:

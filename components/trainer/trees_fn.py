@@ -67,7 +67,8 @@ def run_fn(fn_args: FnArgs) -> None:
             inputs.validation,
             inputs.layout,
             declaration.model,
-            declaration.training.model_copy(update={"seed": declaration.seed}),
+            declaration.training,
+            seed=declaration.seed,
             grown=_report,
         )
         seconds = time.perf_counter() - begun

@@ -118,8 +118,7 @@ class Continued:
     @property
     def settings(self) -> TrainingSettings:
         """Of the training: a warm start runs its epochs to the end, without validation."""
-        declared = self._inputs.declaration
-        settings = declared.training.model_copy(update={"seed": declared.seed})
+        settings = self._inputs.declaration.training
         if self._earlier is None:
             return settings
         return settings.model_copy(

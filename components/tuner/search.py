@@ -28,7 +28,7 @@ NETWORKS: Mapping[str, BaseDistribution] = {
     "training.learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
     "model.dropout": FloatDistribution(0.0, 0.4, step=0.1),
     "model.id_dropout": FloatDistribution(0.0, 0.6, step=0.1),
-    "training.batch_size": CategoricalDistribution([64, 128, 256]),
+    "training.batch_size": CategoricalDistribution(["auto", 32, 64, 128, 256]),
 }
 FOREST: Mapping[str, BaseDistribution] = {
     "model.options.tree_learning_rate": FloatDistribution(0.02, 0.2, log=True),
@@ -179,7 +179,12 @@ def _declared(declaration: Declaration, space: Mapping[str, BaseDistribution]) -
 
 def _nearest(value: Any, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
-        return min(distribution.choices, key=lambda choice: abs(float(str(choice)) - float(value)))
+        if value in distribution.choices:
+            return value
+        return min(
+            (choice for choice in distribution.choices if choice != "auto"),
+            key=lambda choice: abs(float(str(choice)) - float(value)),
+        )
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     inside = min(max(value, distribution.low), distribution.high)
     if distribution.step is not None and isinstance(distribution, FloatDistribution):

@@ -86,11 +86,11 @@ def _trained(
     declaration: Declaration, layout: FeatureLayout, learned_from: RowSource, validation: RowSource
 ) -> tuple[float, npt.NDArray[np.floating[Any]]] | None:
     """What stops training (average AUC, or else overall AUC or minus the log loss), and the validation rows' scores."""
-    training = declaration.training.model_copy(update={"seed": declaration.seed, "refit": False})
+    training = declaration.training.model_copy(update={"refit": False})
     if declaration.model.name == TREES:
         from models.gbdt import fit
 
-        trees = fit(learned_from, validation, layout, declaration.model, training)
+        trees = fit(learned_from, validation, layout, declaration.model, training, seed=declaration.seed)
         everyone = np.arange(len(validation.domain))
         scores = trees.predict(validation.gather(everyone), np.asarray(validation.domain))
         return None if trees.validation is None else (trees.validation, scores)
@@ -100,7 +100,7 @@ def _trained(
 
     model = build_model(layout, declaration.model, seed=declaration.seed)
     try:
-        best = train(model, learned_from, validation, training).best
+        best = train(model, learned_from, validation, training, seed=declaration.seed).best
     except DivergedError as error:
         logging.warning("a trial of %s: %s", declaration.model.name, error)
         return None

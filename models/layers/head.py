@@ -11,7 +11,7 @@ from models.layers.stacked_dense import StackedDense
 
 
 class StackedHead(keras.layers.Layer):
-    """`O_d`: one hidden ReLU layer and one unit for each domain; gives the logit of a click.
+    """`O_d`: one hidden ReLU layer and one unit for each domain; gives the logit of a click, 0 before training.
 
     Args:
         stacks: D.
@@ -27,7 +27,7 @@ class StackedHead(keras.layers.Layer):
         self.hidden: StackedDense | None = None
         if hidden:
             self.hidden = StackedDense(stacks, hidden, "relu", base=base, rank=rank, name="hidden")
-        self.unit = StackedDense(stacks, 1, base=base, rank=rank, name="unit")
+        self.unit = StackedDense(stacks, 1, kernel_initializer="zeros", base=base, rank=rank, name="unit")
 
     def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Logits `(G, B)` of inputs `(G, B, in)`, group `g` through head `index[g]`."""

@@ -36,7 +36,7 @@ class StackedDense(keras.layers.Layer):
         activation: name of a Keras activation, None for linear.
         use_bias: whether there is `b`.
         bias_initializer: Keras initialiser of `b`.
-        kernel_initializer: of `W`; each slice Glorot uniform if absent.
+        kernel_initializer: of `W` (with `base`, of the common one); each slice Glorot uniform if absent.
         base: whether the layers have a common part. Its variables are named `base_kernel` and `base_bias`.
         rank: r of the offsets' kernels, whose variables are named `kernel_in` and `kernel_out`; None for full ones.
     """
@@ -67,6 +67,7 @@ class StackedDense(keras.layers.Layer):
         self.base = base
         self.rank = rank
         self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.base_initializer = keras.initializers.get(kernel_initializer or "glorot_uniform")
         self.kernel_initializer = (
             StackedGlorotUniform()
             if kernel_initializer is None
@@ -80,7 +81,7 @@ class StackedDense(keras.layers.Layer):
             self.kernel_in = self.add_weight(
                 name="kernel_in",
                 shape=(self.stacks, inputs, self.rank),
-                initializer=self.kernel_initializer,
+                initializer=StackedGlorotUniform(),
             )
             self.kernel_out = self.add_weight(
                 name="kernel_out", shape=(self.stacks, self.rank, self.units), initializer="zeros"
@@ -93,7 +94,7 @@ class StackedDense(keras.layers.Layer):
             )
         if self.base:
             self.base_kernel = self.add_weight(
-                name="base_kernel", shape=(inputs, self.units), initializer="glorot_uniform"
+                name="base_kernel", shape=(inputs, self.units), initializer=self.base_initializer
             )
         if self.use_bias:
             self.bias = self.add_weight(

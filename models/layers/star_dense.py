@@ -20,19 +20,30 @@ class StarDense(keras.layers.Layer):
         stacks: D.
         units: out.
         activation: name of a Keras activation, None for linear.
+        kernel_initializer: of the shared kernel.
     """
 
-    def __init__(self, stacks: int, units: int, activation: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        stacks: int,
+        units: int,
+        activation: str | None = None,
+        kernel_initializer: str = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if stacks < 1 or units < 1:
             raise ValueError(f"stacks and units must be at least 1, got {stacks} and {units}")
         self.stacks = stacks
         self.units = units
         self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Any) -> None:
         width = int(input_shape[-1])
-        self.kernel = self.add_weight(name="kernel", shape=(width, self.units), initializer="glorot_uniform")
+        self.kernel = self.add_weight(
+            name="kernel", shape=(width, self.units), initializer=self.kernel_initializer
+        )
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
         self.specific_kernel = self.add_weight(
             name="specific_kernel", shape=(self.stacks, width, self.units), initializer="ones"

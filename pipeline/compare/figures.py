@@ -153,7 +153,7 @@ def difference_plot(models: Sequence[tuple[str, Versus]], reference: str) -> dic
     rows = list(range(len(models)))
     chart = go.Figure()
     for row, (title, found) in enumerate(models):
-        colour = {"ahead": "var(--c1)", "behind": "var(--c2)", "tie": SOFT}[found.verdict]
+        colour = {"ahead": "var(--c1)", "behind": "var(--c2)"}.get(found.verdict, SOFT)
         chart.add_scatter(
             x=[found.difference],
             y=[row],

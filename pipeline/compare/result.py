@@ -72,6 +72,9 @@ class Trial(BaseModel):
     error: float | None = None
 
 
+_Z95 = 1.96
+
+
 class Lead(BaseModel):
     """The reference model minus another.
 
@@ -94,7 +97,7 @@ class Versus(Lead):
     """The reference model minus this one, in average AUC.
 
     Attributes:
-      seed_p_value: paired t-test over seeds; None with one seed.
+      seed_p_value: paired t-test over seeds; None with fewer than three.
       standard_error: of the bootstrap.
       wins: share of the resampled users on which the reference is ahead.
       domains: the same within each domain that counts, whose mean is the difference in average AUC; over several
@@ -105,6 +108,32 @@ class Versus(Lead):
     standard_error: float
     wins: float
     domains: dict[str, Lead] = Field(default_factory=dict)
+
+    @property
+    def weighted(self) -> Lead | None:
+        """The differences within the domains, each weighted by how exactly it is known (its inverse variance).
+
+        The average AUC takes all domains alike, so the least exact of them decides what it says. None without domains,
+        or where one shows no variation at all.
+        """
+        errors = [(lead.high - lead.low) / (2 * _Z95) for lead in self.domains.values()]
+        if not errors or min(errors) <= 0:
+            return None
+        weights = [error**-2 for error in errors]
+        total = sum(weights)
+        middle = (
+            sum(w * lead.difference for w, lead in zip(weights, self.domains.values(), strict=True)) / total
+        )
+        half = _Z95 * total**-0.5
+        return Lead(difference=middle, low=middle - half, high=middle + half)
+
+    @property
+    def verdict(self) -> str:
+        """As `Lead.verdict`; `unknown` where the average is ahead or behind and the weighted mean does not agree."""
+        plain, weighted = super().verdict, self.weighted
+        if plain == "tie" or weighted is None or weighted.verdict == plain:
+            return plain
+        return "unknown"
 
     @classmethod
     def of(cls, seeds: SeedTest, users: UserTest, domains: dict[str, UserTest] | None = None) -> Versus:

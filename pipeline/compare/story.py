@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from models.metrics import needed
 from pipeline.compare.result import Comparison, Versus
 from pipeline.report.numbers import count, figure, listing, plural
 
@@ -15,10 +16,7 @@ def outcome(comparison: Comparison) -> list[str]:
     """Who is first, and how the reference stands to the others."""
     first, reference = comparison.models[0], comparison.model(comparison.reference)
     if first.average_auc.mean is None:
-        return [
-            "No average AUC is defined: no domain has both classes and at least "
-            f"{count(comparison.min_rows)} evaluation rows."
-        ]
+        return [f"No average AUC is defined: no domain has {needed(comparison.min_rows)} in the evaluation."]
     sentences = [f"{first.title} has the highest average AUC: {figure(first.average_auc.mean)}."]
     if first.name != reference.name:
         sentences[0] += (
@@ -89,6 +87,8 @@ def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], sample
         "ahead": f"By the users, {reference} is ahead beyond chance of",
         "tie": "it cannot be told apart from",
         "behind": "it is beyond chance behind",
+        "unknown": "how it stands to the others is not known, for the average rests on domains that tell little "
+        "(weighted by how exactly each is known, the difference is another): to",
     }
     parts = []
     for verdict, phrase in words.items():

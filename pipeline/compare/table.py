@@ -13,7 +13,7 @@ from pipeline.report.numbers import UNDEFINED, chance, count, figure, signed
 
 _WIDE = 150
 LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
-_MARKS = {"ahead": "[green]✓[/]", "behind": "[red]✗[/]", "tie": "="}
+_MARKS = {"ahead": "[green]✓[/]", "behind": "[red]✗[/]", "tie": "=", "unknown": "?"}
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

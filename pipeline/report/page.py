@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from models.metrics import needed
 from pipeline.report import numbers
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,6 +38,7 @@ def render(template: str, *folders: Path, **context: Any) -> str:
     )
     for name in ("figure", "chance", "count", "percent", "signed", "duration", "short", "plural"):
         environment.filters[name] = getattr(numbers, name)
+    environment.filters["needed"] = needed
     return environment.get_template(template).render(
         plot=_plotter(),
         style=Markup(_text("page.css")),

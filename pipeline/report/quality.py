@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.evaluator.results import DomainResult
+from models.metrics import rarer_rows
 from pipeline.report import curves, figures
 from pipeline.report.numbers import count, figure, percent
 from pipeline.report.story import Z95
@@ -177,4 +178,8 @@ def _why(result: DomainResult, min_rows: int) -> str:
     """Why a domain does not decide."""
     if result.one_class:
         return "one class"
-    return "" if result.rows >= min_rows else f"fewer than {count(min_rows)}"
+    if result.rows < min_rows:
+        return f"fewer than {count(min_rows)}"
+    rarer = rarer_rows(min_rows)
+    few = "clicks" if result.positives < rarer else "rows without a click"
+    return "" if result.decides else f"fewer than {count(rarer)} {few}"

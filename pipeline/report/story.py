@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.evaluator.results import DomainResult, EvaluationResult
+from models.metrics import needed
 from pipeline.report.numbers import (
     UNDEFINED,
     count,
@@ -66,19 +67,18 @@ def quality_sentences(evaluation: EvaluationResult) -> list[str]:
     average, deciding = evaluation.average_auc, evaluation.deciding
     if average is None:
         return [
-            "The average AUC is undefined: no domain has both classes and at least "
-            f"{count(evaluation.min_rows)} evaluation rows."
+            f"The average AUC is undefined: no domain has {needed(evaluation.min_rows)} in the evaluation."
         ]
     rest = len(evaluation.domains) - len(deciding)
     others = (
-        f" {plural(rest, 'other')} {'has' if rest == 1 else 'have'} one class or too few rows: they never decide."
+        f" {plural(rest, 'other')} {'has' if rest == 1 else 'have'} too few rows of a class: they never decide."
         if rest
         else ""
     )
     sentences = [
         f"Of a clicked and a not clicked impression in the same domain it ranks the clicked one higher in "
         f"{100 * average:.0f} of 100 cases: the average AUC is {figure(average)}, over the "
-        f"{plural(len(deciding), 'domain')} with both classes and at least {count(evaluation.min_rows)} rows.{others}"
+        f"{plural(len(deciding), 'domain')} with {needed(evaluation.min_rows)}.{others}"
     ]
     if evaluation.overall_auc is not None:
         sentences.append(f"Over all rows together the AUC is {figure(evaluation.overall_auc)}.")

@@ -16,7 +16,7 @@ import polars as pl
 
 from components.dataset.parquet import read_table
 from components.errors import InputError
-from models.metrics import auc_of_counts
+from models.metrics import auc_of_counts, decides
 
 TRUTH_FILE = "truth.json"
 
@@ -41,10 +41,6 @@ class Score:
     auc: float | None
     log_loss: float | None
     entropy: float | None
-
-    @property
-    def has_both_classes(self) -> bool:
-        return 0 < self.positives < self.rows
 
 
 @dataclass(frozen=True)
@@ -224,7 +220,7 @@ def _score(counts: np.ndarray, totals: np.ndarray, loss: float, entropy: float) 
 
 
 def _counts(score: Score, min_rows: int) -> bool:
-    return score.has_both_classes and score.rows >= min_rows
+    return decides(score.rows, score.positives, min_rows) is True
 
 
 def _average(scores: dict[str, Score], min_rows: int) -> float | None:

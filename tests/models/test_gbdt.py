@@ -39,7 +39,8 @@ def fitted(refit: bool = False, seed: int = 1, **settings: Any) -> GradientBoost
         Rows(400, 1),
         LAYOUT,
         ModelSettings(name="gbdt", options=FEW, **settings),
-        TrainingSettings(validation_min_rows=50, refit=refit, seed=seed),
+        TrainingSettings(validation_min_rows=50, refit=refit),
+        seed=seed,
         threads=1,
     )
 
@@ -112,7 +113,7 @@ def test_a_score_depends_on_no_other_row(trees):
 def test_the_number_of_trees_comes_from_the_validation_rows(trees):
     assert 1 <= trees.rounds < FEW["rounds"]
     late = Rows(400, 1)
-    whole = fit(Rows(1200, 0), None, LAYOUT, trees.settings, TrainingSettings(seed=1), threads=1)
+    whole = fit(Rows(1200, 0), None, LAYOUT, trees.settings, TrainingSettings(), threads=1)
     losses = []
     for rounds in range(1, FEW["rounds"] + 1):
         whole.rounds = rounds

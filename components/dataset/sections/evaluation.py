@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from components.dataset.sections.section import Section
 
-MetricName = Literal["average_auc", "overall_auc", "gauc", "log_loss", "calibration"]
+MetricName = Literal["average_auc", "overall_auc", "gauc", "log_loss", "normalized_entropy", "calibration"]
 
 
 class Report(Section):
@@ -41,13 +41,24 @@ class Threshold(Section):
 
 
 def _better_than_chance() -> dict[MetricName, Threshold]:
-    return {"average_auc": Threshold(min=0.5, max_drop=0.01)}
+    return {
+        "average_auc": Threshold(min=0.5, max_drop=0.01),
+        "normalized_entropy": Threshold(max=1.0),
+        "calibration": Threshold(min=0.5, max=2.0),
+    }
 
 
 class Evaluation(Section):
-    """The gates. Domains with fewer evaluation rows than `min_rows`, or with one class, never decide."""
+    """The gates. Domains with fewer than `min_rows` evaluation rows, or fewer than a tenth of that number of clicks or
+    of rows without one, never decide: the rarer class says how exact an AUC is. normalized_entropy is the log loss as a
+    multiple of that of the evaluation's own click rate, predicted for every row: above 1 a constant does better.
+    """
 
-    min_rows: int = Field(default=500, ge=1, description="Evaluation rows that a domain needs to decide.")
+    min_rows: int = Field(
+        default=500,
+        ge=1,
+        description="Evaluation rows that a domain needs to decide, and ten times those of its rarer class.",
+    )
     thresholds: dict[MetricName, Threshold] = Field(
         default_factory=_better_than_chance,
         description="Bounds of metrics over all rows, or over the domains that decide; {} for no gate at all. Those in "

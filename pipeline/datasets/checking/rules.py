@@ -8,6 +8,7 @@ import polars as pl
 
 from components.dataset.read_plan import ReadPlan
 from components.example_gen import checks
+from models.metrics import needed, rarer_rows
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey
 
@@ -103,10 +104,11 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
         positives=pl.col("positives").filter(pl.col("day") >= first_eval_day).sum(),
         train=pl.col("rows").filter(pl.col("day") < first_eval_day).sum(),
     )
-    both = (pl.col("positives") > 0) & (pl.col("positives") < pl.col("rows"))
-    decide = sums.filter(both & (pl.col("rows") >= least))
+    rarer = pl.min_horizontal("positives", pl.col("rows") - pl.col("positives"))
+    both, enough = rarer > 0, (rarer >= rarer_rows(least)) & (pl.col("rows") >= least)
+    decide = sums.filter(enough)
     remedy = "more evaluation days (split.eval_days), or a lower evaluation.min_rows"
-    text = f"{len(decide)} of {len(sums)} domains decide: both classes and at least {least} evaluation rows"
+    text = f"{len(decide)} of {len(sums)} domains decide: {needed(least)} in the evaluation"
     if decide.is_empty():
         gated = "average_auc" in declaration.evaluation.thresholds
         yield Finding("fail" if gated else "warn", "domains", text, remedy)
@@ -120,9 +122,9 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
             f"one class in the evaluation: {_names(one_class)}",
             "they have no AUC and never decide; nothing to do if they are small",
         )
-    few = sums.filter(both & (pl.col("rows") < least))
+    few = sums.filter(both & ~enough)
     if len(few):
-        yield Finding("warn", "domains", f"fewer than {least} evaluation rows: {_names(few)}", remedy)
+        yield Finding("warn", "domains", f"too few rows of a class in the evaluation: {_names(few)}", remedy)
     unknown = sums.filter(pl.col("train") == 0)
     if len(unknown):
         yield Finding(
@@ -136,7 +138,8 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
 def _names(domains: pl.DataFrame) -> str:
     ordered = domains.sort("rows", descending=True)
     shown = ", ".join(
-        f"{name} ({rows:,} rows)" for name, rows in ordered.select("domain", "rows").head(_SHOWN).iter_rows()
+        f"{name} ({rows:,} rows, {clicks:,} clicks)"
+        for name, rows, clicks in ordered.select("domain", "rows", "positives").head(_SHOWN).iter_rows()
     )
     return shown + (f" and {len(domains) - _SHOWN} more" if len(domains) > _SHOWN else "")
 

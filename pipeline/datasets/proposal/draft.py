@@ -20,6 +20,7 @@ from pipeline.datasets.proposal import clock, features, roles
 from pipeline.datasets.proposal.decisions import Asker, Decider, decide_label, decide_timestamp, require_two
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.guess import Guess
+from pipeline.datasets.proposal.keys import ChosenKey
 from pipeline.datasets.proposal.kinds import values_of
 from pipeline.datasets.proposal.leaks import Leak, find_leaks
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
@@ -48,7 +49,8 @@ class Draft:
       leaks: suspicious columns.
       author: the item's maker.
       warnings: what the user should look at.
-      split, min_rows, validation_min_rows: set once all rows have been looked at.
+      split, min_rows, validation_min_rows, deciding (domains that decide), keys (of
+        the averages; None: too few clicks to choose them by): set once all rows have been looked at.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Draft:
     split: SplitChoice | None = None
     min_rows: int = 500
     validation_min_rows: int = 100
+    deciding: int | None = None
+    keys: list[ChosenKey] | None = None
 
     def role(self, name: str) -> str | None:
         """The column of a role."""
@@ -90,18 +94,28 @@ class Draft:
         column = self.columns[self.guesses["timestamp"].column or ""].values.column
         return to_local_ms(column, self.unit, zone).values
 
-    def average_keys(self) -> list[list[str]]:
-        """Whose behaviour is averaged: user, item, what items have in common, and the first two by domain."""
-        keys: list[list[str]] = [[role] for role in ("user", "item") if self.role(role)]
-        shared = [
+    def attributes(self) -> list[str]:
+        """Features of a vocabulary without a role."""
+        return [
             choice.column
             for choice in self.of("feature")
             if choice.column not in (self.role("user"), self.role("item"), self.role("domain"))
             and choice.settings["treatment"] == "vocabulary"
-            and (choice.column == self.author or "separator" in choice.settings)
         ]
-        keys += [[name] for name in shared[:_AVERAGED_CATEGORIES]]
-        return keys + [[role, "domain"] for role in ("user", "item") if self.role(role)]
+
+    def shared_entities(self) -> list[str]:
+        """What items have in common: their maker, and lists."""
+        lists = {choice.column for choice in self.of("feature") if choice.settings.get("max_length")}
+        return [name for name in self.attributes() if name == self.author or name in lists]
+
+    def usual_keys(self) -> list[ChosenKey]:
+        """Whose behaviour is mostly worth averaging: user, item, what items have in common, the first two by domain."""
+        roles = [role for role in ("user", "item") if self.role(role)]
+        keys = [(role,) for role in roles] + [
+            (name,) for name in self.shared_entities()[:_AVERAGED_CATEGORIES]
+        ]
+        keys_of_domain = [(role, "domain") for role in roles]
+        return [ChosenKey(key, "") for key in (*keys, *keys_of_domain)]
 
 
 def make_columns(sources: Sources, distinct: Mapping[str, int] | None = None) -> dict[str, Column]:

@@ -13,22 +13,26 @@ from pydantic import ValidationError
 
 from components.dataset.declaration import Declaration
 from components.dataset.joins import read_lookup
+from components.dataset.label import label_of
 from components.dataset.loader import load_declaration
 from components.dataset.read_plan import cut, plan_reading
 from components.dataset.unread import unread_message
 from components.errors import InputError
+from components.example_gen.scan import days
 from components.progress import Progress
+from models.metrics import needed, rarer_rows
 from pipeline.datasets.proposal.decisions import Asker
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
 from pipeline.datasets.proposal.features import Choice
+from pipeline.datasets.proposal.keys import KeyRows, choose
 from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.schema_file import schema_file
-from pipeline.datasets.proposal.split import choose_split, rows_that_decide
+from pipeline.datasets.proposal.split import choose_split, rows_that_decide, telling_rows
 from pipeline.datasets.proposal.tables import Sources, open_sources
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
-from pipeline.datasets.survey import Survey, survey
+from pipeline.datasets.survey import Survey, Visitor, survey
 from pipeline.datasets.tfdv_statistics import ColumnStatistics, StatisticsStream, column_statistics
 
 
@@ -126,9 +130,19 @@ def propose(
         name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes, request.keep
     )
     provisional = _valid({**plain(document(result)), "max_rejected_share": 1.0})
-    found = _look_at_all(provisional, sources, progress)
+    gathered = KeyRows([*provisional.features, provisional.domain], provisional.user)
+
+    def gather(rows: pl.DataFrame) -> None:
+        gathered.add(rows, days(rows, provisional.split.day_ms), label_of(rows, provisional))
+
+    found = _look_at_all(provisional, sources, progress, gather)
     _learn(result, found)
     result.warnings += _about_files(sources, provisional)
+    if result.split is not None:
+        progress(Progress("choosing averages", 0))
+        roles = {role: result.role(role) for role in ("domain", "user", "item")}
+        past = gathered.before(result.split.first_eval_day)
+        result.keys = choose(past, roles, result.attributes(), result.shared_entities())
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(_header(result, sources) + to_text(document(result)), encoding="utf-8")
@@ -197,7 +211,9 @@ def _statistics(
     return make_columns(sources, distinct), statistics
 
 
-def _look_at_all(declaration: Declaration, sources: Sources, progress: Callable[[Progress], None]) -> Survey:
+def _look_at_all(
+    declaration: Declaration, sources: Sources, progress: Callable[[Progress], None], visit: Visitor
+) -> Survey:
     plan = plan_reading(declaration, str(sources.data_dir))
     tables = tuple(read_lookup(lookup, declaration) for lookup in plan.lookups)
     total = sources.log.rows
@@ -205,7 +221,7 @@ def _look_at_all(declaration: Declaration, sources: Sources, progress: Callable[
     def heard(rows: int) -> None:
         progress(Progress("looking at all rows", rows, max(total, rows)))
 
-    return survey(plan, tables, cut(plan), heard)
+    return survey(plan, tables, cut(plan), heard, visit=visit)
 
 
 def _learn(result: Draft, found: Survey) -> None:
@@ -235,19 +251,35 @@ def _learn(result: Draft, found: Survey) -> None:
         (pl.col("day") < split.first_eval_day) & (pl.col("day") > last - split.validation_days)
     )
     result.validation_min_rows = min(100, rows_that_decide(_decisive(validated)))
-    small = evaluated.group_by("domain").agg(pl.col("rows").sum()).filter(pl.col("rows") < result.min_rows)
-    if len(small):
+    _warn_of_few(result, found.domains["domain"].n_unique(), evaluated)
+
+
+def _warn_of_few(result: Draft, domains: int, evaluated: pl.DataFrame) -> None:
+    """Says where the evaluation has too few rows of a class to judge by."""
+    deciding = sum(rows >= result.min_rows for rows in _decisive(evaluated))
+    result.deciding = deciding
+    rows, clicks = int(evaluated["rows"].sum()), int(evaluated["positives"].sum())
+    if telling_rows(rows, clicks) < result.min_rows:
         result.warnings.append(
-            f"{len(small)} of {found.domains['domain'].n_unique()} domains have fewer than {result.min_rows} "
-            "evaluation rows and do not decide"
+            f"the evaluation has {clicks:,} clicks in {rows:,} rows: too few of a class to tell a good model from a "
+            "bad one. Give more days of logs before you believe its gates"
+        )
+    elif deciding == 0:
+        result.warnings.append(
+            f"no domain decides by itself ({needed(result.min_rows)} in the evaluation): the gates judge all rows "
+            "together"
+        )
+    elif deciding < domains:
+        result.warnings.append(
+            f"{domains - deciding} of {domains} domains do not decide: they have fewer than {result.min_rows:,} "
+            f"evaluation rows, or fewer than {rarer_rows(result.min_rows):,} of a class"
         )
 
 
 def _decisive(domains: pl.DataFrame) -> list[int]:
-    """Rows of the domains that have both classes."""
+    """The highest `min_rows` at which each domain decides."""
     sums = domains.group_by("domain").agg(pl.col("rows", "positives").sum())
-    both = sums.filter((pl.col("positives") > 0) & (pl.col("positives") < pl.col("rows")))
-    return [int(rows) for rows in both["rows"].to_list()]
+    return [telling_rows(rows, clicks) for rows, clicks in sums.select("rows", "positives").iter_rows()]
 
 
 def _make_text(choice: Choice, count: int, expected: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from components.errors import InputError
+from models.metrics import ROWS_PER_RARER
 
 DAY_HOURS = 24.0
 _FEWEST_DAYS = 4
@@ -15,7 +16,8 @@ _STRETCHES = (12.0, 8.0, 6.0, 4.0, 3.0, 2.0, 1.0, 0.5, 0.25, 1 / 6, 1 / 12, 1 / 
 _EVAL_SHARE, _VALIDATION_SHARE = 0.12, 0.08
 _BUCKETS = 120
 _NEAT_BUCKETS = (24.0, 48.0, 168.0, 336.0, 720.0, 2160.0, 8760.0)
-_ROWS_THAT_DECIDE = (500, 200, 100, 50, 20, 10)
+# The lowest asks for 10 rows of the rarer class: fewer say nothing about an AUC.
+_ROWS_THAT_DECIDE = (500, 200, 100)
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,21 @@ def choose_split(rows_of_day: Mapping[int, int], hours: float) -> SplitChoice:
     return SplitChoice(eval_days, validation, hours, bucket, why, days[len(days) - eval_days])
 
 
+def telling_rows(rows: int, positives: int) -> int:
+    """The highest `min_rows` at which a domain of so many rows decides (`models.metrics.decides`)."""
+    return min(rows, ROWS_PER_RARER * min(positives, rows - positives))
+
+
 def rows_that_decide(rows_by_domain: list[int]) -> int:
-    """How many evaluation rows let a domain decide: so many that half of the domains do, or, below 100, two.
+    """How many evaluation rows let a domain decide: so many that half of the domains do, or, at the least, two.
 
     Args:
-      rows_by_domain: evaluation rows of each domain that has both classes.
+      rows_by_domain: the highest `min_rows` at which each domain decides (`telling_rows`).
     """
     most = sorted(rows_by_domain, reverse=True)
     middle = most[(len(most) - 1) // 2] if len(most) > 1 else 0
     second = most[1] if len(most) > 1 else 0
     for rows in _ROWS_THAT_DECIDE:
-        if middle >= rows or (rows <= 100 and second >= rows):
+        if middle >= rows or (rows == _ROWS_THAT_DECIDE[-1] and second >= rows):
             return rows
     return _ROWS_THAT_DECIDE[-1]

@@ -11,14 +11,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from models.metrics import needed
 from pipeline.datasets.proposal.draft import Draft
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.split import DAY_HOURS
 
 _WIDTH = 112
 # What both data sets of the project ended with (docs/results.md).
-_TRAINING = {
-    "epochs": 3,
+MODEL = {"dropout": 0.2, "id_dropout": 0.5, "common_base": True}
+TRAINING = {
+    "epochs": "auto",
+    "batch_size": "auto",
     "patience": 0,
     "refit": True,
     "schedule": "mixed",
@@ -228,13 +231,22 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
     averages = CommentedMap()
     averages["decay"] = 0.9
     averages["bucket_hours"] = _number(bucket)
-    averages["keys"] = _flow(draft.average_keys())
+    keys = draft.usual_keys() if draft.keys is None else draft.keys
+    listed = CommentedSeq(_flow(list(key.names)) for key in keys)
+    averages["keys"] = listed if listed else _flow([])
+    for place, key in enumerate(keys):
+        if key.why:
+            listed.yaml_add_eol_comment(key.why, place)
     top["moving_average"] = averages
+    chosen = (
+        "there are too few clicks to choose by: the usual ones. Propose anew when the log has grown"
+        if draft.keys is None
+        else "each says by its click rate as of the day before what those above it, and features of few values, do not"
+    )
     _say(
         top,
         "moving_average",
-        "Averages of the behaviours over past stretches of time, for whom they are kept. Worth a try: what a group of "
-        "users thinks of a kind of item, such as [age_band, category], and the same with domain.",
+        f"Averages of the behaviours over past stretches of time, beside the domain's, for these keys: {chosen}.",
     )
     split: dict[str, Any] = {"eval_days": 1, "validation_days": 1}
     if draft.split is not None:
@@ -244,34 +256,33 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
     top["split"] = _flow(split)
     if draft.split is not None:
         _say(top, "split", f"Forward in time: {draft.split.why}.")
-    top["model"] = _flow({"dropout": 0.2, "id_dropout": 0.5, "common_base": True})
+    top["model"] = _flow(MODEL)
     _say(
         top,
         "model",
         "Ids are hidden from half of the rows, or a small log is memorised; domains start from what all learn.",
     )
-    training = CommentedMap(_TRAINING)
+    training = CommentedMap(TRAINING)
     if draft.validation_min_rows != 100:
         training["validation_min_rows"] = draft.validation_min_rows
     top["training"] = training
     _say(
         top,
         "training",
-        "Ends with as many epochs on all training rows, the validation days included, as validated best.",
+        "Ends with as many epochs on all training rows, the validation days included, as validated best. Batches and "
+        "epochs follow the number of rows (auto).",
     )
-    top["evaluation"] = CommentedMap(
-        {
-            "min_rows": draft.min_rows,
-            "thresholds": CommentedMap(
-                {name: _flow({"min": 0.55, "max_drop": 0.01}) for name in ("average_auc", "overall_auc")}
-            ),
-        }
-    )
+    ranked = ("average_auc", "overall_auc") if draft.deciding != 0 else ("overall_auc",)
+    thresholds = {name: _flow({"min": 0.55, "max_drop": 0.01}) for name in ranked}
+    thresholds["normalized_entropy"] = _flow({"max": 1.0})
+    thresholds["calibration"] = _flow({"min": 0.5, "max": 2.0})
+    top["evaluation"] = CommentedMap({"min_rows": draft.min_rows, "thresholds": CommentedMap(thresholds)})
     _say(
         top,
         "evaluation",
-        f"Domains with fewer than {draft.min_rows} evaluation rows do not decide. The gates ask for little more than "
-        "chance: raise them once you know what is usual.",
+        f"A domain decides with {needed(draft.min_rows)} in the evaluation. The gates ask for little more than chance, "
+        "for a log loss no worse than that of the click rate, and for predictions that sum to the clicks within a "
+        "factor of two: tighten them once you know what is usual.",
     )
     top["max_rejected_share"] = 0.001
     _say(top, "max_rejected_share", "More unreadable rows than this stop a run.")

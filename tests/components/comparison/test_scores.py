@@ -48,6 +48,7 @@ def test_seeds_are_paired() -> None:
     assert test.p_value is not None
     assert test.p_value < 0.01
     assert seed_test([0.7], [0.6]).p_value is None
+    assert seed_test([0.7, 0.72], [0.6, 0.615]).p_value is None
 
 
 def test_a_better_model_wins_on_resampled_users_and_an_equal_one_does_not() -> None:

@@ -130,7 +130,8 @@ def test_a_tiny_domain_never_decides(judge: Judge, rows: Impressions) -> None:
     assert evaluated.blessed
     assert evaluated.result.domains["tiny"].auc < 0.5
     assert evaluated.result.notes == [
-        "domain tiny has a threshold but was not evaluated: 30 rows, 100 needed",
+        "domain tiny has a threshold but was not evaluated: 30 rows, 8 of the rarer class; at least 100 rows, 10 of "
+        "each class needed",
         "domain silent has a threshold but was not evaluated: one class",
         "domain nowhere has a threshold but no evaluation rows: it was not evaluated",
     ]
@@ -173,7 +174,7 @@ def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
     assert evaluated.result.overall_auc is None
     assert all(domain.auc is None for domain in evaluated.result.domains.values())
     assert set(evaluated.result.failures) == {
-        "average AUC is undefined (no domain has both classes and at least 100 rows), so its threshold cannot be met",
+        "average AUC is undefined (no domain has at least 100 rows, 10 of each class), so its threshold cannot be met",
         "overall AUC is undefined (there is no click), so its threshold cannot be met",
     }
 

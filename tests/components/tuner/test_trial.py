@@ -28,7 +28,7 @@ USERS = np.where(_IDS == 0, -1 - np.arange(300), _IDS)
 
 
 def _declaration(*settings: str) -> Declaration:
-    small = ["model.layers=[8]", "training.epochs=1", "training.validation_min_rows=20"]
+    small = ["model.layers=[8]", "training.epochs=3", "training.validation_min_rows=20"]
     return load_declaration("simulated", [*small, *settings])
 
 

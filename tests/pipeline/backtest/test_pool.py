@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from components.comparison.scores import Scored
@@ -64,7 +63,7 @@ def test_every_number_is_what_it_says() -> None:
         versus = models[name].versus
         assert versus is not None
         assert versus.difference == pytest.approx(np.mean(by_seed["dfei"]) - np.mean(by_seed[name]))
-        assert versus.seed_p_value == pytest.approx(stats.ttest_rel(by_seed["dfei"], by_seed[name]).pvalue)
+        assert versus.seed_p_value is None, "two seeds bear no p-value"
         drawn = []
         for sample in range(20):
             means = {

@@ -81,10 +81,10 @@ def test_domains_that_cannot_be_judged(tmp_path: Path) -> None:
     result = check(declared(tmp_path), write_data(tmp_path, log(*rows)))
     texts = [finding.found for finding in found(result, "domains")]
     assert texts == [
-        "one class in the evaluation: 1 (5 rows)",
+        "one class in the evaluation: 1 (5 rows, 5 clicks)",
         "fewer than 4 evaluation rows: 2 (2 rows)",
         "no training rows: 7 (4 rows)",
-        "2 of 4 domains decide: both classes and at least 4 evaluation rows",
+        "2 of 4 domains decide: at least 4 rows, 1 of each class in the evaluation",
     ]
     assert result.would_run
 

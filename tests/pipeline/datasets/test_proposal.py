@@ -45,7 +45,8 @@ def test_a_film_log(film: Written) -> None:
     assert (genres.treatment, genres.separator, genres.type) == ("vocabulary", "|", "string")
     assert set(declared.features) == {"userId", "movieId", "genres", "occupation", "gender", "age"}
     assert set(declared.behaviours) == {"rating", "rating_positive"}
-    assert ["genres"] in [key.columns for key in declared.moving_average.keys]
+    assert ["user", "genres"] in [key.columns for key in declared.moving_average.keys]
+    assert "# takes " in film.text and "off the log loss of the next day" in film.text
     assert "# title: one value for each movieId" in film.text
 
 

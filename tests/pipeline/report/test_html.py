@@ -166,7 +166,8 @@ def test_an_undefined_average_is_explained() -> None:
     evaluated = evaluation({"1": domain(900, 0, None)}, blessed=False)
     text = _Outline(report_page(run(evaluation=evaluated, blessed=False, pushed_to=None))).text
     assert (
-        "The average AUC is undefined: no domain has both classes and at least 500 evaluation rows." in text
+        "The average AUC is undefined: no domain has at least 500 rows, 50 of each class in the evaluation."
+        in text
     )
 
 
