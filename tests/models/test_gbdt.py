@@ -162,9 +162,8 @@ def test_an_average_that_no_domain_counts_in_is_none(enough: int):
     later = Rows(400, 1)
     training = TrainingSettings(validation_min_rows=enough)
     result = fit(Rows(1200, 0), later, LAYOUT, ModelSettings(options=FEW), training, threads=1)
-    scores = score(
-        later.domain, later.label, result.predict(later.gather(np.arange(400)), later.domain), enough
-    )
+    probability = result.predict(later.gather(np.arange(400)), later.domain)
+    scores = score(later.domain, later.label, np.log(probability / (1 - probability)), enough)
     assert result.validation == pytest.approx(scores.criterion)
     assert result.validation_average_auc == (None if enough > 400 else pytest.approx(scores.average_auc))
 
