@@ -11,20 +11,21 @@ import datetime
 import decimal
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import polars as pl
 
 from components.dataset.input_names import LIST_SEPARATOR, input_name
-from components.dataset.values import MISSING_NUMBERS, ZERO_FRACTION
+from components.dataset.sections import ColumnType
+from components.dataset.values import Typed, to_type
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.client import Signature, TensorSpec
 from pipeline.predict.rows import Chunk
 
 _ZEROS_AT_THE_END = re.compile(r"\.?0+$")
-_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
 
 
@@ -58,25 +59,18 @@ def to_inputs(chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str) -> di
 
 def _column(chunk: Chunk, name: str, code: int, source: str) -> np.ndarray:
     dtype = tensors.DTYPES[code]
-    read = _READERS["i" if dtype.kind == "u" else dtype.kind]
-    values = []
     source_column = column_of(chunk, name)
-    for row, place in zip(chunk.rows, chunk.places, strict=True):
-        value = row.get(source_column)
-        try:
-            values.append(read(value))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise InputError(
-                f"{source}, {place}, column {name!r}: expected {tensors.dtype_name(code)}, got {value!r:.60}"
-            ) from error
-    if dtype.kind == "O":
-        return np.fromiter(values, object, len(values))
-    try:
-        return np.array(values, dtype)
-    except OverflowError as error:
+    given = [row.get(source_column) for row in chunk.rows]
+    values, wrong = _READERS["i" if dtype.kind == "u" else dtype.kind](given)
+    if dtype.kind in "iu" and wrong is None:
+        limits = np.iinfo(dtype)
+        wrong = next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), None)
+    if wrong is not None:
         raise InputError(
-            f"{source}, {chunk.places[0]} and after, column {name!r}: a value does not fit {tensors.dtype_name(code)}"
-        ) from error
+            f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
+            f"{given[wrong]!r:.60}"
+        )
+    return np.fromiter(values, object, len(values)) if dtype.kind == "O" else np.array(values, dtype)
 
 
 def column_of(chunk: Chunk, name: str) -> str:
@@ -87,50 +81,36 @@ def column_of(chunk: Chunk, name: str) -> str:
     return next((column for column in columns if input_name(column) == name), name)
 
 
-def number_of(value: Any) -> Any:
-    """A text as a number, any other value as it is; whole ones, `7.0` too, with all their digits.
+def numbers(values: Sequence[Any], kind: ColumnType) -> Typed:
+    """Values as numbers, by the reading that training has: each is written as a log would have it, then read.
 
-    Raises:
-      ValueError: the text is no number.
+    Args:
+      values: texts, numbers of JSON or Parquet; None for none.
+      kind: int or float.
     """
-    if not isinstance(value, str):
+    return to_type(pl.Series([_as_in_a_log(value) for value in values], dtype=pl.String), kind)
+
+
+def _as_in_a_log(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
         return value
-    value = value.strip()
-    if "_" in value or not value.isascii():
-        # Python's numbers may have them, those of a log not.
-        raise ValueError(value)
-    try:
-        # Not through a float, which merges ids of more than 15 digits.
-        return int(re.sub(ZERO_FRACTION, "", value))
-    except ValueError:
-        return float(value)
+    if isinstance(value, (bool, np.bool_)):
+        return str(int(value))
+    if isinstance(value, (list, tuple, dict, bytes)):
+        return "no number"
+    return text_of(value)
 
 
 def _is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
-def _is_no_number(value: Any) -> bool:
-    return _is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING_NUMBERS)
+def _numbers(kind: ColumnType, missing: float) -> Reader:
+    def read(values: Sequence[Any]) -> tuple[list[Any], int | None]:
+        typed = numbers(values, kind)
+        return typed.values.fill_null(missing).to_list(), typed.bad.arg_max() if typed.bad.any() else None
 
-
-def _integer(value: Any) -> int:
-    if _is_no_number(value):
-        return -1
-    value = number_of(value)
-    number = int(value)
-    if number != value:
-        raise ValueError(value)
-    return number
-
-
-def _float(value: Any) -> float:
-    if _is_no_number(value):
-        return math.nan
-    number = float(number_of(value))
-    if abs(number) > _LARGEST_FLOAT:
-        raise ValueError(value)
-    return number
+    return read
 
 
 def text_of(value: Any) -> str:
@@ -166,4 +146,24 @@ def _boolean(value: Any) -> bool:
     return text in _TRUE
 
 
-_READERS: dict[str, Any] = {"i": _integer, "f": _float, "O": _text, "b": _boolean}
+def _one_by_one(convert: Callable[[Any], Any]) -> Reader:
+    def read(values: Sequence[Any]) -> tuple[list[Any], int | None]:
+        found = []
+        for i, value in enumerate(values):
+            try:
+                found.append(convert(value))
+            except (ValueError, TypeError):
+                return found, i
+        return found, None
+
+    return read
+
+
+# From values to what is sent, and the first that is of another type.
+Reader: TypeAlias = Callable[[Sequence[Any]], tuple[list[Any], int | None]]
+_READERS: dict[str, Reader] = {
+    "i": _numbers("int", -1),
+    "f": _numbers("float", math.nan),
+    "O": _one_by_one(_text),
+    "b": _one_by_one(_boolean),
+}

@@ -6,7 +6,7 @@ key is no input; a column of the rows wins; a key without a line leaves the tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,12 +23,11 @@ from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.client import TensorSpec
-from pipeline.predict.columns import number_of, text_of
+from pipeline.predict.columns import numbers, text_of
 from pipeline.predict.rows import Chunk
 
 _KEY, _LINE = "__key", "__line"
 _KINDS: Mapping[str, ColumnType] = {"i": "int", "u": "int", "f": "float"}
-_LARGEST_INT = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -171,9 +170,7 @@ class _Table:
 
     def find(self, values: Sequence[Any]) -> dict[int, dict[str, Any]]:
         """The line of each key, by the key's place; keys without one are left out."""
-        wanted = pl.DataFrame(
-            {_KEY: [_READERS[self.kind](value) for value in values]}, {_KEY: self.keys.dtype}
-        )
+        wanted = pl.DataFrame({_KEY: _keys(values, self.kind).cast(self.keys.dtype)})
         present = wanted.with_row_index("at").drop_nulls()
         lines = self.keys.search_sorted(present[_KEY]).clip(upper_bound=len(self.keys) - 1)
         same = self.keys.gather(lines) == present[_KEY]
@@ -181,21 +178,11 @@ class _Table:
         return dict(zip(present["at"].filter(same).to_list(), records, strict=True))
 
 
-def _integer(value: Any) -> int | None:
-    try:
-        number = number_of(value)
-        whole = int(number)
-    except (ValueError, TypeError, OverflowError):
-        # Missing, or refused with its line when it becomes an input.
-        return None
-    return whole if whole == number and -_LARGEST_INT <= whole < _LARGEST_INT else None
-
-
-def _float(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (ValueError, TypeError):
-        return None
+def _keys(values: Sequence[Any], kind: ColumnType) -> pl.Series:
+    """Null where there is none, or one that is refused with its line when it becomes an input."""
+    if kind == "string":
+        return pl.Series([_string(value) for value in values], dtype=pl.String)
+    return numbers(values, kind).values
 
 
 def _string(value: Any) -> str | None:
@@ -204,9 +191,6 @@ def _string(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return None if value is None or value == "" else text_of(value)
-
-
-_READERS: Mapping[str, Callable[[Any], Any]] = {"int": _integer, "float": _float, "string": _string}
 
 
 def _kind(column: str, inputs: Mapping[str, TensorSpec]) -> ColumnType:

@@ -1,0 +1,104 @@
+"""A value means the same wherever it is read: in a log, in what is scored, as a lookup's key, in the served graph."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import tensorflow as tf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from components.dataset.sections import ColumnType
+from components.dataset.values import to_type
+from components.errors import InputError
+from pipeline.client.client import TensorSpec
+from pipeline.predict.columns import to_inputs
+from pipeline.predict.joins import _keys
+from pipeline.predict.rows import Chunk
+from tests.components.trainer.test_raw_inputs import NAMED, _dense, _with_codes
+
+CODES: dict[ColumnType, int] = {"int": 9, "float": 1}
+digits = st.text("0123456789", min_size=1, max_size=25)
+before, after = st.sampled_from(["", " ", "\u00a0", "+", "-", "--"]), st.sampled_from(["", " ", "\u2003"])
+ends = st.sampled_from(["", ".", ".0", ".00", ".5", "e3", "e-3", "_0", ",000", "\u0663"])
+words = ["", "nan", "NaN", "-nan", "null", "None", "na", "N/A", "\\N", "inf", "-Infinity", "1e39", "1e400"]
+hostile = st.one_of(
+    st.text(max_size=8),
+    st.text(" \t0123456789+-.,_eExXnaNA/\\", max_size=12),
+    st.sampled_from(words),
+    st.builds("{}{}{}{}".format, before, digits, ends, after),
+    st.integers(-(2**65), 2**65).map(str),
+    st.floats().map(repr),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@example(["1_000", "7.0", "9223372036854775807", "9223372036854775808", "9007199254740993.0", "1e3"])
+@given(st.lists(hostile, min_size=1, max_size=6))
+@pytest.mark.parametrize("kind", ["int", "float"])
+def test_numbers_mean_the_same_to_training_predict_and_lookups(kind: ColumnType, texts: list[str]) -> None:
+    trained = to_type(pl.Series(texts, dtype=pl.String), kind)
+    missing = -1 if kind == "int" else np.nan
+    for text, value, bad in zip(texts, trained.values, trained.bad, strict=True):
+        chunk, specs = Chunk([{"x": text}], ["line 2"]), {"x": TensorSpec(CODES[kind], (-1,))}
+        if bad:
+            with pytest.raises(InputError, match=r"line 2.* column 'x': expected"):
+                to_inputs(chunk, specs, "rows.csv")
+            continue
+        expected = np.array([missing if value is None else value], np.int64 if kind == "int" else np.float32)
+        np.testing.assert_array_equal(to_inputs(chunk, specs, "rows.csv")["x"], expected)
+    assert _keys(texts, kind).equals(trained.values)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (7, "int", 7),
+        (7.0, "int", 7),
+        (True, "int", 1),
+        (2**53 + 1, "int", 2**53 + 1),
+        (10**400, "int", None),
+        (7.5, "int", None),
+        ([7], "int", None),
+        (float("nan"), "int", -1),
+        (10**400, "float", None),
+        (0.1, "float", np.float32(0.1)),
+        (1e39, "float", None),
+        ({"a": 1}, "float", None),
+    ],
+)
+def test_numbers_of_json_are_read_as_they_would_stand_in_a_log(
+    value: Any, kind: ColumnType, expected: Any
+) -> None:
+    chunk, specs = (
+        Chunk([{"x": 1}, {"x": value}], ["line 1", "line 2"]),
+        {"x": TensorSpec(CODES[kind], (-1,))},
+    )
+    if expected is None:
+        with pytest.raises(InputError, match="line 2, column 'x': expected"):
+            to_inputs(chunk, specs, "rows.jsonl")
+    else:
+        assert to_inputs(chunk, specs, "rows.jsonl")["x"][1] == expected
+
+
+@functools.cache
+def _graph() -> Any:
+    return _with_codes("int", "|")
+
+
+def _in_a_list(text: str) -> bool:
+    """What one element of a list may be; an exponent is no way to write an id."""
+    return not {"|", "\x1f", "e", "E"} & set(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(hostile.filter(_in_a_list), min_size=3, max_size=3))
+def test_the_served_graph_reads_the_ints_of_lists_as_logs_are_read(texts: list[str]) -> None:
+    in_logs = to_type(pl.Series(texts, dtype=pl.String), "int", "|").values.to_list()
+    raw = _graph().from_named({**NAMED, "codes": tf.constant(texts)})
+    served = [row[0] if row else -7 for row in _dense(raw["codes"])]
+    assert served == [-7 if value is None else value[0] for value in in_logs]
