@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ import pytest
 
 USER, PASSWORD, DATABASE = "dfei", "not-a-secret-5f3a", "metadata"
 _START_SECONDS = 60
+_STOP_SECONDS = 30
 
 
 def _binary(name: str, *folders: Path) -> str | None:
@@ -65,6 +67,15 @@ def _wait(try_once: object) -> None:
             time.sleep(0.2)
 
 
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Ends a server, also one that does not listen."""
+    process.send_signal(how)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """The address of an empty database on a PostgreSQL server of its own; skips where none is installed."""
@@ -87,7 +98,8 @@ def postgresql() -> Iterator[str]:
                     connection.execute(f"CREATE DATABASE {DATABASE} OWNER {USER}")
                 yield f"postgresql://{USER}@127.0.0.1:{port}/{DATABASE}"
             finally:
-                process.terminate()
+                # SIGINT disconnects the clients; SIGTERM would wait until they have gone by themselves.
+                _stop(process, signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -111,7 +123,7 @@ def mysql() -> Iterator[str]:
                     cursor.execute(f"GRANT ALL ON {DATABASE}.* TO {USER}@'127.0.0.1'")
                 yield f"mysql://{USER}@127.0.0.1:{port}/{DATABASE}"
             finally:
-                process.terminate()
+                _stop(process, signal.SIGTERM)
 
 
 SERVERS = {"postgresql": postgresql, "mysql": mysql}

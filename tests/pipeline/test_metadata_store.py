@@ -186,6 +186,7 @@ def test_two_roots_share_one_store(address: str, tmp_path: Path) -> None:
     # Another root finds the first one's results, and its model as the baseline.
     other = _run(tmp_path / "data", second, address)
     assert other.returncode == 0, other.stdout
-    assert metrics(second)["average_auc"] == metrics(first)["average_auc"]
+    # The clock sizes the Evaluator's batches, and a prediction's last bit goes with its batch.
+    assert metrics(second)["average_auc"] == pytest.approx(metrics(first)["average_auc"], abs=1e-5)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
