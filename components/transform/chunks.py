@@ -135,7 +135,11 @@ def slack(limit: int) -> int:
 
 
 def largest(weights: np.ndarray, keys: np.ndarray, limit: int) -> np.ndarray:
-    """Sorted positions of the `limit` largest weights; equal weights by key, so that ties do not depend on order."""
+    """Sorted positions of the `limit` largest weights; equal weights by key, so that ties do not depend on order.
+
+    >>> largest(np.array([5, 9, 5, 1]), np.array([40, 10, 20, 30]), 2)
+    array([1, 2])
+    """
     if len(weights) <= limit:
         return np.arange(len(weights))
     return np.sort(np.lexsort((keys, -weights))[:limit])

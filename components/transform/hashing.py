@@ -37,7 +37,13 @@ def offset(family: int) -> np.int64:
 
 
 def combine_numpy(family: int, parts: list[np.ndarray]) -> np.ndarray:
-    """Keys int64 of a family, of the parts' common shape. The same as `lookup.combine` in a graph."""
+    """Keys int64 of a family, of the parts' common shape. The same as `serving_graph.combine` in a graph.
+
+    >>> user, tab = np.array([[7], [8]]), np.array([[1], [1]])
+    >>> keys = combine_numpy(average_family(0), [user, tab])
+    >>> bool(keys[0, 0] == keys[1, 0]), bool(keys[0, 0] == combine_numpy(average_family(1), [user, tab])[0, 0])
+    (False, False)
+    """
     key = np.full(np.broadcast_shapes(*(part.shape for part in parts)), offset(family), np.int64)
     for position, part in enumerate(parts):
         key += part * multiplier(family, position)

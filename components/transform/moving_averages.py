@@ -41,6 +41,11 @@ def decayed_sums(keys: np.ndarray, values: np.ndarray, decay: np.ndarray | float
 
     Returns:
       The state after each row, float64 (n, v).
+
+    Key 1 has rows in three buckets, key 2 in one:
+
+    >>> decayed_sums(np.array([1, 1, 1, 2]), np.array([[4.0], [2.0], [0.0], [5.0]]), 0.5)[:, 0]
+    array([4., 4., 2., 5.])
     """
     state = values.astype(np.float64, copy=True)
     _, place = _positions(keys)

@@ -119,7 +119,15 @@ class Shrinkage:
 
 
 def shrink(sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """`(R + k * parent) / (W + k)`; the parent where both W and k are 0."""
+    """`(R + k * parent) / (W + k)`; the parent where both W and k are 0.
+
+    A user with 3 clicks above expectation in 10 impressions, one with none, and one never seen, all of them with
+    a parent of 0.1 that counts for 20 impressions:
+
+    >>> sums, counts = np.array([3.0, 0.0, 0.0]), np.array([10.0, 10.0, 0.0])
+    >>> shrink(sums, counts, np.array(0.1), np.array(20.0)).round(3)
+    array([0.167, 0.067, 0.1  ])
+    """
     weight = counts + strength
     return np.where(weight > 0, (sums + strength * parent) / np.where(weight > 0, weight, 1.0), parent)
 

@@ -11,6 +11,11 @@ import tf_keras as keras
 class DomainEmbedding(keras.layers.Layer):
     """One vector per domain, `(D, k)`.
 
+    Example:
+        >>> vectors = DomainEmbedding(stacks=3, size=2)(tf.constant([2, 0]))
+        >>> concat_to_rows(vectors, tf.ones([2, 5, 4])).shape
+        TensorShape([2, 5, 6])
+
     Args:
         stacks: D.
         size: k.

@@ -38,6 +38,14 @@ class DomainFeatureIntegration(keras.layers.Layer):
 
     which leaves `v`, mostly a constant, as key and value: see `attend` for what that saves.
 
+    Example:
+        >>> dfi = DomainFeatureIntegration(size=8, features=4)
+        >>> x, v, seen = tf.ones([2, 5, 6]), tf.eye(3, 4), tf.constant([1.0, 1.0, 0.0])
+        >>> dfi(x, v, seen).shape
+        TensorShape([2, 5, 8])
+        >>> dfi.weights_over_domains(x, v, seen).numpy()[..., 2].max()
+        0.0
+
     Args:
         size: k, the length of queries, keys and values.
         features: v, the length of a domain's feature.

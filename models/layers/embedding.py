@@ -52,6 +52,7 @@ class FeatureEmbedding(keras.layers.Layer):
         self.k = settings.embedding_size
         chosen = settings.domain_feature
         self.domain_feature = domain_feature if chosen is None else chosen
+        self.attends_history = attends_history
         self.uses_averages = bool(layout.averages) and settings.uses_transform_averages
         flat = ("flat", "both") if attends_history else ("flat", "attention", "both")
         self.uses_history = bool(layout.history) and settings.history in flat
@@ -61,6 +62,22 @@ class FeatureEmbedding(keras.layers.Layer):
         salt = zlib.crc32(self.name.encode())
         self.input_dropout = ResumableDropout(settings.embedding_dropout, seed=salt, name="input_dropout")
         self.id_dropout = ResumableDropout(settings.id_dropout, seed=salt + 1, name="id_dropout")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments as plain values."""
+        return {
+            "name": self.name,
+            "layout": self.layout.to_json(),
+            "settings": self.settings.model_dump(),
+            "domain_feature": self.domain_feature,
+            "attends_history": self.attends_history,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FeatureEmbedding:
+        """The layer that `get_config` describes."""
+        layout, settings = FeatureLayout.from_json(config["layout"]), ModelSettings(**config["settings"])
+        return cls(**{**config, "layout": layout, "settings": settings})
 
     def _plan_columns(self) -> None:
         dropped = set() if self.settings.use_ids else set(self.layout.id_features)

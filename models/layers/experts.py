@@ -20,6 +20,10 @@ class ExpertBank(keras.layers.Layer):
 
     The first layers are one wide product `(in, E * out)`, the following ones a batched product over experts.
 
+    Example:
+        >>> ExpertBank(experts=3, layers=[16, 8])(tf.ones([2, 5, 4])).shape
+        TensorShape([2, 5, 3, 8])
+
     Args:
         experts: E.
         layers: units of each hidden layer of an expert.

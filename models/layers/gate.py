@@ -15,6 +15,11 @@ class DomainGate(keras.layers.Layer):
 
         g_d(x) = softmax(x W_d),   W (D, in, E)
 
+    Example:
+        >>> weights = DomainGate(stacks=2, experts=3)(tf.ones([1, 5, 4]), tf.constant([1]))
+        >>> mix(weights, tf.ones([1, 5, 3, 8])).shape
+        TensorShape([1, 5, 8])
+
     Args:
         stacks: D.
         experts: E.

@@ -15,6 +15,10 @@ class GateNU(keras.layers.Layer):
 
     `W'` and `b'` start at zero, so every gate starts at exactly 1 and the gated network as if ungated.
 
+    Example:
+        >>> GateNU(units=2, hidden=4)(tf.constant([[0.3, -1.0, 7.0]])).numpy()
+        array([[1., 1.]], dtype=float32)
+
     Args:
         units: gates, the width of what is gated.
         hidden: units of the hidden layer.

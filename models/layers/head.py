@@ -13,6 +13,10 @@ from models.layers.stacked_dense import StackedDense
 class StackedHead(keras.layers.Layer):
     """`O_d`: one hidden ReLU layer and one unit for each domain; gives the logit of a click, 0 before training.
 
+    Example:
+        >>> StackedHead(stacks=3, hidden=8)(tf.ones([2, 5, 4]), tf.constant([2, 0])).shape
+        TensorShape([2, 5])
+
     Args:
         stacks: D.
         hidden: units of the hidden layer; 0 for a linear head.

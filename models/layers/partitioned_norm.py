@@ -30,6 +30,12 @@ class PartitionedNorm(keras.layers.Layer):
     right even when a domain comes one row at a time (an average of the batches' variances would tend to
     zero). A domain without a training row is normalised with the sums over all domains.
 
+    Example:
+        >>> norm, domains, weights = PartitionedNorm(stacks=2), tf.constant([1]), tf.ones([1, 2])
+        >>> norm(tf.constant([[[1.0], [3.0]]]), domains, weights, training=True).numpy().round(2)
+        array([[[-1.],
+                [ 1.]]], dtype=float32)
+
     Args:
         stacks: D.
         momentum: what remains of the sums when the domain's next batch comes, in [0, 1).

@@ -21,6 +21,11 @@ class PersonalIntegration(keras.layers.Layer):
     behaviour elsewhere speaks where the user is new. Keys and values are linear in `p_j`; their maps are moved to
     the other side of the products, so that a row costs `O(H D F)` beside its query.
 
+    Example:
+        >>> layer = PersonalIntegration(domains=3, size=8)
+        >>> layer((tf.ones([2, 5, 4]), tf.ones([2, 5, 3, 6])), tf.constant([2, 0])).shape
+        TensorShape([2, 5, 8])
+
     Args:
         domains: D.
         size: length of z.

@@ -30,6 +30,13 @@ class StackedDense(keras.layers.Layer):
     and a domain has `r (in + out)` weights instead of `in out`: with many domains the weights that a batch of
     them reads are what it costs. A layer that would not be smaller for it keeps its full offset.
 
+    Example:
+        >>> layer = StackedDense(stacks=1000, units=8)
+        >>> layer(tf.ones([2, 5, 4]), tf.constant([999, 0])).shape
+        TensorShape([2, 5, 8])
+        >>> layer.kernel.shape
+        TensorShape([1000, 4, 8])
+
     Args:
         stacks: D.
         units: out.

@@ -18,6 +18,11 @@ class StackedExpertBank(keras.layers.Layer):
 
         h_e = E_(d,e)(x),   e = 1 ... E
 
+    Example:
+        >>> bank = StackedExpertBank(stacks=4, experts=3, layers=[16, 8])
+        >>> bank(tf.ones([2, 5, 6]), tf.constant([3, 0])).shape
+        TensorShape([2, 5, 3, 8])
+
     Args:
         stacks: D.
         experts: E, of each domain.

@@ -16,6 +16,10 @@ from models.layers.stacked_dense import StackedDense
 class StackedTower(keras.layers.Layer):
     """`D` towers of dense ReLU layers, `u_d = U_d(x)`; each group of rows goes through its domain's tower.
 
+    Example:
+        >>> StackedTower(stacks=4, layers=[16, 8])(tf.ones([2, 5, 6]), tf.constant([3, 0])).shape
+        TensorShape([2, 5, 8])
+
     Args:
         stacks: D.
         layers: units of each hidden layer.

@@ -16,6 +16,10 @@ class StarDense(keras.layers.Layer):
     with `o` the element-wise product. `W_d` starts at ones and `b_d` at zeros, so that every domain starts at
     the shared layer; two Glorot draws multiplied would start the layer an order of magnitude too small.
 
+    Example:
+        >>> StarDense(stacks=4, units=8, activation="relu")(tf.ones([2, 5, 6]), tf.constant([3, 0])).shape
+        TensorShape([2, 5, 8])
+
     Args:
         stacks: D.
         units: out.

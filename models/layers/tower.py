@@ -15,6 +15,10 @@ from models.layers.dropout import ResumableDropout
 class SharedTower(keras.layers.Layer):
     """Dense ReLU layers, `s = S(x)`, the same for every domain.
 
+    Example:
+        >>> SharedTower(layers=[16, 8])(tf.ones([2, 5, 6])).shape
+        TensorShape([2, 5, 8])
+
     Args:
         layers: units of each hidden layer.
         dropout: share of units dropped after each layer in training.

@@ -15,6 +15,10 @@ class AdaptiveTransfer(keras.layers.Layer):
 
     Each token's query meets its own key. `h1`, `h2`, `h3` are linear without bias.
 
+    Example:
+        >>> AdaptiveTransfer(size=8)(tf.ones([2, 5, 8]), tf.zeros([2, 5, 8])).shape
+        TensorShape([2, 5, 8])
+
     Args:
         size: k, the width of tokens and of the result.
     """
