@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_MOST = 1_000_000
+
 
 @dataclass(frozen=True)
 class Option:
@@ -15,12 +17,12 @@ class Option:
     Args:
         default: where there is no entry; an entry must have its type, a whole number will do for a float.
         least: the smallest value.
-        most: the largest; where there is none, any finite one.
+        most: the largest; where there is none, one that no model makes use of.
     """
 
     default: float
     least: float = 1
-    most: float = math.inf
+    most: float = _MOST
 
     def read(self, name: str, options: Mapping[str, Any]) -> Any:
         """The value of an option.
@@ -39,7 +41,7 @@ class Option:
             raise ValueError(f"model.options.{name}: expected {type(self.default).__name__}, got {value!r}")
         if not (self.least <= value <= self.most and math.isfinite(value)):
             bounds = f"at least {self.least:g}" + (
-                f" and at most {self.most:g}" if self.most < math.inf else ""
+                f" and at most {self.most:g}" if self.most < _MOST or value > self.most else ""
             )
             raise ValueError(f"model.options.{name}: expected {bounds}, got {value!r}")
         return value

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+MOST_LAYERS, MOST_UNITS, MOST_EPOCHS = 64, 1 << 16, 100_000
 MANY_DOMAINS = 100
 """Above it a domain's own full kernels cost more than they are worth (`docs/results.md`)."""
 # Training length that follows the rows; measured worth: `docs/results.md`.
@@ -29,7 +30,7 @@ class ModelSettings(_Settings):
 
     name: str = Field("dfei", description="Model to build: a name of models/registry.py.")
     layers: list[int] = Field([128, 64, 32], description="Units of each hidden layer of a tower or expert.")
-    embedding_size: int = Field(16, ge=1, description="Length k of every embedding vector.")
+    embedding_size: int = Field(16, ge=1, le=4096, description="Length k of every embedding vector.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of tower units dropped in training.")
     embedding_dropout: float = Field(
         0.0,
@@ -65,7 +66,7 @@ class ModelSettings(_Settings):
         "(other models: flat); both.",
     )
     head_hidden: int = Field(
-        32, ge=0, description="Units of the hidden layer of each output head; 0 for none."
+        32, ge=0, le=MOST_UNITS, description="Units of the hidden layer of each output head; 0 for none."
     )
     decay: float = Field(0.9, ge=0, lt=1, description="DFE: decay a in v_d <- a v_d + (1 - a) mean(u_d).")
     domain_extraction: bool = Field(True, description="DFE: whether DFEI has the domain state v_d at all.")
@@ -75,6 +76,7 @@ class ModelSettings(_Settings):
     attention_size: int | None = Field(
         None,
         ge=1,
+        le=MOST_UNITS,
         description="DFI: length of queries, keys and values; null is the width of the last tower layer.",
     )
     common_base: bool | None = Field(
@@ -83,14 +85,17 @@ class ModelSettings(_Settings):
         "one that all domains train, instead of each domain's own from the start (the paper's); null: where there "
         f"are more than {MANY_DOMAINS} domains.",
     )
-    specific_rank: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+    specific_rank: Annotated[int, Field(ge=1, le=MOST_UNITS)] | Literal["auto"] | None = Field(
         "auto",
         description="Rank of the offsets that common_base gives DFEI's domains, a layer's offset being then a product "
         "of two narrow kernels; null for full ones; auto: 2 where there are more than "
         f"{MANY_DOMAINS} domains. With hundreds of domains a small rank is what keeps requests of mixed domains cheap.",
     )
     personal_heads: int = Field(
-        4, ge=1, description="DFEI: heads of the attention over a row's own averages in every domain."
+        4,
+        ge=1,
+        le=1024,
+        description="DFEI: heads of the attention over a row's own averages in every domain.",
     )
     domain_state: Literal["moving_average", "frozen_random"] = Field(
         "moving_average",
@@ -107,6 +112,11 @@ class ModelSettings(_Settings):
     def _positive_layers(cls, value: list[int]) -> list[int]:
         if not value or min(value) < 1:
             raise ValueError(f"layers must name at least one layer, each of at least one unit, got {value}")
+        if len(value) > MOST_LAYERS or max(value) > MOST_UNITS:
+            raise ValueError(
+                f"layers may name {MOST_LAYERS} layers of {MOST_UNITS} units at most, got {len(value)} layers and "
+                f"{max(value)} units"
+            )
         return value
 
     @model_validator(mode="after")
@@ -140,17 +150,19 @@ class ModelSettings(_Settings):
 class TrainingSettings(_Settings):
     """How it is trained."""
 
-    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | Literal["auto"] = Field(
         "auto",
         description=f"Most passes over the training rows; auto: {AUTO_EPOCHS}, more where these make fewer than "
         f"{AUTO_STEPS} optimiser steps, at most {AUTO_MOST_EPOCHS}.",
     )
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    batch_size: Annotated[int, Field(ge=1, le=1 << 20)] | Literal["auto"] = Field(
         "auto",
         description="Rows B of one domain in one mini-batch; auto: a power of two such that an epoch has about "
         f"{AUTO_EPOCH_STEPS} optimiser steps, of {AUTO_STEP_ROWS[0]} to {AUTO_STEP_ROWS[1]:,} rows each.",
     )
-    domains_per_step: int = Field(8, ge=1, description="Mini-batches G in one fused or mixed step.")
+    domains_per_step: int = Field(
+        8, ge=1, le=1 << 16, description="Mini-batches G in one fused or mixed step."
+    )
     schedule: Literal["cyclic", "interleaved", "fused", "mixed"] = Field(
         "fused",
         description="Order of the mini-batches. cyclic: the paper's, domains in turn until each runs out; "
@@ -178,11 +190,15 @@ class TrainingSettings(_Settings):
         1.0, description="Rate of the shared part as a multiple of learning_rate; '1/D' is the paper's rule."
     )
     patience: int = Field(
-        1, ge=0, description="Epochs without improvement after which training stops; 0 for never."
+        1,
+        ge=0,
+        le=MOST_EPOCHS,
+        description="Epochs without improvement after which training stops; 0 for never.",
     )
     min_epochs: int = Field(
         1,
         ge=1,
+        le=MOST_EPOCHS,
         description="Fewest epochs that validation may choose; `epochs`, if that is less. Where the rate falls over "
         "the epochs, a look at an early one, still at a high rate, says little about a training of that length.",
     )
@@ -190,6 +206,7 @@ class TrainingSettings(_Settings):
     validation_min_rows: int = Field(
         100,
         ge=1,
+        lt=2**31,
         description="Rows that a domain needs in the validation days, and ten times those of its rarer class, to count "
         "in the average AUC that epochs are chosen by; where no domain does, the log loss chooses.",
     )
@@ -205,9 +222,11 @@ class TrainingSettings(_Settings):
         "rounding; dropout draws otherwise.",
     )
     checkpoint_steps: int = Field(
-        500, ge=1, description="Steps between checkpoints; one more after every epoch."
+        500, ge=1, lt=2**31, description="Steps between checkpoints; one more after every epoch."
     )
-    steps_per_call: int = Field(8, ge=1, description="Optimiser steps that one call into TensorFlow makes.")
+    steps_per_call: int = Field(
+        8, ge=1, le=10_000, description="Optimiser steps that one call into TensorFlow makes."
+    )
 
     @model_validator(mode="after")
     def _can_be_shared(self) -> TrainingSettings:

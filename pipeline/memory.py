@@ -7,6 +7,8 @@ import os
 import threading
 from pathlib import Path
 
+import psutil
+
 INTERVAL_SECONDS = 0.25
 _MEGABYTE = 1 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -54,6 +56,14 @@ class PeakMemory:
 
     def _saw(self, resident: int) -> None:
         self.megabytes = max(self.megabytes, round(resident / _MEGABYTE, 1))
+
+
+def machine_memory() -> int:
+    """Bytes that this process may use: the machine's, or its control group's where that is less."""
+    total = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total
 
 
 def _forget_peak() -> bool:

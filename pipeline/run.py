@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components.dataset.memory_estimate import require_memory
 from components.trainer.multi_worker import check_chief
 from pipeline.beam_runner import beam_args
 from pipeline.layout import RunLayout
+from pipeline.memory import machine_memory
 from pipeline.metadata_store import check_metadata, parse_metadata
 from pipeline.request import RunRequest, data_dir, declared, make_writable
 from pipeline.root_lock import root_lock
@@ -31,6 +33,7 @@ def run(request: RunRequest, console: Console) -> RunSummary:
       InputError: the data, the declaration or a setting is wrong.
     """
     declaration = declared(request.dataset, request.overrides, request.model)
+    require_memory(declaration, machine_memory(), "this machine")
     if declaration.training.strategy == "multi_worker":
         check_chief()
     engine = beam_args(request.beam_runner, request.beam_options)

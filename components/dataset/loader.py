@@ -14,8 +14,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from components.dataset.consistency import InconsistencyError
 from components.dataset.declaration import SCHEMAS_DIR, Declaration
+from components.dataset.memory_estimate import require_memory
 from components.dataset.names import suggest
 from components.dataset.overrides import apply_overrides
+from components.dataset.yaml_limits import NO_YAML, read_text, require_modest
 from components.errors import InputError
 
 _SHOWN_ERRORS = 8
@@ -71,23 +73,25 @@ def load_declaration(name_or_path: str, overrides: Sequence[str] = ()) -> Declar
     builtin = path.resolve().parent == SCHEMAS_DIR.resolve()
     plain["source"] = path.name if builtin else str(path.resolve())
     try:
-        return Declaration.model_validate(plain)
+        declaration = Declaration.model_validate(plain)
     except ValidationError as error:
         raise InputError(_explain(error, path, document, applied)) from None
+    require_memory(declaration)
+    return declaration
 
 
 def _read(path: Path) -> CommentedMap:
+    text = read_text(path)
+    require_modest(text, str(path))
     try:
-        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+        document = YAML(typ="rt", pure=True).load(text)
     except DuplicateKeyError as error:
         problem = str(error.problem).split(" with value")[0]
         raise InputError(f"{path}:{_mark_line(error)}: {problem}") from None
     except MarkedYAMLError as error:
         raise InputError(f"{path}:{_mark_line(error)}: not valid YAML: {error.problem}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, *NO_YAML) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if not isinstance(document, CommentedMap):
         raise InputError(f"{path}:1: expected a table of settings (name: value)")
     return document

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from components.dataset.names import suggest
+from components.dataset.yaml_limits import NO_YAML, require_modest
 from components.errors import InputError
 
 
@@ -38,9 +39,10 @@ def apply_overrides(
         path_text, equals, value_text = text.partition("=")
         if not equals or not path_text.strip():
             raise InputError(f"--set {text}: expected name=value, as in --set split.eval_days=3")
+        require_modest(value_text, f"--set {path_text}")
         try:
             value = YAML(typ="safe", pure=True).load(value_text)
-        except YAMLError:
+        except (YAMLError, *NO_YAML):
             raise InputError(f"--set {text}: {value_text!r} is not a YAML value; quote it") from None
         parts = path_text.strip().split(".")
         applied[_assign(document, model, parts, value, text)] = f"--set {text}"

@@ -42,6 +42,10 @@ def declared_schema(declaration: Declaration) -> schema_pb2.Schema:
         curated = text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
     except text_format.ParseError as error:
         raise InputError(f"{path}:{error.GetLine() or 1}: not a schema: {error}") from None
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{path}: not a schema: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     known = {feature.name: feature for feature in curated.feature}
     del curated.feature[:]
     for drafted in draft_schema(declaration).feature:

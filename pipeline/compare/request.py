@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 from components.dataset.declaration import Declaration
+from components.dataset.memory_estimate import require_memory
 from components.errors import InputError
 from pipeline.compare.variants import Variant, chosen
+from pipeline.memory import machine_memory
 from pipeline.request import declared
 
 MOST_JOBS = 8
@@ -65,6 +67,7 @@ def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
     declaration: Declaration = declared(
         request.dataset, request.overrides, None, [variant.model for variant in variants]
     )
+    require_memory(declaration, machine_memory(), "this machine")
     if declaration.moving_average.eval_state != "frozen":
         raise InputError(
             f"moving_average.eval_state is {declaration.moving_average.eval_state}: a comparison judges models as they "

@@ -25,9 +25,10 @@ def test_a_whole_number_will_do_for_a_float():
         (Option(8), 4.0, "model.options.x: expected int, got 4.0"),
         (Option(8), True, "model.options.x: expected int, got True"),
         (Option(0.5), "1", "model.options.x: expected float, got '1'"),
+        (Option(8), 10**18, r"expected at least 1 and at most 1e\+06, got 1000000000000000000"),
         (Option(8), 0, "model.options.x: expected at least 1, got 0"),
         (Option(0.5, least=0, most=1), 2, "model.options.x: expected at least 0 and at most 1, got 2.0"),
-        (Option(0.5), float("inf"), "expected at least 1, got inf"),
+        (Option(0.5), float("inf"), r"expected at least 1 and at most 1e\+06, got inf"),
         (Option(0.5, least=0, most=1), float("nan"), "expected at least 0 and at most 1, got nan"),
     ],
 )

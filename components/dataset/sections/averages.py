@@ -56,7 +56,7 @@ class MovingAverageSettings(Section):
         description="Of the sums of the keys beyond the domain, S_t = decay * S_{t-1} + sum_t; 1: all of the past "
         "counts alike; null: `decay`.",
     )
-    bucket_hours: float = Field(default=24.0, gt=0, description="Length of a time bucket.")
+    bucket_hours: float = Field(default=24.0, ge=1 / 60, le=8_784, description="Length of a time bucket.")
     ranges: dict[str, Range] = Field(
         default_factory=dict,
         description="By a name of your own, for use in `keys`: numbers cut into ranges.",
@@ -69,10 +69,11 @@ class MovingAverageSettings(Section):
     prior_strength: float | Literal["learned"] = Field(
         default="learned", description="Impressions that the prior counts for when a key has few of its own."
     )
-    max_keys: int = Field(default=200_000, ge=1, description="Most values of a key that are kept.")
+    max_keys: int = Field(default=200_000, ge=1, lt=2**31, description="Most values of a key that are kept.")
     expire_days: int | None = Field(
         default=None,
         ge=1,
+        le=36_525,
         description="Days without a row after which a value is forgotten: its id in a vocabulary (a domain's too) and "
         "its averages; null: never. It matters to a feed that goes on for months.",
     )

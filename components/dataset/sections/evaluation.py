@@ -19,7 +19,9 @@ class Report(Section):
         description="Whether the model is studied once it is trained: simple systems on the same rows, calibration, "
         "cold and warm users and items, importance of the inputs.",
     )
-    rows: int = Field(default=100_000, ge=1, description="Most evaluation rows studied, evenly spread.")
+    rows: int = Field(
+        default=100_000, ge=1, lt=2**31, description="Most evaluation rows studied, evenly spread."
+    )
 
 
 class Threshold(Section):
@@ -57,6 +59,7 @@ class Evaluation(Section):
     min_rows: int = Field(
         default=500,
         ge=1,
+        lt=2**31,
         description="Evaluation rows that a domain needs to decide, and ten times those of its rarer class.",
     )
     thresholds: dict[MetricName, Threshold] = Field(

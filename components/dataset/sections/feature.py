@@ -28,9 +28,13 @@ class Feature(Section):
         "is a text."
     )
     treatment: Treatment = Field(description="What becomes of them: see above.")
-    max_size: int = Field(default=100_000, ge=1, description="vocabulary: most entries kept.")
-    min_count: int = Field(default=1, ge=1, description="vocabulary: rows a value needs to be kept.")
-    oov_buckets: int = Field(default=1, ge=1, description="vocabulary: hash buckets of unknown values.")
+    max_size: int = Field(default=100_000, ge=1, lt=2**31, description="vocabulary: most entries kept.")
+    min_count: int = Field(
+        default=1, ge=1, lt=2**31, description="vocabulary: rows a value needs to be kept."
+    )
+    oov_buckets: int = Field(
+        default=1, ge=1, lt=2**31, description="vocabulary: hash buckets of unknown values."
+    )
     buckets: int = Field(default=10, ge=2, le=1000, description="buckets: number of quantile buckets.")
     separator: str | None = Field(
         default=None, min_length=1, description="Splits a text into several values."

@@ -31,11 +31,14 @@ class Split(Section):
     A log of a few hours has no days to split by: `day_hours: 1` makes every hour count as a day.
     """
 
-    eval_days: int = Field(default=2, ge=1, description="The last days: split `eval`.")
-    validation_days: int = Field(default=1, ge=1, description="The last days of `train`, for early stopping.")
+    eval_days: int = Field(default=2, ge=1, le=36_525, description="The last days: split `eval`.")
+    validation_days: int = Field(
+        default=1, ge=1, le=36_525, description="The last days of `train`, for early stopping."
+    )
     day_hours: float = Field(
         default=24.0,
         ge=1 / 60,
+        le=8_784,
         description="Hours that count as one day of the split, from midnight of 1 January 1970 on.",
     )
     before: Moment | None = Field(
