@@ -21,6 +21,7 @@ import tensorflow as tf
 from components.dataset.declaration import Declaration
 from components.dataset.input_names import LIST_SEPARATOR, input_name
 from components.dataset.values import ZERO_FRACTION
+from components.trainer.request_bounds import within_bounds
 
 TIME_FEATURE = "local_time_ms"
 NOW = -1
@@ -115,10 +116,11 @@ class RawInputs:
         """Named tensors (rows,) to Transform inputs. A tensor of length 1 holds for every row.
 
         Raises:
-          tf.errors.InvalidArgumentError: a tensor has another length; names the input.
+          tf.errors.InvalidArgumentError: a tensor has another length; names the input. Or too much is asked for.
         """
         names = [feature.name for feature in self.features]
         rows = _agreed_size(names, [tf.size(named[name]) for name in names], "values")
+        rows = within_bounds(rows, named.values())
         return self._raw({name: tf.broadcast_to(named[name], [rows]) for name in names}, rows)
 
     def from_ranking(
@@ -134,7 +136,7 @@ class RawInputs:
           The inputs of requests x domains x candidates rows, and these three numbers.
 
         Raises:
-          tf.errors.InvalidArgumentError: a tensor has another size; names the input.
+          tf.errors.InvalidArgumentError: a tensor has another size; names the input. Or too much is asked for.
         """
         names = [feature.name for feature in self.features]
         sizes = {name: tf.shape(named[name]) for name in names}
@@ -142,7 +144,7 @@ class RawInputs:
         per_item = [feature.name for feature in self.features if not feature.is_domain]
         items = _agreed_size(per_item, [sizes[name][1] for name in per_item], "candidates")
         [domain] = [feature.name for feature in self.features if feature.is_domain]
-        shape = tf.stack([requests, sizes[domain][1], items])
+        shape = within_bounds(tf.stack([requests, sizes[domain][1], items]), named.values())
         rows = tf.reduce_prod(shape)
         flat = {
             name: tf.reshape(
@@ -158,15 +160,20 @@ class RawInputs:
         return raw
 
     def from_examples(self, serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
-        """Serialized `tf.Example`s, string (rows,), to Transform inputs. Any feature may be absent."""
+        """Serialized `tf.Example`s, string (rows,), to Transform inputs. Any feature may be absent.
+
+        Raises:
+          tf.errors.InvalidArgumentError: there are too many for one request.
+        """
         spec = {name: self._lenient(name) for name in self._spec}
         if self._reads_time:
             spec[TIME_FEATURE] = tf.io.FixedLenFeature([], tf.int64, NOW)
-        parsed = tf.io.parse_example(serialized, spec)
+        rows = within_bounds(tf.size(serialized), [serialized])
+        parsed = tf.io.parse_example(tf.reshape(serialized, [rows]), spec)
         if self._reads_time:
             parsed[TIME_FEATURE] = self._as_declared(parsed[TIME_FEATURE])
         else:
-            parsed[TIME_FEATURE] = self._now(tf.shape(serialized)[0])
+            parsed[TIME_FEATURE] = self._now(rows)
         return parsed
 
     def _from_flat(self, feature: RequestFeature, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
