@@ -18,6 +18,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
+from components.pusher.version_names import version_number
 from kubeflow.compat import ABSENT
 
 NOTE = "baseline.txt"
@@ -27,13 +28,10 @@ def newest_version(folder: str) -> str | None:
     """The newest complete version in a folder of served models, or `None`."""
     if not fileio.exists(folder):
         return None
-    versions = [PurePosixPath(str(entry)).name for entry in fileio.listdir(folder)]
-    complete = [
-        int(version)
-        for version in versions
-        if version.isdigit() and fileio.exists(f"{folder}/{version}/saved_model.pb")
-    ]
-    return str(max(complete)) if complete else None
+    names = [PurePosixPath(str(entry)).name for entry in fileio.listdir(folder)]
+    complete = [name for name in names if fileio.exists(f"{folder}/{name}/saved_model.pb")]
+    numbers = [number for number in map(version_number, complete) if number is not None]
+    return str(max(numbers)) if numbers else None
 
 
 class Executor(base_executor.BaseExecutor):

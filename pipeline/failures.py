@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import errno
-import sqlite3
+import re
 from collections.abc import Iterator
 
 from components.errors import GateError, InputError
 
-_FULL_DISK_TEXTS = ("No space left on device", "database or disk is full", "Disk quota exceeded")
+_FREE = "Free some space and run again"
+_WRITABLE = "Give a folder that can be written, and run again"
+_PERMITTED = "Make it accessible and run again"
+# What a disk or its owner answers: in words, and what to do.
+_DISKS = {
+    errno.ENOSPC: ("the disk is full", _FREE),
+    errno.EDQUOT: ("the disk is full (its quota)", _FREE),
+    errno.EFBIG: ("the file is larger than the disk allows", _FREE),
+    errno.EROFS: ("the disk is read-only", _WRITABLE),
+    errno.EACCES: ("no permission", _PERMITTED),
+    errno.EPERM: ("no permission", _PERMITTED),
+    errno.EIO: ("the disk answers with an error", "Look at the disk, or give another folder"),
+    errno.ENAMETOOLONG: ("the name is too long", "Give a folder with a shorter path"),
+    errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n) and run again"),
+    errno.ENFILE: ("too many open files", "Raise the limit (ulimit -n) and run again"),
+}
+# The same in the texts of libraries that know no numbers: TensorFlow, SQLite, Arrow.
+_TEXTS = {
+    "No space left on device": errno.ENOSPC,
+    "database or disk is full": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "File too large": errno.EFBIG,
+    "Read-only file system": errno.EROFS,
+    "readonly database": errno.EROFS,
+    "unable to open database file": errno.EACCES,
+    "Permission denied": errno.EACCES,
+    "Input/output error": errno.EIO,
+    "disk I/O error": errno.EIO,
+    "File name too long": errno.ENAMETOOLONG,
+    "Too many open files": errno.EMFILE,
+}
+_PATH = re.compile(r"(?<![\w.:/])/[^\s;:,'\"()\[\]{}]+")
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -30,18 +61,29 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     Returns:
       Message and exit code, or `None` for an error that is nobody's input: a defect, which keeps its traceback.
     """
-    for link in chain(error):
+    links = list(chain(error))
+    for link in links:
         if isinstance(link, (InputError, GateError)):
             return str(link), link.exit_code
-        if isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT):
-            return (
-                f"the disk is full: {link.filename or 'no room to write'}. Free some space and run again",
-                2,
-            )
-        if isinstance(link, PermissionError):
-            return f"{link.filename}: no permission ({link.strerror}). Make it accessible and run again", 2
-        if isinstance(link, sqlite3.Error) or any(text in str(link) for text in _FULL_DISK_TEXTS):
-            text = next((text for text in _FULL_DISK_TEXTS if text in str(link)), None)
-            if text is not None:
-                return f"the disk is full ({text}). Free some space and run again", 2
+        number = _number(link)
+        if number is not None:
+            what, remedy = _DISKS[number]
+            return f"{what}: {_place(links)}. {remedy}", 2
     return None
+
+
+def _number(error: BaseException) -> int | None:
+    if isinstance(error, OSError) and error.errno in _DISKS:
+        return error.errno
+    return next((number for text, number in _TEXTS.items() if text in str(error)), None)
+
+
+def _place(links: list[BaseException]) -> str:
+    """The file or folder that the errors name."""
+    for link in links:
+        if isinstance(link, OSError) and link.filename:
+            return str(link.filename)
+    for link in links:
+        if found := _PATH.search(str(link)):
+            return found[0].rstrip(".")
+    return "no room to write"

@@ -25,6 +25,8 @@ from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 
+from components.pusher.version_names import version_number
+
 PUSHED_FACTS = Path("assets.extra") / "pushed.json"
 _UNFINISHED = ".unfinished-"
 # Not a number, so no version to a server.
@@ -37,11 +39,8 @@ def versions(base: Path) -> list[int]:
     """The complete versions in a serving directory, oldest first."""
     if not base.is_dir():
         return []
-    return sorted(
-        int(entry.name)
-        for entry in base.iterdir()
-        if entry.name.isdigit() and (entry / "saved_model.pb").is_file()
-    )
+    numbers = (version_number(entry.name) for entry in base.iterdir() if (entry / "saved_model.pb").is_file())
+    return sorted(number for number in numbers if number is not None)
 
 
 def pushed_version_of(base: Path, model: str) -> Path | None:

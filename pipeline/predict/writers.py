@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,10 +51,12 @@ class Writer:
     Args:
       path: the file; `None` for standard output.
       kind: the format.
+      exact_text: whether text that a spreadsheet would compute is written to CSV as it is.
     """
 
-    def __init__(self, path: Path | None, kind: Format) -> None:
+    def __init__(self, path: Path | None, kind: Format, exact_text: bool = False) -> None:
         self._path = path
+        self._written = _as_it_is if exact_text else not_computed
         self._kind = kind
         self._unfinished = None if path is None else path.with_name(f".{path.name}.unfinished")
         self._text: TextIO = sys.stdout
@@ -74,8 +78,13 @@ class Writer:
                     )
                     self._close = self._text.close
             except OSError as error:
-                raise InputError(f"{self._path}: cannot be written: {error.strerror}") from error
+                raise self._cannot(error) from error
         return self
+
+    def _cannot(self, error: OSError) -> InputError:
+        return InputError(
+            f"{self._path}: cannot be written: {error.strerror or error}; name another with --output"
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,11 +97,27 @@ class Writer:
             self._close()
             if error is None:
                 self._unfinished.replace(self._path)
+        except OSError as failed:
+            raise self._cannot(failed) from failed
         finally:
-            self._unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._unfinished.unlink(missing_ok=True)
 
     def write(self, chunk: Chunk, outputs: Mapping[str, np.ndarray]) -> None:
-        """Writes rows with the outputs (rows, ...) for them."""
+        """Writes rows with the outputs (rows, ...) for them.
+
+        Raises:
+          InputError: a column is in later rows alone, or the file cannot be written.
+        """
+        try:
+            self._write(chunk, outputs)
+        except OSError as error:
+            # Whoever reads standard output may have enough of it.
+            if self._path is None:
+                raise
+            raise self._cannot(error) from error
+
+    def _write(self, chunk: Chunk, outputs: Mapping[str, np.ndarray]) -> None:
         values = {name: _values(array) for name, array in outputs.items()}
         if self._kind == "parquet" and chunk.batch is not None:
             self._write_batch(chunk.batch, values)
@@ -130,8 +155,8 @@ class Writer:
         if self._header is None:
             # A column for each number of an output.
             self._header = list(dict.fromkeys(name for row in flat for name in row))
-            writer.writerow(self._header)
-        writer.writerows([[row.get(name, "") for name in self._header] for row in flat])
+            writer.writerow([self._written(name) for name in self._header])
+        writer.writerows([[self._written(row.get(name, "")) for name in self._header] for row in flat])
 
     def _write_batch(self, batch: Any, values: Mapping[str, list[Any]]) -> None:
         """Parquet's own rows, whose columns keep their types."""
@@ -170,6 +195,19 @@ class Writer:
             self._parquet = ParquetWriter(self._unfinished, table.schema)
             self._close = self._parquet.close
         self._parquet.write_table(table)
+
+
+# A text that a spreadsheet takes for a formula. Numbers and ids compute nothing: "-3", "+4.9e+1", "-a_1", "@jane".
+_COMPUTED = re.compile(r"[=\uff1d\t\r]|[-+@\uff0b\uff0d\uff20](?!(?:[\w.,:@-]*|[\d.]+[eE][-+]?\d+)\Z)")
+
+
+def not_computed(cell: Any) -> Any:
+    """A cell that no spreadsheet computes: text that one would gets a `'` in front, which makes it text there."""
+    return f"'{cell}" if isinstance(cell, str) and _COMPUTED.match(cell) else cell
+
+
+def _as_it_is(cell: Any) -> Any:
+    return cell
 
 
 def _values(array: np.ndarray) -> list[Any]:

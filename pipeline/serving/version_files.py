@@ -6,7 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-_LARGEST_VERSION = (1 << 63) - 1
+from components.pusher.version_names import is_odd, version_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +32,13 @@ class VersionFiles:
         return any(name in ("saved_model.pb", "saved_model.pbtxt") for name, _, _ in self.files)
 
 
-def version_number(name: str) -> int | None:
-    """The version that a directory's name stands for, as TensorFlow Serving reads it, or `None`."""
-    if not (name.isascii() and name.isdigit()) or int(name) > _LARGEST_VERSION:
-        return None
-    return int(name)
+def odd_names(base: Path) -> list[str]:
+    """Folders whose names look like versions and are none: they are passed over.
+
+    Raises:
+      OSError: the directory cannot be read.
+    """
+    return sorted(entry.name for entry in base.iterdir() if is_odd(entry.name) and entry.is_dir())
 
 
 def scan(base: Path) -> dict[int, VersionFiles]:
