@@ -8,6 +8,10 @@ with connect("grpc://localhost:8500", model="dfei") as client:
 
 from __future__ import annotations
 
+import ssl
+from os import PathLike
+from pathlib import Path
+
 from pipeline.client.client import (
     LATEST,
     ModelMetadata,
@@ -43,32 +47,44 @@ __all__ = [
 
 
 def connect(
-    url: str, model: str, timeout: float = 10.0, retries: Retries | None = None, secure: bool = False
+    url: str,
+    model: str,
+    timeout: float = 10.0,
+    retries: Retries | None = None,
+    secure: bool = False,
+    ca_file: str | PathLike[str] | None = None,
 ) -> ServingClient:
     """A client for an address.
 
     Args:
-      url: `http://HOST:PORT` or `https://HOST:PORT` for REST; `grpc://HOST:PORT` for gRPC.
+      url: `http://HOST:PORT` or `https://HOST:PORT` for REST; `grpc://HOST:PORT` or `grpcs://HOST:PORT` for gRPC.
       model: the model's name on the server.
       timeout: seconds for a call with all its retries.
       retries: when a call is made again.
-      secure: gRPC over TLS, with the system's certificates; REST takes this from `https`.
+      secure: gRPC over TLS, as `grpcs` says too; REST takes this from `https`.
+      ca_file: certificates (PEM) of who signed the server's, in place of the system's; for TLS.
 
     Raises:
-      ValueError: the address is neither.
+      ValueError: the address is none of these, or certificates are given for one without TLS.
+      OSError: the certificates cannot be read.
     """
     scheme, separator, rest = url.partition("://")
-    if separator and scheme == "grpc":
+    tls = scheme in ("https", "grpcs") or (scheme == "grpc" and secure)
+    if ca_file is not None and not tls:
+        raise ValueError(f"{url!r} is asked without TLS: certificates are for https:// and grpcs://")
+    if separator and scheme in ("grpc", "grpcs"):
         import grpc
 
         from pipeline.client.grpc_transport import GrpcTransport
 
-        credentials = grpc.ssl_channel_credentials() if secure else None
+        authority = None if ca_file is None else Path(ca_file).read_bytes()
+        credentials = grpc.ssl_channel_credentials(authority) if tls else None
         transport: Transport = GrpcTransport(rest.rstrip("/"), model, credentials)
     elif scheme in ("http", "https"):
         from pipeline.client.rest_transport import RestTransport
 
-        transport = RestTransport(url, model)
+        context = None if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
+        transport = RestTransport(url, model, context)
     else:
-        raise ValueError(f"{url!r}: expected http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT")
+        raise ValueError(f"{url!r}: expected http(s)://HOST:PORT or grpc(s)://HOST:PORT")
     return ServingClient(transport, model, timeout, retries)

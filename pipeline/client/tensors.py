@@ -43,6 +43,9 @@ _VALUE_FIELDS = {
     23: "uint64_val",
 }
 MAX_ELEMENTS = 1 << 24
+MAX_RANK = 8
+# Of one tensor's strings, once a last value that stands for many is repeated.
+MAX_TEXT_BYTES = 64 << 20
 
 
 def dtype_name(code: int) -> str:
@@ -117,6 +120,24 @@ def fill(message: Any, array: np.ndarray, code: int | None = None) -> None:
         message.tensor_content = np.ascontiguousarray(array, DTYPES[message.dtype]).tobytes()
 
 
+def shape_of(message: Any) -> list[int]:
+    """The shape that a tensor message declares, whatever it holds.
+
+    Raises:
+      ValueError: it has none, or it is no shape.
+    """
+    if message.tensor_shape.unknown_rank:
+        raise ValueError("the tensor has no shape")
+    if len(message.tensor_shape.dim) > MAX_RANK:
+        raise ValueError(
+            f"the tensor has {len(message.tensor_shape.dim)} dimensions, and may have {MAX_RANK}"
+        )
+    shape = [dim.size for dim in message.tensor_shape.dim]
+    if any(size < 0 for size in shape):
+        raise ValueError(f"the shape {shape} has a negative size")
+    return shape
+
+
 def to_array(message: Any) -> np.ndarray:
     """The array in a tensor message; strings are an object array of bytes. Numbers may be read-only views.
 
@@ -128,11 +149,7 @@ def to_array(message: Any) -> np.ndarray:
         raise ValueError(
             f"{dtype_name(message.dtype)} is not supported; there are {', '.join(_type_names())}"
         )
-    if message.tensor_shape.unknown_rank:
-        raise ValueError("the tensor has no shape")
-    shape = [dim.size for dim in message.tensor_shape.dim]
-    if any(size < 0 for size in shape):
-        raise ValueError(f"the shape {shape} has a negative size")
+    shape = shape_of(message)
     count = math.prod(shape)
     if message.tensor_content and message.dtype != STRING:
         if len(message.tensor_content) != count * dtype.itemsize:
@@ -148,6 +165,11 @@ def _from_list(message: Any, dtype: np.dtype[Any], count: int) -> np.ndarray:
     if message.dtype == 19:
         flat = np.array(values, np.uint16).view(np.float16)
     elif message.dtype == STRING:
+        repeated = (count - len(values)) * len(values[-1]) if values else 0
+        if repeated > MAX_TEXT_BYTES:
+            raise ValueError(
+                f"a string that is repeated takes {repeated} bytes, and may take {MAX_TEXT_BYTES}"
+            )
         flat = np.fromiter(values, object, len(values))
     else:
         flat = np.array(values, dtype)

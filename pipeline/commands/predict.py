@@ -19,7 +19,7 @@ def predict(
         Path | None, typer.Argument(help="CSV (also .tsv, .gz), JSON or Parquet file; - for standard input.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="A server: http://HOST:PORT for REST, grpc://HOST:PORT for gRPC.")
+        str | None, typer.Option(help="A server: http(s)://HOST:PORT for REST, grpc(s)://HOST:PORT for gRPC.")
     ] = None,
     model_dir: Annotated[
         Path | None, typer.Option("--model-dir", help="Or a pushed model: ROOT/serving/dfei.")
@@ -46,7 +46,22 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows of a request.")] = 512,
+    batch_size: Annotated[int, typer.Option(min=1, max=1 << 16, help="Rows of a request.")] = 512,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-file",
+            help="Certificates (PEM) of who signed the server's; default: the system's. For https, grpcs.",
+        ),
+    ] = None,
+    exact_text: Annotated[
+        bool,
+        typer.Option(
+            "--exact-text",
+            help="Write text to CSV as it is, also where a spreadsheet would compute it (=1+1); without, it gets a ' "
+            "in front. Numbers and ids are always written as they are.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -96,6 +111,8 @@ def predict(
                         separator=separator,
                         output=output,
                         batch_size=batch_size,
+                        ca_file=ca_file,
+                        exact_text=exact_text,
                         progress=show,
                     )
                 except BrokenPipeError:

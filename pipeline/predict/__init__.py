@@ -71,6 +71,8 @@ def predict_rows(
     batch_size: int = 512,
     parallel: int = 4,
     timeout: float = 30.0,
+    ca_file: Path | None = None,
+    exact_text: bool = False,
     progress: Callable[[PredictionProgress], None] = lambda progress: None,
 ) -> Prediction:
     """Asks for a prediction for every row of a source and writes rows and predictions, in order, as they come.
@@ -95,6 +97,8 @@ def predict_rows(
       batch_size: rows of a request.
       parallel: requests at the same time, to a server.
       timeout: seconds for a request with its retries.
+      ca_file: certificates of who signed the server's, for TLS; the system's by default.
+      exact_text: whether text that a spreadsheet would compute is written to CSV as it is.
       progress: told after each batch.
 
     Raises:
@@ -107,7 +111,13 @@ def predict_rows(
     read = Source(source, input_format, separator)
     kind = output_format(output, read.kind, format)
     with open_target(
-        url, model_dir, model=model, which=Which(version, label), timeout=timeout, parallel=parallel
+        url,
+        model_dir,
+        model=model,
+        which=Which(version, label),
+        timeout=timeout,
+        parallel=parallel,
+        ca_file=ca_file,
     ) as target:
         if signature not in target.signatures:
             raise InputError(
@@ -117,7 +127,7 @@ def predict_rows(
         check_signature(signature, asked)
         join = Join(named, asked.inputs, read.name, separator)
         rows, seen = 0, set[str]()
-        with Writer(output, kind) as writer:
+        with Writer(output, kind, exact_text) as writer:
             for chunk, joined, outputs in _answers(read, join, target, signature, batch_size):
                 writer.write(chunk, outputs)
                 rows += len(chunk.rows)

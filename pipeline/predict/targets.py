@@ -141,17 +141,19 @@ def open_target(
     which: Which | None = None,
     timeout: float = 30.0,
     parallel: int = 4,
+    ca_file: Path | None = None,
 ) -> Iterator[Target]:
     """A server or a local model, as the user named it.
 
     Args:
-      url: `http://HOST:PORT`, `https://...` or `grpc://HOST:PORT`, with `/MODEL` or `/v1/models/MODEL` after it where
-        `model` is not given.
+      url: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or `grpcs://...`, with `/MODEL` or
+        `/v1/models/MODEL` after it where `model` is not given.
       model_dir: or the directory of a pushed model.
       model: the model's name on the server.
       which: the version to ask on the server.
       timeout: seconds for a request with its retries.
       parallel: requests at the same time.
+      ca_file: certificates of who signed the server's, for TLS; the system's by default.
 
     Raises:
       InputError: both or neither are named, or there is no such model.
@@ -170,7 +172,9 @@ def open_target(
         (parts.scheme, parts.netloc, "" if in_path == name else parts.path, "", "")
     )
     try:
-        client = connect(address, name, timeout)
+        client = connect(address, name, timeout, ca_file=ca_file)
+    except OSError as error:
+        raise InputError(f"{ca_file}: not certificates, as PEM: {error.strerror or error}") from error
     except ValueError as error:
         raise InputError(str(error)) from error
     with client:

@@ -1,4 +1,4 @@
-"""How many requests a server works on, and how many REST bytes it holds, at the same time."""
+"""How many requests a server works on, and how many of their bytes and predictions, at the same time."""
 
 from __future__ import annotations
 
@@ -59,26 +59,49 @@ class Admission:
             self._open = False
 
 
-class ByteBudget:
-    """Bytes of request bodies in memory. Used on one event loop only.
+class Budget:
+    """What all requests together may hold, of bytes or of predictions.
 
     Args:
-      most: bytes at the same time.
+      most: at the same time.
+      code: of the refusal.
+      what: is held, as the refusal says it.
     """
 
-    def __init__(self, most: int) -> None:
-        self._left = most
+    def __init__(self, most: int, code: Code, what: str) -> None:
+        self._left = self._most = most
+        self._code = code
+        self._what = what
+        self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
-        """Sets bytes aside.
+        """Sets so much aside.
 
         Raises:
-          RequestError: UNAVAILABLE, there are not so many left.
+          RequestError: there is not so much left.
         """
-        if size > self._left:
-            raise RequestError(Code.UNAVAILABLE, "too many bytes of requests are being worked on; try again")
-        self._left -= size
+        with self._lock:
+            if size <= self._left:
+                self._left -= size
+                return
+        raise RequestError(
+            self._code, f"the server is full: it works on {self._most} {self._what} at most; try again"
+        )
 
     def give_back(self, size: int) -> None:
-        """Ends the use of bytes that were taken."""
-        self._left += size
+        """Ends the use of what was taken."""
+        with self._lock:
+            self._left += size
+
+    @contextlib.contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Sets so much aside until the context ends.
+
+        Raises:
+          RequestError: as `take`.
+        """
+        self.take(size)
+        try:
+            yield
+        finally:
+            self.give_back(size)

@@ -26,6 +26,7 @@ from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.runners import Arrays, DirectRunner, too_late
 from pipeline.serving.saved_model import LoadedModel, ServedSignature
+from pipeline.serving.settings import Limits
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 class _Task:
     inputs: Arrays
     rows: int
+    predictions: int
     deadline: float | None
     queued: float
     answer: Future[dict[str, np.ndarray]] = dataclasses.field(default_factory=Future)
@@ -46,6 +48,7 @@ class _Batch:
     opened: float
     tasks: list[_Task] = dataclasses.field(default_factory=list)
     rows: int = 0
+    predictions: int = 0
 
 
 _Key = tuple[int, str, tuple[tuple[int, ...], ...]]
@@ -58,10 +61,18 @@ class Batcher:
       parameters: how.
       running: requests computed at the same time that cannot be batched, because their inputs differ in rows.
       metrics: where batches are counted.
+      predictions: most of one batch: a ranking request is one row, and may ask for thousands.
     """
 
-    def __init__(self, parameters: BatchingParameters, running: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        parameters: BatchingParameters,
+        running: int,
+        metrics: Metrics,
+        predictions: int = Limits.predictions,
+    ) -> None:
         self._parameters = parameters
+        self._predictions = predictions
         self._limit = (
             parameters.max_execution_batch_size if parameters.split_large else parameters.max_batch_size
         )
@@ -85,15 +96,16 @@ class Batcher:
         Raises:
           RequestError: INVALID_ARGUMENT, it has more rows than `max_batch_size`; UNAVAILABLE, the queue is full.
         """
-        inputs, rows = _even(signature, inputs)
-        if not rows:
-            return self._direct.run(model, signature, inputs, deadline)
+        inputs, rows, even = _even(signature, inputs)
         if rows > self._parameters.max_batch_size:
             raise invalid(
                 f"Task size {rows} is larger than maximum input batch size {self._parameters.max_batch_size}"
             )
+        if not even or not rows:
+            return self._direct.run(model, signature, inputs, deadline)
         tasks = [
-            _Task(part, size, deadline, time.monotonic()) for part, size in _parts(inputs, rows, self._limit)
+            _Task(part, size, _predictions(signature, part), deadline, time.monotonic())
+            for part, size in _parts(inputs, rows, self._limit)
         ]
         self._enqueue(model, signature, tasks)
         answers = [_wait(task) for task in tasks]
@@ -114,18 +126,25 @@ class Batcher:
         key: _Key = (id(model), signature.name, shapes)
         with self._change:
             queue = self._queues.get(key, deque())
-            fits = bool(queue) and queue[-1].rows + tasks[0].rows <= self._limit
+            fits = bool(queue) and self._joins(tasks[0], queue[-1])
             if len(queue) + len(tasks) - fits > self._parameters.max_enqueued_batches:
                 raise RequestError(
                     Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full"
                 )
             self._queues[key] = queue
             for task in tasks:
-                if not queue or queue[-1].rows + task.rows > self._limit:
+                if not queue or not self._joins(task, queue[-1]):
                     queue.append(_Batch(model, signature, task.queued))
                 queue[-1].tasks.append(task)
                 queue[-1].rows += task.rows
+                queue[-1].predictions += task.predictions
             self._change.notify()
+
+    def _joins(self, task: _Task, batch: _Batch) -> bool:
+        return (
+            batch.rows + task.rows <= self._limit
+            and batch.predictions + task.predictions <= self._predictions
+        )
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
@@ -195,6 +214,8 @@ class Batcher:
     def _together(self, batch: _Batch, tasks: Sequence[_Task]) -> list[dict[str, np.ndarray]]:
         rows = sum(task.rows for task in tasks)
         padded = next((size for size in self._parameters.allowed_batch_sizes if size >= rows), rows)
+        if padded * max(task.predictions // task.rows for task in tasks) > self._predictions:
+            padded = rows
         inputs = {
             port.name: _concatenate([task.inputs[port.name] for task in tasks], padded - rows)
             for port in batch.signature.inputs
@@ -224,8 +245,12 @@ def _wait(task: _Task) -> dict[str, np.ndarray]:
         raise too_late() from error
 
 
-def _even(signature: ServedSignature, inputs: Arrays) -> tuple[Arrays, int]:
-    """The inputs, and the rows that all have, or 0 where they do not agree.
+def _predictions(signature: ServedSignature, inputs: Arrays) -> int:
+    return signature.predictions({name: array.shape for name, array in inputs.items()})
+
+
+def _even(signature: ServedSignature, inputs: Arrays) -> tuple[Arrays, int, bool]:
+    """The inputs, the rows of the one that has most, and whether all have so many.
 
     A default of one row, of an input that was left out, is repeated for every row.
     """
@@ -235,15 +260,15 @@ def _even(signature: ServedSignature, inputs: Arrays) -> tuple[Arrays, int]:
         if inputs[name] is default and default.shape[:1] == (1,)
     }
     sizes = {len(array) if array.ndim else 0 for name, array in inputs.items() if name not in left_out}
-    if len(sizes) != 1:
-        return inputs, int(not sizes)
-    rows = sizes.pop()
+    if len(sizes) > 1:
+        return inputs, max(sizes), False
+    rows = sizes.pop() if sizes else 1
     if left_out and rows > 1:
         inputs = {
             name: np.repeat(array, rows, axis=0) if name in left_out else array
             for name, array in inputs.items()
         }
-    return inputs, rows
+    return inputs, rows, True
 
 
 def _parts(inputs: Arrays, rows: int, limit: int) -> list[tuple[Arrays, int]]:

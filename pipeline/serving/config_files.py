@@ -58,14 +58,34 @@ class ModelConfig:
     labels: tuple[tuple[str, int], ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class SslConfig:
+    """TLS of the gRPC side, PEM.
+
+    Attributes:
+      key: the server's private key.
+      certificate: its certificate, with the chain.
+      authority: certificates that sign clients' ones; `None` for the system's.
+      verify_clients: whether a client has to show one.
+    """
+
+    key: bytes
+    certificate: bytes
+    authority: bytes | None = None
+    verify_clients: bool = False
+
+    def __repr__(self) -> str:
+        return "SslConfig(...)"
+
+
 def _read(path: Path, kind: str) -> Any:
     message = _CONFIGS[kind]()
     try:
         text_format.Parse(path.read_text("utf-8"), message)
     except text_format.ParseError as error:
         raise InputError(f"{path}: not a {kind} text file of TensorFlow Serving: line {error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not text: {error}") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{path}: not a {kind} text file of TensorFlow Serving: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     return message
@@ -124,6 +144,26 @@ def read_metrics_path(path: Path) -> str | None:
     """
     config = _read(path, "MonitoringConfig").prometheus_config
     return (config.path or METRICS_PATH) if config.enable else None
+
+
+def read_ssl_config(path: Path) -> SslConfig:
+    """Reads a `--ssl_config_file`: key and certificates are in it, as PEM text.
+
+    Raises:
+      InputError: the file is not one, or lacks its key or its certificate.
+    """
+    message = _read(path, "SSLConfig")
+    for field in ("server_key", "server_cert"):
+        if "-----BEGIN" not in getattr(message, field):
+            raise InputError(f"{path}: {field} must hold the text of a PEM file, -----BEGIN ...")
+    if message.client_verify and not message.custom_ca:
+        raise InputError(f"{path}: client_verify needs custom_ca, whose certificates clients have to show")
+    return SslConfig(
+        message.server_key.encode(),
+        message.server_cert.encode(),
+        message.custom_ca.encode() or None,
+        message.client_verify,
+    )
 
 
 def read_model_configs(path: Path) -> list[ModelConfig]:

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from pipeline.serving.admission import Admission
+from pipeline.serving.admission import Admission, Budget
 from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.example_answers import Classes, classes, example_inputs, regressions
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.runners import Runner
 from pipeline.serving.saved_model import LoadedModel, ServedSignature
+from pipeline.serving.settings import Limits
 from pipeline.serving.versions import ModelVersions, VersionState
 
-Decode = Callable[[ServedSignature], Mapping[str, np.ndarray]]
+Shapes = Mapping[str, Sequence[int]]
+Decode = Callable[[ServedSignature, Callable[[Shapes], object]], Mapping[str, np.ndarray]]
+"""`(signature, fits) -> inputs`; calls `fits` with their shapes before it makes them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +65,26 @@ class Engine:
       models: by name.
       runner: computes.
       admission: how many requests at the same time.
+      limits: of predictions.
       metrics: where requests are counted.
     """
 
     def __init__(
-        self, models: Mapping[str, ModelVersions], runner: Runner, admission: Admission, metrics: Metrics
+        self,
+        models: Mapping[str, ModelVersions],
+        runner: Runner,
+        admission: Admission,
+        limits: Limits,
+        metrics: Metrics,
     ) -> None:
         self.models = models
         self.admission = admission
         self.metrics = metrics
         self._runner = runner
+        self._most = limits.predictions
+        self._predictions = Budget(
+            limits.predictions_together, Code.RESOURCE_EXHAUSTED, "predictions at the same time"
+        )
 
     @contextlib.contextmanager
     def counted(self, spec: Spec, call: Call) -> Iterator[None]:
@@ -108,7 +121,7 @@ class Engine:
 
         Args:
           spec: what it is for.
-          decode: makes its inputs, for the signature.
+          decode: makes its inputs, for the signature, once their shapes are known to fit.
           call: how it came.
 
         Raises:
@@ -116,13 +129,23 @@ class Engine:
         """
         with self.model(spec.name).acquire(spec.version, spec.label) as serving:
             signature = serving.model.signature(spec.signature)
-            given = decode(signature)
+            given = decode(signature, lambda shapes: self._require_few(signature, shapes))
             signature.check(given)
             inputs = signature.complete(given)
+            predictions = self._require_few(signature, {name: array.shape for name, array in given.items()})
             begun = time.monotonic()
-            outputs = self._runner.run(serving.model, signature, inputs, call.deadline)
+            with self._predictions.held(predictions):
+                outputs = self._runner.run(serving.model, signature, inputs, call.deadline)
             self.metrics.runtime(spec.name, call.api, time.monotonic() - begun)
             return Answer(serving.number, signature, outputs)
+
+    def _require_few(self, signature: ServedSignature, shapes: Shapes) -> int:
+        predictions = signature.predictions(shapes)
+        if predictions > self._most:
+            raise invalid(
+                f"the request asks for {predictions} predictions, and may ask for {self._most}: send it in parts"
+            )
+        return predictions
 
     def classify(self, spec: Spec, examples: Sequence[bytes], call: Call) -> tuple[Answer, Classes]:
         """Labels and scores of serialized `tf.Example`s.
@@ -130,7 +153,7 @@ class Engine:
         Raises:
           RequestError: the signature does not classify, or the request is wrong.
         """
-        answer = self.run(spec, lambda signature: example_inputs(signature, examples), call)
+        answer = self.run(spec, lambda signature, fits: example_inputs(signature, examples, fits), call)
         return answer, classes(answer.signature, answer.outputs, len(examples))
 
     def regress(self, spec: Spec, examples: Sequence[bytes], call: Call) -> tuple[Answer, list[float]]:
@@ -139,7 +162,7 @@ class Engine:
         Raises:
           RequestError: the signature does not regress, or the request is wrong.
         """
-        answer = self.run(spec, lambda signature: example_inputs(signature, examples), call)
+        answer = self.run(spec, lambda signature, fits: example_inputs(signature, examples, fits), call)
         return answer, regressions(answer.signature, answer.outputs, len(examples))
 
     @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,10 +13,34 @@ from pipeline.serving.saved_model import ServedSignature
 Classes = list[list[tuple[str, float]]]
 
 
-def example_inputs(signature: ServedSignature, examples: Sequence[bytes]) -> dict[str, np.ndarray]:
+def with_context(context: bytes, examples: Sequence[bytes]) -> list[bytes]:
+    """Serialized examples, each with the context that all share.
+
+    Raises:
+      RequestError: INVALID_ARGUMENT, the context is too large to be repeated so often.
+    """
+    if len(context) * len(examples) > tensors.MAX_TEXT_BYTES:
+        raise invalid(
+            f"a context of {len(context)} bytes for {len(examples)} examples takes more than "
+            f"{tensors.MAX_TEXT_BYTES} bytes: send it in parts"
+        )
+    # Concatenated serialized messages are the merged message.
+    return [context + example for example in examples]
+
+
+def example_inputs(
+    signature: ServedSignature,
+    examples: Sequence[bytes],
+    fits: Callable[[Mapping[str, Sequence[int]]], object] = lambda shapes: None,
+) -> dict[str, np.ndarray]:
     """The inputs of a signature that takes serialized `tf.Example`s.
 
     TensorFlow Serving asks for an input named `inputs`; here any single string input will do.
+
+    Args:
+      signature: that is asked.
+      examples: serialized.
+      fits: refuses shapes that ask for too much.
 
     Raises:
       RequestError: INVALID_ARGUMENT, it takes something else, or there is no example.
@@ -26,6 +50,7 @@ def example_inputs(signature: ServedSignature, examples: Sequence[bytes]) -> dic
         raise invalid(f"signature {signature.name!r} does not take tf.Examples but {takes}")
     if not examples:
         raise invalid("Input is empty.")
+    fits({signature.inputs[0].name: (len(examples),)})
     return {signature.inputs[0].name: np.fromiter(examples, object, len(examples))}
 
 

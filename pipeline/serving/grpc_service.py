@@ -6,6 +6,7 @@ INVALID_ARGUMENT and its time is part of what is measured.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +20,13 @@ from google.protobuf.message import DecodeError
 from pipeline.client import tensors
 from pipeline.client.messages import MODEL_SERVICE, PREDICTION_SERVICE, SERVING, SIGNATURE_DEF, STATES
 from pipeline.client.proto_file import ProtoFile
-from pipeline.serving.engine import Answer, Call, Engine, Spec
+from pipeline.serving.admission import Budget
+from pipeline.serving.engine import Answer, Call, Engine, Shapes, Spec
 from pipeline.serving.errors import Code, RequestError, invalid
+from pipeline.serving.example_answers import with_context
 from pipeline.serving.metadata import signature_map
 from pipeline.serving.saved_model import ServedSignature
+from pipeline.serving.token import shown
 
 _HEALTH = ProtoFile(Path(__file__).with_name("health.proto"))
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -36,10 +40,14 @@ class GrpcService:
 
     Args:
       engine: answers.
+      bodies: bytes of the requests that are being worked on.
+      token: that a change of the configuration asks for; empty for none.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bodies: Budget, token: str = "") -> None:
         self._engine = engine
+        self._bodies = bodies
+        self._token = token
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """What a gRPC server is given."""
@@ -53,9 +61,7 @@ class GrpcService:
             },
             MODEL_SERVICE: {
                 "GetModelStatus": self.status,
-                "HandleReloadConfigRequest": _unimplemented(
-                    "this server takes its models from its command line; restart it to change them"
-                ),
+                "HandleReloadConfigRequest": self.reload,
             },
             f"{_HEALTH.package}.Health": {"Check": self.health},
         }
@@ -72,21 +78,25 @@ class GrpcService:
         """A decoded request, counted."""
         left = context.time_remaining()
         call = Call(api, "GRPC", None if left is None else time.monotonic() + left)
-        try:
-            message = SERVING[kind].FromString(data)
-        except DecodeError as error:
-            with self._engine.counted(Spec(""), call):
-                raise invalid(f"the request is not a {kind}: {error}") from error
-        spec = _spec(message)
-        with self._engine.counted(spec, call):
-            if not message.HasField("model_spec"):
-                raise invalid("Missing ModelSpec")
-            yield message, spec, call
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._bodies.held(len(data)))
+                message = SERVING[kind].FromString(data)
+            except (DecodeError, RequestError) as error:
+                with self._engine.counted(Spec(""), call):
+                    if isinstance(error, RequestError):
+                        raise
+                    raise invalid(f"the request is not a {kind}: {error}") from error
+            spec = _spec(message)
+            with self._engine.counted(spec, call):
+                if not message.HasField("model_spec"):
+                    raise invalid("Missing ModelSpec")
+                yield message, spec, call
 
     def predict(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         """`Predict`."""
         with self._request("PredictRequest", data, "Predict", context) as (request, spec, call):
-            answer = self._engine.run(spec, lambda signature: _inputs(request, signature), call)
+            answer = self._engine.run(spec, lambda signature, fits: _inputs(request, signature, fits), call)
             response = SERVING["PredictResponse"]()
             _fill_spec(response, spec, answer)
             for name in _wanted(request.output_filter, answer.signature):
@@ -149,6 +159,15 @@ class GrpcService:
             entry.status.error_message = state.message
         return response.SerializeToString()
 
+    def reload(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        """`HandleReloadConfigRequest`, which is not served, and not even said so to those without the token."""
+        metadata = dict(context.invocation_metadata())
+        if not shown(str(metadata.get("authorization", "")), self._token):
+            raise RequestError(Code.UNAUTHENTICATED, "this method asks for the server's token")
+        return _unimplemented(
+            "this server takes its models from its command line; restart it to change them"
+        )(data, context)
+
     def health(self, data: bytes, context: grpc.ServicerContext) -> bytes:
         """gRPC's `Health.Check`; the server as a whole, `PredictionService`, `ModelService` or a model's name."""
         try:
@@ -195,8 +214,17 @@ def _fill_spec(response: Any, spec: Spec, answer: Answer) -> None:
     response.model_spec.signature_name = answer.signature.name
 
 
-def _inputs(request: Any, signature: ServedSignature) -> dict[str, np.ndarray]:
+def _inputs(
+    request: Any, signature: ServedSignature, fits: Callable[[Shapes], object]
+) -> dict[str, np.ndarray]:
     _wanted(request.output_filter, signature)
+    shapes = {}
+    for name, message in request.inputs.items():
+        try:
+            shapes[name] = tensors.shape_of(message)
+        except ValueError as error:
+            raise invalid(f"input {name!r}: {error}") from error
+    fits(shapes)
     inputs: dict[str, np.ndarray] = {}
     for name, message in request.inputs.items():
         try:
@@ -223,6 +251,5 @@ def _examples(message: Any) -> list[bytes]:
     kind = message.WhichOneof("kind")
     if kind == "example_list_with_context":
         examples = message.example_list_with_context
-        # Concatenated serialized messages are the merged message.
-        return [examples.context + example for example in examples.examples]
+        return with_context(examples.context, examples.examples)
     return list(message.example_list.examples)

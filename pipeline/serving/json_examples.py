@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.client.messages import SERVING
 from pipeline.serving.errors import invalid
+from pipeline.serving.example_answers import with_context
 from pipeline.serving.json_tensors import parse_body, signature_name
 
 _KINDS = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
@@ -26,9 +27,8 @@ def example_request(body: bytes) -> tuple[str, list[bytes]]:
         raise invalid("key 'examples' is expected and must be a list/array")
     if not examples:
         raise invalid("'examples' value is an empty array")
-    # Concatenated serialized messages are the merged message.
     context = _serialize(document["context"]) if "context" in document else b""
-    return signature_name(document), [context + _serialize(one) for one in examples]
+    return signature_name(document), with_context(context, [_serialize(one) for one in examples])
 
 
 def _serialize(features: Any) -> bytes:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,18 @@ from pipeline.client import tensors
 from pipeline.serving.errors import RequestError, invalid
 from pipeline.serving.saved_model import Port, ServedSignature
 
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text:.20} is too large for a 64-bit float")
+    return value
+
+
 _DECODER = json.JSONDecoder()
+# Slower, as it calls back for each number, and asked only where one looks as if it might be too large.
+_STRICT_DECODER = json.JSONDecoder(parse_float=_finite)
+_MAY_OVERFLOW = re.compile(r"[eE]\+?0*[0-9]{3}|[0-9]{300}")
 _DEEPEST = 16
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -40,6 +53,8 @@ def parse_body(body: bytes) -> dict[str, Any]:
         raise invalid("JSON Parse error: The document is empty")
     try:
         document, _ = _DECODER.raw_decode(text, start)
+        if _MAY_OVERFLOW.search(text):
+            _STRICT_DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from error
     except (RecursionError, ValueError) as error:
@@ -84,17 +99,28 @@ def is_row_format(document: Mapping[str, Any]) -> bool:
     return rows
 
 
-def predict_inputs(document: Mapping[str, Any], signature: ServedSignature) -> dict[str, np.ndarray]:
+def predict_inputs(
+    document: Mapping[str, Any],
+    signature: ServedSignature,
+    fits: Callable[[Mapping[str, Sequence[int]]], object] = lambda shapes: None,
+) -> dict[str, np.ndarray]:
     """The tensors of a predict request, in either format.
+
+    Args:
+      document: the request.
+      signature: that is asked.
+      fits: refuses shapes that ask for too much.
 
     Raises:
       RequestError: INVALID_ARGUMENT, naming the input.
     """
-    columns = (
-        _columns_of_rows(document["instances"], signature)
-        if is_row_format(document)
-        else _columns(document["inputs"], signature)
-    )
+    if is_row_format(document):
+        rows = document["instances"]
+        fits({port.name: (len(rows),) for port in signature.inputs})
+        columns = _columns_of_rows(rows, signature)
+    else:
+        columns = _columns(document["inputs"], signature)
+    fits({port.name: _shape(columns[port.name]) for port in signature.inputs if port.name in columns})
     return {
         port.name: to_tensor(columns[port.name], port) for port in signature.inputs if port.name in columns
     }
@@ -171,15 +197,20 @@ def to_tensor(value: Any, port: Port) -> np.ndarray:
       RequestError: INVALID_ARGUMENT, naming the input: an element has another type, or the list is ragged.
     """
     try:
-        shape: list[int] = []
-        level = value
-        while isinstance(level, list) and len(shape) < _DEEPEST:
-            shape.append(len(level))
-            level = level[0] if level else None
+        shape = _shape(value)
         flat = _flatten(value, shape)
         return _convert(flat, port.dtype).reshape(shape)
     except RequestError as error:
         raise invalid(f"input {port.name!r}: {error.message}") from error
+
+
+def _shape(value: Any) -> list[int]:
+    """The shape of a nested list, going by the first element of each level."""
+    shape: list[int] = []
+    while isinstance(value, list) and len(shape) < _DEEPEST:
+        shape.append(len(value))
+        value = value[0] if value else None
+    return shape
 
 
 def _flatten(value: Any, shape: Sequence[int]) -> list[Any]:
@@ -222,9 +253,17 @@ def _convert(flat: list[Any], code: int) -> np.ndarray:
     ):
         raise invalid(f"a JSON value does not fit {tensors.dtype_name(code)}")
     try:
-        return np.array(flat, dtype)
+        with np.errstate(over="ignore"):
+            array = np.array(flat, dtype)
     except OverflowError as error:
         raise invalid(f"a JSON value does not fit {tensors.dtype_name(code)}") from error
+    if (
+        dtype.kind == "f"
+        and np.isinf(array).any()
+        and np.isfinite(np.array(flat, np.float64)[np.isinf(array)]).any()
+    ):
+        raise invalid(f"a JSON value does not fit {tensors.dtype_name(code)}")
+    return array
 
 
 def _from_base64(item: Any) -> bytes:

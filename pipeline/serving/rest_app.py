@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -13,19 +12,21 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from pipeline.serving import json_answers
-from pipeline.serving.admission import ByteBudget
+from pipeline.serving.admission import Budget
 from pipeline.serving.engine import Call, Engine, Spec
 from pipeline.serving.errors import Code, RequestError, invalid
+from pipeline.serving.health import health_routes
 from pipeline.serving.json_examples import example_request
 from pipeline.serving.json_tensors import is_row_format, parse_body, predict_inputs, signature_name
 from pipeline.serving.metadata import metadata_json
 from pipeline.serving.metrics import CONTENT_TYPE
+from pipeline.serving.refused_body import RefusedBody
 from pipeline.serving.settings import Limits
+from pipeline.serving.token import shown
 
-_WHICH = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_WHICH = r"(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_WHICH}:(?P<verb>classify|regress|predict)", re.IGNORECASE)
 _READ = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_WHICH}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
 _LARGEST_VERSION = (1 << 63) - 1
@@ -40,35 +41,10 @@ class BodyError(Exception):
         self.status = status
 
 
-class RefusedBody(Response):
-    """An answer to a request whose body is still arriving.
-
-    Closing a connection with unread bytes resets it, and a reset may overtake the answer. So what arrives in the
-    next moments is read and thrown away, until the client has seen the answer and stops.
-    """
-
-    linger_seconds = 2.0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the answer, then lingers."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(_throw_away(receive), self.linger_seconds)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _throw_away(receive: Receive) -> None:
-    more = True
-    while more:
-        message = await receive()
-        more = message["type"] == "http.request" and message.get("more_body", False)
-
-
 class _Held:
     """The bytes that one request holds of the budget."""
 
-    def __init__(self, budget: ByteBudget) -> None:
+    def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._size = 0
 
@@ -89,36 +65,36 @@ class RestApp:
       limits: of sizes and times.
       workers: computes; as many threads as requests are let in.
       metrics_path: of the Prometheus metrics, or `None`.
+      bodies: bytes of the requests that are being worked on.
+      token: that the metrics ask for; empty for none.
     """
 
     def __init__(
-        self, engine: Engine, limits: Limits, workers: ThreadPoolExecutor, metrics_path: str | None
+        self,
+        engine: Engine,
+        limits: Limits,
+        workers: ThreadPoolExecutor,
+        metrics_path: str | None,
+        bodies: Budget,
+        token: str = "",
     ) -> None:
         self._engine = engine
         self._limits = limits
         self._workers = workers
-        self._budget = ByteBudget(limits.buffered_bytes)
+        self._budget = bodies
+        self._token = token
         routes = [
-            Route("/healthz", self._health),
-            Route("/readyz", self._ready),
+            *health_routes(engine),
             Route("/v1/{path:path}", self._v1, methods=_ALL_METHODS),
         ]
         if metrics_path is not None:
             routes.insert(0, Route(metrics_path, self._metrics))
         self.asgi = Starlette(routes=routes)
 
-    async def _health(self, request: Request) -> Response:
-        return _json(b'{"status": "alive"}')
-
-    async def _ready(self, request: Request) -> Response:
-        versions = {name: model.available for name, model in self._engine.models.items()}
-        ready = self._engine.ready
-        body = json_answers.dumps(
-            {"status": "ready" if ready else "not ready", "available_versions": versions}
-        )
-        return _json(body, 200 if ready else 503)
-
     async def _metrics(self, request: Request) -> Response:
+        if not shown(request.headers.get("authorization"), self._token):
+            body = json_answers.error("the metrics ask for the server's token: Authorization: Bearer ...")
+            return Response(body, 401, {"Content-Type": "application/json", "WWW-Authenticate": "Bearer"})
         return Response(self._engine.metrics.page(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _v1(self, request: Request) -> Response:
@@ -131,8 +107,7 @@ class RestApp:
         except RequestError as error:
             return _json(json_answers.error(error.message), error.code.http)
         except BodyError as error:
-            headers = {"Content-Type": "application/json", "Connection": "close"}
-            return RefusedBody(json_answers.error(str(error)), error.status, headers)
+            return RefusedBody(error.status, str(error), self._limits)
 
     def _read(self, match: re.Match[str]) -> bytes:
         spec = _spec(match)
@@ -194,7 +169,9 @@ class RestApp:
             document = parse_body(body)
             spec = Spec(spec.name, spec.version, spec.label, signature_name(document))
             rows = is_row_format(document)
-            answer = self._engine.run(spec, lambda signature: predict_inputs(document, signature), call)
+            answer = self._engine.run(
+                spec, lambda signature, fits: predict_inputs(document, signature, fits), call
+            )
             return json_answers.predictions(answer.signature, answer.outputs, rows)
 
     def _examples(self, spec: Spec, body: bytes, call: Call) -> bytes:
@@ -207,10 +184,19 @@ class RestApp:
 
 
 def _spec(match: re.Match[str]) -> Spec:
-    version = int(match["version"]) if match["version"] else None
-    if version is not None and version > _LARGEST_VERSION:
-        raise invalid(f"Failed to convert version: {version} to numeric.")
-    return Spec(match["name"] or "", version, match["label"] or "")
+    return Spec(match["name"] or "", _version(match["version"]), match["label"] or "")
+
+
+def _version(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdigit():
+        raise invalid(f"Malformed request: {text:.30} is no version")
+    digits = text.lstrip("0") or "0"
+    # Digits of other scripts are digits to Python, and thousands of them would take it long.
+    if not digits.isascii() or len(digits) > len(str(_LARGEST_VERSION)) or int(digits) > _LARGEST_VERSION:
+        raise RequestError(Code.NOT_FOUND, f"there is no version {text:.30}: versions are 64-bit numbers")
+    return int(digits)
 
 
 def _declared_size(request: Request, limit: int) -> int:

@@ -7,6 +7,7 @@ the restored `tf.function` does for a single row, and it loads several times fas
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,6 +66,23 @@ class ServedSignature:
     def complete(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The inputs, and the defaults of those that were left out."""
         return {**self.defaults, **inputs}
+
+    def predictions(self, shapes: Mapping[str, Sequence[int]]) -> int:
+        """How many predictions a request asks for: its rows, times the domains and the candidates of a ranking.
+
+        In exported models the domain is the one input that has no default, and in `rank` every domain meets every
+        candidate. Of other models this is the size of what was sent.
+
+        Args:
+          shapes: of the inputs that were sent.
+        """
+        rows, inner, own = 0, {True: 1, False: 1}, 0
+        for name, shape in shapes.items():
+            rows = max(rows, shape[0] if shape else 1)
+            given = name in self.defaults
+            inner[given] = max(inner[given], math.prod(shape[1:]))
+            own = max(own, math.prod(shape))
+        return max(rows * inner[True] * inner[False], own)
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Checks that the inputs are all there and fit.

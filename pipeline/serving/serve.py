@@ -10,18 +10,26 @@ import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from components.errors import InputError
+from components.pusher.version_names import version_number
 from pipeline.serving.config_files import (
     METRICS_PATH,
     read_batching_parameters,
     read_metrics_path,
     read_model_configs,
+    read_ssl_config,
 )
+from pipeline.serving.freed_memory import keep_what_is_there
 from pipeline.serving.settings import Limits, ModelSettings, ServerSettings
-from pipeline.serving.version_files import scan, version_number
+from pipeline.serving.token import is_loopback, read_token
+from pipeline.serving.version_files import scan
+
+if TYPE_CHECKING:
+    from pipeline.serving.server import ModelServer
 
 # Between Python threads, in seconds.
 SWITCH_SECONDS = 0.0005
@@ -33,7 +41,12 @@ def serve(
     name: str | None = None,
     rest_port: int | None = 8501,
     grpc_port: int | None = 8500,
+    health_port: int | None = None,
     host: str = "127.0.0.1",
+    ssl_config_file: Path | None = None,
+    rest_certificate: Path | None = None,
+    rest_key: Path | None = None,
+    token_file: Path | None = None,
     batching_parameters_file: Path | None = None,
     monitoring_config_file: Path | None = None,
     model_config_file: Path | None = None,
@@ -43,6 +56,7 @@ def serve(
     drain_seconds: float = 20.0,
     session_threads: int = 0,
     wait_seconds: float = 0.0,
+    unload_before_load: bool = False,
     console: Console | None = None,
 ) -> None:
     """Serves a pushed model until SIGTERM or SIGINT, then finishes the requests under way and returns.
@@ -52,7 +66,12 @@ def serve(
       name: the model's name for callers; by default the directory's.
       rest_port: for REST; 0 for any free one, `None` for no REST.
       grpc_port: for gRPC; 0 for any free one, `None` for no gRPC.
+      health_port: for `/healthz` and `/readyz` alone; 0 for any free one, `None` for none beside those of REST.
       host: address to listen on.
+      ssl_config_file: TLS of gRPC, as TensorFlow Serving's file of that name says.
+      rest_certificate: PEM file of REST's certificate, with its chain.
+      rest_key: PEM file of its key.
+      token_file: a file with the token that callers of the metrics have to show.
       batching_parameters_file: turns dynamic batching on, as TensorFlow Serving's file of that name says.
       monitoring_config_file: where the metrics are, as TensorFlow Serving's file of that name says.
       model_config_file: several models, version policies and labels, as TensorFlow Serving's file says.
@@ -63,6 +82,7 @@ def serve(
       drain_seconds: for the requests under way when it stops.
       session_threads: of TensorFlow; 0 for one per core.
       wait_seconds: how long to wait for a first version where there is none yet.
+      unload_before_load: whether a version is closed before the next is loaded: half the memory, and a gap.
       console: where to say what is served.
 
     Raises:
@@ -76,6 +96,8 @@ def serve(
         raise InputError(
             "--rest-port and --grpc-port are both off, and nobody could ask: leave one of them on"
         )
+    if (rest_certificate is None) != (rest_key is None):
+        raise InputError("--rest-certificate and --rest-key belong together: give both, or neither")
     models = (
         _configured(model_config_file)
         if model_config_file is not None
@@ -86,6 +108,11 @@ def serve(
         host=host,
         rest_port=rest_port,
         grpc_port=grpc_port,
+        health_port=health_port,
+        ssl=read_ssl_config(ssl_config_file) if ssl_config_file else None,
+        certificate=None if rest_certificate is None else (str(rest_certificate), str(rest_key)),
+        token=read_token(token_file) if token_file else "",
+        unload_first=unload_before_load,
         batching=read_batching_parameters(batching_parameters_file) if batching_parameters_file else None,
         limits=limits or Limits(),
         metrics_path=read_metrics_path(monitoring_config_file) if monitoring_config_file else METRICS_PATH,
@@ -102,26 +129,27 @@ def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> Non
     logger = logging.getLogger("pipeline.serving")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    stop = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    stop, begun = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        begun.set()
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        # TensorFlow takes seconds to import: not before the arguments are known to be right.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import tensorflow as tf
-
-            from pipeline.serving.server import ModelServer
-
-        tf.get_logger().setLevel(logging.ERROR)
-        # While a version loads, Python code competes with requests, which then wait for the interpreter at each of
-        # their steps: at the default of 5 ms the slowest took several times as long.
-        sys.setswitchinterval(SWITCH_SECONDS)
-        server = ModelServer(settings)
-        server.start(wait_seconds)
+        starting = _Starting(settings, wait_seconds, begun)
+        starting.start()
+        # Signals are heard between two steps of this thread alone, and a model may load for minutes in one step.
+        begun.wait()
+        if starting.error is not None and not stop.is_set():
+            raise starting.error
+        server = starting.server
+        if server is None:
+            console.print("stopped before a model was loaded")
+            return
         for model in settings.models:
-            _announce(server.rest_port, server.grpc_port, settings, model.name, console)
+            _announce(server, settings, model.name, console)
+        _warn_of_strangers(settings, console)
         stop.wait()
         console.print("stopping; requests under way are finished")
         server.stop()
@@ -131,16 +159,79 @@ def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> Non
             signal.signal(number, action)
 
 
-def _announce(
-    rest_port: int | None, grpc_port: int | None, settings: ServerSettings, name: str, console: Console
-) -> None:
+class _Starting(threading.Thread):
+    """Imports TensorFlow, loads the models and opens the ports.
+
+    Args:
+      settings: of the server.
+      wait_seconds: for a first version.
+      begun: set at the end, however it ends.
+    """
+
+    def __init__(self, settings: ServerSettings, wait_seconds: float, begun: threading.Event) -> None:
+        super().__init__(name="starting", daemon=True)
+        self._settings = settings
+        self._wait_seconds = wait_seconds
+        self._begun = begun
+        self.server: ModelServer | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Starts the server, or keeps the error for the thread that waits."""
+        try:
+            # TensorFlow takes seconds to import: not before the arguments are known to be right.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import tensorflow as tf
+
+                from pipeline.serving.server import ModelServer
+
+            tf.get_logger().setLevel(logging.ERROR)
+            # While a version loads, Python code competes with requests, which then wait for the interpreter at each
+            # of their steps: at the default of 5 ms the slowest took several times as long.
+            sys.setswitchinterval(SWITCH_SECONDS)
+            keep_what_is_there()
+            server = ModelServer(self._settings)
+            server.start(self._wait_seconds)
+            self.server = server
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._begun.set()
+
+
+def _announce(server: ModelServer, settings: ServerSettings, name: str, console: Console) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    if rest_port is not None:
-        console.print(f"REST  http://{host}:{rest_port}/v1/models/{name}:predict", highlight=False)
+    if server.rest_port is not None:
+        base = f"{'https' if settings.certificate else 'http'}://{host}:{server.rest_port}"
+        console.print(f"REST  {base}/v1/models/{name}:predict", highlight=False)
         if settings.metrics_path:
-            console.print(f"      metrics http://{host}:{rest_port}{settings.metrics_path}", highlight=False)
-    if grpc_port is not None:
-        console.print(f"gRPC  {host}:{grpc_port}, model {name}", highlight=False)
+            console.print(f"      metrics {base}{settings.metrics_path}", highlight=False)
+    if server.grpc_port is not None:
+        tls = " (TLS)" if settings.ssl else ""
+        console.print(f"gRPC  {host}:{server.grpc_port}, model {name}{tls}", highlight=False)
+    if server.health_port is not None:
+        console.print(f"      health http://{host}:{server.health_port}/healthz", highlight=False)
+
+
+def _warn_of_strangers(settings: ServerSettings, console: Console) -> None:
+    """Says what is open to whoever reaches the address."""
+    if is_loopback(settings.host):
+        return
+    missing = []
+    if settings.grpc_port is not None and settings.ssl is None:
+        missing.append("gRPC has no TLS (--ssl-config-file)")
+    if settings.rest_port is not None and settings.certificate is None:
+        missing.append("REST has no TLS (--rest-certificate, --rest-key)")
+    if settings.rest_port is not None and settings.metrics_path and not settings.token:
+        missing.append("the metrics ask for no token (--token-file)")
+    if missing:
+        console.print(
+            f"warning: {settings.host} is reached from other machines, and {', '.join(missing)}. Predictions are for "
+            "everybody who reaches it: let the network decide who that is",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 class _ConsoleHandler(logging.Handler):

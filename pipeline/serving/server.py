@@ -13,12 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 import grpc
+from starlette.types import ASGIApp
 
 from components.errors import InputError
-from pipeline.serving.admission import Admission
+from pipeline.serving.admission import Admission, Budget
 from pipeline.serving.batching import Batcher
+from pipeline.serving.config_files import SslConfig
 from pipeline.serving.engine import Engine
+from pipeline.serving.errors import Code
 from pipeline.serving.grpc_service import GrpcService
+from pipeline.serving.health import health_app
 from pipeline.serving.http_server import HttpServer, listen
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.rest_app import RestApp
@@ -46,24 +50,30 @@ class ModelServer:
         self._settings = settings
         limits = settings.limits
         models = {
-            model.name: ModelVersions(model, self._load, settings.settle_seconds) for model in settings.models
+            model.name: ModelVersions(
+                model, self._load, settings.settle_seconds, unload_first=settings.unload_first
+            )
+            for model in settings.models
         }
         self.metrics = Metrics(lambda: {name: model.states() for name, model in models.items()})
         self._runner: Runner = (
             DirectRunner(limits.running)
             if settings.batching is None
-            else Batcher(settings.batching, limits.running, self.metrics)
+            else Batcher(settings.batching, limits.running, self.metrics, limits.predictions)
         )
         most = limits.running + limits.waiting
-        self.engine = Engine(models, self._runner, Admission(most), self.metrics)
+        self.engine = Engine(models, self._runner, Admission(most), limits, self.metrics)
+        self._bodies = Budget(limits.buffered_bytes, Code.UNAVAILABLE, "bytes of requests at the same time")
         self._workers = ThreadPoolExecutor(most + _SPARE_THREADS, thread_name_prefix="rest")
         self._grpc_threads = ThreadPoolExecutor(most + _SPARE_THREADS, thread_name_prefix="grpc")
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
         self._grpc: grpc.Server | None = None
         self._http: HttpServer | None = None
+        self._health: HttpServer | None = None
         self.grpc_port: int | None = None
         self.rest_port: int | None = None
+        self.health_port: int | None = None
 
     def _load(self, name: str, files: VersionFiles) -> LoadedModel:
         model = LoadedModel(files.path, self._settings.session_threads)
@@ -96,6 +106,10 @@ class ModelServer:
                 self._start_rest(settings.rest_port)
             if settings.grpc_port is not None:
                 self._start_grpc(settings.grpc_port)
+            if settings.health_port is not None:
+                self.health_port, self._health = self._listen(
+                    health_app(self.engine), settings.health_port, "--health-port", None
+                )
         except InputError:
             self.stop()
             raise
@@ -116,11 +130,24 @@ class ModelServer:
 
     def _start_rest(self, port: int) -> None:
         settings = self._settings
-        app = RestApp(self.engine, settings.limits, self._workers, settings.metrics_path)
-        listener = listen(settings.host, port)
-        self.rest_port = int(listener.getsockname()[1])
-        self._http = HttpServer(app.asgi, listener, settings.limits, settings.drain_seconds)
-        self._http.start()
+        app = RestApp(
+            self.engine,
+            settings.limits,
+            self._workers,
+            settings.metrics_path,
+            self._bodies,
+            settings.token,
+        )
+        self.rest_port, self._http = self._listen(app.asgi, port, "--rest-port", settings.certificate)
+
+    def _listen(
+        self, app: ASGIApp, port: int, option: str, certificate: tuple[str, str] | None
+    ) -> tuple[int, HttpServer]:
+        settings = self._settings
+        listener = listen(settings.host, port, option)
+        server = HttpServer(app, listener, settings.limits, settings.drain_seconds, certificate)
+        server.start()
+        return int(listener.getsockname()[1]), server
 
     def _start_grpc(self, port: int) -> None:
         limits = self._settings.limits
@@ -135,10 +162,11 @@ class ModelServer:
             # What arrives above this is refused by gRPC itself, before it takes memory.
             maximum_concurrent_rpcs=2 * most + _SPARE_THREADS,
         )
-        server.add_generic_rpc_handlers(GrpcService(self.engine).handlers())
+        service = GrpcService(self.engine, self._bodies, self._settings.token)
+        server.add_generic_rpc_handlers(service.handlers())
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         try:
-            self.grpc_port = server.add_insecure_port(f"{host}:{port}")
+            self.grpc_port = _add_port(server, f"{host}:{port}", self._settings.ssl)
         except RuntimeError as error:
             raise InputError(
                 f"cannot listen on {host}:{port}: {error}. Choose another port with --grpc-port"
@@ -152,12 +180,14 @@ class ModelServer:
         self._stopping.set()
         self.engine.admission.close()
         grpc_stopped = self._grpc.stop(drain) if self._grpc is not None else None
-        if self._http is not None:
-            self._http.stop()
+        for http in (self._http, self._health):
+            if http is not None:
+                http.stop()
         if grpc_stopped is not None:
             grpc_stopped.wait()
         if self._watcher.ident is not None:
-            self._watcher.join()
+            # Nobody waits for the version that it may be loading.
+            self._watcher.join(self._settings.poll_seconds)
         self._runner.stop()
         for pool in (self._workers, self._grpc_threads):
             pool.shutdown(wait=False)
@@ -172,6 +202,13 @@ class ModelServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _add_port(server: grpc.Server, address: str, ssl: SslConfig | None) -> int:
+    if ssl is None:
+        return server.add_insecure_port(address)
+    credentials = grpc.ssl_server_credentials([(ssl.key, ssl.certificate)], ssl.authority, ssl.verify_clients)
+    return server.add_secure_port(address, credentials)
 
 
 def _no_version(model: ModelVersions) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from pipeline.serving.config_files import BatchingParameters, VersionPolicy
+from pipeline.serving.config_files import BatchingParameters, SslConfig, VersionPolicy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +14,10 @@ class Limits:
 
     Attributes:
       request_bytes: of one request; above it gRPC answers RESOURCE_EXHAUSTED and REST 413, without reading it in.
-      buffered_bytes: of all REST bodies that are being read or worked on at the same time; above it 503.
+      buffered_bytes: of all requests that are worked on, and REST bodies that are being read, at the same time; above
+        it UNAVAILABLE and 503.
+      predictions: of one request, as its shapes say; above it INVALID_ARGUMENT and 400.
+      predictions_together: of all requests that are waiting or computed; above it RESOURCE_EXHAUSTED and 429.
       running: requests computed at the same time, where they are not batched.
       waiting: further requests that wait, in the batch queue or for their turn; above it RESOURCE_EXHAUSTED
         (gRPC) and 429 (REST).
@@ -26,6 +29,8 @@ class Limits:
 
     request_bytes: int = 16 << 20
     buffered_bytes: int = 128 << 20
+    predictions: int = 1 << 16
+    predictions_together: int = 1 << 18
     running: int = max(2, os.cpu_count() or 1)
     waiting: int = 512
     connections: int = 1024
@@ -60,6 +65,11 @@ class ServerSettings:
       host: address to listen on.
       rest_port: for REST; 0 for any free one, `None` for no REST.
       grpc_port: for gRPC; 0 for any free one, `None` for no gRPC.
+      health_port: for `/healthz` and `/readyz` alone, on a thread and connections of their own; 0 for any free one.
+      ssl: TLS of gRPC; `None` for none.
+      certificate: PEM files of REST's certificate chain and its key; `None` for no TLS.
+      token: what callers of the metrics, and of methods that change the server, have to show; empty for nothing.
+      unload_first: whether a version is closed before the next one is loaded: less memory, and a gap in between.
       batching: dynamic batching; `None` for none.
       limits: what it takes on.
       metrics_path: of the Prometheus metrics; `None` for none.
@@ -74,6 +84,11 @@ class ServerSettings:
     host: str = "127.0.0.1"
     rest_port: int | None = 8501
     grpc_port: int | None = 8500
+    health_port: int | None = None
+    ssl: SslConfig | None = None
+    certificate: tuple[str, str] | None = None
+    token: str = dataclasses.field(default="", repr=False)
+    unload_first: bool = False
     batching: BatchingParameters | None = None
     limits: Limits = Limits()
     metrics_path: str | None = "/monitoring/prometheus/metrics"

@@ -19,9 +19,10 @@ import tensorflow as tf
 
 from pipeline.serving.config_files import VersionPolicy
 from pipeline.serving.errors import Code, RequestError, invalid
+from pipeline.serving.freed_memory import give_memory_back
 from pipeline.serving.saved_model import LoadedModel, short_message
 from pipeline.serving.settings import ModelSettings
-from pipeline.serving.version_files import VersionFiles, scan
+from pipeline.serving.version_files import VersionFiles, odd_names, scan
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class ModelVersions:
       load: `(model name, files) -> a loaded and warm model`.
       settle_seconds: how long files must have been left alone before they are loaded.
       closed: called with a model that is about to be closed, when no request uses it any more.
+      unload_first: whether what serves is closed before another version is loaded.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class ModelVersions:
         load: Loader,
         settle_seconds: float = 1.0,
         closed: Callable[[LoadedModel], None] = lambda model: None,
+        unload_first: bool = False,
     ) -> None:
         self.name = settings.name
         self.base = Path(settings.base_path)
@@ -81,12 +84,14 @@ class ModelVersions:
         self._load = load
         self._settle_seconds = settle_seconds
         self._closed = closed
+        self._unload_first = unload_first
         self._lock = threading.Lock()
         self._serving: dict[int, Serving] = {}
         self._leaving: list[Serving] = []
         self._states: dict[int, VersionState] = {}
         self._failed: dict[int, tuple[tuple[str, int, int], ...]] = {}
         self._seen: dict[int, VersionFiles] = {}
+        self._odd: set[str] = set()
 
     @contextlib.contextmanager
     def acquire(self, version: int | None = None, label: str | None = None) -> Iterator[Serving]:
@@ -104,6 +109,12 @@ class ModelVersions:
         with self._lock:
             wanted = max(self._serving, default=None) if version is None else version
             serving = self._serving.get(wanted) if wanted is not None else None
+            if (
+                serving is None
+                and version is None
+                and any(s.state == "LOADING" for s in self._states.values())
+            ):
+                raise RequestError(Code.UNAVAILABLE, f"a version of {self.name} is being loaded; try again")
             if serving is None:
                 raise RequestError(Code.NOT_FOUND, f"Servable not found for request: {self._asked(version)}")
             serving.requests += 1
@@ -148,6 +159,7 @@ class ModelVersions:
         self._close_unused()
         try:
             found = scan(self.base)
+            self._say_odd(set(odd_names(self.base)))
         except OSError as error:
             log.warning("%s: %s; what is loaded stays", self.base, error.strerror)
             return
@@ -158,6 +170,15 @@ class ModelVersions:
                 self._retire(number)
         self._forget(found)
         self._close_unused()
+
+    def _say_odd(self, names: set[str]) -> None:
+        for name in sorted(names - self._odd):
+            log.warning(
+                "%s: %s is passed over: a version is a number of ASCII digits that 64 bits hold",
+                self.name,
+                name,
+            )
+        self._odd = names
 
     def _bring_in(self, found: dict[int, VersionFiles]) -> set[int]:
         """Loads what the policy asks for, newest first, and what labels stand for; the versions that then serve."""
@@ -187,6 +208,8 @@ class ModelVersions:
                 self._states[number] = SETTLING
             return False
         self._state(number, "LOADING")
+        if self._unload_first:
+            self._unload()
         begun = time.monotonic()
         try:
             model = self._load(self.name, files)
@@ -203,6 +226,15 @@ class ModelVersions:
             self._states[number] = VersionState("AVAILABLE")
         log.info("%s: version %d serves, loaded in %.1f s", self.name, number, time.monotonic() - begun)
         return True
+
+    def _unload(self) -> None:
+        """Closes what serves, once no request uses it."""
+        for number in self.available:
+            self._retire(number)
+        self._close_unused()
+        while self._leaving:
+            time.sleep(0.01)
+            self._close_unused()
 
     def _settled(self, files: VersionFiles) -> bool:
         seen = self._seen.get(files.number)
@@ -237,6 +269,9 @@ class ModelVersions:
                 if serving.number not in self._serving:
                     self._states[serving.number] = VersionState("END")
             log.info("%s: version %d is closed", self.name, serving.number)
+        if unused:
+            unused.clear()
+            give_memory_back()
 
     def _forget(self, found: dict[int, VersionFiles]) -> None:
         with self._lock:

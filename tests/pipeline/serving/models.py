@@ -57,7 +57,7 @@ class Clicks(tf.Module):
         @tf.function(input_signature=grid)
         def candidates(
             tab: tf.Tensor,
-            video_id: tf.Tensor,
+            video_id: tf.Tensor = tf.constant([[-1]], tf.int64),  # noqa: B008
             tag: tf.Tensor = tf.constant([[""]]),  # noqa: B008
         ) -> dict[str, tf.Tensor]:
             length = tf.cast(tf.strings.length(tag), tf.float32)[:, None, :]

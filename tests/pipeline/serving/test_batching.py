@@ -120,7 +120,8 @@ def test_inputs_with_different_rows_are_not_batched(batcher: Callable[..., Batch
     two = ServedSignature("rank", (Port("x", "x:0", 1, (-1,)), Port("z", "z:0", 1, (-1,))), SIGNATURE.outputs)
     model = Doubler()
     inputs = {"x": np.ones(1, np.float32), "z": np.ones(9, np.float32)}
-    assert batcher(batch_timeout_seconds=60.0).run(model, two, inputs, None)["y"].tolist() == [2.0]
+    parameters = {"batch_timeout_seconds": 60.0, "max_batch_size": 9, "max_execution_batch_size": 9}
+    assert batcher(**parameters).run(model, two, inputs, None)["y"].tolist() == [2.0]
     assert ask(batcher(batch_timeout_seconds=60.0), model, []) == []
 
 

@@ -130,7 +130,7 @@ def test_ranking(client: ServingClient) -> None:
     assert (scores.shape, scores.dtype) == ((2, 3), np.float32)
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), rtol=1e-5)
     signature = client.metadata().signature("candidates")
-    assert {name for name, spec in signature.inputs.items() if spec.optional} == {"tag"}
+    assert {name for name, spec in signature.inputs.items() if spec.optional} == {"tag", "video_id"}
     assert with_missing({"tab": [[0]], "video_id": [[1, 2]]}, signature)["tag"].tolist() == [[b""]]
 
 
