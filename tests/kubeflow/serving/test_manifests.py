@@ -28,8 +28,12 @@ def one(documents: list[Document], kind: str, name: str = "dfei-serving") -> Any
     return next(d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name)
 
 
-def pod(documents: list[Document]) -> Any:
-    return one(documents, "Deployment")["spec"]["template"]["spec"]
+def pod(documents: list[Document], name: str = "dfei-serving") -> Any:
+    return one(documents, "Deployment", name)["spec"]["template"]["spec"]
+
+
+def pods(documents: list[Document]) -> list[Any]:
+    return [d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment"]
 
 
 def server(documents: list[Document]) -> Any:
@@ -96,20 +100,22 @@ def test_selectors_find_the_pods(overlay: list[Document]) -> None:
 
 def test_volumes_and_configs_are_there(overlay: list[Document]) -> None:
     names = {(document["kind"], document["metadata"]["name"]) for document in overlay} | EXTERNAL
-    spec = pod(overlay)
-    volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    assert len(volumes) == len(spec["volumes"])
-    for volume in volumes.values():
-        if "configMap" in volume:
-            assert ("ConfigMap", volume["configMap"]["name"]) in names
-        if "persistentVolumeClaim" in volume:
-            assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
-    for container in spec["containers"]:
-        for mount in container["volumeMounts"]:
-            assert mount["name"] in volumes
-        for source in container.get("envFrom", []):
-            assert ("Secret", source["secretRef"]["name"]) in names
-    assert ("ServiceAccount", spec["serviceAccountName"]) in names
+    for spec in pods(overlay):
+        volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        assert len(volumes) == len(spec["volumes"])
+        for volume in volumes.values():
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in names
+            if "persistentVolumeClaim" in volume:
+                assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
+            if "secret" in volume:
+                assert ("Secret", volume["secret"]["secretName"]) in names
+        for container in spec["containers"]:
+            # Variables of a process are read by more than the process.
+            assert "envFrom" not in container
+            for mount in container["volumeMounts"]:
+                assert mount["name"] in volumes
+        assert ("ServiceAccount", spec["serviceAccountName"]) in names
 
 
 def test_ports_and_probes_name_what_the_server_opens(overlay: list[Document]) -> None:
@@ -159,27 +165,28 @@ def test_the_servers_files_are_tensorflow_servings(overlay: list[Document], tmp_
 
 
 def test_containers_are_locked_down(overlay: list[Document]) -> None:
-    spec = pod(overlay)
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["runAsUser"] > 0
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert spec["automountServiceAccountToken"] is False
-    for container in spec["containers"]:
-        context = container["securityContext"]
-        assert context["readOnlyRootFilesystem"] is True
-        assert context["allowPrivilegeEscalation"] is False
-        assert context["capabilities"] == {"drop": ["ALL"]}
-        assert set(container["resources"]["requests"]) >= {"cpu", "memory"}
-        assert "memory" in container["resources"]["limits"]
+    for spec in pods(overlay):
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert set(container["resources"]["requests"]) >= {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
     assert {mount["name"] for mount in server(overlay)["volumeMounts"] if not mount.get("readOnly")} == {
         "tmp"
     }
 
 
 def test_images_are_pinned(overlay: list[Document]) -> None:
-    for container in pod(overlay)["containers"]:
-        name, _, tag = container["image"].partition(":")
-        assert name and tag not in ("", "latest")
+    for spec in pods(overlay):
+        for container in spec["containers"]:
+            name, _, tag = container["image"].partition(":")
+            assert name and tag not in ("", "latest")
 
 
 def test_a_pod_leaves_its_services_before_it_ends(overlay: list[Document]) -> None:
@@ -189,11 +196,43 @@ def test_a_pod_leaves_its_services_before_it_ends(overlay: list[Document]) -> No
     assert one(overlay, "HorizontalPodAutoscaler")["spec"]["minReplicas"] > 1
 
 
-def test_only_the_bucket_overlay_lets_anything_out() -> None:
-    for name in OVERLAYS:
-        egress = one(build(SERVING / "overlays" / name), "NetworkPolicy")["spec"]["egress"]
-        ports = {port["port"] for rule in egress for port in rule["ports"]}
-        assert ports == ({53, 443} if name == "bucket" else set())
+def test_no_server_lets_anything_out(overlay: list[Document]) -> None:
+    policy = one(overlay, "NetworkPolicy")["spec"]
+    assert "Egress" in policy["policyTypes"]
+    assert policy["egress"] == []
+    labels = one(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    # Policies add up: no other one may let the server out.
+    for other in (document for document in overlay if document["kind"] == "NetworkPolicy"):
+        chosen = other["spec"]["podSelector"]["matchLabels"]
+        assert not chosen.items() <= labels.items() or other["spec"]["egress"] == []
+
+
+def test_what_copies_from_a_bucket_has_the_credentials_and_the_only_way_out() -> None:
+    overlay = build(SERVING / "overlays" / "bucket")
+    policy = one(overlay, "NetworkPolicy", "dfei-serving-sync")["spec"]
+    assert policy["ingress"] == []
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443}
+    (out,) = [rule for rule in policy["egress"] if rule["ports"][0]["port"] == 443]
+    assert "169.254.0.0/16" in out["to"][0]["ipBlock"]["except"]
+    deployment = one(overlay, "Deployment", "dfei-serving-sync")["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    for selector in (deployment["selector"], policy["podSelector"]):
+        assert selector["matchLabels"].items() <= labels.items()
+    assert not any("secret" in volume for volume in pod(overlay)["volumes"])
+    sync = pod(overlay, "dfei-serving-sync")
+    (volume,) = [volume for volume in sync["volumes"] if "secret" in volume]
+    (mount,) = [m for m in sync["containers"][0]["volumeMounts"] if m["name"] == volume["name"]]
+    assert mount["readOnly"] is True
+    environment = {entry["name"]: entry["value"] for entry in sync["containers"][0]["env"]}
+    assert environment["RCLONE_CONFIG"] == f"{mount['mountPath']}/rclone.conf"
+    claims = [
+        volume["persistentVolumeClaim"]
+        for spec in pods(overlay)
+        for volume in spec["volumes"]
+        if "persistentVolumeClaim" in volume
+    ]
+    assert [claim["claimName"] for claim in claims] == ["dfei-models", "dfei-models"]
+    assert sorted(claim.get("readOnly", False) for claim in claims) == [False, True]
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
