@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 
-.PHONY: help env run test test-slow test-flink lint bench docs protos lock clean
+.PHONY: help env run test test-slow test-flink lint bench soak docs protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,11 @@ bench: env ## Training speed by number of domains and by model, and the local ru
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.models
 	$(BIN)/python -m benchmarks.local_run
+
+SOAK_MINUTES ?= 60
+
+soak: env ## A server under good, bad, slow and broken requests and new versions, SOAK_MINUTES (60) long
+	$(BIN)/python -m benchmarks.soak --minutes $(SOAK_MINUTES)
 
 docs: env ## Remake the pages of docs/ that are made from the code
 	$(BIN)/python -m pipeline.reference

@@ -151,7 +151,11 @@ class Writer:
     def _write_csv(self, rows: Sequence[Mapping[str, Any]], outputs: Mapping[str, list[Any]]) -> None:
         flat = [_flat(row, outputs) for row in rows]
         tabs = self._path is not None and self._path.suffix == ".tsv"
-        writer = csv.writer(self._text, delimiter="\t" if tabs else ",", lineterminator="\n")
+        # A carriage return ends a line for some readers: the module quotes it only where a line ends with one.
+        text = "".join(cell for row in flat for cell in row.values() if isinstance(cell, str))
+        quoting = csv.QUOTE_ALL if "\r" in text else csv.QUOTE_MINIMAL
+        delimiter = "\t" if tabs else ","
+        writer = csv.writer(self._text, delimiter=delimiter, lineterminator="\n", quoting=quoting)
         if self._header is None:
             # A column for each number of an output.
             self._header = list(dict.fromkeys(name for row in flat for name in row))
