@@ -153,9 +153,12 @@ class Writer:
         tabs = self._path is not None and self._path.suffix == ".tsv"
         # A carriage return ends a line for some readers: the module quotes it only where a line ends with one.
         text = "".join(cell for row in flat for cell in row.values() if isinstance(cell, str))
-        quoting = csv.QUOTE_ALL if "\r" in text else csv.QUOTE_MINIMAL
-        delimiter = "\t" if tabs else ","
-        writer = csv.writer(self._text, delimiter=delimiter, lineterminator="\n", quoting=quoting)
+        writer = csv.writer(
+            self._text,
+            delimiter="\t" if tabs else ",",
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if "\r" in text else csv.QUOTE_MINIMAL,
+        )
         if self._header is None:
             # A column for each number of an output.
             self._header = list(dict.fromkeys(name for row in flat for name in row))
