@@ -53,7 +53,7 @@ protos: env ## Remake the descriptor sets (.binpb) from the .proto files beside 
 	  $(BIN)/python -m grpc_tools.protoc -I $$(dirname $$proto) --descriptor_set_out=$$proto.binpb $$(basename $$proto).proto || exit 1; done
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --no-emit-index-url --no-emit-find-links \
-  --custom-compile-command "make lock" --quiet
+  --custom-compile-command "make lock" --generate-hashes --quiet
 OLDER = $(COMPILE) --python-version 3.11 --python-platform x86_64-manylinux_2_28
 NEWER = $(COMPILE) --python-version 3.13 --python-platform x86_64-manylinux_2_39
 

@@ -159,6 +159,12 @@ def stranger(addresses: dict[str, str], first: int, tally: Tally, stop: threadin
         stop.wait(0.05)
 
 
+def _peak_megabytes(pid: int) -> int:
+    """The kernel's high-water mark: what two versions take while both are in memory."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) >> 10
+
+
 def main(
     minutes: Annotated[float, typer.Option(min=0.5, help="How long.")] = 60.0,
     callers: Annotated[int, typer.Option(min=1, help="Of good requests, of each protocol.")] = 2,
@@ -196,6 +202,7 @@ def main(
             for thread in threads:
                 thread.join()
             alive = server.is_running()
+            peak = _peak_megabytes(server.pid)
         log = (Path(scratch) / "server.log").read_text()
     times = np.array(tally.milliseconds or [0.0])
     p50, p99, worst = np.percentile(times, [50, 99, 100])
@@ -211,6 +218,7 @@ def main(
         "p99_ms": round(p99, 1),
         "worst_ms": round(worst),
         "memory_mb": memory,
+        "peak_memory_mb": peak,
     }
     console.print_json(json.dumps(report))
     if json_file is not None:

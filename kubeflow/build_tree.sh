@@ -18,8 +18,12 @@ case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') in
 esac
 
 uv venv --quiet --python "$python" "$target"
-uv pip sync --quiet --python "$target/bin/python" --no-progress "$source/kubeflow/$lock"
+uv pip sync --quiet --require-hashes --python "$target/bin/python" --no-progress "$source/kubeflow/$lock"
 uv pip install --quiet --python "$target/bin/python" --no-progress --no-deps "$source"
+
+# TFX and TensorFlow bring these along, and nothing that runs here imports them.
+uv pip uninstall --quiet --python "$target/bin/python" \
+  jupyterlab notebook nbconvert keyring keras-tuner tensorflow-hub libclang
 
 packages=$(find "$target/lib" -maxdepth 2 -name site-packages)
 # Headers and tests of the packages: nothing that runs reads them. Removed, then linked files of uv's cache stay.

@@ -151,7 +151,7 @@ with_uv() {
 
 make_environment() {
   with_uv
-  "$folder/bin/uv" pip sync --quiet --python "$folder/bin/python" "$lock"
+  "$folder/bin/uv" pip sync --quiet --require-hashes --python "$folder/bin/python" "$lock"
   "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable .
   pinned() { sed -n "s/^$1==\([0-9.]*\).*/\1/p" "$lock"; }
   echo "TFX $(pinned tfx), TensorFlow $(pinned tensorflow), Python $minor, glibc 2.$libc ($lock)" >"$folder/.synced"

@@ -108,6 +108,8 @@ def test_the_tree_is_built_and_runs_every_entry_point(tmp_path: Path) -> None:
     print(f"{sum(f.stat().st_size for f in tree.rglob(chr(42)) if f.is_file()) >> 20} MB")
     assert not (tree / "bin" / "pip").exists()
     assert not list(tree.rglob("tensorflow/include"))
+    for name in ("jupyterlab", "notebook", "nbconvert", "keyring", "keras_tuner", "tensorflow_hub", "clang"):
+        assert not list(tree.rglob(f"site-packages/{name}")), name
     python = str(tree / "bin" / "python")
     clean = {**_variables(), "PATH": f"{tree}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
 
