@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 
-.PHONY: help env run test test-slow test-flink lint bench soak docs protos lock clean
+.PHONY: help env run test test-slow test-flink lint bench soak sbom docs protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,11 @@ SOAK_MINUTES ?= 60
 
 soak: env ## A server under good, bad, slow and broken requests and new versions, SOAK_MINUTES (60) long
 	$(BIN)/python -m benchmarks.soak --minutes $(SOAK_MINUTES)
+
+sbom: env ## What the environment is made of, as sbom.cdx.json (CycloneDX), and whether all licences are allowed
+	$(BIN)/uv tool run --from cyclonedx-bom==7.2.1 cyclonedx-py environment --output-format JSON \
+	  --output-file sbom.cdx.json $(BIN)/python
+	$(BIN)/python tools/licences.py
 
 docs: env ## Remake the pages of docs/ that are made from the code
 	$(BIN)/python -m pipeline.reference
