@@ -17,7 +17,7 @@ from pipeline.reference.architecture import with_picture
 from pipeline.reference.declaration import declaration_reference
 from tests.docs.blocks import DOCS, HOUSE, blocks, commands
 
-PAGES = [HOUSE / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [HOUSE / "README.md", *sorted(DOCS.rglob("*.md"))]
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
