@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import os
 import shlex
-import signal
 import sys
-import threading
-import traceback
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from pipeline.commands.shared import (
-    STOPPED,
-    AsJson,
-    Data,
-    Dataset,
-    Model,
-    Quiet,
-    Root,
-    Settings,
-    complain,
-    failure,
-    leave,
-    warn,
-)
+from pipeline.commands.shared import AsJson, Data, Dataset, Model, Quiet, Root, Settings, run_command
 from pipeline.layout import RunLayout
-
-
-def _note_interrupt() -> threading.Event:
-    """Sets the event when the user interrupts; Python's own KeyboardInterrupt follows. The second time ends at once."""
-    stopped = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            os._exit(130)
-        stopped.set()
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    return stopped
 
 
 def run(
@@ -91,9 +58,8 @@ def run(
 
         dfei run --dataset kuairand-pure --data KuaiRand-Pure --root out/long --set label=long_view
     """
-    from pipeline.request import RunRequest, make_writable
+    from pipeline.request import RunRequest
     from pipeline.run import run as run_pipeline
-    from pipeline.terminal import libraries_to
 
     layout = RunLayout(root.resolve())
     request = RunRequest(
@@ -108,29 +74,13 @@ def run(
         metadata=metadata,
         command=shlex.join(["dfei", *sys.argv[1:]]),
     )
-    log = layout.logs / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    message, summary = "", None
-    stopped = _note_interrupt()
-    try:
-        make_writable(layout.root)
-        with libraries_to(log, quiet=quiet, as_json=as_json) as console:
-            try:
-                summary = run_pipeline(request, console)
-            except BaseException:
-                with suppress(OSError):  # the disk with the log may be full
-                    traceback.print_exc()
-                raise
-        code = 0 if summary.pushed_to else 1
-        for warning in summary.warnings:
-            warn(warning)
-        if not summary.pushed_to:
-            message = "the model was not pushed: " + "; ".join(summary.reasons)
-    except BaseException as error:
-        # A library on the way may have made another error of it.
-        code, message = (130, STOPPED) if stopped.is_set() else failure(error, log)
-    if message:
-        complain(message)
-    # Without a summary the file is of an earlier run.
-    if as_json and summary is not None and code in (0, 1):
-        sys.stdout.write(layout.metrics.read_text())
-    leave(code)
+    warnings: list[str] = []
+
+    def work(console: Console) -> str:
+        summary = run_pipeline(request, console)
+        warnings.extend(summary.warnings)
+        if summary.pushed_to:
+            return ""
+        return "the model was not pushed: " + "; ".join(summary.reasons)
+
+    run_command(layout.root, "run", work, layout.metrics, quiet=quiet, as_json=as_json, warnings=warnings)

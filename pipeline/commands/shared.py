@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -144,6 +147,20 @@ def ending(stopped: str = "stopped") -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
+def _note_interrupt() -> threading.Event:
+    """Sets the event when the user interrupts; Python's own KeyboardInterrupt follows. The second time ends at once."""
+    stopped = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            os._exit(130)
+        stopped.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    return stopped
+
+
 def run_command(
     root: Path,
     name: str,
@@ -152,6 +169,7 @@ def run_command(
     *,
     quiet: bool,
     as_json: bool,
+    warnings: Sequence[str] = (),
 ) -> NoReturn:
     """Does the long work of a command with a root, and ends the process.
 
@@ -164,29 +182,33 @@ def run_command(
       result: the file that `--json` prints.
       quiet: whether nothing but errors is shown.
       as_json: whether standard output is for the result alone.
+      warnings: said once the work is done, with `quiet` too; the work may add to them.
     """
     from pipeline.request import make_writable
     from pipeline.terminal import libraries_to
 
     log = RunLayout(root).logs / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    message, done = "", False
+    stopped = _note_interrupt()
     try:
         make_writable(root)
-    except Exception as error:
-        code, message = failure(error)
-        complain(message)
-        leave(code)
-    done = False
-    with libraries_to(log, quiet=quiet, as_json=as_json) as console:
-        try:
-            message = work(console)
-            code, done = 1 if message else 0, True
-        except KeyboardInterrupt:
-            code, message = 130, STOPPED
-        except Exception as error:
-            traceback.print_exc()
-            code, message = failure(error, log)
+        with libraries_to(log, quiet=quiet, as_json=as_json) as console:
+            try:
+                message = work(console)
+            except BaseException:
+                with suppress(OSError):  # the disk with the log may be full
+                    traceback.print_exc()
+                raise
+        code, done = 1 if message else 0, True
+    except BaseException as error:
+        # A library on the way may have made another error of the interruption.
+        interrupted = stopped.is_set() or isinstance(error, KeyboardInterrupt)
+        code, message = (130, STOPPED) if interrupted else failure(error, log)
+    for warning in warnings:
+        warn(warning)
     if message:
         complain(message)
+    # Where the work was not done, the file is of an earlier one.
     if as_json and done:
         sys.stdout.write(result.read_text())
     leave(code)

@@ -12,6 +12,7 @@ import pytest
 import pipeline.run
 from components.errors import GateError
 from pipeline.commands import run as command
+from pipeline.commands import shared
 from pipeline.report import write_metrics
 from tests.pipeline.report.summaries import run
 
@@ -32,8 +33,8 @@ def _printed(
         raise SystemExit(code)
 
     monkeypatch.setattr(pipeline.run, "run", outcome)
-    monkeypatch.setattr(command, "leave", leave)
-    monkeypatch.setattr(command, "_note_interrupt", threading.Event)
+    monkeypatch.setattr(shared, "leave", leave)
+    monkeypatch.setattr(shared, "_note_interrupt", threading.Event)
     with pytest.raises(SystemExit) as ended:
         command.run(dataset="simulated", root=root, as_json=True)
     return ended.value.code, capfd.readouterr().out
