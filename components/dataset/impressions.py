@@ -32,7 +32,7 @@ class Rows:
       lines: int64 (rows,): line (Parquet: row), counted from the piece's first as 0.
       rejects: (line, reason) of each rejected line, those that are no rows at all included.
       line_count: lines in the block.
-      later: rows that are not among these because they are not before `split.before`.
+      later: rows that are not among these because they are before `split.since` or not before `split.before`.
     """
 
     text: pl.DataFrame
@@ -51,8 +51,8 @@ def read_piece(
 
     A row is rejected if it has another number of values than the header, a value that does not fit its declared
     type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain. A row whose
-    time is not before `split.before` is left out, whatever else is wrong with it; a line with another number of values
-    has no time and stays a reject.
+    time is before `split.since` or not before `split.before` is left out, whatever else is wrong with it; a line
+    with another number of values has no time and stays a reject.
 
     Args:
       plan: where columns come from.
@@ -71,7 +71,7 @@ def read_piece(
 
 def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTable, ...]) -> Rows:
     declaration = plan.declaration
-    block, later = _earlier(plan, block)
+    block, later = _within(plan, block)
     frame, rows = block.frame, len(block.frame)
     reasons = _Reasons(rows)
     columns: dict[str, pl.Series] = {}
@@ -100,17 +100,21 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
     return Rows(frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count, later)
 
 
-def _earlier(plan: ReadPlan, block: TextBlock) -> tuple[TextBlock, int]:
-    """The rows before `split.before` or without a readable time, and the number of the others."""
+def _within(plan: ReadPlan, block: TextBlock) -> tuple[TextBlock, int]:
+    """The rows between `split.since` and `split.before` or without a readable time, and the number of the others."""
     declaration = plan.declaration
-    end = declaration.split.before_ms
-    if end is None:
+    start, end = declaration.split.since_ms, declaration.split.before_ms
+    if start is None and end is None:
         return block, 0
     clock = declaration.timestamp
     moment = to_local_ms(block.frame[clock.column], clock.unit, declaration.time_zone).values
-    keep = (moment < end).fill_null(True)
-    earlier = replace(block, frame=block.frame.filter(keep), lines=block.lines[keep.to_numpy()])
-    return earlier, len(keep) - int(keep.sum())
+    keep = pl.repeat(value=True, n=len(moment), eager=True)
+    if start is not None:
+        keep &= (moment >= start).fill_null(True)
+    if end is not None:
+        keep &= (moment < end).fill_null(True)
+    inside = replace(block, frame=block.frame.filter(keep), lines=block.lines[keep.to_numpy()])
+    return inside, len(keep) - int(keep.sum())
 
 
 class _Reasons:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from components.dataset.declaration import DAY_MS
+from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.read_plan import Piece, ReadPlan
 from components.errors import InputError
 
@@ -24,7 +24,7 @@ class Scan:
     Attributes:
       rows: lines that hold a row or something unreadable (the header and empty lines do not count).
       rejected: rows that cannot be used.
-      later: further rows, left out because they are not before `split.before`.
+      later: further rows, left out because they are before `split.since` or not before `split.before`.
       rejects: (path, line, reason) of the first of them, in the order of files and lines.
       positives: accepted rows with label 1.
       days: local day (`split.day_hours` long), counted from 1970-01-01 -> accepted rows.
@@ -92,8 +92,7 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     declaration = plan.declaration
     names = ", ".join(file.path for file in plan.files[:_SHOWN])
     if scan.rows == 0 and scan.later:
-        before = declaration.split.before
-        yield f"{names}: none of the {scan.later} rows is before split.before = {before}: set it later"
+        yield f"{names}: none of the {scan.later} rows is {_limits(declaration)}: widen it"
         return
     if scan.rows == 0:
         yield f"{names}: no impressions: there is nothing below the header"
@@ -118,7 +117,7 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     found = sorted(scan.days)
     if len(found) < needed:
         shown = ", ".join(day_name(day, split.day_ms) for day in found[:_SHOWN])
-        ended = f" before split.before = {declaration.split.before}" if scan.later else ""
+        ended = f" {_limits(declaration)}" if scan.later else ""
         shorter = " To split a log of hours, make split.day_hours smaller." if split.day_hours > 1 else ""
         yield (
             f"{names}: rows of {len(found)} {split.day_word} ({shown}, in "
@@ -128,6 +127,13 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
         )
         return
     yield from _next_to_no_rows(plan, scan, names)
+
+
+def _limits(declaration: Declaration) -> str:
+    """The part of the log that is read, in words."""
+    split = declaration.split
+    limits = [("from split.since", split.since), ("before split.before", split.before)]
+    return " and ".join(f"{words} = {moment}" for words, moment in limits if moment is not None)
 
 
 def _next_to_no_rows(plan: ReadPlan, scan: Scan, names: str) -> Iterator[str]:
@@ -169,7 +175,7 @@ def date_of(day: int, day_ms: int) -> str:
 
 
 def _too_many_rejects(plan: ReadPlan, scan: Scan) -> str:
-    left_out = f"; {scan.later} later rows left out by split.before" if scan.later else ""
+    left_out = f"; {scan.later} rows not {_limits(plan.declaration)} left out" if scan.later else ""
     shown = "\n".join(f"  {path}:{line}: {reason}" for path, line, reason in scan.rejects[:_SHOWN])
     return (
         f"{scan.rejected} of {scan.rows} rows cannot be used ({scan.rejected / scan.rows:.2%}, more than "

@@ -140,7 +140,7 @@ def data_section(summary: RunSummary) -> dict[str, Any]:
     facts = [
         ("rows read", count(ingest.get("rows_read"))),
         ("exact duplicates dropped", count(ingest.get("duplicates"))),
-        ("later rows left out (split.before)", count(ingest.get("later") or None)),
+        ("rows left out (split.since, split.before)", count(ingest.get("later") or None)),
         ("rows rejected", _rejected(ingest)),
         ("days", _days(ingest)),
         ("training impressions", count(summary.rows.get("train"))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from components.dataset.sections.section import Section
 
@@ -20,6 +20,10 @@ def _wall_clock(moment: datetime) -> datetime:
     if moment.tzinfo is not None:
         raise ValueError("is wall-clock in time_zone: leave the offset out")
     return moment
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
 
 
 Moment = Annotated[datetime, BeforeValidator(_text_or_date), AfterValidator(_wall_clock)]
@@ -41,6 +45,10 @@ class Split(Section):
         le=8_784,
         description="Hours that count as one day of the split, from midnight of 1 January 1970 on.",
     )
+    since: Moment | None = Field(
+        default=None,
+        description="The log is read as if it began here: rows before this moment, written as `before`, are left out.",
+    )
     before: Moment | None = Field(
         default=None,
         description="The log is read as if it ended here: rows of this moment (ISO, wall-clock in `time_zone`; a date "
@@ -48,12 +56,21 @@ class Split(Section):
         "hour that the clock runs through twice in autumn.",
     )
 
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Split:
+        if self.since is not None and self.before is not None and self.since >= self.before:
+            raise ValueError(f"since {self.since} is not before {self.before}: no row would be left")
+        return self
+
+    @property
+    def since_ms(self) -> int | None:
+        """Wall-clock milliseconds of `since`, counted as if they were UTC."""
+        return _milliseconds(self.since)
+
     @property
     def before_ms(self) -> int | None:
         """Wall-clock milliseconds of `before`, counted as if they were UTC."""
-        return (
-            None if self.before is None else (self.before - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
-        )
+        return _milliseconds(self.before)
 
     @property
     def day_ms(self) -> int:

@@ -112,3 +112,24 @@ def test_a_number_is_no_date(tmp_path: Path) -> None:
 def test_an_offset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split.before.*leave the offset out"):
         declare(tmp_path, ["split.before=2022-04-28T00:00:00Z"])
+
+
+def test_a_log_that_begins_later_is_one_whose_earlier_lines_were_never_written(tmp_path: Path) -> None:
+    begins = FIRST_DAY_MS + DAY_MS
+    header, *lines = log_text(days=5).splitlines()
+    text = "\n".join([header, *(line for line in lines if int(line.split(",")[0]) >= begins)]) + "\n"
+    report, rows = ingested(
+        tmp_path / "since", log_text(days=5), ["split.since=2022-04-26", BEFORE[:-2] + "29"]
+    )
+    _, same = ingested(tmp_path / "cut", cut(text, FIRST_DAY_MS + 4 * DAY_MS), [])
+    assert rows == same
+    assert (report["later"], report["first_day"], report["last_day"]) == (24, "2022-04-26", "2022-04-28")
+
+
+def test_no_row_from_one_moment_to_the_same_or_an_earlier_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"since 2022-04-28 00:00:00 is not before 2022-04-28 00:00:00"):
+        declare(tmp_path, [BEFORE, "split.since=2022-04-28"])
+    with pytest.raises(
+        InputError, match=r"none of the 48 rows is from split.since = 2030-01-01 00:00:00: widen"
+    ):
+        ingested(tmp_path / "none", log_text(), ["split.since=2030-01-01"])
