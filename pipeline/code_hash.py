@@ -28,6 +28,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
         "models",
     ),
     "evaluator": ("components/evaluator", "models/metrics.py"),
+    "drift": ("components/drift", "components/evaluator", "components/trainer/replay.py"),
     "signature_check": ("components/signature_check", "components/trainer", "components/transform"),
     "rows": ("components/decoded_rows", "components/trainer", "components/transform", "models/features.py"),
     "tuner": (

@@ -10,9 +10,18 @@ from __future__ import annotations
 from components.dataset.declaration import Declaration
 from components.dataset.sections import Feature, Split
 
-_INGESTION_IGNORES = ("model", "training", "evaluation", "report", "moving_average", "seed")
-_TRANSFORM_IGNORES = ("model", "training", "evaluation", "report", "split", "seed", "max_rejected_share")
-_TRAINER_IGNORES = ("evaluation", "max_rejected_share")
+_INGESTION_IGNORES = ("model", "training", "evaluation", "report", "daily", "moving_average", "seed")
+_TRANSFORM_IGNORES = (
+    "model",
+    "training",
+    "evaluation",
+    "report",
+    "daily",
+    "split",
+    "seed",
+    "max_rejected_share",
+)
+_TRAINER_IGNORES = ("evaluation", "daily", "max_rejected_share")
 
 
 def _without(declaration: Declaration, sections: tuple[str, ...]) -> str:
@@ -50,6 +59,12 @@ def for_transform(declaration: Declaration) -> str:
 def for_trainer(declaration: Declaration) -> str:
     """All but the evaluation."""
     return _without(declaration, _TRAINER_IGNORES)
+
+
+def for_gates(declaration: Declaration) -> str:
+    """What is measured of a day, and what is refused."""
+    kept = tuple(section for section in _TRANSFORM_IGNORES if section != "daily")
+    return _without(declaration, (*kept, "moving_average"))
 
 
 def for_signatures(declaration: Declaration) -> str:

@@ -14,6 +14,7 @@ from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME, ROLES
 from components.dataset.sections import (
     Behaviour,
     ColumnType,
+    Daily,
     Evaluation,
     Feature,
     Impressions,
@@ -106,6 +107,9 @@ class Declaration(Section):
     )
     evaluation: Evaluation = Field(default_factory=Evaluation, description="What a model must reach.")
     report: Report = Field(default_factory=Report, description="What the report looks into.")
+    daily: Daily = Field(
+        default_factory=Daily, description="What `dfei daily` does with a feed that goes on day by day."
+    )
     max_rejected_share: float = Field(
         default=0.001,
         ge=0,

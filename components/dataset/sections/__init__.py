@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.dataset.sections.averages import AverageKey, MovingAverageSettings, Range
 from components.dataset.sections.behaviour import Behaviour, Positive
+from components.dataset.sections.daily import Daily, DriftGates
 from components.dataset.sections.evaluation import Evaluation, MetricName, Report, Threshold
 from components.dataset.sections.feature import CATEGORICAL_TREATMENTS, Feature, Treatment
 from components.dataset.sections.section import ColumnType, FileList, Section
@@ -15,6 +16,8 @@ __all__ = [
     "AverageKey",
     "Behaviour",
     "ColumnType",
+    "Daily",
+    "DriftGates",
     "Evaluation",
     "Feature",
     "FileList",

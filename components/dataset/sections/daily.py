@@ -1,0 +1,105 @@
+"""The block of a feed that is trained day by day (`dfei daily`)."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from components.dataset.sections.section import Section
+
+
+class DriftGates(Section):
+    """What of a day's data is refused.
+
+    A change is judged against the last good days, which also tell how much such a figure moves from day to day. A day
+    that is refused though its data are true is taken with `dfei daily --accept DAY`.
+    """
+
+    baseline_days: int = Field(default=7, ge=1, description="Last good days that a day is compared with.")
+    deviations: float = Field(
+        default=4.0,
+        gt=0,
+        description="Rows and click rates, over all and by domain, may move so many standard deviations, chance and "
+        "the usual change from day to day together.",
+    )
+    factor: float = Field(
+        default=1.5,
+        gt=1,
+        description="And rows or the odds of a click change at least by this factor, before a day is refused.",
+    )
+    missing_share: float = Field(
+        default=0.1, gt=0, le=1, description="Rise of the share of rows in which a feature is missing."
+    )
+    unseen_share: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="Rise of the share of a feature's values that no earlier day had.",
+    )
+    distance: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="TFDV's distance of a feature's distribution: Jensen-Shannon of numbers, L-infinity of categories "
+        "(the largest change of a value's share).",
+    )
+    range_factor: float = Field(
+        default=10.0,
+        gt=1,
+        description="A number may lie outside what the last good days had by so many times the width of their range.",
+    )
+    auc_drop: float = Field(
+        default=0.05,
+        gt=0,
+        description="How much worse than on the last good days the model in service may rank the new day, beyond "
+        "chance: labels that no longer belong to their rows.",
+    )
+    min_rows: int = Field(
+        default=100, ge=1, description="Rows that a domain has on a usual day, for its own gates."
+    )
+
+
+class Daily(Section):
+    """A feed that is judged, learned and served day by day."""
+
+    judge_hours: float = Field(
+        default=4.0,
+        ge=1 / 60,
+        le=12,
+        description="The day's newest hours judge the candidate before it learns them too. A whole number of such "
+        "stretches makes a day.",
+    )
+    replay_days: int = Field(
+        default=7, ge=0, description="Earlier days of which a share of the rows is learned again."
+    )
+    replay_share: float = Field(default=0.1, ge=0, le=1, description="That share.")
+    calibrate: bool = Field(
+        default=True,
+        description="Whether the served model has a last stage that scales and moves the logit of each domain, fitted "
+        "on the newest hours before they are learned.",
+    )
+    rebase_days: int = Field(
+        default=14, ge=1, description="A training from nothing learns so many of the last days, whole."
+    )
+    rebase_every: int = Field(
+        default=0,
+        ge=0,
+        description="Days after which the model is trained from nothing again; 0: only where the weights cannot "
+        "follow the declaration.",
+    )
+    late_share: float = Field(
+        default=0.001,
+        ge=0,
+        le=1,
+        description="Late rows of a day that is done, as a share of its rows, up to which it is not made again.",
+    )
+    gates: DriftGates = Field(default_factory=DriftGates, description="What of a day's data is refused.")
+
+    @field_validator("judge_hours")
+    @classmethod
+    def _divides_a_day(cls, value: float) -> float:
+        stretches = 24 / value
+        if abs(stretches - round(stretches)) > 1e-9:
+            raise ValueError(
+                f"{value:g} hours do not divide a day: give 1, 2, 3, 4, 6, 8 or 12, or a part of an hour"
+            )
+        return value

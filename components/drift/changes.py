@@ -1,0 +1,142 @@
+"""Whether a figure that moves from day to day has moved by more than it usually does.
+
+With `y_t` the logarithm of a number of rows, or the log-odds of a click, of day `t`, what is expected is the mean of
+the days before, each counting half of the next:
+
+    m_t = sum_k 2^-k y_{t-k} / sum_k 2^-k.
+
+`y_t - m_t` has a variance `s^2 + v_t + v_m`: what the figure moves beyond chance, estimated from the days before over
+all domains together and held back by a guess that counts as three observations, and chance itself, which is 1/rows and
+1/(rows p (1 - p)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from components.drift.figures import Counts
+
+# Usual change from day to day where little is known of it: 15 % of the rows, and of the odds.
+_GUESS = 0.15
+_GUESS_COUNTS = 3.0
+_FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a figure has moved.
+
+    Attributes:
+      expected: the figure's mean over the days before, as rows or as a rate.
+      found: what it is now.
+      factor: found / expected, of rows or of odds.
+      deviations: the change in standard deviations.
+    """
+
+    expected: float
+    found: float
+    factor: float
+    deviations: float
+
+    def exceeds(self, deviations: float, factor: float) -> bool:
+        """Whether the change is beyond chance and habit, and large."""
+        return abs(self.deviations) > deviations and max(self.factor, 1 / self.factor) > factor
+
+
+@dataclass(frozen=True)
+class _Expected:
+    mean: float
+    variance: float
+
+
+def row_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Counts]) -> dict[str, Change]:
+    """How the rows of each domain have moved.
+
+    Args:
+      history: the last good days, the newest first; every domain's counts.
+      today: the day's.
+    """
+    return _changes(history, today, _log_rows, lambda counts, mean: math.exp(-mean), _rows_of)
+
+
+def rate_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Counts]) -> dict[str, Change]:
+    """How the click rate of each domain has moved; a domain without rows has none."""
+    present = {name: counts for name, counts in today.items() if counts.rows}
+    return _changes(history, present, _log_odds, _odds_variance, _rate_of, absent=False)
+
+
+def _changes(
+    history: Sequence[Mapping[str, Counts]],
+    today: Mapping[str, Counts],
+    value: Callable[[Counts], float],
+    variance: Callable[[Counts, float], float],
+    shown: Callable[[float], float],
+    *,
+    absent: bool = True,
+) -> dict[str, Change]:
+    names = [name for name in {name for day in history for name in day} if absent or name in today]
+    usual = _usual(history, names, value, variance)
+    found = {}
+    for name in sorted(names):
+        past = [day[name] for day in history if name in day]
+        expected = _expected(past, value, variance)
+        counts = today.get(name, Counts())
+        moved = value(counts) - expected.mean
+        spread = math.sqrt(usual + variance(counts, expected.mean) + expected.variance)
+        found[name] = Change(shown(expected.mean), shown(value(counts)), math.exp(moved), moved / spread)
+    return found
+
+
+def _usual(
+    history: Sequence[Mapping[str, Counts]],
+    names: Sequence[str],
+    value: Callable[[Counts], float],
+    variance: Callable[[Counts, float], float],
+) -> float:
+    """The variance of a usual change from the days before to a day, beyond chance."""
+    total, weight = _GUESS_COUNTS * _GUESS**2, _GUESS_COUNTS
+    for name in names:
+        days = [day[name] for day in history if name in day and day[name].rows]
+        for position in range(len(days) - 1):
+            expected = _expected(days[position + 1 :], value, variance)
+            chance = variance(days[position], expected.mean) + expected.variance
+            moved = value(days[position]) - expected.mean
+            # A domain of few rows tells little of what is beyond chance.
+            counts = _GUESS**2 / (_GUESS**2 + chance)
+            total += counts * (moved**2 - chance)
+            weight += counts
+    return max(_FLOOR**2, total / weight)
+
+
+def _expected(
+    days: Sequence[Counts], value: Callable[[Counts], float], variance: Callable[[Counts, float], float]
+) -> _Expected:
+    weights = [0.5**position for position in range(len(days))]
+    total = sum(weights)
+    mean = sum(weight * value(day) for weight, day in zip(weights, days, strict=True)) / total
+    spread = sum(weight**2 * variance(day, value(day)) for weight, day in zip(weights, days, strict=True))
+    return _Expected(mean, spread / total**2)
+
+
+def _log_rows(counts: Counts) -> float:
+    return math.log(max(counts.rows, 0.5))
+
+
+def _rows_of(value: float) -> float:
+    rows = math.exp(value)
+    return 0.0 if rows <= 0.5 else rows
+
+
+def _log_odds(counts: Counts) -> float:
+    return math.log((counts.clicks + 0.5) / (counts.rows - counts.clicks + 0.5))
+
+
+def _odds_variance(counts: Counts, mean: float) -> float:
+    rate = _rate_of(mean)
+    return 1 / max(counts.rows * rate * (1 - rate), 0.25)
+
+
+def _rate_of(value: float) -> float:
+    return 1 / (1 + math.exp(-value))

@@ -1,0 +1,64 @@
+"""TFDV's distances between the distributions of two days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from components.dataset.declaration import Declaration
+from components.dataset.names import BEHAVIOUR_PREFIX
+from components.drift.gates import Finding
+
+_REASONS = {
+    anomalies_pb2.AnomalyInfo.COMPARATOR_L_INFTY_HIGH,
+    anomalies_pb2.AnomalyInfo.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH,
+}
+
+
+def with_comparators(schema: schema_pb2.Schema, declaration: Declaration) -> schema_pb2.Schema:
+    """The schema with a drift comparator for every feature whose distribution is compared from day to day.
+
+    Jensen-Shannon divergence of numbers; of categories L-infinity, the largest change of a value's share.
+    """
+    result = schema_pb2.Schema()
+    result.CopyFrom(schema)
+    distance = declaration.daily.gates.distance
+    for feature in result.feature:
+        declared = declaration.features.get(feature.name)
+        behaviour = feature.name.startswith(BEHAVIOUR_PREFIX)
+        if declared is None and not behaviour:
+            continue
+        if declared is None or not declared.is_categorical:
+            feature.drift_comparator.jensen_shannon_divergence.threshold = distance
+        elif feature.type == schema_pb2.BYTES:
+            feature.drift_comparator.infinity_norm.threshold = distance
+    return result
+
+
+def distances(
+    declaration: Declaration,
+    schema: schema_pb2.Schema,
+    before: statistics_pb2.DatasetFeatureStatisticsList,
+    today: statistics_pb2.DatasetFeatureStatisticsList,
+) -> Iterator[Finding]:
+    """The features whose distribution is farther from that of the last good day than `daily.gates.distance`.
+
+    Args:
+      declaration: the data set.
+      schema: as curated; comparators are added here.
+      before, today: TFDV's statistics of the two days.
+    """
+    found = tfdv.validate_statistics(today, with_comparators(schema, declaration), previous_statistics=before)
+    for name, anomaly in sorted(found.anomaly_info.items()):
+        for reason in anomaly.reason:
+            if reason.type in _REASONS:
+                column = name.removeprefix(BEHAVIOUR_PREFIX)
+                yield Finding("distribution", f"column {column}: {reason.description}")
+
+
+def read_statistics(path: str | Path) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Statistics as StatisticsGen writes them."""
+    return statistics_pb2.DatasetFeatureStatisticsList.FromString(Path(path).read_bytes())

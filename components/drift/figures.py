@@ -1,0 +1,62 @@
+"""The figures of a day: what is measured of its examples, and held against other days."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+MEASURED = "measured.json"
+STATISTICS = "statistics.pb"
+
+
+class Counts(BaseModel):
+    """Impressions and clicks."""
+
+    rows: int = 0
+    clicks: int = 0
+
+    @property
+    def click_rate(self) -> float:
+        """Clicks per impression; 0 without any."""
+        return self.clicks / self.rows if self.rows else 0.0
+
+
+class FeatureFigures(BaseModel):
+    """What is measured of a column.
+
+    Attributes:
+      missing: rows without a value.
+      values: all values of all rows.
+      unseen: those of them that no earlier day had; None where that is not known.
+      low, high: the smallest and the largest number; None for text and without a value.
+    """
+
+    missing: int = 0
+    values: int = 0
+    unseen: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Measured(BaseModel):
+    """A day's figures.
+
+    Attributes:
+      day: ISO.
+      overall: all rows.
+      domains: by the domain's value.
+      hours: rows by hour of the day, on the clock of the declared zone.
+      features: by column of the examples.
+    """
+
+    day: str
+    overall: Counts = Field(default_factory=Counts)
+    domains: dict[str, Counts] = Field(default_factory=dict)
+    hours: list[int] = Field(default_factory=lambda: [0] * 24)
+    features: dict[str, FeatureFigures] = Field(default_factory=dict)
+
+
+def read_measured(uri: str) -> Measured:
+    """The figures in a `DataGates` artifact."""
+    return Measured.model_validate_json((Path(uri) / MEASURED).read_text())

@@ -1,0 +1,181 @@
+"""The gates of a day's data, each answered in words: what moved, from what to what, where, and what to do."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from components.dataset.declaration import Declaration
+from components.dataset.names import BEHAVIOUR_PREFIX
+from components.dataset.sections import DriftGates
+from components.drift.changes import Change, rate_changes, row_changes
+from components.drift.figures import Measured
+
+# An hour that usually has so many rows is not empty by chance.
+_USUAL_HOUR = 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a gate found.
+
+    Attributes:
+      gate: which, in a word or two.
+      words: what moved, from what to what.
+      refuses: whether the day is refused for it.
+    """
+
+    gate: str
+    words: str
+    refuses: bool = True
+
+
+def findings(declaration: Declaration, history: Sequence[Measured], today: Measured) -> list[Finding]:
+    """What moved between the last good days and a day; the severe first.
+
+    Args:
+      declaration: whose `daily.gates` decide.
+      history: the last good days, the newest first; none for the first day, of which nothing can be said.
+      today: the day.
+    """
+    if not history:
+        return []
+    gates = declaration.daily.gates
+    found = [
+        *_rows(gates, history, today),
+        *_hours(declaration, history, today),
+        *_click_rates(gates, history, today),
+        *_domains(declaration, history, today),
+        *_features(declaration, history, today),
+    ]
+    return sorted(found, key=lambda finding: not finding.refuses)
+
+
+def _rows(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    whole = row_changes([{"": day.overall} for day in history], {"": today.overall})[""]
+    if whole.exceeds(gates.deviations, gates.factor):
+        yield Finding("rows", f"{_rows_words(whole)} in all: {_volume_remedy(whole)}")
+        # Every domain has lost or gained as much: one sentence says it.
+        return
+    for name, change in row_changes([day.domains for day in history], today.domains).items():
+        if change.expected >= gates.min_rows and change.exceeds(gates.deviations, gates.factor):
+            yield Finding(
+                "rows of a domain", f"domain {name}: {_rows_words(change)}: {_volume_remedy(change)}"
+            )
+
+
+def _rows_words(change: Change) -> str:
+    return f"{change.found:,.0f} rows where about {change.expected:,.0f} are usual"
+
+
+def _volume_remedy(change: Change) -> str:
+    if change.factor < 1:
+        return "is the delivery complete?"
+    return "were rows of other days, or the same rows under other ids, delivered?"
+
+
+def _hours(declaration: Declaration, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    total = sum(day.overall.rows for day in history)
+    empty = []
+    for hour in range(24):
+        usual = sum(day.hours[hour] for day in history) / total * today.overall.rows
+        if usual >= _USUAL_HOUR and not today.hours[hour] and _exists(declaration.time_zone, today.day, hour):
+            empty.append(hour)
+    if empty:
+        shown = ", ".join(f"{hour:02}:00" for hour in empty)
+        yield Finding(
+            "hours",
+            f"no row in the hour from {shown}, where rows are usual: is the delivery complete, and the clock right?",
+        )
+
+
+def _exists(zone: str, day: str, hour: int) -> bool:
+    """Whether the clock shows this hour on this day: in spring it leaves one out."""
+    moment = datetime.datetime.fromisoformat(f"{day}T{hour:02}:30:00").replace(tzinfo=ZoneInfo(zone))
+    back = moment.astimezone(datetime.timezone.utc).astimezone(ZoneInfo(zone))
+    return back.hour == hour
+
+
+def _click_rates(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    whole = rate_changes([{"": day.overall} for day in history], {"": today.overall})
+    for change in whole.values():
+        if change.exceeds(gates.deviations, gates.factor):
+            yield Finding("click rate", f"{_rate_words(change)} over all: is the label complete?")
+    usual = row_changes([day.domains for day in history], today.domains)
+    for name, change in rate_changes([day.domains for day in history], today.domains).items():
+        if usual[name].expected >= gates.min_rows and change.exceeds(gates.deviations, gates.factor):
+            yield Finding(
+                "click rate of a domain",
+                f"domain {name}: {_rate_words(change)}: is the label complete there, or has the page changed?",
+            )
+
+
+def _rate_words(change: Change) -> str:
+    return (
+        f"{change.found:.2%} of the rows are clicked where {change.expected:.2%} are usual "
+        f"({abs(change.deviations):.0f} standard deviations)"
+    )
+
+
+def _domains(declaration: Declaration, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    known = {name for day in history for name in day.domains}
+    for name in sorted(set(today.domains) - known):
+        counts = today.domains[name]
+        yield Finding(
+            "new domain",
+            f"domain {name} is new: {counts.rows:,} rows, {counts.click_rate:.2%} clicked; it starts from what all "
+            "domains have in common",
+            refuses=False,
+        )
+
+
+def _features(declaration: Declaration, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    gates = declaration.daily.gates
+    rows = sum(day.overall.rows for day in history)
+    for name, figures in today.features.items():
+        past = [day.features[name] for day in history if name in day.features]
+        if not past or not today.overall.rows:
+            continue
+        column = name.removeprefix(BEHAVIOUR_PREFIX)
+        missing = figures.missing / today.overall.rows
+        before = sum(day.missing for day in past) / rows
+        if missing - before > gates.missing_share:
+            yield Finding(
+                "missing values",
+                f"column {column} is missing in {missing:.1%} of the rows where {before:.1%} is usual: was it renamed, "
+                "or does a table lack its keys?",
+            )
+        known = [(day.unseen, day.values) for day in past if day.unseen is not None and day.values]
+        if figures.unseen is not None and figures.values and known:
+            share = figures.unseen / figures.values
+            usual = sum(unseen for unseen, _ in known) / sum(values for _, values in known)
+            if share - usual > gates.unseen_share:
+                yield Finding(
+                    "unseen values",
+                    f"column {column}: {share:.1%} of the values were never seen before, where {usual:.1%} is usual: "
+                    "were its ids or its spelling changed?",
+                )
+        yield from _range(gates, column, name, history, today)
+
+
+def _range(
+    gates: DriftGates, column: str, name: str, history: Sequence[Measured], today: Measured
+) -> Iterator[Finding]:
+    """A single absurd number would stay in the averages and the moments for good."""
+    figures = today.features[name]
+    past = [day.features[name] for day in history if name in day.features]
+    lows = [day.low for day in past if day.low is not None]
+    highs = [day.high for day in past if day.high is not None]
+    if not lows or not highs or figures.low is None or figures.high is None:
+        return
+    low, high = min(lows), max(highs)
+    width = (high - low) or abs(high) or 1.0
+    for value, outside in ((figures.low, low - figures.low), (figures.high, figures.high - high)):
+        if outside > gates.range_factor * width:
+            yield Finding(
+                "range",
+                f"column {column} holds {value:g} where {low:g} to {high:g} is usual: a poisoned value, or another "
+                "unit?",
+            )

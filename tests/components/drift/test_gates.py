@@ -1,0 +1,190 @@
+"""What of a day's figures is refused, and that good days pass."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from components.dataset.declaration import Declaration
+from components.dataset.loader import load_declaration
+from components.drift.changes import rate_changes, row_changes
+from components.drift.figures import Counts, FeatureFigures, Measured
+from components.drift.gates import Finding, findings
+from components.drift.ranking import ranks_worse
+from components.evaluator.results import DomainResult, EvaluationResult, Overall
+
+RATES = {"0": 0.3, "1": 0.05, "2": 0.5, "3": 0.1}
+ROWS = {"0": 4000, "1": 2000, "2": 800, "3": 40}
+HOURS = 1 + 0.55 * np.cos((np.arange(24) - 20) * np.pi / 12)
+
+
+@pytest.fixture(scope="module")
+def declaration() -> Declaration:
+    return load_declaration("simulated", [])
+
+
+def a_day(rng: np.random.Generator, day: int, drift: float = 0.1, volume: float = 0.1) -> Measured:
+    """A good day: each domain's rows and odds move by chance and by a little more."""
+    domains = {}
+    for name, rate in RATES.items():
+        odds = np.log(rate / (1 - rate)) + rng.normal(0, drift)
+        rows = int(rng.poisson(ROWS[name] * np.exp(rng.normal(0, volume))))
+        domains[name] = Counts(rows=rows, clicks=int(rng.binomial(rows, 1 / (1 + np.exp(-odds)))))
+    total = sum(counts.rows for counts in domains.values())
+    return Measured(
+        day=f"2026-03-{day:02}",
+        overall=Counts(rows=total, clicks=sum(counts.clicks for counts in domains.values())),
+        domains=domains,
+        hours=[int(n) for n in rng.multinomial(total, HOURS / HOURS.sum())],
+        features={
+            "device": FeatureFigures(missing=int(0.01 * total), values=total, unseen=0),
+            "item_id": FeatureFigures(values=total, unseen=int(0.1 * total)),
+            "duration_s": FeatureFigures(values=total, low=3.0, high=300.0 + day),
+        },
+    )
+
+
+@pytest.fixture()
+def week() -> list[Measured]:
+    rng = np.random.default_rng(7)
+    return [a_day(rng, day) for day in range(7, 0, -1)]
+
+
+def refused(declaration: Declaration, history: list[Measured], today: Measured) -> list[Finding]:
+    return [finding for finding in findings(declaration, history, today) if finding.refuses]
+
+
+def with_domain(day: Measured, name: str, counts: Counts) -> Measured:
+    changed = {**day.domains, name: counts}
+    return day.model_copy(
+        update={
+            "domains": changed,
+            "overall": Counts(
+                rows=sum(one.rows for one in changed.values()),
+                clicks=sum(one.clicks for one in changed.values()),
+            ),
+        }
+    )
+
+
+def test_good_days_pass(declaration: Declaration) -> None:
+    """A thousand days of a feed that drifts: less than one in a hundred is refused."""
+    rng = np.random.default_rng(1)
+    days = [a_day(rng, 1 + n % 28) for n in range(1000)]
+    bad = sum(bool(refused(declaration, days[max(0, n - 7) : n][::-1], days[n])) for n in range(1, 1000))
+    assert bad < 10
+
+
+def test_half_the_rows_are_refused_in_one_sentence(declaration: Declaration, week: list[Measured]) -> None:
+    today = week[0].model_copy(deep=True)
+    for counts in [today.overall, *today.domains.values()]:
+        counts.rows, counts.clicks = counts.rows // 2, counts.clicks // 2
+    [finding] = refused(declaration, week, today)
+    assert finding.gate == "rows"
+    assert "rows where about" in finding.words
+    assert "is the delivery complete?" in finding.words
+
+
+def test_a_domain_that_is_gone_is_refused_and_a_small_one_is_not(
+    declaration: Declaration, week: list[Measured]
+) -> None:
+    [finding] = refused(declaration, week, with_domain(week[0], "2", Counts()))
+    assert finding.words.startswith("domain 2: 0 rows where about")
+    assert refused(declaration, week, with_domain(week[0], "3", Counts())) == []
+
+
+def test_a_new_domain_is_said_and_passes(declaration: Declaration, week: list[Measured]) -> None:
+    found = findings(declaration, week, with_domain(week[0], "new", Counts(rows=300, clicks=30)))
+    [said] = [finding for finding in found if finding.gate == "new domain"]
+    assert said.words.startswith("domain new is new: 300 rows, 10.00% clicked")
+    assert not said.refuses
+
+
+@pytest.mark.parametrize("name", ["0", "1", "2"])
+def test_half_the_clicks_of_a_domain_are_refused_by_name(
+    declaration: Declaration, week: list[Measured], name: str
+) -> None:
+    counts = week[0].domains[name]
+    halved = Counts(rows=counts.rows, clicks=round(counts.rows * RATES[name] / 2))
+    found = refused(declaration, week, with_domain(week[0], name, halved))
+    assert found[-1].gate == "click rate of a domain"
+    assert found[-1].words.startswith(f"domain {name}: ")
+
+
+def test_no_click_at_all_and_nothing_but_clicks(declaration: Declaration, week: list[Measured]) -> None:
+    for share in (0, 1):
+        today = week[0].model_copy(deep=True)
+        for counts in [today.overall, *today.domains.values()]:
+            counts.clicks = share * counts.rows
+        assert "click rate" in {finding.gate for finding in refused(declaration, week, today)}
+
+
+def test_an_hour_without_rows(declaration: Declaration, week: list[Measured]) -> None:
+    today = week[0].model_copy(deep=True)
+    today.hours[0] = 0
+    [finding] = refused(declaration, week, today)
+    assert finding.words.startswith("no row in the hour from 00:00")
+
+
+def test_the_hour_that_the_clock_leaves_out_in_spring_is_no_gap(
+    declaration: Declaration, week: list[Measured]
+) -> None:
+    berlin = declaration.model_copy(update={"time_zone": "Europe/Berlin"})
+    hours = [200] * 24
+    history = [day.model_copy(update={"hours": hours}) for day in week]
+    spring = week[0].model_copy(update={"hours": [200, 200, 0, *hours[3:]], "day": "2026-03-29"})
+    assert refused(berlin, history, spring) == []
+    assert len(refused(berlin, history, spring.model_copy(update={"day": "2026-03-28"}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "figures", "words"),
+    [
+        ("device", {"missing": 2000}, r"column device is missing in"),
+        ("item_id", {"unseen": 6000}, r"column item_id: 8"),
+        ("duration_s", {"high": 300_000.0}, "column duration_s holds 300000 where 3 to 307 is usual"),
+        ("duration_s", {"low": -1e30}, "column duration_s holds -1e[+]30 where 3 to 307 is usual"),
+    ],
+)
+def test_features(
+    declaration: Declaration, week: list[Measured], column: str, figures: dict[str, float], words: str
+) -> None:
+    today = week[0].model_copy(deep=True)
+    changed = today.features[column].model_copy(update=figures)
+    today = today.model_copy(update={"features": {**today.features, column: changed}})
+    [finding] = refused(declaration, week, today)
+    assert re.match(words, finding.words)
+
+
+def test_the_first_day_has_nothing_to_be_held_against(declaration: Declaration, week: list[Measured]) -> None:
+    assert findings(declaration, [], week[0]) == []
+
+
+def test_changes_by_hand() -> None:
+    """Two days of 100 and 200 rows: weights 1 and 1/2, the newest first, of the logarithms."""
+    history = [{"a": Counts(rows=100, clicks=10)}, {"a": Counts(rows=200, clicks=100)}]
+    change = row_changes(history, {"a": Counts(rows=50, clicks=5)})["a"]
+    expected = np.exp((np.log(100) + np.log(200) / 2) / 1.5)
+    assert change.expected == pytest.approx(expected)
+    assert change.factor == pytest.approx(50 / expected)
+    rate = rate_changes(history, {"a": Counts(rows=50, clicks=5)})["a"]
+    odds = (np.log(10.5 / 90.5) + np.log(100.5 / 100.5) / 2) / 1.5
+    assert rate.expected == pytest.approx(1 / (1 + np.exp(-odds)))
+    assert rate.factor == pytest.approx((5.5 / 45.5) / np.exp(odds))
+
+
+def evaluation(auc: float, error: float = 0.005) -> EvaluationResult:
+    domain = DomainResult(rows=1000, positives=300, auc=auc, auc_standard_error=error)
+    return EvaluationResult(rows=1000, positives=300, overall=Overall(), domains={"0": domain}, blessed=True)
+
+
+def test_labels_that_belong_to_other_rows() -> None:
+    history = [evaluation(0.7), evaluation(0.72)]
+    assert ranks_worse(history, evaluation(0.66), 0.06) == ""
+    assert "AUC of 0.5000, where 0.7100 was usual on the last 2 good days" in ranks_worse(
+        history, evaluation(0.5), 0.06
+    )
+    assert ranks_worse(history, evaluation(0.5, error=0.06), 0.06) == ""
+    assert ranks_worse([], evaluation(0.5), 0.06) == ""
