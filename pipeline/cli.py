@@ -8,6 +8,7 @@ import typer
 
 from pipeline.commands.backtest import backtest
 from pipeline.commands.compare import compare
+from pipeline.commands.daily import daily, expire, history, rollback
 from pipeline.commands.dataset import dataset
 from pipeline.commands.predict import predict
 from pipeline.commands.report import report
@@ -31,6 +32,10 @@ app = typer.Typer(
     "the same command goes on. `docs/` has a tutorial, the declaration's keys, the models, and messages explained.",
 )
 app.command()(run)
+app.command()(daily)
+app.command()(history)
+app.command()(rollback)
+app.command()(expire)
 app.command()(compare)
 app.command()(backtest)
 app.command()(simulate)

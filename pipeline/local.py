@@ -61,7 +61,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         for position, node in enumerate(nodes, 1):
             node_id = node.node_info.id
             self._listener(NodeStarted(node_id, position, len(nodes)))
-            begun, cpu_begun = time.monotonic(), _cpu_seconds()
+            begun, cpu_begun = time.monotonic(), cpu_seconds()
             with PeakMemory() as memory:
                 info = launcher.Launcher(
                     pipeline_node=node,
@@ -77,14 +77,15 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 node_id,
                 cached,
                 time.monotonic() - begun,
-                _cpu_seconds() - cpu_begun,
+                cpu_seconds() - cpu_begun,
                 outputs,
                 memory.megabytes,
             )
             self._listener(self.runs[node_id])
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """Processor seconds of this process and those it started and waited for."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 

@@ -36,7 +36,8 @@ _TITLES = {
     "AtomicPusher": "Pusher",
     "baseline": "Baseline",
 }
-
+# They look up what is there.
+_SILENT = ("baseline", "InService", "PriorState", "EarlierRun")
 
 # The rows that these steps of components go through.
 _SPLITS_OF = {
@@ -190,7 +191,7 @@ class RunDisplay:
             if not self._live and expected is not None and expected > PLAIN_INTERVAL_SECONDS:
                 self._console.print(f"  {self._place}: {roughly(expected)} last time", highlight=False)
             return
-        if event.node == "baseline":
+        if event.node in _SILENT:
             return
         if event.node == "DeclaredExampleGen":
             self._rows = _rows_by_split(event)

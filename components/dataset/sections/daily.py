@@ -14,7 +14,9 @@ class DriftGates(Section):
     that is refused though its data are true is taken with `dfei daily --accept DAY`.
     """
 
-    baseline_days: int = Field(default=7, ge=1, description="Last good days that a day is compared with.")
+    baseline_days: int = Field(
+        default=7, ge=1, le=3_660, description="Last good days that a day is compared with."
+    )
     deviations: float = Field(
         default=4.0,
         gt=0,
@@ -54,7 +56,7 @@ class DriftGates(Section):
         "chance: labels that no longer belong to their rows.",
     )
     min_rows: int = Field(
-        default=100, ge=1, description="Rows that a domain has on a usual day, for its own gates."
+        default=100, ge=1, lt=2**31, description="Rows that a domain has on a usual day, for its own gates."
     )
 
 
@@ -69,7 +71,7 @@ class Daily(Section):
         "stretches makes a day.",
     )
     replay_days: int = Field(
-        default=7, ge=0, description="Earlier days of which a share of the rows is learned again."
+        default=7, ge=0, le=3_660, description="Earlier days of which a share of the rows is learned again."
     )
     replay_share: float = Field(default=0.1, ge=0, le=1, description="That share.")
     calibrate: bool = Field(
@@ -78,11 +80,15 @@ class Daily(Section):
         "on the newest hours before they are learned.",
     )
     rebase_days: int = Field(
-        default=14, ge=1, description="A training from nothing learns so many of the last days, whole."
+        default=14,
+        ge=1,
+        le=3_660,
+        description="A training from nothing learns so many of the last days, whole.",
     )
     rebase_every: int = Field(
         default=0,
         ge=0,
+        le=3_660,
         description="Days after which the model is trained from nothing again; 0: only where the weights cannot "
         "follow the declaration.",
     )

@@ -1,0 +1,261 @@
+"""Which days the data holds, and what identifies each: its rows, whatever files they lie in and in whatever order.
+
+A day's rows are those whose time, on the clock of the declared zone, falls into it. Each file is read once and
+remembered by its size and time of change; a day's fingerprint is made of the rows alone, so a file that goes on
+growing does not change the days it held before, and rows that came late do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, Field
+
+from components.dataset.blocks import read_all
+from components.dataset.declaration import DAY_MS, Declaration
+from components.dataset.file_names import glob_escape
+from components.dataset.files import find_files, require_column
+from components.dataset.patterns import folder_of, matches, relative_name
+from components.dataset.times import to_local_ms
+from components.errors import InputError
+from components.example_gen.checks import day_name
+from components.progress import Progress, report
+from pipeline.daily import names
+from pipeline.report.metrics import write_whole
+
+# A file's day has at least this share of the rows of its largest day: what is below are strays.
+_STRAY = 0.02
+# The newest day of all, without a day after it, has only just begun below this share of the usual rows.
+_BEGUN = 0.1
+_BITS = 128
+
+
+class Part(BaseModel):
+    """The rows of one day in one file.
+
+    Attributes:
+      rows: how many.
+      hash: the sum of their hashes: the same for any order of rows.
+    """
+
+    rows: int = 0
+    hash: str = ""
+
+
+class FileDays(BaseModel):
+    """What a file holds.
+
+    Attributes:
+      size, changed_ns: by which it is known again.
+      named: the day in its name, ISO.
+      days: by ISO day.
+      problem: why it cannot be read; its day is then that of its name, or of its place among the files.
+    """
+
+    size: int
+    changed_ns: int
+    named: str | None = None
+    days: dict[str, Part] = Field(default_factory=dict)
+    problem: str = ""
+
+    def main_days(self) -> list[str]:
+        """The days that the file delivers; the others' rows are strays."""
+        largest = max((part.rows for part in self.days.values()), default=0)
+        found = {day for day, part in self.days.items() if part.rows >= _STRAY * largest}
+        return sorted(found | ({self.named} if self.named else set()))
+
+
+class Delivery(BaseModel):
+    """What has arrived of a day.
+
+    Attributes:
+      day: ISO.
+      parts: by file, the ones that repeat another file's rows left out.
+      repeats: file -> the file that holds the same rows.
+      problems: what is wrong with files of this day.
+    """
+
+    day: str
+    parts: dict[str, Part] = Field(default_factory=dict)
+    repeats: dict[str, str] = Field(default_factory=dict)
+    problems: list[str] = Field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows, those that repeat others within a file included."""
+        return sum(part.rows for part in self.parts.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal rows, however they are spread over files."""
+        total = sum(int(part.hash, 16) for part in self.parts.values()) % (1 << _BITS)
+        text = f"{self.rows} {total:032x} {' '.join(sorted(self.problems))}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Deliveries(BaseModel):
+    """All days of a data folder.
+
+    Attributes:
+      days: by ISO day, in order.
+      notes: what was left out, in words.
+    """
+
+    days: dict[str, Delivery]
+    notes: list[str] = Field(default_factory=list)
+
+
+def read_deliveries(declaration: Declaration, data_dir: str, memory: Path) -> Deliveries:
+    """Looks at every impression file that is new or has changed, and puts the days together.
+
+    Args:
+      declaration: the data set; `{data_day}` in `impressions.files` stands for a date.
+      data_dir: the folder with its files.
+      memory: a JSON file that remembers what was found in them; made where it is missing.
+
+    Raises:
+      InputError: the folder is missing or cannot be read.
+    """
+    known = _remembered(memory, declaration)
+    files: dict[str, FileDays] = {}
+    rows = 0
+    root = folder_of(data_dir)
+    ignored = {path for pattern in declaration.impressions.ignore for path in matches(root, pattern)}
+    for pattern in declaration.impressions.files:
+        for path in matches(root, names.any_day(pattern)):
+            if path in ignored:
+                continue
+            name = relative_name(path, root)
+            status = path.stat()
+            found = known.get(name)
+            if found is None or (found.size, found.changed_ns) != (status.st_size, status.st_mtime_ns):
+                found = FileDays(
+                    size=status.st_size, changed_ns=status.st_mtime_ns, named=names.day_in(name, pattern)
+                )
+                try:
+                    found.days = _days_of(declaration, data_dir, name)
+                except InputError as error:
+                    found.problem = str(error)
+                rows += sum(part.rows for part in found.days.values())
+                report(Progress("reading which days there are", rows))
+            files[name] = found
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(
+        memory,
+        json.dumps(
+            {"clock": _clock(declaration), "files": {n: f.model_dump() for n, f in files.items()}}, indent=1
+        ),
+    )
+    return deliveries(files)
+
+
+def deliveries(files: Mapping[str, FileDays]) -> Deliveries:
+    """Puts files together to days.
+
+    A day counts if a file delivers it. What a file holds of other days (rows that came late or early) counts with
+    those days once they are delivered. The newest day counts once it has a tenth of the usual rows.
+    """
+    delivered = {day for file in files.values() for day in file.main_days()}
+    days = {day: Delivery(day=day) for day in sorted(delivered)}
+    strays: dict[str, int] = defaultdict(int)
+    for name, file in sorted(files.items()):
+        for day, part in file.days.items():
+            if day not in days:
+                strays[day] += part.rows
+                continue
+            same = next((other for other, its in days[day].parts.items() if its == part), None)
+            if same is not None:
+                days[day].repeats[name] = same
+            else:
+                days[day].parts[name] = part
+    for name, day in _days_of_unreadable(files, delivered).items():
+        days.setdefault(day, Delivery(day=day)).problems.append(files[name].problem)
+    notes = [
+        f"{rows} rows of {day} lie in files of other days, and no file delivers that day: left out"
+        for day, rows in sorted(strays.items())
+    ]
+    days = dict(sorted(days.items()))
+    if len(days) > 1:
+        last = days[max(days)]
+        usual = sorted(day.rows for day in days.values())[len(days) // 2]
+        if not last.problems and last.rows < _BEGUN * usual:
+            del days[last.day]
+            notes.append(f"{last.day} has {last.rows} rows where {usual} are usual: it has only just begun")
+    return Deliveries(days=days, notes=notes)
+
+
+def _days_of_unreadable(files: Mapping[str, FileDays], delivered: Iterable[str]) -> dict[str, str]:
+    """The day of each file that cannot be read: of its name, else the one after the file before it, if it is absent."""
+    found: dict[str, str] = {}
+    taken = set(delivered)
+    before: str | None = None
+    for name, file in sorted(files.items()):
+        main = file.main_days()
+        if file.problem:
+            day = file.named or (_next(before) if before is not None else None)
+            if day is not None and (file.named or day not in taken):
+                found[name] = day
+                taken.add(day)
+                before = day
+        elif main:
+            before = main[-1]
+    return found
+
+
+def _next(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Part]:
+    """The rows of a file by day; whatever else is wrong with them is for ExampleGen to say."""
+    section = declaration.impressions.model_copy(update={"files": [glob_escape(name)], "ignore": []})
+    [file] = find_files(data_dir, section)
+    clock = declaration.timestamp
+    require_column(clock.column, "the timestamp", [file])
+    rows: dict[int, int] = defaultdict(int)
+    sums: dict[int, int] = defaultdict(int)
+    lines = 0
+    for block in read_all(file):
+        lines += len(block.frame)
+        moments = to_local_ms(block.frame[clock.column], clock.unit, declaration.time_zone).values
+        text = block.frame.select(
+            pl.concat_str(
+                [
+                    pl.col(column).cast(pl.String, strict=False).fill_null("")
+                    for column in sorted(block.frame.columns)
+                ],
+                separator="\x1f",
+            ).alias("row")
+        )["row"]
+        # A row without a readable time belongs to the file's day, and is a reject there.
+        days = (moments // DAY_MS).fill_null(strategy="forward").fill_null(strategy="backward")
+        for day, row in zip(days.to_list(), text.to_list(), strict=True):
+            if day is not None:
+                rows[day] += 1
+                sums[day] += int.from_bytes(hashlib.blake2b(row.encode(), digest_size=_BITS // 8).digest())
+    if lines and not rows:
+        raise InputError(
+            f"{file.path}: none of the {lines:,} rows has a readable time in column {clock.column} (unit {clock.unit})"
+        )
+    return {day_name(day): Part(rows=rows[day], hash=f"{sums[day] % (1 << _BITS):x}") for day in sorted(rows)}
+
+
+def _clock(declaration: Declaration) -> str:
+    """What a file's days depend on besides the file."""
+    return f"{declaration.time_zone} {declaration.timestamp} {declaration.impressions}"
+
+
+def _remembered(memory: Path, declaration: Declaration) -> dict[str, FileDays]:
+    try:
+        document = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}
+    if document.get("clock") != _clock(declaration):
+        return {}
+    return {name: FileDays.model_validate(found) for name, found in document["files"].items()}

@@ -1,0 +1,46 @@
+"""The declaration as a day's pipeline sees it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from components.dataset.declaration import Declaration
+from components.dataset.file_names import glob_escape
+from pipeline.daily import names
+from pipeline.daily.days import Delivery
+
+
+def for_day(declaration: Declaration, delivery: Delivery) -> Declaration:
+    """The declaration of one day: its files, its rows, and its newest hours as the split `eval`.
+
+    Args:
+      declaration: of the feed.
+      delivery: what has arrived of the day.
+    """
+    begin = datetime.fromisoformat(delivery.day)
+    split = declaration.split.model_copy(
+        update={
+            "day_hours": declaration.daily.judge_hours,
+            "eval_days": 1,
+            "validation_days": 1,
+            "since": begin,
+            "before": begin + timedelta(days=1),
+        }
+    )
+    impressions = declaration.impressions.model_copy(
+        update={"files": [glob_escape(name) for name in sorted(delivery.parts)], "ignore": []}
+    )
+    lookups = [
+        lookup.model_copy(update={"files": [names.of_day(pattern, delivery.day) for pattern in lookup.files]})
+        for lookup in declaration.lookups
+    ]
+    averages = declaration.moving_average.model_copy(update={"eval_state": "daily"})
+    return declaration.model_copy(
+        update={
+            "split": split,
+            "impressions": impressions,
+            "lookups": lookups,
+            "moving_average": averages,
+            "report": declaration.report.model_copy(update={"study": False}),
+        }
+    )

@@ -1,0 +1,157 @@
+"""`history.html`: the days of a feed on one self-contained page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from components.dataset.declaration import Declaration
+from pipeline.report.figures import GRID, INK, SOFT, finish, label
+from pipeline.report.numbers import count, figure, plural
+from pipeline.report.page import render
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN_DOMAINS = 24
+_COLUMNS = 4
+_COLOURS = {"pushed": "var(--c1)", "refused": "var(--c2)", "missing": SOFT}
+
+
+def history_page(
+    document: dict[str, Any], declaration: Declaration, served: Sequence[tuple[str, str]], command: str
+) -> str:
+    """The page as text.
+
+    Args:
+      document: `history.json`.
+      declaration: of the feed.
+      served: versions on the disk with their model, the newest first.
+      command: how the days were made.
+    """
+    days = document["days"]
+    judged = [day for day in days if day["progressive"] is not None]
+    tally = {
+        status: sum(day["status"] == status for day in days) for status in ("pushed", "refused", "missing")
+    }
+    return render(
+        "history.html",
+        TEMPLATES,
+        title=f"{declaration.model.name} on {declaration.name}, day by day",
+        description=declaration.description,
+        lead=_lead(days, tally),
+        tally=tally,
+        service=document["in_service"],
+        days=list(reversed(days)),
+        auc=_auc(judged) if judged else None,
+        calibration=_calibration(judged) if judged else None,
+        cost=_cost(days) if days else None,
+        domains=_domains(judged) if any(day["progressive"]["domains"] for day in judged[1:]) else None,
+        shown_domains=SHOWN_DOMAINS,
+        served=served,
+        command=command,
+    )
+
+
+def _lead(days: Sequence[dict[str, Any]], tally: dict[str, int]) -> str:
+    if not days:
+        return "No day is over yet."
+    words = f"{plural(len(days), 'day')} from {days[0]['day']} to {days[-1]['day']}: {tally['pushed']} pushed"
+    words += "".join(f", {tally[status]} {status}" for status in ("refused", "missing") if tally[status])
+    judged = [
+        d["progressive"] for d in days if d["progressive"] and d["progressive"]["overall_auc"] is not None
+    ]
+    if judged:
+        mean = sum(day["overall_auc"] for day in judged) / len(judged)
+        words += (
+            f". Every day was judged by the model in service before any of its rows was learned: overall AUC "
+            f"{figure(mean)} as the mean over {plural(len(judged), 'day')}"
+        )
+    return words + "."
+
+
+def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    chart = go.Figure()
+    for name, key, dash in (
+        ("overall", "overall_auc", "solid"),
+        ("average", "average_auc", "dash"),
+        ("GAUC", "gauc", "dot"),
+    ):
+        here = [day for day in days if day["progressive"][key] is not None]
+        errors = [1.96 * (day["progressive"]["auc_standard_error"] or 0.0) for day in here]
+        chart.add_scatter(
+            x=[day["day"] for day in here],
+            y=[day["progressive"][key] for day in here],
+            name=name,
+            mode="lines+markers",
+            line={"dash": dash, "width": 1.8},
+            error_y={"type": "data", "array": errors, "thickness": 1, "width": 2}
+            if key == "overall_auc"
+            else None,
+            marker={"size": 6},
+        )
+    return finish(chart, 300, showlegend=True, yaxis={"title": {"text": "AUC"}})
+
+
+def _calibration(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    chart = go.Figure()
+    here = [day for day in days if day["progressive"]["calibration"] is not None]
+    chart.add_scatter(
+        x=[day["day"] for day in here],
+        y=[day["progressive"]["calibration"] for day in here],
+        mode="lines+markers",
+        line={"color": "var(--c1)"},
+    )
+    chart.add_hline(y=1.0, line={"color": SOFT, "dash": "dot", "width": 1})
+    return finish(chart, 220, yaxis={"title": {"text": "predicted / observed"}})
+
+
+def _cost(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    chart = make_subplots(rows=1, cols=2, subplot_titles=("rows", "processor seconds"))
+    colours = [_COLOURS[day["status"]] for day in days]
+    rows = [sum(day["rows"].get(split, 0) for split in ("train", "eval")) for day in days]
+    for column, values in ((1, rows), (2, [day["cpu_seconds"] for day in days])):
+        chart.add_bar(x=[day["day"] for day in days], y=values, marker={"color": colours}, row=1, col=column)
+    chart.update_annotations(font={"color": INK, "size": 13})
+    return finish(chart, 240, margin={"l": 8, "r": 12, "t": 28, "b": 8})
+
+
+def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The AUC of each domain, small multiples on one scale."""
+    rows: dict[str, int] = {}
+    for day in days:
+        for name, domain in day["progressive"]["domains"].items():
+            rows[name] = rows.get(name, 0) + domain["rows"]
+    names = sorted(rows, key=lambda name: (-rows[name], name))[:SHOWN_DOMAINS]
+    lines = math.ceil(len(names) / _COLUMNS)
+    chart = make_subplots(
+        rows=lines,
+        cols=_COLUMNS,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        subplot_titles=[f"{label(name)} ({count(rows[name])} rows)" for name in names],
+        vertical_spacing=0.28 / max(lines, 1),
+        horizontal_spacing=0.02,
+    )
+    for position, name in enumerate(names):
+        here = [
+            (day["day"], day["progressive"]["domains"][name])
+            for day in days
+            if day["progressive"]["domains"].get(name, {}).get("auc") is not None
+        ]
+        errors = [1.96 * (domain["auc_standard_error"] or 0.0) for _, domain in here]
+        chart.add_scatter(
+            x=[day for day, _ in here],
+            y=[domain["auc"] for _, domain in here],
+            mode="lines+markers",
+            line={"color": "var(--c1)", "width": 1.4},
+            marker={"size": 4},
+            error_y={"type": "data", "array": errors, "thickness": 0.7, "width": 0, "color": GRID},
+            row=position // _COLUMNS + 1,
+            col=position % _COLUMNS + 1,
+        )
+    chart.update_annotations(font={"color": INK, "size": 12})
+    return finish(chart, 60 + 130 * lines, margin={"l": 8, "r": 12, "t": 28, "b": 8})

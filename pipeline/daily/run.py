@@ -1,0 +1,273 @@
+"""`dfei daily`: the days that are due, one after the other."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from components import progress
+from components.dataset.declaration import Declaration
+from components.errors import InputError
+from components.trainer.multi_worker import check_chief
+from pipeline.beam_runner import beam_args
+from pipeline.daily.book import Book
+from pipeline.daily.days import Deliveries, read_deliveries
+from pipeline.daily.entries import begun
+from pipeline.daily.history import write_history
+from pipeline.daily.ledger import Carry, DayEntry, now
+from pipeline.daily.plan import DueDay, next_due
+from pipeline.daily.request import DailyRequest
+from pipeline.layout import RunLayout
+from pipeline.metadata_store import check_metadata, parse_metadata
+from pipeline.request import data_dir, declared, make_writable
+from pipeline.root_lock import root_lock
+from pipeline.screen import Steps
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.daily.make import Place
+
+_COMMAND_SECONDS = 600
+
+
+def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
+    """Makes every day that is due, in order, and writes `history.json` and `history.html` after each.
+
+    Args:
+      request: what to make.
+      console: where progress and the outcome of each day are shown.
+
+    Returns:
+      The entries of the days that were made, in the order in which they were.
+
+    Raises:
+      InputError: the declaration, a setting or a place is wrong; what that day needs of an earlier one is gone.
+    """
+    declaration = declared(request.run.dataset, request.run.overrides, request.run.model)
+    wanted = request.wanted
+    if declaration.training.strategy == "multi_worker":
+        check_chief()
+    engine = beam_args(request.run.beam_runner, request.run.beam_options)
+    server = parse_metadata(request.run.metadata) if request.run.metadata is not None else None
+    if server is not None:
+        check_metadata(server)
+    layout = RunLayout(request.run.root.resolve())
+    make_writable(layout.root)
+    book = Book(layout)
+    made: list[DayEntry] = []
+    with root_lock(layout.lock):
+        data = data_dir(request.run.data, declaration, layout)
+        entries = book.ledger.entries()
+        _warn_of_the_clock(entries, console)
+        with Steps(console) as steps, progress.listening(steps):
+            arrived = read_deliveries(declaration, str(data), book.memory)
+        for note in arrived.notes:
+            console.print(f"[yellow]![/] {note}", highlight=False)
+        if not arrived.days and not entries:
+            raise InputError(f"{data}: no file of {', '.join(declaration.impressions.files)} holds a day")
+        _require_known(arrived, entries, request)
+
+        @functools.cache
+        def place() -> Place:
+            return _place(request, declaration, data, layout, engine, server, console)
+
+        while True:
+            entries = book.ledger.entries()
+            due, said = next_due(
+                arrived,
+                entries,
+                _today(declaration),
+                declaration.daily.late_share,
+                wanted,
+                frozenset(entry.day for entry in made),
+            )
+            if not made:
+                for text in said:
+                    console.print(f"[yellow]![/] {text}", highlight=False)
+            if due is None:
+                break
+            entry = _make(declaration, due, entries, wanted.accepted, place, console)
+            book.ledger.write(entry)
+            made.append(entry)
+            write_history(book, declaration, request.run.command)
+            _tell(entry, console)
+            if entry.wants_attention and request.on_refusal:
+                _call(request.on_refusal, entry, layout.root, console)
+            if request.next_only and entry.status != "missing":
+                break
+    if not made:
+        console.print(f"nothing is due: {_newest(entries)}", highlight=False)
+    return made
+
+
+def _make(
+    declaration: Declaration,
+    due: DueDay,
+    entries: Mapping[str, DayEntry],
+    accepted: str | None,
+    place: Callable[[], Place],
+    console: Console,
+) -> DayEntry:
+    earlier = entries.get(due.day)
+    before = (
+        entries[max(day for day in entries if day < due.day)]
+        if min(entries, default=due.day) < due.day
+        else None
+    )
+    same = (
+        earlier is not None and due.delivery is not None and earlier.fingerprint == due.delivery.fingerprint
+    )
+    accept = accepted == due.day or (same and earlier is not None and earlier.accepted)
+    if before is not None and due.delivery is not None:
+        _require_artifacts(before, entries)
+    console.rule(f"{due.day}: {due.cause}")
+    entry = begun(due, before, earlier, accepted=accept, daily=declaration.daily)
+    if due.delivery is None or due.delivery.problems:
+        return entry
+    from pipeline.daily.make import make_day
+
+    return make_day(
+        declaration, due.delivery, entry, before.carry if before is not None else Carry(), place()
+    )
+
+
+def _place(
+    request: DailyRequest,
+    declaration: Declaration,
+    data: Path,
+    layout: RunLayout,
+    engine: Sequence[str],
+    server: object,
+    console: Console,
+) -> Place:
+    """Imports TFX: only once a day is due."""
+    import logging
+
+    from absl import logging as absl_logging
+    from tfx.orchestration import metadata
+
+    from pipeline.daily.make import Place
+    from pipeline.metadata_store import open_store
+
+    logging.getLogger().setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
+    serving = (
+        request.run.serving.resolve() if request.run.serving else layout.serving
+    ) / declaration.model.name
+    store = (
+        metadata.sqlite_metadata_connection_config(str(layout.metadata))
+        if server is None
+        else open_store(server)  # type: ignore[arg-type]
+    )
+    return Place(data, layout, serving, engine, store, console)
+
+
+def _today(declaration: Declaration) -> str:
+    return datetime.now(ZoneInfo(declaration.time_zone)).date().isoformat()
+
+
+def _require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request: DailyRequest) -> None:
+    """Days that were asked for by name are there."""
+    for option, day in (("--from", request.first), ("--accept", request.accept)):
+        known = sorted({*arrived.days, *(entries if option == "--accept" else {})})
+        if day is not None and day not in known:
+            shown = f"{known[0]} to {known[-1]}" if known else "no day"
+            raise InputError(f"{option} {day}: the data hold {shown}")
+    if request.accept is not None and request.accept not in arrived.days:
+        raise InputError(f"--accept {request.accept}: the files of that day are no longer there")
+
+
+def _require_artifacts(before: DayEntry, entries: Mapping[str, DayEntry]) -> None:
+    """What a day needs of the one before is there.
+
+    Raises:
+      InputError: naming what is gone, and from which day on to make it again.
+    """
+    gone = missing(before)
+    if not gone:
+        return
+    days = sorted(day for day in entries if day <= before.day)
+    again = next(
+        (
+            day
+            for position, day in reversed(list(enumerate(days)))
+            if entries[day].status != "missing"
+            and (position == 0 or not missing(entries[days[position - 1]]))
+        ),
+        days[0],
+    )
+    raise InputError(
+        f"{gone[0]} is gone, which the day after {before.day} starts from: `dfei daily --from {again}` makes it again"
+    )
+
+
+def missing(entry: DayEntry) -> list[str]:
+    """What an entry hands on and is no longer there."""
+    return [uri for uri in entry.carry.uris() if "://" not in uri and not Path(uri).exists()]
+
+
+def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> None:
+    finished = max((entry.finished for entry in entries.values()), default="")
+    if finished > now():
+        console.print(
+            f"[yellow]![/] the clock says {now()}, but a day was finished at {finished}: was it set back? Days count "
+            "as over once a later one has arrived; versions go on counting up",
+            highlight=False,
+        )
+
+
+def _tell(entry: DayEntry, console: Console) -> None:
+    if entry.status == "pushed":
+        figures = entry.progressive
+        judged = (
+            f": judged before it learned them, the model before had an overall AUC of {figures.overall_auc:.4f} and "
+            f"predicted {figures.calibration:.3f} of the clicks"
+            if figures is not None and figures.overall_auc is not None and figures.calibration is not None
+            else ""
+        )
+        rows = sum(entry.rows[split] for split in ("train", "eval"))
+        console.print(
+            f"[green]pushed[/] {entry.pushed_to}: {rows:,} rows{judged}", highlight=False, markup=True
+        )
+        return
+    console.print(f"[bold red]{entry.status}[/] {entry.day}", highlight=False)
+    for reason in entry.reasons:
+        console.print(f"  {reason}", highlight=False, markup=False)
+    if entry.refused_at == "data":
+        console.print(
+            "  The model in service, the state and the weights are those of before. Deliver the day anew, or, where "
+            f"its data are true: dfei daily --accept {entry.day}",
+            highlight=False,
+        )
+
+
+def _call(command: str, entry: DayEntry, root: Path, console: Console) -> None:
+    """Runs the user's command; what becomes of it does not change the day."""
+    environment = {
+        **os.environ,
+        "DFEI_DAY": entry.day,
+        "DFEI_STATUS": entry.status,
+        "DFEI_REASONS": "\n".join(entry.reasons),
+        "DFEI_ROOT": str(root),
+    }
+    try:
+        done = subprocess.run(command, shell=True, env=environment, timeout=_COMMAND_SECONDS, check=False)  # noqa: S602
+        ended = f"exit code {done.returncode}" if done.returncode else ""
+    except subprocess.TimeoutExpired:
+        ended = f"it took more than {_COMMAND_SECONDS} s and was ended"
+    if ended:
+        console.print(f"[yellow]![/] --on-refusal: {ended}", highlight=False)
+
+
+def _newest(entries: Mapping[str, DayEntry]) -> str:
+    if not entries:
+        return "no day is over yet"
+    newest = entries[max(entries)]
+    return f"{newest.day} is the newest day, {newest.status}"
