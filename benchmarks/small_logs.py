@@ -33,7 +33,7 @@ from models.features import CategoricalFeature, FeatureLayout
 from models.metrics import RankedScores
 from models.rows import ArrayRows
 from models.settings import ModelSettings, TrainingSettings
-from pipeline.datasets.proposal.yaml_text import MODEL, TRAINING
+from pipeline.datasets.proposal.yaml_text import TRAINING, model_settings
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -188,7 +188,7 @@ def measure(
     rate: float,
     logs: int,
     systems: tuple[str, ...] = SYSTEMS,
-    model: dict[str, Any] = MODEL,
+    model: dict[str, Any] | None = None,
     training: dict[str, Any] = TRAINING,
     heard: Callable[[str], None] = lambda _: None,
 ) -> dict[str, list[dict[str, float]]]:
@@ -196,9 +196,10 @@ def measure(
     found: dict[str, list[dict[str, float]]] = {system: [] for system in systems}
     for seed in range(1, logs + 1):
         log = draw(rows, rate, seed)
+        proposed = model_settings(len(log.train.label) / DOMAINS)
         for system in systems:
             begun = time.process_time()
-            result = judge(log, predict(system, log, model, training, seed))
+            result = judge(log, predict(system, log, model or proposed, training, seed))
             found[system].append({**result, "cpu_seconds": time.process_time() - begun})
             heard(f"{rows:,} rows at {rate:.1%}, log {seed} of {logs}: {system} {result['excess']:.2f}")
     return found

@@ -68,7 +68,13 @@ class ModelSettings(_Settings):
     head_hidden: int = Field(
         32, ge=0, le=MOST_UNITS, description="Units of the hidden layer of each output head; 0 for none."
     )
-    decay: float = Field(0.9, ge=0, lt=1, description="DFE: decay a in v_d <- a v_d + (1 - a) mean(u_d).")
+    decay: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="DFE: decay a in v_d <- a v_d + (1 - a) mean(u_d), for a batch of 32 rows or more of the "
+        "domain; a smaller one moves v_d less.",
+    )
     domain_extraction: bool = Field(True, description="DFE: whether DFEI has the domain state v_d at all.")
     domain_integration: bool = Field(
         True, description="DFI: whether DFEI attends over all domains' features."

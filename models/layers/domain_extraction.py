@@ -9,6 +9,8 @@ import tf_keras as keras
 
 from models.replicas import all_groups, own_copy, own_groups
 
+FULL_ROWS = 32
+
 
 class DomainFeatures(NamedTuple):
     """What is known of the domains in one forward pass.
@@ -27,19 +29,20 @@ class DomainFeatures(NamedTuple):
 class DomainFeatureExtraction(keras.layers.Layer):
     """Automatic domain feature extraction (Xi et al., "DFEI", arXiv 2404.08361).
 
-        v_d <- a v_d + (1 - a) mean_batch(u_d)
+        v_d <- a_n v_d + (1 - a_n) mean_batch(u_d),   a_n = a ^ min(n / full_rows, 1)
 
-    over the rows of domain `d` in the step, padding left out; groups of the same domain are one batch. The
-    first batch that a domain ever has sets `v_d`, so no random start decays in it. Gradients reach the
-    towers through the batch mean, with weight `1 - a` (1 on the first batch); the accumulated part is a
-    constant.
+    over the n rows of domain `d` in the step, padding left out; groups of the same domain are one batch. A
+    batch of `full_rows` rows or more moves v_d as in the paper, a smaller one in proportion: the mean of
+    three rows says little of a domain, and would carry these rows' own representations into their logits. The
+    first batch that a domain ever has sets `v_d`, so no random start decays in it. Gradients reach the towers
+    through the batch mean, with weight `1 - a_n` (1 on the first batch); the accumulated part is a constant.
 
     At inference the state of the end of training is read and nothing moves. A domain that was never seen then
     has the mean over the domains that were (zeros if none). State and flags are weights of the layer,
     hence part of every checkpoint and SavedModel.
 
     Example:
-        >>> dfe = DomainFeatureExtraction(2, decay=0.9)
+        >>> dfe = DomainFeatureExtraction(2, decay=0.9, full_rows=2)
         >>> u, weights = tf.constant([[[1.0], [3.0]]]), tf.ones([1, 2])
         >>> dfe(u, tf.constant([1]), weights, training=True).own.numpy()
         array([[2.]], dtype=float32)
@@ -49,12 +52,20 @@ class DomainFeatureExtraction(keras.layers.Layer):
     Args:
         domains: D.
         decay: a.
+        full_rows: rows of a batch that moves v_d with the whole weight 1 - a.
         frozen_random: reproduces a defect of the authors' released code to measure it: `v_d` starts as
             normal noise that is never assigned, so training sees `a * noise + (1 - a) * mean`, inference
             noise.
     """
 
-    def __init__(self, domains: int, decay: float = 0.9, frozen_random: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        domains: int,
+        decay: float = 0.9,
+        frozen_random: bool = False,
+        full_rows: int = FULL_ROWS,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if domains < 1:
             raise ValueError(f"domains must be at least 1, got {domains}")
@@ -63,6 +74,7 @@ class DomainFeatureExtraction(keras.layers.Layer):
         self.domains = domains
         self.decay = decay
         self.frozen_random = frozen_random
+        self.full_rows = float(full_rows)
 
     def build(self, input_shape: Any) -> None:
         self.state = self.add_weight(
@@ -114,7 +126,8 @@ class DomainFeatureExtraction(keras.layers.Layer):
         means = tf.math.divide_no_nan(sums, counts)
         state = tf.gather(self.state, occurring)
         seen = tf.gather(self.seen, occurring)[:, None]
-        moved = tf.where(seen > 0, self.decay * state + (1.0 - self.decay) * means, means)
+        decay = self.decay ** tf.minimum(counts / self.full_rows, 1.0)
+        moved = tf.where(seen > 0, decay * state + (1.0 - decay) * means, means)
         moved = tf.where(counts > 0, moved, state)
         now_seen = tf.maximum(seen, tf.cast(counts > 0, seen.dtype))[:, 0]
         rows = occurring[:, None]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from models.base import DomainModel
 from models.dfei import DFEI
 from models.dispatch import explain_mixed, predict_mixed
+from models.layers.domain_extraction import FULL_ROWS
 from models.registry import MODELS, build_model, model_class
 from models.settings import ModelSettings
 from tests.models.building import assert_rows
@@ -43,9 +44,8 @@ def numpy_forward(model: DomainModel, batch, training: bool) -> np.ndarray:
             rows_of_d = np.concatenate([own[g][weights[g].numpy() > 0] for g in groups if domains[g] == d])
             if len(rows_of_d):
                 mean = rows_of_d.mean(0)
-                state[d] = (
-                    model.settings.decay * old[d] + (1 - model.settings.decay) * mean if was[d] else mean
-                )
+                a = model.settings.decay ** min(len(rows_of_d) / FULL_ROWS, 1)
+                state[d] = a * old[d] + (1 - a) * mean if was[d] else mean
                 seen[d] = 1
     table = np.where(seen[:, None] > 0, state, state[seen > 0].mean(0))
     out = []

@@ -49,7 +49,7 @@ class Draft:
       leaks: suspicious columns.
       author: the item's maker.
       warnings: what the user should look at.
-      split, min_rows, validation_min_rows, deciding (domains that decide), keys (of
+      split, min_rows, validation_min_rows, train_rows_per_domain, deciding (domains that decide), keys (of
         the averages; None: too few clicks to choose them by): set once all rows have been looked at.
     """
 
@@ -71,6 +71,7 @@ class Draft:
     min_rows: int = 500
     validation_min_rows: int = 100
     deciding: int | None = None
+    train_rows_per_domain: float | None = None
     keys: list[ChosenKey] | None = None
 
     def role(self, name: str) -> str | None:

@@ -244,6 +244,8 @@ def _learn(result: Draft, found: Survey) -> None:
         return
     split = choose_split(days, result.hours)
     result.split = split
+    trained = found.domains.filter(pl.col("day") < split.first_eval_day)
+    result.train_rows_per_domain = int(trained["rows"].sum()) / max(1, trained["domain"].n_unique())
     evaluated = found.domains.filter(pl.col("day") >= split.first_eval_day)
     result.min_rows = rows_that_decide(_decisive(evaluated))
     last = max(day for day in days if day < split.first_eval_day)

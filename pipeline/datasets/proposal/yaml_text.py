@@ -19,6 +19,7 @@ from pipeline.datasets.proposal.split import DAY_HOURS
 _WIDTH = 112
 # What both data sets of the project ended with (docs/results.md).
 MODEL = {"dropout": 0.2, "id_dropout": 0.5, "common_base": True}
+_FEW_ROWS_PER_DOMAIN = 1000
 TRAINING = {
     "epochs": "auto",
     "batch_size": "auto",
@@ -256,11 +257,17 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
     top["split"] = _flow(split)
     if draft.split is not None:
         _say(top, "split", f"Forward in time: {draft.split.why}.")
-    top["model"] = _flow(MODEL)
+    model = model_settings(draft.train_rows_per_domain)
+    top["model"] = _flow(model)
     _say(
         top,
         "model",
-        "Ids are hidden from half of the rows, or a small log is memorised; domains start from what all learn.",
+        "Ids are hidden from half of the rows, or a small log is memorised; domains start from what all learn."
+        + (
+            " With so few rows per domain their own part is narrow (specific_rank): take that away when the log has grown."
+            if "specific_rank" in model
+            else ""
+        ),
     )
     training = CommentedMap(TRAINING)
     if draft.validation_min_rows != 100:
@@ -287,6 +294,12 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
     top["max_rejected_share"] = 0.001
     _say(top, "max_rejected_share", "More unreadable rows than this stop a run.")
     top["seed"] = 1
+
+
+def model_settings(rows_per_domain: float | None) -> dict[str, Any]:
+    """Of a log with so many training rows per domain; None where that is not known."""
+    few = rows_per_domain is not None and rows_per_domain < _FEW_ROWS_PER_DOMAIN
+    return {**MODEL, "specific_rank": 2} if few else MODEL
 
 
 def _number(value: float) -> float:

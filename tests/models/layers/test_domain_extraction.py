@@ -14,7 +14,7 @@ def take_in(layer, u, domains, weights=None, training=True):
 
 
 def test_the_first_batch_sets_and_later_ones_move_with_the_decay():
-    layer = DomainFeatureExtraction(3, decay=0.75)
+    layer = DomainFeatureExtraction(3, decay=0.75, full_rows=1)
     first = take_in(layer, [[[1.0, 2.0], [3.0, 6.0]]], [1])
     np.testing.assert_array_equal(first.own, [[2.0, 4.0]])
     second = take_in(layer, [[[6.0, 0.0], [6.0, 0.0]]], [1])
@@ -25,7 +25,7 @@ def test_the_first_batch_sets_and_later_ones_move_with_the_decay():
 
 
 def test_padding_does_not_count_and_a_group_of_padding_moves_nothing():
-    layer = DomainFeatureExtraction(2, decay=0.5)
+    layer = DomainFeatureExtraction(2, decay=0.5, full_rows=1)
     take_in(layer, [[[1.0], [99.0]], [[7.0], [7.0]]], [0, 1], [[1, 0], [0, 0]])
     np.testing.assert_array_equal(layer.state, [[1], [0]])
     np.testing.assert_array_equal(layer.seen, [1, 0])
@@ -34,16 +34,17 @@ def test_padding_does_not_count_and_a_group_of_padding_moves_nothing():
 
 
 def test_groups_of_one_domain_are_one_batch():
-    layer = DomainFeatureExtraction(4, decay=0.5)
+    layer = DomainFeatureExtraction(4, decay=0.5, full_rows=1)
     u = [[[1.0], [2.0]], [[10.0], [20.0]], [[6.0], [99.0]]]
     features = take_in(layer, u, [3, 0, 3], [[1, 1], [1, 1], [1, 0]])
     np.testing.assert_array_equal(features.own, [[3], [15], [3]])
     np.testing.assert_array_equal(layer.state, [[15], [0], [0], [3]])
 
 
-def test_many_steps_against_numpy():
+@pytest.mark.parametrize("full_rows", [1, 8])
+def test_many_steps_against_numpy(full_rows):
     rng = np.random.default_rng(0)
-    layer = DomainFeatureExtraction(6, decay=0.9)
+    layer = DomainFeatureExtraction(6, decay=0.9, full_rows=full_rows)
     state: dict[int, np.ndarray] = {}
     step = tf.function(lambda u, d, w: layer(u, d, w, training=True).table, autograph=False)
     for _ in range(30):
@@ -54,7 +55,8 @@ def test_many_steps_against_numpy():
         for d in set(domains):
             batch = u[domains == d][weights[domains == d] > 0]
             if len(batch):
-                state[d] = 0.9 * state[d] + 0.1 * batch.mean(0) if d in state else batch.mean(0)
+                a = 0.9 ** min(len(batch) / full_rows, 1)
+                state[d] = a * state[d] + (1 - a) * batch.mean(0) if d in state else batch.mean(0)
         for d, v in state.items():
             np.testing.assert_allclose(table[d], v, rtol=1e-4, atol=1e-6)
     assert 5 not in state
@@ -78,7 +80,7 @@ def test_nothing_seen_is_zero_not_nan():
 
 
 def test_gradient_reaches_the_tower_through_the_batch_mean_once():
-    layer = DomainFeatureExtraction(2, decay=0.75)
+    layer = DomainFeatureExtraction(2, decay=0.75, full_rows=1)
     u = tf.Variable([[[1.0], [2.0]], [[3.0], [4.0]]])
     for share in (1.0, 0.25):
         with tf.GradientTape() as tape:
@@ -100,7 +102,7 @@ def test_the_state_is_saved_and_restored(tmp_path):
 
 
 def test_the_released_codes_defect_can_be_had():
-    layer = DomainFeatureExtraction(2, decay=0.9, frozen_random=True)
+    layer = DomainFeatureExtraction(2, decay=0.9, full_rows=1, frozen_random=True)
     layer.build((None, None, 1))
     noise = layer.state.numpy()
     features = take_in(layer, [[[10.0]]], [1])
