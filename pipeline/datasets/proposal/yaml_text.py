@@ -264,7 +264,7 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
         "model",
         "Ids are hidden from half of the rows, or a small log is memorised; domains start from what all learn."
         + (
-            " With so few rows per domain their own part is narrow (specific_rank): take that away when the log has grown."
+            " With few rows per domain its own part is narrow (specific_rank): take that away when the log has grown."
             if "specific_rank" in model
             else ""
         ),
