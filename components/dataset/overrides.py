@@ -59,7 +59,7 @@ def _assign(document: Any, model: Any, parts: list[str], value: Any, text: str) 
             inner = _item(annotation)
             exists = True
         else:
-            key, inner, exists, free = _member(node, annotation, part, text, ".".join(map(str, path)))
+            key, inner, exists, free = _member(model, node, annotation, part, text, ".".join(map(str, path)))
             if last and value is None and free:
                 node.pop(key, None)
                 return (*path, key)
@@ -82,7 +82,19 @@ def _position(node: list[Any], part: str, text: str) -> int:
     return int(part)
 
 
-def _member(node: Any, annotation: Any, part: str, text: str, where: str) -> tuple[Any, Any, bool, bool]:
+def _elsewhere(root: Any, name: str) -> str:
+    """Where else a setting of this name is, if it is in one place alone."""
+    found = [f"`{name}` stands by itself"] if name in root.model_fields else []
+    for section, field in root.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and name in kind.model_fields:
+            found.append(f"there is `{section}.{name}`")
+    return f" But {found[0]}." if len(found) == 1 else ""
+
+
+def _member(
+    root: Any, node: Any, annotation: Any, part: str, text: str, where: str
+) -> tuple[Any, Any, bool, bool]:
     """(key, type of the member, whether the document has it, whether the user names the members)."""
     shown = f"`{where}`" if where else "the declaration"
     known = {str(key): key for key in node}
@@ -96,7 +108,8 @@ def _member(node: Any, annotation: Any, part: str, text: str, where: str) -> tup
             return key, Any, exists, True
     if models:
         fields = [name for candidate in models for name in candidate.model_fields]
-        raise InputError(f"--set {text}: {shown} has no setting {part!r}.{suggest(part, fields)}")
+        hint = _elsewhere(root, part) or suggest(part, fields)
+        raise InputError(f"--set {text}: {shown} has no setting {part!r}.{hint}")
     for candidate in _alternatives(annotation):
         if candidate in (Any, dict):
             return key, Any, exists, True

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
 from components.dataset.sections import Positive
 from pipeline.datasets.proposal.figures import highest, lowest, mean
 from pipeline.datasets.proposal.guess import Certainty, Guess
@@ -216,8 +214,3 @@ def _entity(role: str, columns: Sequence[Column], taken: set[str], named: Callab
         f"{why}; named like {'an' if role[0] in 'aeio' else 'a'} {role}",
         shown,
     )
-
-
-def share_of_ones(column: pl.Series) -> float:
-    """Share of 1 among the given values."""
-    return mean(column.drop_nulls())

@@ -17,7 +17,6 @@ import tensorflow_transform as tft
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.trainer.raw_inputs import RawInputs
-from components.transform import overrides
 from components.transform.domain_curves import read_domain_curves
 from components.transform.preprocessing import preprocessing_fn
 from components.transform.row_layout import asset_path, read_layout, read_summary
@@ -313,29 +312,6 @@ def test_serving_needs_only_features_and_sees_the_last_state(run: Path, tmp_path
     averages, history = lookup.averages()
     np.testing.assert_allclose(answer["averages"], averages, atol=1e-5)
     np.testing.assert_allclose(answer["history"], history, atol=1e-5)
-
-
-def test_given_averages_win(run: Path) -> None:
-    inputs = overrides.AverageInputs(run / "graph", DECLARED)
-    layout = read_layout(run / "graph", DECLARED)
-    assert inputs.names == tuple(f"average.{name}" for name in layout.averages)
-    analysis = direct.analyse(DECLARED, TRAIN)
-    table, _ = direct.look_up(DECLARED, analysis, [{"tab": 1, "user": 1}] * 2, now=True).averages()
-    tables, last = analysis.tables, len(analysis.tables.buckets)
-    state = {
-        "average.user.click": tf.constant([0.75, np.nan]),
-        "average.user.count": tf.constant([np.nan, 9.0]),
-    }
-    found = inputs.apply(table, state).numpy()
-    expected = table.numpy().copy()
-    click, count = layout.averages.index("user.click"), layout.averages.index("user.count")
-    # Domain 1 is the first; index 0 of the table stands for domains never seen.
-    expected[0, click] = (0.75 - tables.domain_averages[last, 1, 0]) / tables.spread[last, 0]
-    expected[1, count] = np.log1p(9.0) / tables.count_scale[0]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert inputs.apply(table, {}) is table
-    with pytest.raises(ValueError, match="unknown averages"):
-        inputs.apply(table, {"average.nobody.click": tf.constant([1.0, 1.0])})
 
 
 def test_summary_says_what_was_kept(run: Path) -> None:
