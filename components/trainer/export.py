@@ -15,6 +15,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from components.baseline.target import write_target
 from components.dataset.declaration import Declaration
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
+from components.transform.applied import TransformGraph
 from models.base import DomainModel
 from models.calibration import Calibration
 from models.dispatch import explain_mixed, predict_mixed
@@ -26,6 +27,9 @@ WARMUP_BATCHES = (1, 32, 512)
 
 class ServedModel(tf.Module):
     """A click model that takes raw features.
+
+    What is tracked, and so exported, are variables, the Transform graph and functions. The Keras model is not: its
+    call functions, which no caller has, would be most of the graph and of the time that saving and loading take.
 
     Args:
       model: the trained model.
@@ -44,11 +48,11 @@ class ServedModel(tf.Module):
         calibration: Calibration | None = None,
     ) -> None:
         super().__init__(name="served_model")
-        self.model = model
+        self._model = lambda: model
+        self.weights = list(model.variables)
         self.declaration = declaration
         self._calibration = calibration
-        # Attached to the object that is saved: an untracked layer loses its tables in serving.
-        self.transform_layer = transform_output.transform_features_layer()
+        self.transform = TransformGraph(transform_output)
         self._layout = layout
         self._inputs = RawInputs(declaration, transform_output.raw_feature_spec())
         self.predict_transformed = tf.function(
@@ -58,6 +62,16 @@ class ServedModel(tf.Module):
         self._transformed = tf.function(
             self._transform, input_signature=[self._inputs.specs()], autograph=False
         )
+        self._transformed_flat = tf.function(
+            lambda flat: self._transformed(self._inputs.from_flat(flat)),
+            input_signature=[self._inputs.flat_specs()],
+            autograph=False,
+        )
+
+    @property
+    def model(self) -> DomainModel:
+        """The trained model."""
+        return self._model()
 
     @property
     def request_features(self) -> list[RequestFeature]:
@@ -67,10 +81,12 @@ class ServedModel(tf.Module):
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """`serving_default`, `rank`, `examples` and, where the model explains, `explain`."""
         signatures = {
-            "serving_default": self._named(lambda named: self._click(self._inputs.from_named(named)), 1),
+            "serving_default": self._named(
+                lambda named: self._click(self._transformed_flat(self._inputs.flat_named(named))), 1
+            ),
             "rank": self._named(self._rank, 2),
             "examples": tf.function(
-                lambda examples: self._click(self._inputs.from_examples(examples)),
+                lambda examples: self._click(self._transformed(self._inputs.from_examples(examples))),
                 input_signature=[tf.TensorSpec([None], tf.string, name="examples")],
                 autograph=False,
             ),
@@ -78,7 +94,9 @@ class ServedModel(tf.Module):
         if self.model.explains:
             signatures["explain"] = self._named(
                 lambda named: {
-                    "weights": explain_mixed(self.model, *self._transformed(self._inputs.from_named(named)))
+                    "weights": explain_mixed(
+                        self.model, *self._transformed_flat(self._inputs.flat_named(named))
+                    )
                 },
                 1,
             )
@@ -107,15 +125,15 @@ class ServedModel(tf.Module):
         specs = [tf.TensorSpec([None] * rank, feature.dtype, name=feature.input) for feature in features]
         return tf.function(ask, input_signature=specs, autograph=False)
 
-    def _click(self, raw: dict[str, Any]) -> dict[str, tf.Tensor]:
-        return {OUTPUT: self.predict_transformed(*self._transformed(raw))}
+    def _click(self, transformed: tuple[dict[str, tf.Tensor], tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {OUTPUT: self.predict_transformed(*transformed)}
 
     def _rank(self, named: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        raw, shape = self._inputs.from_ranking(named)
-        return {OUTPUT: tf.reshape(self._click(raw)[OUTPUT], shape)}
+        flat, shape = self._inputs.flat_ranking(named)
+        return {OUTPUT: tf.reshape(self._click(self._transformed_flat(flat))[OUTPUT], shape)}
 
     def _transform(self, raw: dict[str, Any]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        packed = self.transform_layer(raw)
+        packed = self.transform(raw)
         return unpack(packed, self._layout), tf.cast(tf.reshape(packed["domain"], [-1]), tf.int32)
 
     def _score(self, rows: dict[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:

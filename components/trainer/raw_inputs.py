@@ -112,52 +112,67 @@ class RawInputs:
             for name, spec in {**self._spec, TIME_FEATURE: self._time_spec}.items()
         }
 
+    def flat_specs(self) -> dict[str, tf.TensorSpec]:
+        """What `from_flat` takes."""
+        return {feature.name: tf.TensorSpec([None], feature.dtype) for feature in self.features}
+
+    def from_flat(self, flat: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor | tf.SparseTensor]:
+        """Tensors (rows,) of every feature to Transform inputs."""
+        first = tf.size(flat[self.features[0].name], tf.int64)
+        shape = tf.stack([first, tf.constant(1, tf.int64)])
+        raw = {feature.name: self._from_flat(feature, flat[feature.name], shape) for feature in self.features}
+        raw[TIME_FEATURE] = self._now(first)
+        return raw
+
     def from_named(self, named: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor | tf.SparseTensor]:
-        """Named tensors (rows,) to Transform inputs. A tensor of length 1 holds for every row.
+        """`flat_named`, then `from_flat`."""
+        return self.from_flat(self.flat_named(named))
+
+    def from_ranking(
+        self, named: Mapping[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor | tf.SparseTensor], tf.Tensor]:
+        """`flat_ranking`, then `from_flat`."""
+        flat, shape = self.flat_ranking(named)
+        return self.from_flat(flat), shape
+
+    def flat_named(self, named: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Named tensors (rows,) to flat ones. A tensor of length 1 holds for every row.
 
         Raises:
           tf.errors.InvalidArgumentError: a tensor has another length; names the input. Or too much is asked for.
         """
         names = [feature.name for feature in self.features]
-        rows = _agreed_size(names, [tf.size(named[name]) for name in names], "values")
-        rows = within_bounds(rows, named.values())
-        return self._raw({name: tf.broadcast_to(named[name], [rows]) for name in names}, rows)
+        rows = _agreed_size(names, tf.stack([tf.size(named[name]) for name in names]), "values")
+        shape = within_bounds(rows, named.values())[None]
+        return {name: tf.broadcast_to(named[name], shape) for name in names}
 
-    def from_ranking(
-        self, named: Mapping[str, tf.Tensor]
-    ) -> tuple[dict[str, tf.Tensor | tf.SparseTensor], tf.Tensor]:
-        """Named tensors of ranking requests to Transform inputs: every candidate in every domain is a row.
+    def flat_ranking(self, named: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Named tensors of ranking requests to flat ones: every candidate in every domain is a row.
 
         Args:
           named: the domain (requests, domains); every other feature (requests, candidates), or (requests, 1) where one
             value holds for all candidates, as the user's do.
 
         Returns:
-          The inputs of requests x domains x candidates rows, and these three numbers.
+          The tensors of requests x domains x candidates rows, and these three numbers.
 
         Raises:
           tf.errors.InvalidArgumentError: a tensor has another size; names the input. Or too much is asked for.
         """
-        names = [feature.name for feature in self.features]
-        sizes = {name: tf.shape(named[name]) for name in names}
-        requests = _agreed_size(names, [sizes[name][0] for name in names], "requests")
-        per_item = [feature.name for feature in self.features if not feature.is_domain]
-        items = _agreed_size(per_item, [sizes[name][1] for name in per_item], "candidates")
         [domain] = [feature.name for feature in self.features if feature.is_domain]
-        shape = within_bounds(tf.stack([requests, sizes[domain][1], items]), named.values())
-        rows = tf.reduce_prod(shape)
-        flat = {
-            name: tf.reshape(
-                tf.broadcast_to(tf.expand_dims(named[name], 2 if name == domain else 1), shape), [-1]
-            )
-            for name in names
-        }
-        return self._raw(flat, rows), shape
-
-    def _raw(self, flat: Mapping[str, tf.Tensor], rows: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
-        raw = {feature.name: self._from_flat(feature, flat[feature.name]) for feature in self.features}
-        raw[TIME_FEATURE] = self._now(rows)
-        return raw
+        per_item = [feature.name for feature in self.features if not feature.is_domain]
+        # The domain last, so that the others' sizes are the first.
+        names = [*per_item, domain]
+        sizes = tf.stack([tf.shape(named[name]) for name in names])
+        requests = _agreed_size(names, sizes[:, 0], "requests")
+        items = _agreed_size(per_item, sizes[:-1, 1], "candidates")
+        shape = within_bounds(tf.stack([requests, sizes[-1, 1], items]), named.values())
+        flat = {}
+        every, at_item, at_domain = tf.constant([-1]), tf.constant(1), tf.constant(2)
+        for name in names:
+            placed = tf.expand_dims(named[name], at_domain if name == domain else at_item)
+            flat[name] = tf.reshape(tf.broadcast_to(placed, shape), every)
+        return flat, shape
 
     def from_examples(self, serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
         """Serialized `tf.Example`s, string (rows,), to Transform inputs. Any feature may be absent.
@@ -176,7 +191,9 @@ class RawInputs:
             parsed[TIME_FEATURE] = self._now(rows)
         return parsed
 
-    def _from_flat(self, feature: RequestFeature, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
+    def _from_flat(
+        self, feature: RequestFeature, value: tf.Tensor, shape: tf.Tensor
+    ) -> tf.Tensor | tf.SparseTensor:
         if feature.separator is not None:
             declared = feature.separator.replace("\\", r"\\")
             value = tf.strings.regex_replace(value, LIST_SEPARATOR, declared)
@@ -200,10 +217,9 @@ class RawInputs:
             present = tf.logical_not(tf.math.is_nan(value))
         else:
             present = tf.not_equal(value, tf.constant(missing_value(feature.dtype), feature.dtype))
+        # Few operations: an export has them for every feature.
         rows = tf.where(present)
-        indices = tf.concat([rows, tf.zeros_like(rows)], axis=1)
-        shape = tf.stack([tf.shape(value, tf.int64)[0], tf.constant(1, tf.int64)])
-        return tf.SparseTensor(indices, tf.boolean_mask(value, present), shape)
+        return tf.SparseTensor(tf.pad(rows, [[0, 0], [0, 1]]), tf.gather_nd(value, rows), shape)
 
     def _lenient(self, name: str) -> object:
         spec = self._spec[name]
@@ -221,9 +237,8 @@ class RawInputs:
         return tf.sparse.from_dense(tf.expand_dims(value, 1))
 
 
-def _agreed_size(names: Sequence[str], sizes: Sequence[tf.Tensor], what: str) -> tf.Tensor:
+def _agreed_size(names: Sequence[str], found: tf.Tensor, what: str) -> tf.Tensor:
     """The size that tensors have which are not of size 1; that one, where all are."""
-    found = tf.stack(sizes)
     size = tf.where(tf.reduce_any(found == 0), 0, tf.reduce_max(found))
     fits = (found == size) | (found == 1)
     wrong = tf.argmin(tf.cast(fits, tf.int32))
