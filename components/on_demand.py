@@ -10,7 +10,7 @@ import importlib
 import sys
 import threading
 import types
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
@@ -37,6 +37,10 @@ MODULES = (
     # TFX's executor in a container.
     "docker",
 )
+
+# What is known of a module that nobody has executed: where IPython is not, there is no shell of it. Beam asks at each
+# of its steps.
+KNOWN: Mapping[str, Mapping[str, Any]] = {"IPython": {"get_ipython": lambda: None}}
 
 
 class OnDemandFinder(MetaPathFinder):
@@ -89,7 +93,7 @@ class _WaitingLoader(Loader):
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
             return vars(module)[name]
 
-        vars(module)["__getattr__"] = ask
+        vars(module).update(KNOWN.get(module.__name__, {}), __getattr__=ask)
 
     def _execute(self, module: types.ModuleType, ask: Callable[[str], Any]) -> None:
         with self._lock:

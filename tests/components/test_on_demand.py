@@ -106,6 +106,12 @@ def test_what_fails_to_execute_fails_again(package: Path) -> None:
     assert run(code, package).split() == ["executed", "failed", "False"] * 2
 
 
+def test_where_nobody_needs_ipython_there_is_no_shell_of_it(tmp_path: Path) -> None:
+    code = "from components.on_demand import executed; import IPython; from IPython import get_ipython;"
+    asked = "print(get_ipython(), executed('IPython'), bool(IPython.version_info), IPython.get_ipython is get_ipython)"
+    assert run(code + asked, HOUSE).split() == ["None", "False", "True", "False"]
+
+
 def test_a_run_starts_without_what_it_does_not_use() -> None:
     code = (
         "import sys, pipeline.execute; from components.on_demand import MODULES, executed;"
