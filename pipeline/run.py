@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from components.dataset.memory_estimate import require_memory
 from components.trainer.multi_worker import check_chief
 from pipeline.beam_runner import beam_args
+from pipeline.garbage import collect_seldom
 from pipeline.layout import RunLayout
 from pipeline.memory import machine_memory
 from pipeline.metadata_store import check_metadata, parse_metadata
@@ -44,6 +45,8 @@ def run(request: RunRequest, console: Console) -> RunSummary:
     make_writable(layout.root)
     with root_lock(layout.lock):
         data = data_dir(request.data, declaration, layout)
+        collect_seldom()
         from pipeline.execute import execute
 
+        collect_seldom()
         return execute(request, declaration, data, layout, engine, server, console)
