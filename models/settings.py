@@ -208,7 +208,11 @@ class TrainingSettings(_Settings):
         description="Fewest epochs that validation may choose; `epochs`, if that is less. Where the rate falls over "
         "the epochs, a look at an early one, still at a high rate, says little about a training of that length.",
     )
-    min_delta: float = Field(0.0, ge=0, description="Least gain in validation average AUC that counts.")
+    min_delta: float = Field(
+        1e-4,
+        ge=0,
+        description="Least gain in validation average AUC that counts; less may be what the order of sums makes.",
+    )
     validation_min_rows: int = Field(
         100,
         ge=1,
