@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from components import progress
 from components.dataset.declaration import Declaration
+from components.dataset.memory_estimate import require_memory
 from components.errors import InputError
 from components.trainer.multi_worker import check_chief
 from pipeline.beam_runner import beam_args
@@ -24,6 +25,7 @@ from pipeline.daily.ledger import Carry, DayEntry, now
 from pipeline.daily.plan import DueDay, next_due
 from pipeline.daily.request import DailyRequest
 from pipeline.layout import RunLayout
+from pipeline.memory import machine_memory
 from pipeline.metadata_store import check_metadata, parse_metadata
 from pipeline.request import data_dir, declared, make_writable
 from pipeline.root_lock import root_lock
@@ -51,6 +53,7 @@ def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
       InputError: the declaration, a setting or a place is wrong; what that day needs of an earlier one is gone.
     """
     declaration = declared(request.run.dataset, request.run.overrides, request.run.model)
+    require_memory(declaration, machine_memory(), "this machine")
     wanted = request.wanted
     if declaration.training.strategy == "multi_worker":
         check_chief()
