@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
+CURRENT_ROOT ?= /var/tmp/dfei-debian-13
 
-.PHONY: help env run test test-slow test-flink lint bench soak sbom docs protos lock clean
+.PHONY: help env run test test-slow test-current test-flink lint bench soak sbom docs protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +26,9 @@ test: env lint ## Linters, then every fast test
 
 test-slow: env ## The checks that take minutes, two files at a time: whole pipelines, kills, all models
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m slow
+
+test-current: ## The fast tests on the newer stack, in a root of Debian 13 (as root, with debootstrap; 20 minutes, 6 GB)
+	@sh tools/current_root.sh $(CURRENT_ROOT) make test
 
 test-flink: env ## The Beam components on a Flink cluster of this machine (Java, Maven; FLINK_JOB_SERVER_JAR, FLINK_HOME)
 	DFEI_TEST_FLINK=1 $(BIN)/python -m pytest tests/engines/test_flink.py
