@@ -78,7 +78,7 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
         fingerprint=f"{settings.data_fingerprint}-{code_hash('example_gen')}",
     )
     examples = example_gen.outputs["examples"]
-    statistics_gen = StatisticsGen(examples=examples)
+    statistics_gen = StatisticsGen(examples=examples, exclude_splits=["events"] if declaration.events else [])
     schema_gen = ImportSchemaGen(schema_file=settings.schema_file)
     validator = StrictExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
@@ -89,6 +89,7 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
         declaration=views.for_transform(declaration),
         code=code_hash("transform"),
         analyze_eval=declaration.moving_average.eval_state == "daily",
+        events=bool(declaration.events),
     )
     transform.add_upstream_node(validator)
     trainer = Trainer(

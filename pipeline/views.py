@@ -8,7 +8,7 @@ concern it at their defaults.
 from __future__ import annotations
 
 from components.dataset.declaration import Declaration
-from components.dataset.sections import Feature, Split
+from components.dataset.sections import Feature, MovingAverageSettings, Split
 
 _INGESTION_IGNORES = ("model", "training", "evaluation", "report", "daily", "moving_average", "seed")
 _TRANSFORM_IGNORES = (
@@ -33,7 +33,8 @@ def _without(declaration: Declaration, sections: tuple[str, ...]) -> str:
 
 
 def for_ingestion(declaration: Declaration) -> str:
-    """Files, columns with their types, and the split: treatments and settings do not matter."""
+    """Files, columns with their types, and the split: treatments and settings do not matter, but for the keys of the
+    averages where there are events."""
     features = {
         name: Feature(
             type=feature.type,
@@ -43,7 +44,14 @@ def for_ingestion(declaration: Declaration) -> str:
         )
         for name, feature in declaration.features.items()
     }
-    return _without(declaration.model_copy(update={"features": features}), _INGESTION_IGNORES)
+    declaration = declaration.model_copy(update={"features": features})
+    if not declaration.events:
+        return _without(declaration, _INGESTION_IGNORES)
+    # Of events only what the averages are made of is read.
+    averages = declaration.moving_average
+    kept = MovingAverageSettings(keys=averages.keys, ranges=averages.ranges, history=averages.history)
+    ignored = tuple(section for section in _INGESTION_IGNORES if section != "moving_average")
+    return _without(declaration.model_copy(update={"moving_average": kept}), ignored)
 
 
 def for_transform(declaration: Declaration) -> str:

@@ -86,7 +86,27 @@ def problems(declaration: Declaration) -> Iterator[InconsistencyError]:
                 ("lookups", lookup_index, "key"),
                 f"{lookup.left_key} is a list (it has a separator): a key is a single value",
             )
+    yield from _event_problems(declaration)
     yield from _moving_average_problems(declaration)
+
+
+def _event_problems(declaration: Declaration) -> Iterator[InconsistencyError]:
+    known = set(declaration.raw_columns())
+    for index, events in enumerate(declaration.events):
+        if declaration.user is None and declaration.item is None:
+            yield InconsistencyError(("events", index), "events need the role `user` or `item`")
+        for name in events.behaviours or ():
+            if name not in declaration.behaviours:
+                yield InconsistencyError(
+                    ("events", index, "behaviours"),
+                    f"{name!r} is no behaviour.{suggest(name, declaration.behaviours)}",
+                )
+        for name in events.columns:
+            if name not in known:
+                yield InconsistencyError(
+                    ("events", index, "columns", name),
+                    f"{name!r} is no column of the declaration.{suggest(name, known)}",
+                )
 
 
 def _label_problems(declaration: Declaration) -> Iterator[InconsistencyError]:

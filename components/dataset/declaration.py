@@ -16,6 +16,7 @@ from components.dataset.sections import (
     ColumnType,
     Daily,
     Evaluation,
+    Events,
     Feature,
     Impressions,
     Lookup,
@@ -72,6 +73,9 @@ class Declaration(Section):
     )
     impressions: Impressions = Field(description="The log.")
     lookups: list[Lookup] = Field(default_factory=list, description="Tables joined to the log by key.")
+    events: list[Events] = Field(
+        default_factory=list, description="Logs of behaviour without an impression: for the averages alone."
+    )
     label: str = Field(description="A column of 0 and 1, or of anything else together with `positive`.")
     positive: Positive | None = Field(
         default=None,

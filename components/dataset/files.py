@@ -17,7 +17,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.file_names import SUFFIXES, Format, path_keys, suffix_of
 from components.dataset.parquet import read_schema
 from components.dataset.patterns import files_of, folder_of, relative_name
-from components.dataset.sections import Impressions, Lookup
+from components.dataset.sections import Events, Impressions, Lookup
 from components.errors import InputError
 
 _HASH_BLOCK = 1 << 20
@@ -64,7 +64,7 @@ class DataFile:
         return _open_text(Path(self.path), self.format)
 
 
-def find_files(data_dir: str, section: Impressions | Lookup) -> list[DataFile]:
+def find_files(data_dir: str, section: Events | Impressions | Lookup) -> list[DataFile]:
     """The files of a section, in the order of the patterns, then of the names; each once.
 
     Args:
@@ -86,7 +86,8 @@ def data_fingerprint(declaration: Declaration, data_dir: str) -> str:
       InputError: as `find_files`.
     """
     digest = hashlib.blake2b(digest_size=16)
-    sections: list[Impressions | Lookup] = [declaration.impressions, *declaration.lookups]
+    sections: list[Events | Impressions | Lookup] = [declaration.impressions, *declaration.lookups]
+    sections += declaration.events
     for section in sections:
         for file in find_files(data_dir, section):
             digest.update(f"{file.name}\0{file.size}\0".encode())

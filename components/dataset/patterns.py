@@ -8,12 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from components.dataset.file_names import SUFFIXES, hidden, suffix_of
-from components.dataset.sections import Impressions, Lookup
+from components.dataset.sections import Events, Impressions, Lookup
 from components.errors import InputError
 from components.stack import glob
 
 
-def files_of(root: Path, section: Impressions | Lookup) -> list[Path]:
+def files_of(root: Path, section: Events | Impressions | Lookup) -> list[Path]:
     """The files of a section, in the order of the patterns, then of the names; each once.
 
     Raises:

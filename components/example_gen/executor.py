@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components.dataset.declaration import Declaration
-from components.example_gen.ingest import SPLITS, beam_runner, ingest
+from components.example_gen.ingest import beam_runner, ingest, splits_of
 
 EXAMPLES = "examples"
 REPORT_FILE = "ingest_report.json"
@@ -39,13 +39,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES])
-        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        declaration = Declaration.from_json(exec_properties["declaration"])
+        splits = splits_of(declaration)
+        examples.split_names = artifact_utils.encode_split_names(list(splits))
         for name, value in _PROPERTIES.items():
             examples.set_string_custom_property(name, value)
         report = ingest(
-            Declaration.from_json(exec_properties["declaration"]),
+            declaration,
             exec_properties["data_dir"],
-            {split: artifact_utils.get_split_uri([examples], split) for split in SPLITS},
+            {split: artifact_utils.get_split_uri([examples], split) for split in splits},
             f"{self._get_tmp_dir().rstrip('/')}/ingest",
             beam_runner(self._make_beam_pipeline),
         )

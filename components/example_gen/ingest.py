@@ -23,6 +23,7 @@ from components.errors import InputError
 from components.example_gen import checks
 from components.example_gen.duplicates import DROPS, HASHES, PARTITION_ROWS
 from components.example_gen.errors import in_driver
+from components.example_gen.events import EVENTS, ingest_events
 from components.example_gen.passes import (
     LOOKUPS,
     SCANS,
@@ -35,6 +36,13 @@ from components.example_gen.scan import SHOWN_REJECTS
 from components.example_gen.storage import piece_path, read_json, write_frame
 
 SPLITS = ("train", "eval")
+
+
+def splits_of(declaration: Declaration) -> tuple[str, ...]:
+    """The splits of a declaration's examples: `events` too, where it has some."""
+    return (*SPLITS, EVENTS) if declaration.events else SPLITS
+
+
 Runner = Callable[[Sequence[Any], beam.DoFn], None]
 _BYTES_PER_ROW = {"csv": 40, "csv.gz": 8}
 
@@ -82,8 +90,15 @@ def ingest(
     with in_driver(split_uris["train"]):
         run(pieces, WritePiece(plan, folder, partitions, block_bytes, first_eval_day, split_uris))
         written = _documents(folder, WRITTEN, pieces)
+        events = []
+        if declaration.events:
+            before = first_eval_day * declaration.split.day_ms
+            events = ingest_events(
+                declaration, data_dir, split_uris[EVENTS], folder, run, before, block_bytes
+            )
     fileio.rmtree(folder)
-    return _report(plan, scan, written, rejected_lines)
+    report = _report(plan, scan, written, rejected_lines)
+    return {**report, "events": events} if events else report
 
 
 def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:

@@ -67,7 +67,7 @@ class AnalyseRows(tft_beam.experimental.PTransformAnalyzer):
 
 
 def _days(batch: collect.Block, day_ms: int) -> set[int]:
-    return set((batch[-1] // day_ms).tolist())
+    return set((batch[-1][~(batch[-2] < 0)] // day_ms).tolist())
 
 
 @functools.lru_cache(1)

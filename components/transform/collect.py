@@ -50,7 +50,8 @@ class ReduceRows(beam.DoFn):
     """Reduces batches of rows to `((name, index, partition), Partial)`.
 
     An element is a tuple of arrays of one batch: hashes int64 (n, H), integers int64 (n, I), texts object (n, S),
-    numbers float32 (n, N + Q), behaviours float32 (n, F), local time in ms int64 (n,).
+    numbers float32 (n, N + Q), behaviours float32 (n, F), label float32 (n,), below 0 of an event, local time in ms
+    int64 (n,).
     """
 
     def __init__(self, plan: TransformPlan) -> None:
@@ -97,13 +98,15 @@ def reduce_block(plan: TransformPlan, block: Block, analysed_until: int | None =
         knows them; `None`: there are none.
     """
     behaviours = block[4].astype(np.float64)
-    analysed = block
+    time, event = block[-1], block[-2] < 0
+    known = ~event
+    if known.any():
+        yield Partial("latest", "latest", 0, {"time": time[known].max(keepdims=True)})
     if analysed_until is not None:
-        analysed = tuple(column[block[5] // plan.day_ms < analysed_until] for column in block)
-    if len(analysed[5]):
-        yield from _analyse(plan, analysed)
-    yield Partial("latest", "latest", 0, {"time": block[5].max(keepdims=True)})
-    hashes, bucket = block[0], block[5] // plan.bucket_ms
+        known &= time // plan.day_ms < analysed_until
+    if known.any():
+        yield from _analyse(plan, block if known.all() else tuple(column[known] for column in block))
+    hashes, bucket = block[0], time // plan.bucket_ms
     if plan.behaviours:
         present = ~np.isnan(behaviours)
         filled = np.where(present, behaviours, 0.0)
@@ -112,11 +115,11 @@ def reduce_block(plan: TransformPlan, block: Block, analysed_until: int | None =
             columns = (
                 np.concatenate([values, np.square(filled)], axis=1) if index == DOMAIN_PARENT else values
             )
-            yield Partial("sums", "average", index, _sum_key(plan, index, hashes, bucket, columns))
+            yield Partial("sums", "average", index, _sum_key(plan, index, hashes, bucket, event, columns))
 
 
 def _analyse(plan: TransformPlan, block: Block) -> Iterator[Partial]:
-    hashes, integers, texts, numbers, behaviours, time = block
+    hashes, integers, texts, numbers, behaviours, _, time = block
     bucket, behaviours = time // plan.bucket_ms, behaviours.astype(np.float64)
     yield Partial("counts", "vocabulary", 0, _count_values(plan, hashes, integers, texts, time))
     yield Partial(
@@ -176,9 +179,17 @@ def _count_values(
 
 
 def _sum_key(
-    plan: TransformPlan, index: int, hashes: np.ndarray, bucket: np.ndarray, values: np.ndarray
+    plan: TransformPlan,
+    index: int,
+    hashes: np.ndarray,
+    bucket: np.ndarray,
+    event: np.ndarray,
+    values: np.ndarray,
 ) -> Chunk:
     keys, present = row_keys(plan, index, hashes)
+    if index == DOMAIN_PARENT:
+        # Events without a domain have an average of their own.
+        present = present | event[:, None]
     rows, _ = np.nonzero(present)
     domain = hashes[rows, plan.sources[plan.vocabularies[0].source].offset]
     groups = {"key": keys[present], "bucket": bucket[rows], "domain": domain}

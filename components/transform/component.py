@@ -74,12 +74,13 @@ class StatefulTransform(base_beam_component.BaseBeamComponent):
       schema: their schema.
       declaration: JSON; `pipeline.views.for_transform` of it.
       code: a hash of the code, so that the cache sees code edits.
+      analyze_eval: whether rows to evaluate are averaged over: `moving_average.eval_state` is `daily`.
+      events: whether the examples have a split `events`.
       prior_state: a channel of one `BehaviourStateArtifact`, made with the same definitions of behaviours, keys and
         features (`components.transform.state.cannot_continue` says what differs).
       one_day: the examples are a day of a feed that goes on. Rows of both splits are analysed, and each sees the state
         before its own time bucket, those of `eval` too; give the Trainer the declaration with
-        `moving_average.eval_state: daily`, so that the Evaluator's examples are answered as of their time. Without it
-        `train` is analysed, and of `eval` what `moving_average.eval_state` says.
+        `moving_average.eval_state: daily`, so that the Evaluator's examples are answered as of their time.
 
     Outputs:
       transform_graph, transformed_examples: as TFX's Transform has them.
@@ -97,11 +98,13 @@ class StatefulTransform(base_beam_component.BaseBeamComponent):
         declaration: str,
         code: str,
         analyze_eval: bool = False,
+        events: bool = False,
         prior_state: types.BaseChannel | None = None,
         one_day: bool = False,
     ) -> None:
+        analyzed = ["train", "eval"] if one_day or analyze_eval else ["train"]
         splits = transform_pb2.SplitsConfig(
-            analyze=["train", "eval"] if one_day or analyze_eval else ["train"],
+            analyze=[*analyzed, "events"] if events else analyzed,
             transform=["train", "eval"],
         )
         transformed = types.Channel(type=standard_artifacts.Examples)

@@ -10,7 +10,7 @@ import numpy as np
 
 from components.transform import chunks
 from components.transform.chunks import Chunk
-from components.transform.moving_averages import DomainAverages, decayed_sums
+from components.transform.moving_averages import decayed_sums
 from components.transform.target_encoding import KeyTable
 from components.transform.transform_plan import TransformPlan
 
@@ -38,7 +38,7 @@ def fold_keys(
     sums: Mapping[int, Chunk],
     dropped: Sequence[tuple[int, int]],
     buckets: np.ndarray,
-    averages: DomainAverages,
+    averages: np.ndarray,
     domain_hashes: np.ndarray,
     latest: int,
 ) -> KeyStates:
@@ -50,14 +50,15 @@ def fold_keys(
       sums: by index of the key, as `chunks.merge_sums` makes them.
       dropped: by index of the key, the values that were left out of the sums, and their rows.
       buckets: the buckets' numbers, int64 (T,).
-      averages, domain_hashes: of the domains.
+      averages: what a row of each domain is expected to do as of each bucket, float64 (T + 1, D + 1, F).
+      domain_hashes: of the domains, int64 (D,).
       latest: local time of the newest row in ms.
     """
     behaviours = len(plan.behaviours)
     parts = [{**part, "kind": np.full(len(part["key"]), index)} for index, part in sums.items()]
     chunk = chunks.concatenate(parts)
     at = np.searchsorted(buckets, chunk["bucket"])
-    expected = averages.as_of[at + 1, chunks.positions(domain_hashes, chunk["domain"]) + 1]
+    expected = averages[at + 1, chunks.positions(domain_hashes, chunk["domain"]) + 1]
     counted, missing_rows = chunk["values"][:, :behaviours], chunk["values"][:, behaviours:]
     above = counted - (chunk["rows"][:, None] - missing_rows) * expected
     lacking = np.flatnonzero(missing_rows.any(axis=0) | before["missing"].any(axis=0))

@@ -78,6 +78,7 @@ def _analyse(plan: TransformPlan, columns: Columns, analyser: AnalyseRows) -> Ta
             columns.texts,
             columns.numbers[:, : len(plan.normalised) + len(plan.quantiles)],
             columns.behaviours,
+            columns.label,
             columns.time,
         ],
         ptransform=analyser,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import InputError
-from components.transform import chunks
+from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial, join
 from components.transform.key_states import KeyStates, empty_table, fold_keys
@@ -135,9 +135,13 @@ def build_tables(
     sums = _sums(plan, by_kind, prior)
     buckets, first = _buckets(plan, by_kind, sums, prior, latest)
     averages = _domain_averages(plan, sums[DOMAIN_PARENT], prior, buckets, vocabularies.domain_hashes)
-    keys = _key_states(
-        plan, by_kind, sums, prior, buckets, averages, vocabularies.domain_hashes, int(latest[0])
-    )
+    elsewhere = _domain_averages(plan, sums[DOMAIN_PARENT], prior, buckets, ELSEWHERE)
+    domains_of_rows = vocabularies.domain_hashes
+    expected, happened = averages.as_of, bool(elsewhere.seen[-1].any())
+    if happened:
+        expected = np.concatenate([expected, elsewhere.as_of[:, 1:]], axis=1)
+        domains_of_rows = np.concatenate([domains_of_rows, ELSEWHERE])
+    keys = _key_states(plan, by_kind, sums, prior, buckets, expected, domains_of_rows, int(latest[0]))
     domain = chunks.positions(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     at = np.searchsorted(buckets, sample["bucket"])
     shrinkage = learn_shrinkage(
@@ -210,9 +214,9 @@ def build_tables(
         moments=moments,
         numbers=numbers,
         domains={
-            "key": vocabularies.domain_hashes,
-            "averages": averages.after[-2],
-            "rows": averages.seen[-2],
+            "key": domains_of_rows,
+            "averages": np.concatenate([averages.after[-2], elsewhere.after[-2][:happened]]),
+            "rows": np.concatenate([averages.seen[-2], elsewhere.seen[-2][:happened]]),
         },
         totals=averages.totals[:, -2],
         keys=keys.keys,
@@ -276,6 +280,8 @@ def _sums(
     return sums
 
 
+ELSEWHERE = np.array([hashing.MISSING])
+"""The domain of events that have none."""
 BEFORE = np.iinfo(np.int64).min
 """The number of the bucket that stands for all of the past."""
 
@@ -344,7 +350,7 @@ def _key_states(
     sums: Mapping[int, Chunk],
     prior: BehaviourState,
     buckets: np.ndarray,
-    averages: DomainAverages,
+    expected: np.ndarray,
     domain_hashes: np.ndarray,
     latest: int,
 ) -> KeyStates:
@@ -355,4 +361,4 @@ def _key_states(
         partials = by_kind.get(("average", index), ())
         dropped.append((sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials)))
     mine = {index: sums[index] for index in range(len(plan.keys))}
-    return fold_keys(plan, prior.keys, mine, dropped, buckets, averages, domain_hashes, latest)
+    return fold_keys(plan, prior.keys, mine, dropped, buckets, expected, domain_hashes, latest)

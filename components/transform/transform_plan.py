@@ -115,6 +115,7 @@ class TransformPlan:
         evaluate see what happened before their own bucket; 0: the analysis has training rows only.
       day_ms: length of such a day.
       others: whether training rows see the sums of all buckets but their own, instead of those of earlier buckets.
+      events: whether there are rows without a label: what users did elsewhere, for the averages of keys alone.
       time, label: names of those columns.
       definitions: what a carried state depends on, JSON: see `state.disagreement`.
     """
@@ -137,6 +138,7 @@ class TransformPlan:
     refreshed_days: int
     day_ms: int
     others: bool
+    events: bool
     time: str
     label: str
     definitions: str
@@ -186,6 +188,8 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
             f"moving_average.train_state: {settings.train_state} lets rows see later ones, which a feed of days does "
             "not have yet: set it to past"
         )
+    if one_day and declaration.events:
+        raise InputError("events are read by runs; a feed of days does not read them yet: remove `events`")
     sources = _sources(declaration)
     by_name = {source.name: index for index, source in enumerate(sources)}
     keys, history = _keys(declaration, sources, by_name)
@@ -221,6 +225,7 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
         refreshed_days=declaration.split.eval_days if settings.eval_state == "daily" and not one_day else 0,
         day_ms=declaration.split.day_ms,
         others=settings.train_state == "other_buckets",
+        events=bool(declaration.events),
         time="local_time_ms",
         label=declaration.label,
         definitions=_definitions(declaration, sources, vocabularies, keys),

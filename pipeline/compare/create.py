@@ -138,7 +138,9 @@ class _Shared:
             fingerprint=f"{settings.data_fingerprint}-{code_hash('example_gen')}",
         )
         self.examples = self.example_gen.outputs["examples"]
-        self.statistics_gen = StatisticsGen(examples=self.examples)
+        self.statistics_gen = StatisticsGen(
+            examples=self.examples, exclude_splits=["events"] if declaration.events else []
+        )
         self.schema_gen = ImportSchemaGen(schema_file=settings.schema_file)
         self.schema = self.schema_gen.outputs["schema"]
         self.validator = StrictExampleValidator(
@@ -149,6 +151,7 @@ class _Shared:
             schema=self.schema,
             declaration=views.for_transform(declaration),
             code=code_hash("transform"),
+            events=bool(declaration.events),
         )
         self.transform.add_upstream_node(self.validator)
         self.graph = self.transform.outputs["transform_graph"]

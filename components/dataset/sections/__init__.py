@@ -9,7 +9,7 @@ from components.dataset.sections.evaluation import Evaluation, MetricName, Repor
 from components.dataset.sections.feature import CATEGORICAL_TREATMENTS, Feature, Treatment
 from components.dataset.sections.section import ColumnType, FileList, Section
 from components.dataset.sections.split import Moment, Split
-from components.dataset.sections.tables import Impressions, Lookup, Timestamp, TimeUnit
+from components.dataset.sections.tables import Events, Impressions, Lookup, Timestamp, TimeUnit
 
 __all__ = [
     "CATEGORICAL_TREATMENTS",
@@ -19,6 +19,7 @@ __all__ = [
     "Daily",
     "DriftGates",
     "Evaluation",
+    "Events",
     "Feature",
     "FileList",
     "Impressions",

@@ -65,3 +65,27 @@ class Timestamp(Section):
         "`2017/05/05 4:03 PM`, `20170505T160321Z`, `2017050516`), dmy (`5.12.2017 16:03`), mdy (`12/5/2017 4:03 PM`), "
         "yymmddhh (`17050516`)."
     )
+
+
+class Events(Section):
+    """A log of what users did without an impression of this log: searches, purchases, another app, the weeks before.
+
+    Its rows feed the averages of the behaviours that it tells; they are never trained on nor judged. Its columns go by
+    the names that the impressions or the lookups have, and lookups are joined to it as to the impressions. A row needs
+    a time, and the user or the item. Rows without the domain count as deviations from an average of their own. Those
+    from the first day to evaluate on are left out.
+    """
+
+    files: FileList = Field(description="File names or globs, as for the impressions.")
+    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    ignore: Names = Field(default_factory=list, description="Names, folders or globs of what stays unread.")
+    timestamp: Timestamp | None = Field(
+        default=None, description="When it was; null: as for the impressions."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where names differ, {column of the declaration: column of these files or of a lookup}.",
+    )
+    behaviours: list[str] | None = Field(
+        default=None, description="Behaviours that these files tell; null: all whose columns they have."
+    )

@@ -45,7 +45,7 @@ def block_of(declared: Declaration, plan: TransformPlan, rows: Sequence[Row]) ->
     columns = read_columns(inputs_of(declared, rows), plan)
     analysed = len(plan.normalised) + len(plan.quantiles)
     tensors = [columns.hashes, columns.integers, columns.texts, columns.numbers[:, :analysed]]
-    tensors += [columns.behaviours, columns.time]
+    tensors += [columns.behaviours, columns.label, columns.time]
     return tuple(tensor.numpy() for tensor in tensors)
 
 
