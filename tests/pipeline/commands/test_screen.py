@@ -130,7 +130,7 @@ def test_predictions_with_json_need_a_file(tmp_path: Path) -> None:
     ("words", "expected"),
     [
         ("dfei r", {"run", "report"}),
-        ("dfei run --dataset ", {"kuairand-1k", "kuairand-pure", "simulated"}),
+        ("dfei run --dataset ", {"kuairand-1k", "kuairand-pure", "kuairand-pure-before", "simulated"}),
         ("dfei run --model h", {"hmoe", "hinet"}),
     ],
 )
