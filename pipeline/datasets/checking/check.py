@@ -9,11 +9,13 @@ from typing import Any
 import polars as pl
 
 from components.dataset.declaration import Declaration
+from components.dataset.events import plan_events
 from components.dataset.files import find_files
 from components.dataset.joins import LookupTable, read_lookup
 from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
 from components.dataset.schema import declared_schema
+from components.dataset.sections import Events
 from components.dataset.unread import unread_message
 from components.errors import InputError
 from components.example_gen import checks
@@ -127,7 +129,17 @@ def _planned(declaration: Declaration, data: Path, findings: list[Finding]) -> R
         found, _, remedy = unread.rpartition("; ")
         findings.append(Finding("warn", "files", found, remedy))
     findings.append(Finding("ok", "files", f"{len(plan.files)} file(s) of impressions, {size / 1e6:,.1f} MB"))
+    findings += [_of_events(declaration, events, data) for events in declaration.events]
     return plan
+
+
+def _of_events(declaration: Declaration, events: Events, data: Path) -> Finding:
+    try:
+        told = plan_events(declaration, events, str(data))
+    except InputError as error:
+        return Finding("fail", "events", str(error), "correct `events`, or give the right --data")
+    names = ", ".join(file.name for file in told.reading.files)
+    return Finding("ok", "events", f"{names}: {', '.join(told.behaviours)}, by {', '.join(told.sources)}")
 
 
 def _also_missing(declaration: Declaration, data: Path, said: str) -> list[Finding]:

@@ -15,7 +15,15 @@ from pipeline.datasets import sampling
 from pipeline.datasets.checking.check import check
 from pipeline.datasets.checking.findings import CheckResult, Finding
 from pipeline.datasets.checking.table import findings_table
-from tests.components.example_gen.small import DAY_MS, FIRST_DAY_MS, LOG_HEADER, declare, log_text, write_data
+from tests.components.example_gen.small import (
+    DAY_MS,
+    DECLARATION,
+    FIRST_DAY_MS,
+    LOG_HEADER,
+    declare,
+    log_text,
+    write_data,
+)
 
 JUDGED = ("evaluation.min_rows=4", "evaluation.thresholds.average_auc={min: 0.5}")
 
@@ -46,6 +54,21 @@ def test_a_good_log_would_run(tmp_path: Path) -> None:
     assert (result.rows, result.figures["train"], result.figures["eval"]) == (48, 36, 12)
     assert result.figures["first_eval_day"] == "2022-04-28"
     assert [finding.level for finding in found(result, "schema")] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("files", "level", "words"),
+    [
+        ({"searches.csv": "at,user,click\n1,1,0\n"}, "ok", "searches.csv: click, by user, click"),
+        ({"searches.csv": "at,customer,click\n1,1,0\n"}, "fail", "whose events they are"),
+        ({}, "fail", "searches.csv"),
+    ],
+)
+def test_events_are_looked_at(tmp_path: Path, files: dict[str, str | bytes], level: str, words: str) -> None:
+    text = DECLARATION + "events: [{files: [searches.csv]}]\n"
+    declaration = declare(tmp_path, JUDGED, text)
+    [finding] = found(check(declaration, write_data(tmp_path, {"log.csv": log_text(), **files})), "events")
+    assert finding.level == level and words in finding.found
 
 
 def test_duplicates_are_counted_as_the_ingestion_counts_them(tmp_path: Path) -> None:
