@@ -5,12 +5,19 @@ from __future__ import annotations
 import apache_beam as beam
 import pyarrow as pa
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from tfx.orchestration.portable import beam_executor_operator
 from tfx.proto.orchestration import executable_spec_pb2
+from tfx_bsl.coders import batch_util
 
 from components.progress import Progress, listening
-from pipeline.beam_progress import CountingPipeline, ReportingBeamOperator, in_this_process
+from pipeline.beam_progress import (
+    CountingPipeline,
+    ReportingBeamOperator,
+    batches_of_fixed_size,
+    in_this_process,
+)
 from pipeline.beam_runner import beam_args
 
 
@@ -53,6 +60,14 @@ def test_two_jobs_do_not_share_their_counts() -> None:
         with listening(heard.append), CountingPipeline([]) as pipeline:
             pipeline | "TFXIORead[train]" >> beam.Create(batches(3))
     assert [event.done for event in heard] == [3, 3]
+
+
+def test_batches_have_one_size_whatever_the_clock_says() -> None:
+    batches_of_fixed_size()
+    with beam.Pipeline(options=PipelineOptions(list(beam_args("direct", ["workers=1"])))) as pipeline:
+        records = pipeline | beam.Create([b"row"]) | beam.FlatMap(lambda row: [row] * 20_000)
+        batched = records | batch_util.BatchRecords(None, None)
+        assert_that(batched | beam.Map(len), equal_to([8192, 8192, 3616]))
 
 
 def operator(*beam_args: str) -> ReportingBeamOperator:
