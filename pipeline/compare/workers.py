@@ -15,6 +15,7 @@ from multiprocessing.queues import Queue
 from typing import Any
 
 from components.errors import InputError
+from pipeline.garbage import collect_seldom
 
 Report = tuple[str, Any]
 
@@ -91,6 +92,7 @@ def _begin(threads: int, reports: Queue[Report | None]) -> None:
         "OPENBLAS_NUM_THREADS",
     ):
         os.environ[name] = str(threads)
+    collect_seldom()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
 
