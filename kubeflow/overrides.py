@@ -128,6 +128,8 @@ def settings(values: Mapping[str, Any]) -> list[str]:
         parameter = names.by_name(name)
         if parameter is not None and parameter.setting is not None:
             number = int(value) if parameter.kind == "NUMBER_INTEGER" else value
+            if parameter.auto and number == 0:
+                number = names.AUTO
             named.append(f"{parameter.setting}={json.dumps(number)}")
     free = re.split(r"[;\n]", str(values.get("settings", "")))
     return sorted(named) + [text.strip() for text in free if text.strip()]

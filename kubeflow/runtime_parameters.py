@@ -37,6 +37,7 @@ DECLARED_TASKS = {
     SIGNATURES: "signatures",
 }
 
+AUTO = "auto"
 Kind = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE"]
 
 
@@ -51,6 +52,7 @@ class Parameter:
       description: shown by Kubeflow's form.
       setting: the dotted name of the setting that it sets; `None` for a parameter that is no setting.
       recurring: whether only packages for recurring runs have it.
+      auto: whether the setting may be `auto`, which is 0 here.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Parameter:
     description: str
     setting: str | None = None
     recurring: bool = False
+    auto: bool = False
 
     @property
     def input_name(self) -> str:
@@ -97,8 +100,22 @@ PARAMETERS: tuple[Parameter, ...] = (
         "of a .yaml with its .pbtxt beside it.",
     ),
     Parameter("model", "STRING", (TRAINER, BASELINE, PUSHER), "The model to train.", "model.name"),
-    Parameter("epochs", "NUMBER_INTEGER", (TRAINER,), "Most passes over the rows.", "training.epochs"),
-    Parameter("batch_size", "NUMBER_INTEGER", (TRAINER,), "Rows per mini-batch.", "training.batch_size"),
+    Parameter(
+        "epochs",
+        "NUMBER_INTEGER",
+        (TRAINER,),
+        "Most passes over the rows; 0: auto.",
+        "training.epochs",
+        auto=True,
+    ),
+    Parameter(
+        "batch_size",
+        "NUMBER_INTEGER",
+        (TRAINER,),
+        "Rows per mini-batch; 0: auto.",
+        "training.batch_size",
+        auto=True,
+    ),
     Parameter(
         "learning_rate", "NUMBER_DOUBLE", (TRAINER,), "Rate of the specific part.", "training.learning_rate"
     ),
@@ -150,4 +167,4 @@ def declared_value(declaration: Declaration, setting: str) -> str | int | float:
         value = getattr(value, part)
     if not isinstance(value, (str, int, float)):
         raise TypeError(f"{setting} is a {type(value).__name__}: a runtime parameter is a text or a number")
-    return value
+    return 0 if value == AUTO else value

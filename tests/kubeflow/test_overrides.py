@@ -13,6 +13,7 @@ from components.dataset.loader import load_declaration
 from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import mounts, overrides
+from kubeflow import runtime_parameters as names
 from pipeline import views
 from pipeline.request import declared
 
@@ -160,3 +161,16 @@ def test_thresholds_reach_the_evaluators_configuration(declaration: Declaration)
     }
     properties, _ = overrides.apply({"eval_config": "{}"}, values)
     assert "0.123" in properties["eval_config"]
+
+
+def test_what_may_be_auto_is_zero_for_kubeflow() -> None:
+    declaration = declared("simulated", ["training.epochs=auto", "training.batch_size=auto"], None)
+    for name in ("epochs", "batch_size"):
+        parameter = names.by_name(name)
+        assert parameter is not None and parameter.setting is not None
+        assert names.declared_value(declaration, parameter.setting) == 0
+    assert overrides.settings({"epochs": 0, "batch_size": 0.0, "seed": 0}) == [
+        "seed=0",
+        'training.batch_size="auto"',
+        'training.epochs="auto"',
+    ]
