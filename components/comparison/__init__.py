@@ -1,1 +1,1 @@
-"""How well scores rank rows, and whether one model is better than another beyond chance."""
+"""Models' scores of the same rows, and whether one model is better than another beyond chance."""

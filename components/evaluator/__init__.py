@@ -1,1 +1,1 @@
-"""Judging a model: what TFMA measures, which gates must be passed, and what was found, in words."""
+"""Evaluating a model: what TFMA measures, which gates must be passed, and what was found, in words."""

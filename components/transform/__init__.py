@@ -1,1 +1,1 @@
-"""What runs inside TFX's Transform: feature treatments and moving averages of past behaviour."""
+"""What runs inside TFX's Transform: feature treatments, and target encoding by moving averages of past behaviour."""
