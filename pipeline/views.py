@@ -40,6 +40,7 @@ def for_ingestion(declaration: Declaration) -> str:
             type=feature.type,
             treatment="as_is" if feature.type == "float" else "vocabulary",
             separator=feature.separator,
+            list=feature.list,
             max_length=feature.max_length,
         )
         for name, feature in declaration.features.items()

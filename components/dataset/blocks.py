@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
+from components.dataset.encodings import as_utf_8
 from components.dataset.files import DataFile
 from components.dataset.parquet import read_metadata, record_batches
 from components.dataset.parquet_types import to_frame
@@ -39,7 +41,7 @@ def _own_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
         yield from _parquet_blocks(file, start, end)
     else:
         for block in line_blocks(file, start, end, block_bytes):
-            yield parse_lines(block, file.own_columns, file.separator)
+            yield parse_lines(as_utf_8(block, file.encoding), file.own_columns, file.separator)
 
 
 def read_all(file: DataFile) -> Iterator[TextBlock]:
@@ -50,6 +52,28 @@ def read_all(file: DataFile) -> Iterator[TextBlock]:
 
 
 def _parquet_blocks(file: DataFile, start: int, end: int) -> Iterator[TextBlock]:
-    for batch in record_batches(file.path, _PARQUET_ROWS, list(range(start, end))):
+    for batch in _joined(record_batches(file.path, _PARQUET_ROWS, list(range(start, end)))):
         frame = to_frame(file, batch)
         yield TextBlock(frame, np.arange(len(frame), dtype=np.int64), [], len(frame))
+
+
+def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, small ones as one: a file of row groups of one row, each with its own dictionary, has many."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += len(batch)
+        if rows >= _PARQUET_ROWS // 2:
+            yield from _as_one(held)
+            held, rows = [], 0
+    yield from _as_one(held)
+
+
+def _as_one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    # Arrow has no common dictionary for those within lists.
+    if len(batches) < 2 or any(
+        "list" in str(kind) and "dictionary" in str(kind) for kind in batches[0].schema.types
+    ):
+        return batches
+    return list(pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches())

@@ -56,7 +56,7 @@ def line_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
     try:
         with file.open_text() as stream:
             if file.format == "csv.gz":
-                stream.readline()
+                stream.read(file.data_start)
                 left: float = float("inf")
             else:
                 cut = start > file.data_start

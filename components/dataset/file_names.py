@@ -20,6 +20,9 @@ SUFFIXES: dict[str, tuple[Format, str]] = {
     ".csv.gz": ("csv.gz", ","),
     ".tsv": ("csv", "\t"),
     ".tsv.gz": ("csv.gz", "\t"),
+    ".inter": ("csv", "\t"),
+    ".user": ("csv", "\t"),
+    ".item": ("csv", "\t"),
     ".parquet": ("parquet", ""),
 }
 _NO_VALUE = ("", "__HIVE_DEFAULT_PARTITION__", "__DEFAULT_PARTITION__")

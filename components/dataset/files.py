@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import IO, cast
 
 from components.dataset.declaration import Declaration
+from components.dataset.encodings import encoding_hint
 from components.dataset.file_names import SUFFIXES, Format, path_keys, suffix_of
 from components.dataset.parquet import read_schema
 from components.dataset.patterns import files_of, folder_of, relative_name
-from components.dataset.sections import Events, Impressions, Lookup
+from components.dataset.sections import UTF_8, Events, Impressions, Lookup
 from components.errors import InputError
 
 _HASH_BLOCK = 1 << 20
@@ -36,6 +38,8 @@ class DataFile:
       columns: names in the file's order, then those of `keys`.
       size: bytes.
       data_start: offset of the first byte after the header line (csv).
+      has_header: whether the first line names the columns.
+      encoding: of a text.
       keys: columns that its folders tell (`dt=2026-03-14/`) and the file leaves out: name and value, the same for all
         of its rows.
     """
@@ -48,6 +52,8 @@ class DataFile:
     size: int
     data_start: int
     keys: tuple[tuple[str, str | None], ...] = ()
+    has_header: bool = True
+    encoding: str = UTF_8
 
     @property
     def own_columns(self) -> tuple[str, ...]:
@@ -56,8 +62,8 @@ class DataFile:
 
     @property
     def first_line(self) -> int:
-        """Number of the first line of data: 2 below a header, 1 for Parquet, whose rows are counted."""
-        return 1 if self.format == "parquet" else 2
+        """Number of the first line of data: 2 below a header, 1 without one and for Parquet, whose rows are counted."""
+        return 2 if self.has_header else 1
 
     def open_text(self) -> IO[bytes]:
         """The uncompressed bytes of a csv file."""
@@ -74,7 +80,7 @@ def find_files(data_dir: str, section: Events | Impressions | Lookup) -> list[Da
       InputError: the folder or a file is missing or cannot be read, a suffix is unknown, a header is unusable.
     """
     root = folder_of(data_dir)
-    return [inspect(path, root, section.separator) for path in files_of(root, section)]
+    return [inspect(path, root, section) for path in files_of(root, section)]
 
 
 def data_fingerprint(declaration: Declaration, data_dir: str) -> str:
@@ -107,34 +113,55 @@ def _format(path: Path) -> tuple[Format, str]:
     return SUFFIXES[suffix.lower()]
 
 
-def inspect(path: Path, root: Path, separator: str | None) -> DataFile:
-    """Opens a file to learn its format and its columns."""
+def inspect(path: Path, root: Path, section: Impressions | Lookup) -> DataFile:
+    """Opens a file to learn its format and its columns.
+
+    Args:
+      path: the file.
+      root: the data folder.
+      section: what is declared of it.
+    Raises:
+      InputError: as `find_files`.
+    """
     kind, default_separator = _format(path)
-    separator = separator or default_separator
+    separator = section.separator or default_separator
+    has_header = kind != "parquet" and not section.columns
     try:
         size = path.stat().st_size
         if kind == "parquet":
-            columns: Sequence[str] = read_schema(path).names
-            start = 0
+            columns, begin, start = read_schema(path).names, 0, 0
         else:
-            columns, start = _header(path, kind, separator)
+            columns, begin, start = _header(path, kind, separator, section.encoding)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read as {kind}: {reason}") from None
+    if section.columns and kind == "parquet":
+        raise InputError(f"{path}: `columns` are names for CSV without a header: Parquet has its own")
+    if section.columns:
+        if len(section.columns) != len(columns):
+            raise InputError(
+                f"{path}:1: has {len(columns)} values, but `columns` names {len(section.columns)}: "
+                f"{_some(section.columns)}"
+            )
+        columns, start = section.columns, begin
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
     if repeated:
-        raise InputError(f"{path}: the header names {', '.join(repeated)} more than once")
+        hint = "" if section.columns else "; if it is a row of data, give the names as `columns`"
+        raise InputError(f"{path}: the header names {', '.join(repeated)} more than once{hint}")
     name = relative_name(path, root)
     keys = tuple((key, value) for key, value in path_keys(Path(name)).items() if key not in columns)
     columns = (*columns, *(key for key, _ in keys))
-    return DataFile(str(path), name, kind, separator, columns, size, start, keys)
+    return DataFile(
+        str(path), name, kind, separator, columns, size, start, keys, has_header, section.encoding
+    )
 
 
 def _open_text(path: Path, kind: Format) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "rb")) if kind == "csv.gz" else path.open("rb")
 
 
-def _header(path: Path, kind: Format, separator: str) -> tuple[list[str], int]:
+def _header(path: Path, kind: Format, separator: str, encoding: str) -> tuple[list[str], int, int]:
+    """The values of the first line, where it begins (behind a byte order mark) and where it ends."""
     with _open_text(path, kind) as stream:
         line = stream.readline(_LONGEST_HEADER)
     if b"\0" in line:
@@ -142,9 +169,11 @@ def _header(path: Path, kind: Format, separator: str) -> tuple[list[str], int]:
     if b"\r" in line.rstrip(b"\r\n"):
         raise InputError(f"{path}:1: lines end in CR only: rewrite the file with LF at the end of each line")
     try:
-        text = line.decode("utf-8-sig").rstrip("\r\n")
+        text = line.decode("utf-8-sig" if encoding == UTF_8 else encoding).rstrip("\r\n")
     except UnicodeDecodeError:
-        raise InputError(f"{path}:1: the header is not UTF-8 text") from None
+        raise InputError(
+            f"{path}:1: the header is not {encoding.upper()} text{encoding_hint(line)}"
+        ) from None
     if not text.strip():
         raise InputError(f"{path}:1: the file is empty: expected a line with the names of the columns")
     if len(line) == _LONGEST_HEADER:
@@ -155,7 +184,7 @@ def _header(path: Path, kind: Format, separator: str) -> tuple[list[str], int]:
         names = next(csv.reader(io.StringIO(text), delimiter=separator))
     except csv.Error as error:
         raise InputError(f"{path}:1: the header cannot be parsed: {error}") from None
-    return [name.strip() for name in names], len(line)
+    return [name.strip() for name in names], len(BOM_UTF8) * line.startswith(BOM_UTF8), len(line)
 
 
 def require_column(column: str, what: str, files: Iterable[DataFile]) -> None:

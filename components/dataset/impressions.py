@@ -11,10 +11,12 @@ import polars as pl
 
 from components.dataset.blocks import BLOCK_BYTES, read_blocks
 from components.dataset.csv_lines import TextBlock
+from components.dataset.declaration import Declaration
 from components.dataset.joins import LookupTable, join, typed_as_declared
 from components.dataset.label import label_of
 from components.dataset.names import LOCAL_TIME
 from components.dataset.read_plan import Piece, ReadPlan
+from components.dataset.sections import ColumnType
 from components.dataset.times import to_local_ms
 
 _SHOWN = 60
@@ -85,7 +87,7 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
             typed = typed_as_declared(frame[name], name, kind, declaration)
             columns[name] = typed.values
             is_label = name == declaration.label and declaration.positive is None
-            expected = "0 or 1" if is_label else _KINDS[kind]
+            expected = "0 or 1" if is_label else _expected(name, kind, declaration)
         reasons.add(typed.bad, f"column {name}: expected {expected}", frame[name])
     result = pl.DataFrame(columns)
     label = label_of(result, declaration)
@@ -98,6 +100,14 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
     rejects = [(int(block.lines[row]) + offset, reason) for row, reason in reasons.first.items()]
     rejects += [(line + offset, reason) for line, reason in block.bad]
     return Rows(frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count, later)
+
+
+def _expected(name: str, kind: ColumnType, declaration: Declaration) -> str:
+    if not declaration.is_list(name):
+        return _KINDS[kind]
+    between = declaration.features[name].separator
+    held = "U+001F" if between is None else f"{between!r} or U+001F, which separate the values of a list"
+    return f"{_KINDS[kind]} in each place of the list, without {held}"
 
 
 def _within(plan: ReadPlan, block: TextBlock) -> tuple[TextBlock, int]:

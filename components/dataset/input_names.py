@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Separates the values of a list whatever separator is declared: for callers who cannot know it.
+# Separates the values of a list whatever separator is declared: for callers who cannot know it. Behind the last value,
+# too, so that a list of one is no text to be split.
 LIST_SEPARATOR = "\x1f"
 _VALID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from itertools import combinations, pairwise
 
 LOCAL_TIME = "local_time_ms"
 BEHAVIOUR_PREFIX = "behaviour."
 ROLES: tuple[str, ...] = ("domain", "user", "item")
+
+
+def key_readings(text: str, parts: int = 2) -> Iterator[tuple[str, ...]]:
+    """Every way to read `KEY` or `COLUMN:KEY` (or, of three parts, `COLUMN:KEY:PREFIX`), as names may hold colons.
+
+    >>> list(key_readings("a:b:c"))
+    [('a:b:c',), ('a', 'b:c'), ('a:b', 'c')]
+    """
+    pieces = text.split(":")
+    for count in range(1, parts + 1):
+        for ends in combinations(range(1, len(pieces)), count - 1):
+            bounds = (0, *ends, len(pieces))
+            yield tuple(":".join(pieces[a:b]) for a, b in pairwise(bounds))
 
 
 def suggest(name: object, known: Iterable[object]) -> str:

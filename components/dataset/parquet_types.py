@@ -18,7 +18,7 @@ _UNKNOWN_OFFSET = re.compile(r"[+-]\d{2}:(?!00)\d{2}")
 
 
 def require_usable(file: DataFile, columns: Mapping[str, bool]) -> None:
-    """Refuses what is neither a value nor, where a list is declared, a list of values. Does nothing for csv.
+    """Refuses what is neither a value nor, where a list is declared, a list of values. Does nothing for texts.
 
     Args:
       file: one that has all of the columns.
@@ -38,7 +38,7 @@ def require_usable(file: DataFile, columns: Mapping[str, bool]) -> None:
         if _is_list(value) and not may_be_list:
             remedy = (
                 "one value is declared: write one in each row, or, if it is a vocabulary, give its feature "
-                '`separator: ","` and a `max_length`'
+                "`list: true` and a `max_length`"
             )
         elif pa.types.is_nested(value):
             remedy = (

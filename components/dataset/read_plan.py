@@ -168,14 +168,30 @@ def _require_usable(
     log_columns: Iterable[str],
     lookups: Iterable[LookupPlan],
 ) -> None:
-    """Checks the types of what is read from Parquet files."""
+    """Checks the types of what is read from Parquet files, and that lists in texts have a separator."""
     lists = {name for name, feature in declaration.features.items() if feature.is_list}
+    unsplit = {name for name in lists if declaration.features[name].separator is None}
+    _require_separators(files, unsplit.intersection(log_columns))
+    for lookup in lookups:
+        _require_separators(
+            lookup.files, {source for name, source in lookup.columns.items() if name in unsplit}
+        )
     for file in files:
         require_usable(file, {name: name in lists for name in log_columns})
     for lookup in lookups:
         sources = {source: name in lists for name, source in lookup.columns.items()}
         for file in lookup.files:
             require_usable(file, {**sources, lookup.right_key: False})
+
+
+def _require_separators(files: Sequence[DataFile], columns: set[str]) -> None:
+    for file in files:
+        for name in sorted(columns.intersection(file.columns)):
+            if file.format != "parquet" or name not in file.own_columns:
+                raise InputError(
+                    f"{file.path}: column {name}: is declared a list, and is a text here: give its feature the "
+                    '`separator` of its values, such as "|"'
+                )
 
 
 def _assign(

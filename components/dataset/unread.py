@@ -9,6 +9,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.file_names import shape
 from components.dataset.files import inspect
 from components.dataset.patterns import below, files_of, folder_of, matches, relative_name
+from components.dataset.sections import Impressions
 from components.errors import InputError
 
 _MOST_SEEN = 100_000
@@ -35,7 +36,7 @@ def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
     for pattern in declaration.impressions.ignore:
         known.update(path.resolve() for path in matches(root, pattern))
     shapes = {shape(relative_name(path, root)) for path in log}
-    first = inspect(log[0], root, declaration.impressions.separator)
+    first = inspect(log[0], root, declaration.impressions)
     unread, opened = [], 0
     for path in islice(below(root), _MOST_SEEN):
         if path.resolve() in known:
@@ -44,7 +45,7 @@ def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
         alike = shape(name) in shapes
         if not alike and opened < _MOST_OPENED:
             opened += 1
-            alike = _has_columns(path, root, declaration.impressions.separator, set(first.columns))
+            alike = _has_columns(path, root, declaration.impressions, set(first.columns))
         if alike:
             unread.append(name)
     return unread
@@ -63,8 +64,10 @@ def unread_message(declaration: Declaration, data_dir: str) -> str:
     )
 
 
-def _has_columns(path: Path, root: Path, separator: str | None, columns: set[str]) -> bool:
+def _has_columns(path: Path, root: Path, log: Impressions, columns: set[str]) -> bool:
+    if log.columns:  # no header says what they are
+        return False
     try:
-        return set(inspect(path, root, separator).columns) == columns
+        return set(inspect(path, root, log).columns) == columns
     except InputError:
         return False

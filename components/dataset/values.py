@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from components.dataset.input_names import LIST_SEPARATOR
 from components.dataset.sections import ColumnType
 
 MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
@@ -144,6 +145,7 @@ def _scatter(values: pl.Series, where: pl.Series, repaired: pl.Series, bad: pl.S
 
 
 def _to_list(column: pl.Series, kind: ColumnType, separator: str | None) -> Typed:
+    """Texts split, Parquet's lists as they are; a value that holds what separates values in requests is none."""
     rows = len(column)
     is_list = isinstance(column.dtype, pl.List)
     lists = column if is_list else column.cast(pl.String).str.split(separator or ",")
@@ -151,7 +153,11 @@ def _to_list(column: pl.Series, kind: ColumnType, separator: str | None) -> Type
     if flat["value"].dtype == pl.String:
         flat = flat.with_columns(pl.col("value").str.strip_chars())
     typed = to_type(flat["value"], kind)
-    items = pl.DataFrame({"row": flat["row"], "value": typed.values, "bad": typed.bad})
+    unfit = typed.bad
+    if typed.values.dtype == pl.String:
+        for between in {LIST_SEPARATOR, separator or LIST_SEPARATOR}:
+            unfit = unfit | typed.values.str.contains(between, literal=True).fill_null(False)
+    items = pl.DataFrame({"row": flat["row"], "value": typed.values, "bad": unfit})
     bad_rows = items.filter("bad")["row"].unique()
     packed = items.filter(pl.col("value").is_not_null()).group_by("row", maintain_order=True).agg("value")
     joined = pl.DataFrame({"row": pl.int_range(rows, eager=True)}).join(

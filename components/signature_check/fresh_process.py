@@ -112,6 +112,10 @@ def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any
 
     served = model.signatures["serving_default"](**named)[OUTPUT].numpy()
     checks.probabilities("serving_default answers real rows", served, rows)
+    readings = requests["readings"].tolist()
+    checks.expect(
+        "a request's features read as its example's", not readings, "; ".join(readings) or "all alike"
+    )
     examples = model.signatures["examples"](examples=serialized)[OUTPUT].numpy()
     checks.equal("examples answers as serving_default", examples, served)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.dataset.declaration import Declaration
+from components.dataset.input_names import LIST_SEPARATOR
 from components.trainer.export import unpack
 from components.trainer.raw_inputs import (
     TIME_FEATURE,
@@ -50,10 +51,41 @@ def _value(value: tf.train.Feature | None, feature: RequestFeature) -> float | i
     values: Sequence[float | int | bytes] = (
         [] if value is None else getattr(value, value.WhichOneof("kind") or "int64_list").value
     )
-    if feature.separator is not None:
+    if feature.is_list:
         texts = [item if isinstance(item, bytes) else str(item).encode() for item in values]
-        return feature.separator.encode().join(texts)
+        return b"".join(text + LIST_SEPARATOR.encode() for text in texts)
     return values[0] if values else missing_value(feature.dtype)
+
+
+def differing_readings(
+    inputs: RawInputs, serialized: Sequence[bytes], named: Mapping[str, np.ndarray]
+) -> list[str]:
+    """For each feature that reads otherwise in an example than in a request: the value, and both readings."""
+    of_examples = inputs.from_examples(tf.constant(serialized))
+    request = {
+        feature.name: tf.constant(named[feature.input].tolist(), feature.dtype) for feature in inputs.features
+    }
+    of_request = inputs.from_named(request)
+    found = []
+    for feature in inputs.features:
+        one, other = (_rows(read[feature.name]) for read in (of_examples, of_request))
+        row = next((row for row, (a, b) in enumerate(zip(one, other, strict=True)) if a != b), None)
+        if row is not None:
+            value = named[feature.input][row]
+            found.append(
+                f"{feature.name} of row {row + 1}, {value!r}: {one[row]} in the example, {other[row]} in a request"
+            )
+    return found
+
+
+def _rows(read: tf.Tensor | tf.SparseTensor) -> list[list[object]]:
+    """The values of each row, missing ones left out."""
+    if not isinstance(read, tf.SparseTensor):
+        return [np.ravel(row).tolist() for row in read.numpy()]
+    rows: list[list[object]] = [[] for _ in range(int(read.dense_shape[0]))]
+    for (row, *_), value in zip(read.indices.numpy(), read.values.numpy().tolist(), strict=True):
+        rows[row].append(value)
+    return rows
 
 
 def write_requests(
@@ -72,7 +104,8 @@ def write_requests(
       declaration: the data set.
       transform_graph: the Transform graph's directory.
       layout: what the packed columns hold.
-      path: the `.npz` to write: `serialized`, `named.<feature>`, `transformed.<column>`.
+      path: the `.npz` to write: `serialized`, `named.<feature>`, `transformed.<column>`, and `readings`: what an
+        example and a request with the same value are read as where that differs.
 
     Returns:
       The number of rows written.
@@ -86,6 +119,7 @@ def write_requests(
     np.savez(
         path,
         serialized=np.array(serialized, object),
+        readings=np.array(differing_readings(inputs, serialized, named), object),
         **{f"named.{name}": column for name, column in named.items()},
         **{f"transformed.{name}": column.numpy() for name, column in transformed.items()},
     )

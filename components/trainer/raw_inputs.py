@@ -13,6 +13,7 @@ Evaluator's examples are then answered as of the time that they carry; an exampl
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ def _up_to(largest: int) -> str:
 
 # Spaces of any script count as little as they do in logs; TensorFlow's own `strip` knows ASCII's alone.
 _SPACES = r"[\t\n\v\f\r\x{85}\pZ]+"
+_IN_PARTS = f"(?s).*{LIST_SEPARATOR}.*"
 _OUTER_SPACES = f"^{_SPACES}|{_SPACES}$"
 _INT64 = rf"\+?0*(?:{_up_to(2**63 - 1)})|-0*(?:{_up_to(2**63)})"
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
@@ -58,13 +60,16 @@ class RequestFeature:
 
     Attributes:
       name: the raw column.
-      dtype: int64, float32 or string; a list-valued feature is one string with its separator, as in the logs.
-      separator: what separates the values of a list-valued feature; `None` for a single value.
+      dtype: int64, float32 or string; a list-valued feature is one string, its values separated by U+001F, or by its
+        separator as in the logs.
+      is_list: whether it is list-valued.
+      separator: what separates the values in the logs' texts; `None` where no text does.
       is_domain: whether it is the domain, the one feature that every request has.
     """
 
     name: str
     dtype: tf.DType
+    is_list: bool = False
     separator: str | None = None
     is_domain: bool = False
 
@@ -76,12 +81,12 @@ class RequestFeature:
 
 def request_features(declaration: Declaration) -> list[RequestFeature]:
     """The inputs of the named-feature signature: the declared features, the domain, the user and the item."""
-    separators = {name: feature.separator for name, feature in declaration.features.items()}
     return [
         RequestFeature(
             name,
-            tf.string if separators.get(name) is not None else _DTYPES[column],
-            separators.get(name),
+            tf.string if declaration.is_list(name) else _DTYPES[column],
+            declaration.is_list(name),
+            declaration.features[name].separator if name in declaration.features else None,
             name == declaration.domain,
         )
         for name, column in declaration.serving_columns().items()
@@ -194,10 +199,12 @@ class RawInputs:
     def _from_flat(
         self, feature: RequestFeature, value: tf.Tensor, shape: tf.Tensor
     ) -> tf.Tensor | tf.SparseTensor:
-        if feature.separator is not None:
-            declared = feature.separator.replace("\\", r"\\")
-            value = tf.strings.regex_replace(value, LIST_SEPARATOR, declared)
-            parts = tf.strings.regex_replace(tf.strings.split(value, feature.separator), _OUTER_SPACES, "")
+        if feature.is_list:
+            if feature.separator is not None:
+                # A list that comes as a list ends in U+001F: its values are never split again.
+                as_text = tf.strings.regex_replace(value, re.escape(feature.separator), LIST_SEPARATOR)
+                value = tf.where(tf.strings.regex_full_match(value, _IN_PARTS), value, as_text)
+            parts = tf.strings.regex_replace(tf.strings.split(value, LIST_SEPARATOR), _OUTER_SPACES, "")
             parts = tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
             if self._types[feature.name] != "string":
                 # As logs are read, `7.0` is 7. A text that is no number is a value that no vocabulary has; it must not

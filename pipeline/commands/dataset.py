@@ -86,6 +86,18 @@ def new(
         str | None,
         typer.Option("--separator", help="Between the values of CSV; default: what the file shows."),
     ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns",
+            metavar="A,B,C",
+            help="Names of the columns of CSV without a header, or a file with them; FILE=A,B,C for a lookup; `header` "
+            "where the first line has them though it looks like data.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Of CSV, such as cp1252 or gb18030; default: UTF-8.")
+    ] = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
@@ -139,6 +151,8 @@ def new(
             positive=positive,
             zone=time_zone,
             separator=separator,
+            encoding=encoding,
+            columns=tuple(columns or ()),
             keep=tuple(keep or ()),
             sample=sample,
             yes=yes,

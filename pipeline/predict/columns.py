@@ -131,7 +131,7 @@ def _text(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, (list, tuple)):
-        return LIST_SEPARATOR.encode().join(_text(item) for item in value)
+        return b"".join(_text(item) + LIST_SEPARATOR.encode() for item in value)
     if isinstance(value, dict):
         raise TypeError(value)
     return text_of(value).encode()

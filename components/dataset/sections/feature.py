@@ -19,7 +19,7 @@ class Feature(Section):
     vocabulary: id in the column's vocabulary (values seen at least `min_count` times, the `max_size` most
     frequent), others hashed into `oov_buckets`; buckets: quantile buckets; normalise: z-score, within 20
     standard deviations; log_normalise: log1p, then the same; as_is: the number itself. With `separator` a
-    text holds several values, of which `max_length` are used.
+    text holds several values, and with `list` a row of Parquet does, of which `max_length` are used.
     """
 
     type: ColumnType = Field(
@@ -37,7 +37,14 @@ class Feature(Section):
     )
     buckets: int = Field(default=10, ge=2, le=1000, description="buckets: number of quantile buckets.")
     separator: str | None = Field(
-        default=None, min_length=1, description="Splits a text into several values."
+        default=None,
+        min_length=1,
+        description="Splits a text of CSV into several values; no value of a list may hold it.",
+    )
+    list: bool = Field(
+        default=False,
+        description="A row holds several values without a separator: a list of Parquet or JSON; in requests, texts "
+        "with U+001F behind each.",
     )
     max_length: int = Field(default=1, ge=1, le=100, description="Most values used of a list.")
 
@@ -47,10 +54,10 @@ class Feature(Section):
             raise ValueError("a vocabulary needs type int or string, not float")
         if self.treatment != "vocabulary" and self.type == "string":
             raise ValueError(f"treatment {self.treatment} needs a number (int or float), not string")
-        if self.separator is not None and self.treatment != "vocabulary":
-            raise ValueError(f"a list (separator) needs treatment vocabulary, not {self.treatment}")
-        if self.separator is None and self.max_length != 1:
-            raise ValueError("max_length is for lists: it needs a separator")
+        if self.is_list and self.treatment != "vocabulary":
+            raise ValueError(f"a list needs treatment vocabulary, not {self.treatment}")
+        if not self.is_list and self.max_length != 1:
+            raise ValueError("max_length is for lists: it needs a separator, or `list: true`")
         return self
 
     @property
@@ -61,4 +68,4 @@ class Feature(Section):
     @property
     def is_list(self) -> bool:
         """Whether a row may carry several values."""
-        return self.separator is not None
+        return self.list or self.separator is not None

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.dataset.sections.section import FileList, Names, Section
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso", "dmy", "mdy", "yymmddhh"]
+UTF_8 = "utf-8"
 Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
+
+
+def _known_encoding(name: str) -> str:
+    """The name of an encoding in which a line break is the byte of ASCII."""
+    try:
+        found = codecs.lookup(name).name
+        plain = "\n,a1".encode(found) == b"\n,a1"
+    except (LookupError, UnicodeError):
+        raise ValueError(f"{name!r} is no encoding of text, such as utf-8, cp1252 or gb18030") from None
+    if not plain:
+        raise ValueError(f"{name!r} is not made of ASCII's bytes and others: write the file as UTF-8")
+    return found
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class Impressions(Section):
@@ -20,8 +37,9 @@ class Impressions(Section):
         "looks anew, so that `log-????-??-??.csv` reads tomorrow's file too. A folder stands for all files in and "
         "below it. The keys of folders as Hive and Spark write them (`dt=2026-03-14/scene=feed/part-0.parquet`) are "
         "columns, read as text or as they are declared. Files and folders that begin with `.` or `_` are left out. The "
-        "suffix tells the format: .csv, .tsv, either with .gz, .parquet. One line of CSV is one row: a value in quotes "
-        "may hold separators and doubled quotes, not line breaks; a table with such values needs Parquet.",
+        "suffix tells the format: .csv, .tsv, either with .gz, RecBole's .inter, .user and .item, .parquet. One line "
+        "of CSV is one row: a value in quotes may hold separators and doubled quotes, not line breaks; a table with "
+        "such values needs Parquet.",
     )
     ignore: Names = Field(
         default_factory=list,
@@ -29,6 +47,11 @@ class Impressions(Section):
         "looks like the log, which is warned of otherwise.",
     )
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    encoding: Encoding = Field(default=UTF_8, description="Of CSV's text: cp1252, latin-1, gb18030 ...")
+    columns: Names = Field(
+        default_factory=list,
+        description="Names of the columns of CSV whose first line is data and no header.",
+    )
 
 
 class Lookup(Section):
@@ -37,6 +60,8 @@ class Lookup(Section):
     files: FileList = Field(description="File names, folders or globs, as for the impressions.")
     ignore: Names = Field(default_factory=list, description="Names, folders or globs of what stays unread.")
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    encoding: Encoding = Field(default=UTF_8, description="Of CSV's text.")
+    columns: Names = Field(default_factory=list, description="Names of the columns where no header has them.")
     key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
         description="The column that both have, or {column of the impressions, or of a lookup before this one: column "
         "of the lookup}. Read as it is declared, else as text, in which Parquet's float 7.0 is `7`."

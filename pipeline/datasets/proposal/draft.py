@@ -20,8 +20,9 @@ from pipeline.datasets.proposal import clock, features, roles
 from pipeline.datasets.proposal.decisions import Asker, Decider, decide_label, decide_timestamp, require_two
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.guess import Guess
+from pipeline.datasets.proposal.headers import believed_types
 from pipeline.datasets.proposal.keys import ChosenKey
-from pipeline.datasets.proposal.kinds import values_of
+from pipeline.datasets.proposal.kinds import as_stated, values_of
 from pipeline.datasets.proposal.leaks import Leak, find_leaks
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
@@ -122,14 +123,19 @@ class Draft:
 def make_columns(sources: Sources, distinct: Mapping[str, int] | None = None) -> dict[str, Column]:
     """What every column of the sample holds; `distinct` are TFDV's counts of distinct values, where there are any."""
     keys = {lookup.left_key for lookup in sources.lookups}
+    stated = believed_types(sources.log.files[0].own_columns)
+    for lookup in sources.lookups:
+        of_table = believed_types(lookup.table.files[0].own_columns)
+        stated |= {name: of_table[source] for name, source in lookup.columns.items() if source in of_table}
     columns = {}
     for name in sources.rows.columns:
-        values = values_of(sources.rows[name])
+        told = stated.get(name, "")
+        values = as_stated(sources.rows[name], told) if told else values_of(sources.rows[name])
         count = (distinct or {}).get(name)
         if count is None:
             plain = values.column.explode() if isinstance(values.column.dtype, pl.List) else values.column
             count = int(plain.drop_nulls().n_unique()) if plain.dtype != pl.Null else 0
-        columns[name] = Column(name, values, count, sources.origin(name) is None, name in keys)
+        columns[name] = Column(name, values, count, sources.origin(name) is None, name in keys, told)
     return columns
 
 

@@ -151,13 +151,13 @@ def as_feature(column: Column) -> Choice:
         settings: dict[str, Any] = {
             "type": values.item,
             "treatment": "vocabulary",
-            "separator": values.separator,
+            **({"list": True} if values.separator is None else {"separator": values.separator}),
         }
         settings["max_length"] = values.max_length
         if column.distinct > _MANY:
             settings["min_count"] = 5
         return Choice(name, "feature", f"list: {values.why}", settings)
-    if values.kind == "float":
+    if values.kind == "float" and column.stated != "token":
         return _number(column)
     if values.kind == "int" and _is_number(column):
         return _number(column)
@@ -234,6 +234,8 @@ def identity(column: Column, role: str) -> Choice:
 
 def _is_number(column: Column) -> bool:
     """Whether ints count something, rather than name it."""
+    if column.stated:
+        return column.stated == "float"
     name = column.name
     last = words(name)[-1:] or ("",)
     if has(name, POSITIONS) and column.distinct <= _FEW:

@@ -39,7 +39,7 @@ class Values:
       kind: what they are; `unusable`: something that the reader cannot use as it is.
       column: int, float, string or list values; a list of int or string.
       item: the type of a list's values.
-      separator: what separates a list's values in a text.
+      separator: what separates a list's values in a text; `None` for Parquet's own lists.
       max_length: values of a list that nineteen of twenty rows do not exceed.
       present: share of rows with a value.
       why: what led to the kind, for a comment.
@@ -102,6 +102,32 @@ def _of_text(column: pl.Series) -> Values:
     return _list_of_text(text, present) or Values("string", text, present=present)
 
 
+def as_stated(column: pl.Series, stated: str) -> Values:
+    """A column whose header states its type, as RecBole's do: token, token_seq, float or float_seq."""
+    found = values_of(column)
+    if stated in ("token", "float"):
+        return found
+    text = column.cast(pl.String)
+    if stated == "float_seq":
+        present = _share(text.is_not_null())
+        return Values(
+            "unusable", text, present=present, why="lists of numbers: only ints and texts can be used"
+        )
+    return _as_list(text, " ", _share(to_type(text, "string").values.is_not_null()))
+
+
+def _as_list(text: pl.Series, separator: str, present: float) -> Values:
+    parts = text.drop_nulls().str.split(separator)
+    flat = parts.explode().str.strip_chars()
+    flat = flat.filter(flat != "")
+    item: Literal["int", "string"] = "string" if to_type(flat, "int").bad.any() else "int"
+    lengths = parts.list.len().to_numpy()
+    length = int(min(10, max(2, np.quantile(lengths, 0.95) if len(lengths) else 2)))
+    share = mean(text.str.contains(separator, literal=True))
+    why = f"{share:.0%} of the rows have several values, separated by {separator!r}; {flat.n_unique()} distinct ones"
+    return Values("list", to_type(text, item, separator).values, item, separator, length, present, why)
+
+
 def written_unit(column: pl.Series) -> TimeUnit | None:
     """How texts (or Parquet's own times) are dates; `None` where they are none.
 
@@ -159,11 +185,7 @@ def _list_of_text(text: pl.Series, present: float) -> Values | None:
             continue
         if separator == " " and (lengths.mean() < 2 or distinct > wholes / 3):
             continue
-        item: Literal["int", "string"] = "string" if to_type(flat, "int").bad.any() else "int"
-        typed = to_type(text, item, separator).values
-        length = int(min(10, max(2, np.quantile(lengths, 0.95))))
-        why = f"{share:.0%} of the rows have several values, separated by {separator!r}; {distinct} distinct ones"
-        return Values("list", typed, item, separator, length, present, why)
+        return _as_list(text, separator, present)
     return None
 
 
@@ -189,8 +211,8 @@ def _parquet_list(column: pl.Series) -> Values:
     lengths = column.list.len().fill_null(0).to_numpy()
     length = int(min(10, max(2, np.quantile(lengths, 0.95) if len(lengths) else 2)))
     distinct = column.explode().n_unique()
-    why = f"Parquet lists of {item}; {distinct} distinct values (the separator is for requests, which send text)"
-    return Values("list", typed, item, "|", length, _share(typed.is_not_null()), why)
+    why = f"Parquet lists of {item}; {distinct} distinct values"
+    return Values("list", typed, item, None, length, _share(typed.is_not_null()), why)
 
 
 def _share(mask: pl.Series) -> float:

@@ -29,7 +29,7 @@ from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.schema_file import schema_file
 from pipeline.datasets.proposal.split import choose_split, rows_that_decide, telling_rows
-from pipeline.datasets.proposal.tables import Sources, open_sources
+from pipeline.datasets.proposal.tables import Sources, TextFormat, open_sources
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
 from pipeline.datasets.survey import Survey, Visitor, survey
@@ -48,7 +48,7 @@ class ProposalRequest:
       roles: label, domain, user, item, timestamp -> column, or `None`.
       positive: which values of the label count as 1.
       zone: the time zone.
-      separator: of csv.
+      separator, encoding, columns: how csv is written; see `TextFormat`.
       keep: columns to use as features whatever is thought of them.
       sample: rows that are looked at closely.
       yes: take what is likely without asking.
@@ -63,6 +63,8 @@ class ProposalRequest:
     positive: str | None = None
     zone: str | None = None
     separator: str | None = None
+    encoding: str | None = None
+    columns: Sequence[str] = ()
     keep: Sequence[str] = ()
     sample: int = SAMPLE_ROWS
     yes: bool = False
@@ -124,7 +126,12 @@ def propose(
     output = request.output or Path(f"{name}.yaml")
     _require_free(output, request.force)
     progress(Progress("sampling the files", 0))
-    sources = open_sources(request.files, request.lookups, request.separator, request.sample)
+    sources = open_sources(
+        request.files,
+        request.lookups,
+        TextFormat(request.separator, request.encoding, request.columns),
+        request.sample,
+    )
     columns, statistics = _statistics(sources, progress)
     result = draft(
         name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes, request.keep
@@ -162,8 +169,8 @@ def _about_files(sources: Sources, declaration: Declaration) -> list[str]:
     if log.more:
         shown = ", ".join(log.more[:3]) + (" ..." if len(log.more) > 3 else "")
         said.append(
-            f"{', '.join(log.patterns)} also matches {len(log.more)} files that were not named ({shown}): they are "
-            "read too; name under `impressions.ignore` what is to stay unread"
+            f"{', '.join(log.section.files)} also matches {len(log.more)} files that were not named ({shown}): they "
+            "are read too; name under `impressions.ignore` what is to stay unread"
         )
     unread = unread_message(declaration, str(sources.data_dir))
     return [*said, unread] if unread else said

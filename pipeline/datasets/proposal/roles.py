@@ -43,6 +43,7 @@ class Column:
       distinct: distinct values in the sample, as TFDV counts them; of numbers, as polars does.
       in_log: whether the impressions have it; else a lookup.
       is_key: whether a lookup is joined by it.
+      stated: the type that its header states; empty where it states none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Column:
     distinct: int
     in_log: bool
     is_key: bool = False
+    stated: str = ""
 
     @property
     def present(self) -> int:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
 
 from components.dataset.blocks import read_all
+from components.dataset.encodings import encoding_hint
 from components.dataset.files import DataFile, find_files, require_column
-from components.dataset.sections import Impressions
+from components.dataset.names import key_readings
+from components.dataset.sections import UTF_8, Impressions
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import mean
+from pipeline.datasets.proposal.headers import HEADER, column_names, require_header
 from pipeline.datasets.proposal.named_files import Patterns, as_patterns, common_folder, expand, literal
 from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
 _SEPARATORS = (",", ";", "\t", "|")
 _KEY = "__key"
 _SHOWN_COLUMNS = 12
+_HEAD_BYTES = 64 << 10
 
 
 @dataclass
@@ -29,8 +34,7 @@ class Table:
 
     Attributes:
       files: in order.
-      patterns: how the declaration names them, relative to the data folder.
-      separator: of csv, where the suffix does not tell it.
+      section: how the declaration names them, relative to the data folder, and what it says of their text.
       sample: rows as they are written.
       rows: a good guess at their number.
       bad_lines: lines of the sample that are no rows.
@@ -38,8 +42,7 @@ class Table:
     """
 
     files: tuple[DataFile, ...]
-    patterns: list[str]
-    separator: str | None
+    section: Impressions
     sample: pl.DataFrame
     rows: int
     bad_lines: int
@@ -92,41 +95,94 @@ class Sources:
         return next((lookup for lookup in self.lookups if column in lookup.columns), None)
 
 
+@dataclass(frozen=True)
+class TextFormat:
+    """How the texts that the command line names are written.
+
+    Attributes:
+      separator: of csv (`\\t` is a tab); by default the suffix's, or what the first lines show.
+      encoding: of csv; by default UTF-8.
+      columns: names for files whose first line is data: `a,b,c`, or a file of them; for a lookup `FILE=a,b,c`;
+        HEADER where the first line is a header though it looks like data.
+    """
+
+    separator: str | None = None
+    encoding: str | None = None
+    columns: Sequence[str] = ()
+
+
 def open_sources(
-    files: Sequence[Path], lookups: Sequence[str], separator: str | None, rows: int = SAMPLE_ROWS
+    files: Sequence[Path], lookups: Sequence[str], text: TextFormat, rows: int = SAMPLE_ROWS
 ) -> Sources:
     """Opens and samples what the command line names.
 
     Args:
       files: the impressions: files, folders, globs.
       lookups: `FILE=key` or `FILE=column:key`, the key's name in the impressions and in the file.
-      separator: of csv (`\\t` is a tab); by default the suffix's, or what the first lines show.
+      text: how csv is written.
       rows: rows of the sample.
     Raises:
       InputError: the separator cannot be one; a file cannot be read or has other columns than the first; a key is in
         neither table.
     """
-    if separator is not None:
-        separator = _separator_argument(separator)
-    named = [_lookup_argument(text) for text in lookups]
-    tables = [expand(path) for path, _, _ in named]
+    named = [_lookup_argument(argument) for argument in lookups]
+    settings = _settings(text, [path for path, _ in named])
+    tables = [expand(path) for path, _ in named]
     joined_files = [path for table in tables for path in table]
     paths = list(dict.fromkeys(path for argument in files for path in expand(argument, joined_files)))
     data_dir = common_folder([*paths, *joined_files])
-    log = _open(data_dir, paths, separator, rows, files)
+    log = _open(data_dir, paths, settings[None], rows, files)
     if log.bad_lines > len(log.sample):
         raise InputError(_no_rows(log))
     if log.sample.is_empty():
         raise InputError(f"{log.files[0].path}: no impressions: there is nothing below the header")
     joined = log.sample
     sources: list[LookupSource] = []
-    for (path, left, right), its_files in zip(named, tables, strict=True):
+    for (path, key), its_files in zip(named, tables, strict=True):
+        columns = find_files(str(data_dir), _section(data_dir, its_files, settings[path]))[0].columns
+        left, right = _key(key, log.files[0].columns, columns)
         require_column(left, f"the key of the lookup {path.name}", log.files)
-        table = _open(data_dir, its_files, separator, rows, [path], key=(joined[left], right))
+        table = _open(data_dir, its_files, settings[path], rows, [path], key=(joined[left], right))
         lookup = LookupSource(table, left, right)
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
     return Sources(data_dir, log, sources, joined)
+
+
+def _key(text: str, log: Sequence[str], table: Sequence[str]) -> tuple[str, str]:
+    """The key's names in the log and in the table: names may hold colons, so what is there decides."""
+    readings = [(reading[0], reading[-1]) for reading in key_readings(text)]
+    both = [(left, right) for left, right in readings if left in log and right in table]
+    one = [(left, right) for left, right in readings if left in log or right in table]
+    return (both or one or readings[-1:])[0]
+
+
+def _settings(text: TextFormat, lookups: Sequence[Path]) -> dict[Path | None, dict[str, Any]]:
+    """What a section says of its files' text, by lookup; `None` is the log."""
+    names: dict[Path | None, Sequence[str]] = {}
+    for argument in text.columns:
+        path, equals, listed = argument.partition("=")
+        owner = next((lookup for lookup in lookups if equals and Path(path) == lookup), None)
+        names[owner] = column_names(listed if owner is not None else argument)
+    common = {
+        "separator": "\t" if text.separator == r"\t" else text.separator,
+        "encoding": text.encoding or UTF_8,
+    }
+    settings: dict[Path | None, dict[str, Any]] = {}
+    for owner in (None, *lookups):
+        settings[owner] = {**common, "columns": names.get(owner, [])}
+        shown = {**settings[owner], "columns": []}
+        try:
+            Impressions(files=["*"], **shown)
+        except ValidationError as error:
+            raise InputError(_no_setting(text, error)) from None
+    return settings
+
+
+def _no_setting(text: TextFormat, error: ValidationError) -> str:
+    if error.errors()[0]["loc"][0] == "encoding":
+        return f"--encoding {text.encoding}: {error.errors()[0]['ctx']['error']}"
+    return f"--separator {text.separator!r}: expected one ASCII character, such as ';' or '\\t'"
 
 
 def _no_rows(table: Table) -> str:
@@ -135,10 +191,19 @@ def _no_rows(table: Table) -> str:
     first, reason = _first_bad_line(table.files)
     if reason.startswith("expected"):
         hint = f"Is the first line the header (columns: {', '.join(columns)[:60]}), and --separator right?"
+    elif "UTF-8" in reason:
+        hint = (
+            encoding_hint(_head(table.files[0])).removeprefix("; ").capitalize() or "Write the file as UTF-8"
+        )
     else:
         hint = "A value has no line breaks, and a quote inside a quoted value is written twice"
     lines = table.bad_lines + len(table.sample)
     return f"{first}: {reason}; {table.bad_lines:,} of {lines:,} lines are no rows. {hint}"
+
+
+def _head(file: DataFile) -> bytes:
+    with file.open_text() as stream:
+        return stream.read(_HEAD_BYTES)
 
 
 def _first_bad_line(files: Sequence[DataFile]) -> tuple[str, str]:
@@ -152,40 +217,40 @@ def _first_bad_line(files: Sequence[DataFile]) -> tuple[str, str]:
     return files[0].path, "changed while it was read"
 
 
-def _separator_argument(text: str) -> str:
-    separator = "\t" if text == r"\t" else text
-    try:
-        Impressions(files=["*"], separator=separator)
-    except ValidationError:
-        raise InputError(
-            f"--separator {text!r}: expected one ASCII character, such as ';' or '\\t'"
-        ) from None
-    return separator
-
-
-def _lookup_argument(text: str) -> tuple[Path, str, str]:
+def _lookup_argument(text: str) -> tuple[Path, str]:
     path, equals, key = text.rpartition("=")
     if not equals or not path or not key:
         raise InputError(
             f"--lookup {text}: expected FILE=key, the column that both tables have, as in --lookup users.csv=user_id; "
             "or FILE=column:key where the names differ"
         )
-    left, colon, right = key.partition(":")
-    return Path(path), left, right if colon else left
+    return Path(path), key
+
+
+def _section(data_dir: Path, paths: Sequence[Path], settings: Mapping[str, Any]) -> Impressions:
+    """What a declaration would say of the files as they are named."""
+    names = settings["columns"]
+    separator = settings["separator"] or _other_separator(paths[0])
+    chosen = {**settings, "separator": separator, "columns": [] if names == [HEADER] else names}
+    section = Impressions(files=literal(data_dir, paths).texts, **chosen)
+    if names != [HEADER]:
+        for file in find_files(str(data_dir), section):
+            require_header(file)
+    return section
 
 
 def _open(
     data_dir: Path,
     paths: Sequence[Path],
-    separator: str | None,
+    settings: Mapping[str, Any],
     rows: int,
     arguments: Sequence[Path],
     key: tuple[pl.Series, str] | None = None,
 ) -> Table:
-    chosen = separator or _other_separator(paths[0])
+    section = _section(data_dir, paths, settings)
 
     def found(patterns: Patterns) -> tuple[DataFile, ...]:
-        return tuple(find_files(str(data_dir), Impressions(files=patterns.texts, separator=chosen)))
+        return tuple(find_files(str(data_dir), section.model_copy(update={"files": patterns.texts})))
 
     # A table of another day would repeat a lookup's keys.
     patterns = (
@@ -202,7 +267,8 @@ def _open(
         require_column(key[1], "the key of the lookup", files)
         sample, likely, bad = _rows_of_keys(files, *key)
     more = [str(path.relative_to(data_dir)) for path in patterns.more]
-    return Table(files, patterns.texts, chosen, sample, likely, bad, more)
+    section = section.model_copy(update={"files": patterns.texts})
+    return Table(files, section, sample, likely, bad, more)
 
 
 def _require_same_columns(files: Sequence[DataFile]) -> None:

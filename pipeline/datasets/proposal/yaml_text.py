@@ -92,11 +92,9 @@ def _files(top: CommentedMap, draft: Draft) -> None:
     sources = draft.sources
     top["time_zone"] = draft.zone
     _say(top, "time_zone", f"Where days begin at midnight: {draft.zone_why}.")
-    log: dict[str, Any] = {"files": sources.log.patterns}
-    if sources.log.separator:
-        log["separator"] = sources.log.separator
-    top["impressions"] = _flow(log)
-    separator = f", separated by {sources.log.separator!r}" if sources.log.separator else ""
+    top["impressions"] = _flow(sources.log.section.model_dump(exclude_defaults=True))
+    between = sources.log.section.separator
+    separator = f", separated by {between!r}" if between else ""
     rows = f"about {sources.log.rows:,} rows, {len(sources.log.files[0].columns)} columns{separator}"
     _say(top, "impressions", f"{len(sources.log.files)} file(s) below the folder to give as --data: {rows}.")
     if not sources.lookups:
@@ -104,9 +102,7 @@ def _files(top: CommentedMap, draft: Draft) -> None:
     lookups = CommentedSeq()
     for lookup in sources.lookups:
         same = lookup.left_key == lookup.right_key
-        entry: dict[str, Any] = {"files": lookup.table.patterns}
-        if lookup.table.separator:
-            entry["separator"] = lookup.table.separator
+        entry: dict[str, Any] = lookup.table.section.model_dump(exclude_defaults=True)
         entry["key"] = lookup.left_key if same else {lookup.left_key: lookup.right_key}
         if lookup.prefix:
             entry["prefix"] = lookup.prefix

@@ -20,6 +20,27 @@ from components.dataset.times import to_local_ms
 from components.errors import InputError
 
 
+def test_row_groups_of_one_row_are_read_together(tmp_path: Path) -> None:
+    """Each has a dictionary of its own; the values are the same, in as few blocks as rows need."""
+    words = [f"w{n % 7}" for n in range(300)]
+    column = pa.array(words).dictionary_encode()
+    pq.write_table(pa.table({"x": column, "n": list(range(300))}), tmp_path / "log.parquet", row_group_size=1)
+    [file] = find_files(str(tmp_path), Impressions(files=["log.parquet"]))
+    [block] = read_all(file)
+    assert block.frame["x"].to_list() == words
+    assert block.frame["n"].to_list() == list(range(300))
+    assert (block.count, block.lines.tolist()) == (300, list(range(300)))
+
+
+def test_lists_of_dictionaries_in_small_row_groups(tmp_path: Path) -> None:
+    kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+    column = pa.array([["a", "b"], ["b"], [], ["c"]], kind)
+    pq.write_table(pa.table({"x": column}), tmp_path / "log.parquet", row_group_size=1)
+    [file] = find_files(str(tmp_path), Impressions(files=["log.parquet"]))
+    found = [value for block in read_all(file) for value in block.frame["x"].to_list()]
+    assert found == [["a", "b"], ["b"], [], ["c"]]
+
+
 def written(folder: Path, column: pa.Array) -> Any:
     pq.write_table(pa.table({"x": column}), folder / "log.parquet")
     [file] = find_files(str(folder), Impressions(files=["log.parquet"]))

@@ -161,8 +161,9 @@ def test_only_the_domain_has_to_be_there(inputs: RawInputs) -> None:
     assert [feature.name for feature in inputs.features if feature.is_domain] == ["tab"]
 
 
-def _with_codes(kind: str, separator: str) -> RawInputs:
-    codes = {"type": kind, "treatment": "vocabulary", "separator": separator, "max_length": 3}
+def _with_codes(kind: str, separator: str | None) -> RawInputs:
+    split = {"list": True} if separator is None else {"separator": separator}
+    codes = {"type": kind, "treatment": "vocabulary", "max_length": 3, **split}
     document = {**DECLARATION, "features": {**DECLARATION["features"], "codes": codes}}
     return RawInputs(
         Declaration.model_validate(document),
@@ -197,7 +198,7 @@ def test_ints_in_lists_are_read_as_logs_read_them(numbers: list[int], fraction: 
 
 @pytest.mark.parametrize("kind", ["int", "string"])
 @pytest.mark.parametrize(
-    "text", ["+5|6", "+-5|6", "5\u00a0|\u30006", "\u2003 5\u3000|6\u0085", "\x1f5|6\u200b", "5 \u00a0 6|7"]
+    "text", ["+5|6", "+-5|6", "5\u00a0|\u30006", "\u2003 5\u3000|6\u0085", "\x1f5\x1f6\u200b", "5 \u00a0 6|7"]
 )
 def test_signs_and_spaces_in_lists_are_read_as_logs_read_them(text: str, kind: ColumnType) -> None:
     raw = _with_codes(kind, "|").from_named({**NAMED, "codes": tf.constant([text, text, text])})
@@ -215,6 +216,40 @@ def test_one_separator_holds_for_every_list(separator: str) -> None:
     codes = tf.constant([LIST_SEPARATOR.join(["a", "b"]), f"a{separator}b", "c"])
     raw = _with_codes("string", separator).from_named({**NAMED, "codes": codes})
     assert _dense(raw["codes"]) == [[b"a", b"b"], [b"a", b"b"], [b"c", b"-"]]
+
+
+_HOSTILE = st.text(st.sampled_from("a|;, \\\n1.\u00a0é"), max_size=5)
+
+
+@pytest.mark.parametrize("separator", [None, "|", ", "])
+@given(st.lists(st.lists(_HOSTILE, max_size=3), min_size=1, max_size=4))
+@example([["sci-fi|action"], ["drama"], ["a", "b"], []])
+def test_a_list_stays_a_list_from_parquet_to_the_graph(separator: str | None, rows: list[list[str]]) -> None:
+    """Log, example and request read alike, whatever the values hold; what could not be told apart is refused."""
+    typed = to_type(pl.Series(rows, dtype=pl.List(pl.String)), "string", separator)
+    kept = [[value.strip() for value in row if value.strip()] for row in rows]
+    bad = [separator is not None and any(separator in value for value in row) for row in kept]
+    assert typed.bad.to_list() == bad
+    if any(bad):
+        return
+    assert [row or [] for row in typed.values.to_list()] == kept
+    inputs = _with_lists(separator)
+    text = ["".join(value + LIST_SEPARATOR for value in row) for row in kept]
+    one = {name: value[:1] for name, value in NAMED.items()}
+    served = inputs.from_named({**one, "codes": tf.constant(text)})["codes"]
+    assert tf.RaggedTensor.from_sparse(served).to_list() == [
+        [value.encode() for value in row] for row in kept
+    ]
+
+
+@functools.cache
+def _with_lists(separator: str | None) -> RawInputs:
+    return _with_codes("string", separator)
+
+
+def test_the_character_between_values_is_in_none() -> None:
+    typed = to_type(pl.Series([["a\x1fb"], ["a"]]), "string")
+    assert (typed.bad.to_list(), typed.values.to_list()[1]) == ([True, False], ["a"])
 
 
 def test_columns_that_are_no_identifiers_have_names_in_requests() -> None:

@@ -79,7 +79,7 @@ def test_lists_are_joined_as_every_model_splits_them(ours: Served, tmp_path: Pat
     users = write(tmp_path / "users.parquet", {"user_id": [3, 7], "tag": [["x", "yy"], []]})
     source = write(tmp_path / "rows.csv", {"user_id": [3, 7], "duration": [0.5, 0.25]})
     _, found = ask(ours, source, f"{users}=user_id")
-    joined = {"user_id": [3, 7], "duration": [0.5, 0.25], "tag": [LIST_SEPARATOR.join(["x", "yy"]), ""]}
+    joined = {"user_id": [3, 7], "duration": [0.5, 0.25], "tag": [LIST_SEPARATOR.join(["x", "yy", ""]), ""]}
     np.testing.assert_allclose(scores(found), expected(joined, 1.0), rtol=1e-5)
 
 

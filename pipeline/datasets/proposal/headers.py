@@ -1,0 +1,107 @@
+"""Whether a text's first line names its columns, and names from elsewhere where it does not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+
+from components.dataset.blocks import read_blocks
+from components.dataset.files import DataFile
+from components.errors import InputError
+from pipeline.datasets.proposal.words import DOMAINS, ITEMS, LABELS, TIMES, USERS, rank
+
+HEADER = "header"
+_KNOWN = (USERS, ITEMS, TIMES, *DOMAINS, *LABELS)
+_FEWEST_KNOWN = 2
+_HEAD_BYTES = 256 << 10
+_NUMBER = re.compile(r"^[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?$")
+_DATE = re.compile(r"^\d{4}[-/.]?\d{2}[-/.]?\d{2}([T ].*)?$")
+_TYPED = re.compile(r"^.+:(token|token_seq|float|float_seq)$")
+
+
+def column_names(text: str) -> list[str]:
+    """Names as they were typed, `a,b,c`, or those of a file, one a line or separated by commas or tabs.
+
+    Raises:
+      InputError: there are none, or a name is given twice.
+    """
+    path = Path(text)
+    if "," not in text and path.is_file():
+        try:
+            listed = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--columns {text}: cannot be read: {error}") from None
+    else:
+        listed = text
+    names = [name.strip() for name in re.split(r"[,\t\r\n]+", listed) if name.strip()]
+    if not names:
+        raise InputError(f"--columns {text}: names no column; expected a,b,c or a file with them")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"--columns {text}: names {', '.join(twice)} more than once")
+    return names
+
+
+def require_header(file: DataFile) -> None:
+    """Refuses a file whose first line looks like a row of data.
+
+    Raises:
+      InputError: says why, and how to give the names.
+    """
+    if not file.has_header:
+        return
+    why = _looks_like_data(file)
+    if why:
+        raise InputError(
+            f"{file.path}:1: the first line looks like data, not like names of columns ({why}): give the names with "
+            f"--columns a,b,c or --columns FILE; if these are the names, --columns {HEADER}"
+        )
+
+
+def _looks_like_data(file: DataFile) -> str:
+    names = file.own_columns
+    # Tables that lost their names are numbered from 0 or 1.
+    if [name for name in names if name] in (
+        [str(n) for n in range(start, start + len(names))] for start in (0, 1)
+    ):
+        return ""
+    values = [name for name in names if _NUMBER.match(name) or _DATE.match(name)]
+    known = [name for name in names if rank(name, _KNOWN) is not None]
+    if values and (len(known) < _FEWEST_KNOWN or 2 * len(values) > len(names)):
+        shown = ", ".join(values[:3])
+        return f"{shown} {'is a value' if len(values) == 1 else 'are values'}"
+    empty = sum(not name for name in names)
+    if empty > 1 and 2 * empty > len(names):
+        return f"{empty} of {len(names)} are empty"
+    if len(set(names)) < len(names):
+        return ""
+    repeated = _own_values(file)
+    # A single one may be chance: a column `app` of `app` and `web`.
+    if len(repeated) > 1 and 2 * len(repeated) >= len(names):
+        return f"{', '.join(repeated[:3])} {'is a value' if len(repeated) == 1 else 'are values'} of the columns, too"
+    return ""
+
+
+def _own_values(file: DataFile) -> list[str]:
+    """Names that occur among their own column's values; a header that is repeated within the file is none of these."""
+    end = min(file.size, file.data_start + _HEAD_BYTES)
+    block = next(iter(read_blocks(file, file.data_start, end, _HEAD_BYTES)), None)
+    if block is None:
+        return []
+    names = file.own_columns
+    frame = block.frame.select(names)
+    headers = pl.all_horizontal(pl.col(name).str.strip_chars() == name for name in names if name)
+    rows = frame.filter(~headers.fill_null(False))
+    return [name for name in names if name and (rows[name].str.strip_chars() == name).sum() > 1]
+
+
+def believed_types(names: tuple[str, ...]) -> dict[str, str]:
+    """The types that a header of RecBole's states, `user_id:token`, by column; none unless all names have one.
+
+    >>> believed_types(("user_id:token", "age:float"))
+    {'user_id:token': 'token', 'age:float': 'float'}
+    """
+    found = {name: match[1] for name in names if (match := _TYPED.match(name))}
+    return found if len(found) == len(names) else {}

@@ -1,0 +1,47 @@
+"""What a request says of a row is what its example says; where not, the feature is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from components.dataset.declaration import Declaration
+from components.signature_check.real_rows import differing_readings, named_rows
+from components.trainer.raw_inputs import RawInputs, request_features
+
+DECLARATION = {
+    "name": "small",
+    "impressions": {"files": ["log.parquet"]},
+    "label": "click",
+    "domain": "tab",
+    "timestamp": {"column": "ts", "unit": "s"},
+    "features": {
+        "tab": {"type": "string", "treatment": "vocabulary"},
+        "genres": {"type": "string", "treatment": "vocabulary", "list": True, "max_length": 3},
+        "codes": {"type": "int", "treatment": "vocabulary", "separator": ",", "max_length": 3},
+    },
+}
+
+
+def example(genres: list[bytes], codes: list[int]) -> bytes:
+    features = {
+        "tab": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"home"])),
+        "genres": tf.train.Feature(bytes_list=tf.train.BytesList(value=genres)),
+        "codes": tf.train.Feature(int64_list=tf.train.Int64List(value=codes)),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def test_readings() -> None:
+    declaration = Declaration.model_validate(DECLARATION)
+    spec = {name: tf.io.VarLenFeature(tf.string) for name in ("tab", "genres")}
+    spec |= {name: tf.io.VarLenFeature(tf.int64) for name in ("codes", "local_time_ms")}
+    inputs = RawInputs(declaration, spec)
+    serialized = [example([b"sci-fi|action"], [7, 8]), example([b"a,b", b"c"], []), example([], [1])]
+    named = named_rows(serialized, request_features(declaration))
+    assert named["codes"].tolist() == [b"7\x1f8\x1f", b"", b"1\x1f"]
+    assert differing_readings(inputs, serialized, named) == []
+    named["codes"] = np.array([b"7,8", b"5", b"1"], object)
+    assert differing_readings(inputs, serialized, named) == [
+        "codes of row 2, b'5': [] in the example, [5] in a request"
+    ]
