@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import distribution
 
 import typer
+from typer import rich_utils
 
 from pipeline.commands.backtest import backtest
 from pipeline.commands.compare import compare
@@ -16,6 +17,10 @@ from pipeline.commands.run import run
 from pipeline.commands.serve import serve
 from pipeline.commands.simulate import simulate
 from pipeline.commands.worker import worker
+from pipeline.screen import Screen
+
+# Errors of the command line quote what was typed.
+rich_utils.Console = Screen  # type: ignore[misc]
 
 app = typer.Typer(
     name="dfei",

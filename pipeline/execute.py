@@ -42,6 +42,7 @@ from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary
 from pipeline.report.terminal import print_summary
 from pipeline.request import RunRequest, copy_schema
+from pipeline.screen import as_is
 from pipeline.terminal import RunDisplay, title
 
 RESOLVER = "baseline"
@@ -77,7 +78,8 @@ def execute(
     absl_logging.set_verbosity(absl_logging.INFO)
     serving = (request.serving.resolve() if request.serving else layout.serving) / declaration.model.name
     console.print(
-        f"[bold]{declaration.name}[/]: {data} → {declaration.model.name} → {serving}", highlight=False
+        f"[bold]{declaration.name}[/]: {as_is(data)} → {declaration.model.name} → {as_is(serving)}",
+        highlight=False,
     )
     unread = unread_message(declaration, str(data))
     fingerprint = data_fingerprint(declaration, str(data))
@@ -126,7 +128,7 @@ def execute(
     write_metrics(summary, layout.metrics)
     write_report(summary, layout.report)
     print_summary(summary, console)
-    console.print(f"report: {layout.report}", highlight=False)
+    console.print(f"report: {layout.report}", highlight=False, markup=False)
     return summary
 
 

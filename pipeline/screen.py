@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -19,10 +21,44 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from components import progress
 
 PLAIN_INTERVAL_SECONDS = 10.0
+
+
+# What a terminal obeys: ESC and the rest of C0 (line breaks and tabs are layout), DEL, C1, and what turns the direction
+# of writing.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """A text with its control characters shown, not obeyed.
+
+    >>> visible("a\x1b[2Jb\x9b")
+    'a\\\\x1b[2Jb\\\\x9b'
+    """
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def as_is(value: object) -> str:
+    """Data, names and paths for a text with markup: they are shown as they are, brackets and control characters too."""
+    return escape(visible(str(value)))
+
+
+class Screen(Console):
+    """The console of every command: `:fire:` is six letters, and control characters of data are shown.
+
+    Words of our own may carry markup; data goes into them through `as_is`, or is printed with `markup=False`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turns a text into what is printed; rich calls it for everything that is a plain `str`."""
+        return super().render_str(visible(text), **{**options, "emoji": False})
 
 
 def command_console(quiet: bool = False, as_json: bool = False) -> Console:
@@ -30,7 +66,7 @@ def command_console(quiet: bool = False, as_json: bool = False) -> Console:
 
     Colours and bars are for terminals, and not there where `NO_COLOR` is set.
     """
-    return Console(stderr=as_json, quiet=quiet)
+    return Screen(stderr=as_json, quiet=quiet)
 
 
 def print_json(document: Any) -> None:
@@ -96,9 +132,9 @@ class Steps:
         self._live = console.is_terminal and not console.quiet
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,

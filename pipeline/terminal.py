@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -27,7 +26,7 @@ from rich.text import Text
 
 from components import progress
 from pipeline.events import NodeRun, NodeStarted
-from pipeline.screen import PLAIN_INTERVAL_SECONDS, Remaining, line, roughly
+from pipeline.screen import PLAIN_INTERVAL_SECONDS, Remaining, Screen, as_is, line, roughly, visible
 
 _TITLES = {
     "DeclaredExampleGen": "ExampleGen",
@@ -84,7 +83,7 @@ def libraries_to(log: Path, quiet: bool = False, as_json: bool = False) -> Itera
         os.dup2(sink.fileno(), 2)
     terminal = os.fdopen(os.dup(saved[1 if as_json else 0]), "w", encoding="utf-8")
     try:
-        yield Console(file=terminal, quiet=quiet, soft_wrap=not terminal.isatty())
+        yield Screen(file=terminal, quiet=quiet, soft_wrap=not terminal.isatty())
     finally:
         _empty(sys.stdout, 1)
         _empty(sys.stderr, 2)
@@ -122,7 +121,7 @@ def chatter_hidden(quiet: bool = False) -> Iterator[Console]:
     os.close(nowhere)
     terminal = os.fdopen(os.dup(saved), "w", encoding="utf-8")
     try:
-        yield Console(file=terminal, quiet=quiet)
+        yield Screen(file=terminal, quiet=quiet)
     finally:
         sys.stderr.flush()
         terminal.close()
@@ -159,9 +158,9 @@ class RunDisplay:
         self._live = console.is_terminal and not console.quiet
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             _Left(),
             console=console,
@@ -201,7 +200,7 @@ class RunDisplay:
 
     def note(self, text: str) -> None:
         """A component says what should be read, though the run goes on."""
-        self._console.print(f"[yellow]![/] {escape(text)}", highlight=False)
+        self._console.print(f"[yellow]![/] {as_is(text)}", highlight=False)
 
     def progress(self, event: progress.Progress) -> None:
         """A component says how far it is."""
@@ -211,8 +210,8 @@ class RunDisplay:
         left = self._remaining.seconds(event)
         if self._live:
             # The bar has its own column for the time that is left.
-            detail = escape(line(event, None))
+            detail = visible(line(event, None))
             self._bars.update(self._task, completed=event.done, total=event.total, detail=detail)
         elif time.monotonic() - self._last_line > PLAIN_INTERVAL_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"  {self._place}: {escape(line(event, left))}", highlight=False)
+            self._console.print(f"  {self._place}: {as_is(line(event, left))}", highlight=False)

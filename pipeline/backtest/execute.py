@@ -79,7 +79,7 @@ def execute(
     write_page(backtest, layout.backtest_page)
     console.rule("all periods")
     print_backtest(backtest, console)
-    console.print(f"result: {layout.backtest}\nreport: {layout.backtest_page}", highlight=False)
+    console.print(f"result: {layout.backtest}\nreport: {layout.backtest_page}", highlight=False, markup=False)
     return backtest
 
 

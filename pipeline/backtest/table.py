@@ -24,7 +24,7 @@ def print_backtest(backtest: Backtest, console: Console) -> None:
     console.print(_table(backtest, wide=console.width >= _WIDE + _WIDE_PERIOD * len(backtest.periods)))
     console.print(f"[dim]{LEGEND}[/]", highlight=False)
     for sentence in outcome(backtest):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, markup=False)
 
 
 def _table(backtest: Backtest, wide: bool) -> Table:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -22,6 +21,7 @@ from rich.progress import (
 
 from components import progress
 from pipeline.commands.shared import AsJson, Quiet, Settings, ending, leave
+from pipeline.screen import as_is
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,8 @@ def new(
         typer.Option(
             "--lookup",
             metavar="FILE=KEY",
-            help="A table to join by a column that both have; FILE=COLUMN:KEY where the names differ. Repeat for more.",
+            help="A table to join by a column that both have; FILE=OURS:THEIRS where the names differ. Repeat for "
+            "more.",
         ),
     ] = None,
     output: Annotated[
@@ -160,12 +161,13 @@ def new(
         )
         done = propose(request, asker(console, steps.paused) if interactive and not yes else None, steps)
         for warning in done.draft.warnings:
-            console.print(f"[yellow]![/] {escape(warning)}", highlight=False)
+            console.print(f"[yellow]![/] {as_is(warning)}", highlight=False)
         console.print(
             f"{done.rows:,} rows; wrote {done.declaration} and {done.schema}\n"
             f"next: dfei dataset check {done.declaration} --data {done.data_dir}\n"
             f"      dfei run --dataset {done.declaration} --data {done.data_dir} --root out/{done.draft.name}",
             highlight=False,
+            markup=False,
         )
     if as_json:
         from pipeline.screen import print_json
@@ -220,7 +222,7 @@ def check(
 
             read = declared(declaration, settings or (), None)
             result = look(read, data, quick=quick, progress=steps, early=early)
-            title = f"{result.dataset}: {result.rows:,} rows{' (a sample)' if result.sampled else ''}"
+            title = as_is(f"{result.dataset}: {result.rows:,} rows{' (a sample)' if result.sampled else ''}")
             console.print(findings_table(result.findings, title))
             console.print(
                 {
@@ -265,9 +267,9 @@ def download(
 
         console = command_console(quiet, as_json)
 
-        console.print(find_release(name).notice, highlight=False)
+        console.print(find_release(name).notice, highlight=False, markup=False)
         bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -294,7 +296,7 @@ def download(
                 }
             )
         already = " (already there)" if facts.reused else ""
-        console.print(f"{len(facts.files)} files in {facts.data}{already}", highlight=False)
+        console.print(f"{len(facts.files)} files in {facts.data}{already}", highlight=False, markup=False)
 
 
 @contextmanager

@@ -31,8 +31,8 @@ def predict(
         typer.Option(
             "--lookup",
             metavar="FILE=KEY",
-            help="A table to join by a column that both have; FILE=COLUMN:KEY where the names differ, "
-            "FILE=COLUMN:KEY:PREFIX where the declaration has a prefix. Repeat for more: a later one may be joined by "
+            help="A table to join by a column that both have; FILE=OURS:THEIRS where the names differ, "
+            "FILE=OURS:THEIRS:PREFIX where the declaration has a prefix. Repeat for more: a later one may be joined by "
             "a column of an earlier one.",
         ),
     ] = None,
@@ -123,13 +123,11 @@ def predict(
                     raise typer.Exit(141) from None
             for table, rows in done.unmatched.items():
                 if 0 < rows < done.rows:
-                    console.print(
-                        f"{table}: no line for the keys of {rows:,} of {done.rows:,} rows", highlight=False
-                    )
+                    said = f"{table}: no line for the keys of {rows:,} of {done.rows:,} rows"
+                    console.print(said, highlight=False, markup=False)
             if done.missing and not done.mostly_missing:
-                console.print(
-                    f"columns that no row had, taken as missing: {', '.join(done.missing)}", highlight=False
-                )
+                said = f"columns that no row had, taken as missing: {', '.join(done.missing)}"
+                console.print(said, highlight=False, markup=False)
         for table, rows in done.unmatched.items():
             if 0 < rows == done.rows:
                 warn(f"{table}: no line for the key of any row: is it the right table, and the right key?")

@@ -54,7 +54,7 @@ def _run(layout: RunLayout, quiet: bool, as_json: bool) -> None:
     write_report(summary, layout.report)
     console = command_console(quiet, as_json)
     print_summary(summary, console)
-    console.print(f"report: {layout.report}", highlight=False)
+    console.print(f"report: {layout.report}", highlight=False, markup=False)
     if as_json:
         print_json(metrics(summary))
 
@@ -90,6 +90,6 @@ def _rebuild(
     write(found, page)
     console = command_console(quiet, as_json)
     show(found, console)
-    console.print(f"report: {page}", highlight=False)
+    console.print(f"report: {page}", highlight=False, markup=False)
     if as_json:
         print_json(found.model_dump())

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pipeline.commands.shared import Quiet, ending, leave
+from pipeline.screen import Screen
 
 
 def serve(
@@ -126,6 +126,6 @@ def serve(
             monitoring_config_file=monitoring,
             model_config_file=models,
             wait_seconds=wait_seconds,
-            console=Console(quiet=quiet),
+            console=Screen(quiet=quiet),
         )
     leave(0)

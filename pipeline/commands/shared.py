@@ -16,10 +16,10 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from pipeline.failures import explain
 from pipeline.layout import RunLayout
+from pipeline.screen import Screen, as_is
 
 STOPPED = "stopped; the same command goes on from here"
 
@@ -100,12 +100,16 @@ AsJson = Annotated[
 
 def complain(message: str) -> None:
     """Prints an error on standard error."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False)
+    _on_standard_error(f"[bold red]error:[/] {as_is(message)}")
 
 
 def warn(message: str) -> None:
     """Prints on standard error what should be read though the command did what it was told, with --quiet too."""
-    Console(stderr=True, soft_wrap=True).print(f"[bold yellow]warning:[/] {escape(message)}", highlight=False)
+    _on_standard_error(f"[bold yellow]warning:[/] {as_is(message)}")
+
+
+def _on_standard_error(text: str) -> None:
+    Screen(stderr=True, soft_wrap=True).print(text, highlight=False)
 
 
 def failure(error: BaseException, log: Path | None = None) -> tuple[int, str]:

@@ -48,6 +48,7 @@ def simulate(
         + (" (already there)" if facts.reused else "")
         + f"\nbest possible AUC on the evaluation days: average {_figure(average)}, overall {_figure(overall)}",
         highlight=False,
+        markup=False,
     )
     if as_json:
         print_json(

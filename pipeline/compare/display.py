@@ -6,13 +6,12 @@ import threading
 import time
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from components import progress
 from pipeline.compare.create import CHAMPION
 from pipeline.events import NodeRun, NodeStarted
-from pipeline.screen import line
+from pipeline.screen import as_is, line, visible
 from pipeline.terminal import title
 
 _PLAIN_INTERVAL_SECONDS = 30.0
@@ -39,9 +38,9 @@ class CompareDisplay:
         self._live = console.is_terminal and not console.quiet
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -75,11 +74,11 @@ class CompareDisplay:
         with self._lock:
             if self._live and node in self._tasks:
                 self._bars.update(
-                    self._tasks[node], completed=event.done, total=event.total, detail=escape(detail)
+                    self._tasks[node], completed=event.done, total=event.total, detail=visible(detail)
                 )
             elif not self._live and time.monotonic() - self._lines.get(node, 0.0) > _PLAIN_INTERVAL_SECONDS:
                 self._lines[node] = time.monotonic()
-                self._console.print(f"  {node_title(node)}: {escape(detail)}", highlight=False)
+                self._console.print(f"  {node_title(node)}: {as_is(detail)}", highlight=False)
 
     def _begin(self, event: NodeStarted) -> None:
         self._lines[event.node] = time.monotonic()
@@ -99,4 +98,4 @@ class CompareDisplay:
             return
         took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
         mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
-        self._console.print(f"{mark} {escape(node_title(event.node)):<44} {took}", highlight=False)
+        self._console.print(f"{mark} {as_is(node_title(event.node)):<44} {took}", highlight=False)

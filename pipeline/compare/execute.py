@@ -37,6 +37,7 @@ from pipeline.layout import RunLayout
 from pipeline.report.metrics import write_whole
 from pipeline.report.numbers import plural
 from pipeline.request import copy_schema
+from pipeline.screen import as_is
 
 BASELINES = ("lightgbm", "optuna")
 
@@ -69,7 +70,8 @@ def execute(
     seeds = [declaration.seed + number for number in range(request.seeds)]
     serving = (request.serving.resolve() if request.serving else layout.serving) / CHAMPION
     console.print(
-        f"[bold]{declaration.name}[/]: {data} → {plural(len(variants), 'model')}, {plural(len(seeds), 'seed')} each",
+        f"[bold]{declaration.name}[/]: {as_is(data)} → {plural(len(variants), 'model')}, "
+        f"{plural(len(seeds), 'seed')} each",
         highlight=False,
     )
     fingerprint = data_fingerprint(declaration, str(data))
@@ -147,7 +149,9 @@ def execute(
     write_whole(layout.comparison, comparison.model_dump_json(indent=1))
     write_page(comparison, layout.comparison_page)
     print_comparison(comparison, console)
-    console.print(f"result: {layout.comparison}\nreport: {layout.comparison_page}", highlight=False)
+    console.print(
+        f"result: {layout.comparison}\nreport: {layout.comparison_page}", highlight=False, markup=False
+    )
     return comparison, found
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.compare.result import Comparison, Spread, Versus
 from pipeline.compare.story import outcome
 from pipeline.report.numbers import UNDEFINED, chance, count, figure, signed
+from pipeline.screen import as_is
 
 _WIDE = 150
 LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
@@ -26,14 +26,14 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(_table(comparison, wide=console.width >= _WIDE))
     console.print(f"[dim]{LEGEND}[/]", highlight=False)
     for sentence in outcome(comparison):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, markup=False)
     for model in comparison.models:
         if model.tuned or model.trials:
             settings = ", ".join(model.tuned) or "as declared"
-            console.print(f"[dim]  {model.title}: {escape(settings)}[/]", highlight=False)
+            console.print(f"[dim]  {model.title}: {as_is(settings)}[/]", highlight=False)
     champion = comparison.champion
     if champion is not None:
-        where = f", pushed to {escape(champion.pushed_to)}" if champion.pushed_to else ""
+        where = f", pushed to {as_is(champion.pushed_to)}" if champion.pushed_to else ""
         console.print(
             f"champion: {champion.name}, seed {champion.seed}, validation average AUC "
             f"{figure(champion.validation_average_auc)}{where}",

@@ -47,7 +47,7 @@ class Lookup:
 
     @classmethod
     def parse(cls, text: str) -> Lookup:
-        """From `FILE=KEY`, `FILE=COLUMN:KEY` or `FILE=COLUMN:KEY:PREFIX`.
+        """From `FILE=KEY`, `FILE=OURS:THEIRS` or `FILE=OURS:THEIRS:PREFIX`.
 
         Raises:
           InputError: it is none of these, or there is no such file.
@@ -57,7 +57,7 @@ class Lookup:
         if not file or not left or len(others) > 2 or (others and not others[0]):
             raise InputError(
                 f"--lookup {text}: expected FILE=KEY, the column that both have, as in --lookup users.csv=user_id; "
-                "FILE=COLUMN:KEY where the names differ; FILE=COLUMN:KEY:PREFIX where the declaration has a prefix"
+                "FILE=OURS:THEIRS where the names differ; FILE=OURS:THEIRS:PREFIX where the declaration has a prefix"
             )
         path = Path(file)
         if not path.is_file():
@@ -139,7 +139,7 @@ class Join:
                 if name in origins and name not in columns:
                     raise InputError(
                         f"the column {name} is in {origins[name]} and in {table.name}: give the prefix that the "
-                        "declaration has for one of them, --lookup FILE=COLUMN:KEY:PREFIX"
+                        "declaration has for one of them, --lookup FILE=OURS:THEIRS:PREFIX"
                     )
                 origins[name] = table.name
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
 from pipeline.report.numbers import UNDEFINED, count, day, figure, percent, plural, short, signed
 from pipeline.report.story import Z95, lead_words, served_words, uncounted_words, verdict
 from pipeline.report.summary import RunSummary
+from pipeline.screen import as_is
 
 SHOWN = 30
 # Below this many columns the less important figures are left out.
@@ -33,22 +33,22 @@ def print_summary(summary: RunSummary, console: Console) -> None:
             )
         console.print(_overall(summary, summary.evaluation), highlight=False)
         for line in _verdict_lines(summary, summary.evaluation):
-            console.print(f"  {escape(line)}", highlight=False)
+            console.print(f"  {as_is(line)}", highlight=False)
         for note in summary.evaluation.notes:
-            console.print(f"  [dim]{escape(note)}[/]", highlight=False)
+            console.print(f"  [dim]{as_is(note)}[/]", highlight=False)
     outcome = verdict(summary)
     colour = "green" if outcome.good else "red"
-    where = f": {escape(summary.pushed_to)}" if summary.pushed_to else ""
+    where = f": {as_is(summary.pushed_to)}" if summary.pushed_to else ""
     console.print(f"[bold {colour}]{outcome.mark} {outcome.words}[/]{where}", highlight=False, soft_wrap=True)
     if summary.unchanged_since:
-        console.print(f"  {escape(_read_words(summary))}", highlight=False)
+        console.print(f"  {as_is(_read_words(summary))}", highlight=False)
     for reason in summary.reasons:
-        console.print(f"  [{colour}]•[/] {escape(reason)}", highlight=False, soft_wrap=True)
+        console.print(f"  [{colour}]•[/] {as_is(reason)}", highlight=False, soft_wrap=True)
     if not outcome.good:
-        console.print(f"  {escape(served_words(summary))}", highlight=False, soft_wrap=True)
+        console.print(f"  {as_is(served_words(summary))}", highlight=False, soft_wrap=True)
         if summary.evaluation is not None and summary.declared_in:
             console.print(
-                f"  The bounds are those of evaluation.thresholds in {escape(summary.declared_in)}, or the defaults; "
+                f"  The bounds are those of evaluation.thresholds in {as_is(summary.declared_in)}, or the defaults; "
                 "the report says which domains are served worst, and why",
                 highlight=False,
             )
@@ -71,7 +71,7 @@ def _read_words(summary: RunSummary) -> str:
 def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> Table:
     best = summary.best_possible_auc
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(short(summary.domain or "domain"), no_wrap=True)
+    table.add_column(as_is(short(summary.domain or "domain")), no_wrap=True)
     table.add_column("rows", justify="right")
     if wide:
         table.add_column("clicks", justify="right")
@@ -86,7 +86,7 @@ def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> T
     table.add_column("log loss", justify="right")
     table.add_column("calibration", justify="right")
     for name, domain in list(evaluation.domains.items())[:SHOWN]:
-        cells = [escape(short(name)), count(domain.rows)]
+        cells = [as_is(short(name)), count(domain.rows)]
         cells += [count(domain.positives)] if wide else []
         cells += [percent(domain.positives / domain.rows if domain.rows else None), _auc(domain)]
         error = domain.auc_standard_error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.datasets.checking.findings import Finding
+from pipeline.screen import as_is
 
 _MARKS = {"fail": "[bold red]✗ fail[/]", "warn": "[yellow]! warn[/]", "ok": "[green]✓ ok[/]"}
 
@@ -20,5 +20,5 @@ def findings_table(findings: Sequence[Finding], title: str) -> Table:
     table.add_column("found", overflow="fold", ratio=3)
     table.add_column("remedy", overflow="fold", ratio=2)
     for finding in findings:
-        table.add_row(_MARKS[finding.level], finding.topic, escape(finding.found), escape(finding.remedy))
+        table.add_row(_MARKS[finding.level], finding.topic, as_is(finding.found), as_is(finding.remedy))
     return table

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
-from rich.markup import escape
 from rich.prompt import Prompt
 
 from pipeline.datasets.proposal.draft import Asker
 from pipeline.datasets.proposal.guess import Guess
+from pipeline.screen import as_is
 
 _QUESTIONS = {
     "label": "Which column is the label (what the model predicts)?",
@@ -33,9 +33,9 @@ def asker(console: Console, paused: Callable[[], AbstractContextManager[None]] =
     def question(guess: Guess, columns: list[str]) -> str | None:
         console.print(f"[bold]{_QUESTIONS[guess.role]}[/]")
         for number, (name, why) in enumerate(guess.candidates, 1):
-            console.print(f"  {number}  {escape(name)}: {escape(why)}", highlight=False)
+            console.print(f"  {number}  {as_is(name)}: {as_is(why)}", highlight=False)
         if not guess.candidates:
-            console.print(f"  there are: {escape(', '.join(columns))}", highlight=False)
+            console.print(f"  there are: {as_is(', '.join(columns))}", highlight=False)
         optional = guess.role in _OPTIONAL
         hint = "number or name" + (", - for none" if optional else "")
         default = guess.column if guess.column else "-" if optional else None
@@ -52,7 +52,7 @@ def asker(console: Console, paused: Callable[[], AbstractContextManager[None]] =
                 return guess.candidates[int(answer) - 1][0]
             if answer in columns:
                 return answer
-            console.print(f"there is no column {escape(answer)!r}", highlight=False)
+            console.print(f"there is no column {as_is(repr(answer))}", highlight=False)
 
     def ask(guess: Guess, columns: list[str]) -> str | None:
         with paused():

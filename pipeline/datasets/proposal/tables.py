@@ -192,9 +192,7 @@ def _no_rows(table: Table) -> str:
     if reason.startswith("expected"):
         hint = f"Is the first line the header (columns: {', '.join(columns)[:60]}), and --separator right?"
     elif "UTF-8" in reason:
-        hint = (
-            encoding_hint(_head(table.files[0])).removeprefix("; ").capitalize() or "Write the file as UTF-8"
-        )
+        hint = encoding_hint(_head(table.files[0])).removeprefix("; ").capitalize()
     else:
         hint = "A value has no line breaks, and a quote inside a quoted value is written twice"
     lines = table.bad_lines + len(table.sample)
@@ -222,7 +220,7 @@ def _lookup_argument(text: str) -> tuple[Path, str]:
     if not equals or not path or not key:
         raise InputError(
             f"--lookup {text}: expected FILE=key, the column that both tables have, as in --lookup users.csv=user_id; "
-            "or FILE=column:key where the names differ"
+            "or FILE=OURS:THEIRS where the names differ"
         )
     return Path(path), key
 
