@@ -133,7 +133,11 @@ def predict_rows(
                 rows += len(chunk.rows)
                 seen.update(name for row in joined.rows for name in row)
                 progress(PredictionProgress(rows, read.share_read))
-            if not rows:
+            if not rows and read.header is not None and kind == "csv":
+                writer.write_header(
+                    [*read.header, *(name for name in asked.outputs if name not in read.header)]
+                )
+            elif not rows:
                 raise InputError(f"{read.name}: there are no rows to predict")
         seen |= {input_name(name) for name in seen}
         missing = tuple(sorted(asked.inputs.keys() - seen))

@@ -55,6 +55,9 @@ class Source:
       kind: its format; by default that of the suffix, for standard input that of its first character.
       separator: between the values of CSV; by default the suffix's, a tab for `.tsv`.
 
+    Attributes:
+      header: the columns of CSV, once its first line has been read.
+
     Raises:
       InputError: there is no such file, its format is not known, or has no such separator.
     """
@@ -77,6 +80,7 @@ class Source:
             raise InputError(
                 f"--separator {separator!r}: expected one character, such as ';' (a tab is $'\\t' in most shells)"
             )
+        self.header: list[str] | None = None
         self._separator = separator or ("\t" if self._suffix == ".tsv" else ",")
 
     @property
@@ -141,6 +145,7 @@ class Source:
                 raise InputError(f"{self.name}: empty; expected a header line with the names of the columns")
             if len(set(header)) < len(header):
                 raise InputError(f"{self.name}, line 1: a column's name appears twice")
+            self.header = header
             for cells in reader:
                 if not cells:
                     continue

@@ -136,6 +136,15 @@ class Writer:
         else:
             self._write_parquet(rows)
 
+    def write_header(self, names: Sequence[str]) -> None:
+        """Writes the header alone, of CSV without a row."""
+        self._header = list(names)
+        self._csv().writerow(self._header)
+
+    def _csv(self, quoting: Any = csv.QUOTE_MINIMAL) -> Any:
+        tabs = self._path is not None and self._path.suffix == ".tsv"
+        return csv.writer(self._text, delimiter="\t" if tabs else ",", lineterminator="\n", quoting=quoting)
+
     def _check_columns(self, rows: Sequence[Mapping[str, Any]], places: Sequence[str]) -> None:
         """The columns are those of the first rows: CSV and Parquet have one header."""
         if self._columns is None:
@@ -150,15 +159,9 @@ class Writer:
 
     def _write_csv(self, rows: Sequence[Mapping[str, Any]], outputs: Mapping[str, list[Any]]) -> None:
         flat = [_flat(row, outputs) for row in rows]
-        tabs = self._path is not None and self._path.suffix == ".tsv"
         # A carriage return ends a line for some readers: the module quotes it only where a line ends with one.
         text = "".join(cell for row in flat for cell in row.values() if isinstance(cell, str))
-        writer = csv.writer(
-            self._text,
-            delimiter="\t" if tabs else ",",
-            lineterminator="\n",
-            quoting=csv.QUOTE_ALL if "\r" in text else csv.QUOTE_MINIMAL,
-        )
+        writer = self._csv(csv.QUOTE_ALL if "\r" in text else csv.QUOTE_MINIMAL)
         if self._header is None:
             # A column for each number of an output.
             self._header = list(dict.fromkeys(name for row in flat for name in row))

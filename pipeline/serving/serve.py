@@ -16,6 +16,7 @@ from rich.console import Console
 
 from components.errors import InputError
 from components.pusher.version_names import version_number
+from pipeline.screen import Screen
 from pipeline.serving.config_files import (
     METRICS_PATH,
     read_batching_parameters,
@@ -24,6 +25,7 @@ from pipeline.serving.config_files import (
     read_ssl_config,
 )
 from pipeline.serving.freed_memory import keep_what_is_there
+from pipeline.serving.http_server import listen
 from pipeline.serving.settings import Limits, ModelSettings, ServerSettings
 from pipeline.serving.token import is_loopback, read_token
 from pipeline.serving.version_files import scan
@@ -120,11 +122,12 @@ def serve(
         drain_seconds=drain_seconds,
         session_threads=session_threads,
     )
-    _run(settings, console or Console(stderr=True, soft_wrap=True), wait_seconds)
+    _run(settings, console or Screen(stderr=True, soft_wrap=True), wait_seconds)
 
 
 def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _require_free_ports(settings)
     handler = _ConsoleHandler(console)
     logger = logging.getLogger("pipeline.serving")
     logger.addHandler(handler)
@@ -157,6 +160,22 @@ def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> Non
         logger.removeHandler(handler)
         for number, action in previous.items():
             signal.signal(number, action)
+
+
+def _require_free_ports(settings: ServerSettings) -> None:
+    """A port that is taken is said before TensorFlow and the models are loaded, which takes long.
+
+    Raises:
+      InputError: names the port and its option.
+    """
+    ports = {
+        "--rest-port": settings.rest_port,
+        "--grpc-port": settings.grpc_port,
+        "--health-port": settings.health_port,
+    }
+    for option, port in ports.items():
+        if port:
+            listen(settings.host, port, option).close()
 
 
 class _Starting(threading.Thread):

@@ -218,6 +218,14 @@ def test_wrong_sources(ours: Served, tmp_path: Path, name: str, content: str | b
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_a_header_alone_gives_a_header_alone(ours: Served, tmp_path: Path) -> None:
+    """As a day without rows: whoever reads the scores finds their columns."""
+    (tmp_path / "a.csv").write_text("id,user_id,duration,tag\n")
+    done = predict_rows(tmp_path / "a.csv", url=ours.rest, model=NAME, output=tmp_path / "b.csv")
+    assert done.rows == 0
+    assert (tmp_path / "b.csv").read_text() == "id,user_id,duration,tag,click_probability\n"
+
+
 def test_wrong_targets(ours: Served, saved: Path, files: dict[str, Path], tmp_path: Path) -> None:
     source = files["rows.csv"]
     for arguments, message in (
