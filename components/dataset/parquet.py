@@ -90,7 +90,7 @@ def record_batches(
       InputError: as `open_parquet`, or the rows are damaged.
     """
     with open_parquet(source, name) as file:
-        batches = file.iter_batches(rows, row_groups=groups, use_threads=groups is None)
+        batches = _batches(file, rows, groups)
         while True:
             try:
                 batch = next(batches, None)
@@ -99,6 +99,16 @@ def record_batches(
             if batch is None:
                 return
             yield batch
+
+
+def _batches(file: pq.ParquetFile, rows: int, groups: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
+    kinds = map(str, file.schema_arrow.types)
+    if not any("dictionary" in kind and not kind.startswith("dictionary") for kind in kinds):
+        yield from file.iter_batches(rows, row_groups=groups, use_threads=groups is None)
+        return
+    # Arrow reads dictionaries within lists of one row group at a time alone.
+    for group in range(file.num_row_groups) if groups is None else groups:
+        yield from file.iter_batches(rows, row_groups=[group])
 
 
 def _unreadable(name: str, error: Exception) -> InputError:

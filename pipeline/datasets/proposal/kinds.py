@@ -25,6 +25,12 @@ _BEYOND_INT = 2**63
 _PLAIN_NUMBER = r"^-?\d+(\.\d+)?$"
 _DECIMAL_COMMA = r"^-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
+# A price or a share: a currency or a per cent sign before or behind, thousands apart, losses in brackets.
+_AMOUNT = r"\d[\d.,'\u00a0\u202f]*"
+_MONEY = r"(?:[$€£¥₹₽₩]|USD|EUR|GBP|JPY|CNY|INR|Rs\.?|kr\.?|zł)"
+_WITH_SIGN = rf"^[-+(]?\s*(?:{_MONEY}\s*[-+]?{_AMOUNT}|{_AMOUNT}\s*(?:{_MONEY}|[%‰]))\s*\)?$"
+_MARKS = ["-", "--", "\u2014", "\u2013", "?", ".", "*", "missing", "unknown", "#N/A", "(null)", "(none)", "nil"]
+_MOSTLY = 0.95
 _NEARLY_ALL = 0.99
 _STRAY = 0.005
 _YEAR_LAST: tuple[TimeUnit, ...] = ("mdy", "dmy")
@@ -95,6 +101,10 @@ def _of_text(column: pl.Series) -> Values:
     present = _share(text.is_not_null())
     if written_unit(given) is not None:
         return Values("time", text, present=present, why="dates or times as text")
+    clothed = _clothed(given)
+    if clothed is not None:
+        remedy = "write them with a decimal point and nothing else, and nothing where there is none"
+        return Values("unusable", text, present=present, why=f"numbers written as {clothed}: {remedy}")
     if _has_commas(given):
         shown = str(given.filter(given.str.contains(",", literal=True)).first())
         why = f"numbers with commas, such as {shown}: write them with a decimal point and nothing else, lists as a|b"
@@ -145,6 +155,19 @@ def written_unit(column: pl.Series) -> TimeUnit | None:
         if mean(read.bad) <= _STRAY:
             spans.append((highest(read.values) - lowest(read.values), unit))
     return min(spans, key=lambda found: found[0])[1] if spans else None
+
+
+def _clothed(given: pl.Series) -> str | None:
+    """An example where nearly all texts are numbers with a currency, a per cent sign or marks for nothing."""
+    plain = given.str.contains(_PLAIN_NUMBER)
+    signed = given.str.contains(_WITH_SIGN)
+    marks = given.is_in(_MARKS)
+    numbers = plain | signed
+    if mean(numbers | marks) < _MOSTLY or mean(numbers) < 0.2 or not (signed | marks).any():
+        return None
+    return ", ".join(
+        repr(str(text)) for text in given.filter(signed | marks).unique(maintain_order=True).head(3)
+    )
 
 
 def _has_commas(given: pl.Series) -> bool:

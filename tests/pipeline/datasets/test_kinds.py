@@ -147,3 +147,26 @@ def test_nothing_tells_the_zone_but_the_quiet_hours_are_named() -> None:
 )
 def test_words_of_names(name: str, expected: tuple[str, ...]) -> None:
     assert words(name) == expected or name == "größe"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (["$3.50", "$1,200.00", "$12"], "'$3.50', '$1,200.00', '$12'"),
+        (["12.5%", "3%", "100 %"], "'12.5%', '3%', '100 %'"),
+        (["3,50 €", "1.200,00 €", "7 €"], "'3,50 €', '1.200,00 €', '7 €'"),
+        (["(5 USD)", "7 USD", "-3 USD"], "'(5 USD)', '7 USD', '-3 USD'"),
+        (["4.25", "-", "3", "?"], "'-', '?'"),
+    ],
+)
+def test_numbers_in_other_clothes_are_no_words(values: list[str], shown: str) -> None:
+    found = values_of(pl.Series(values * 20))
+    assert found.kind == "unusable"
+    assert found.why.startswith(f"numbers written as {shown}: write them with a decimal point")
+
+
+@pytest.mark.parametrize(
+    "values", [["home", "5%", "top"], ["-", "a", "b"], ["A1", "$tag", "x"], ["-", "?", "1"] * 2]
+)
+def test_words_with_signs_are_words(values: list[str]) -> None:
+    assert values_of(pl.Series([*values, "one", "two", "three", "four"] * 20)).kind == "string"
