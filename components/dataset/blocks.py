@@ -12,6 +12,7 @@ import pyarrow as pa
 from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
 from components.dataset.encodings import as_utf_8
 from components.dataset.files import DataFile
+from components.dataset.json_lines import parse_json_lines
 from components.dataset.parquet import read_metadata, record_batches
 from components.dataset.parquet_types import to_frame
 
@@ -41,7 +42,11 @@ def _own_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
         yield from _parquet_blocks(file, start, end)
     else:
         for block in line_blocks(file, start, end, block_bytes):
-            yield parse_lines(as_utf_8(block, file.encoding), file.own_columns, file.separator)
+            text = as_utf_8(block, file.encoding)
+            if file.is_json:
+                yield parse_json_lines(text, file.own_columns)
+            else:
+                yield parse_lines(text, file.own_columns, file.separator)
 
 
 def read_all(file: DataFile) -> Iterator[TextBlock]:

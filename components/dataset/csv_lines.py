@@ -12,14 +12,16 @@ import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from components.dataset.files import DataFile
 from components.errors import InputError
+
+if TYPE_CHECKING:
+    from components.dataset.files import DataFile
 
 _NEWLINE, _QUOTE = 10, 34
 LONGEST_LINE = 8 << 20
@@ -55,7 +57,7 @@ def line_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
     """
     try:
         with file.open_text() as stream:
-            if file.format == "csv.gz":
+            if file.is_packed:
                 stream.read(file.data_start)
                 left: float = float("inf")
             else:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
 
-Format = Literal["csv", "csv.gz", "parquet"]
+Format = Literal["csv", "csv.gz", "json", "json.gz", "parquet"]
 
 SUFFIXES: dict[str, tuple[Format, str]] = {
     ".csv": ("csv", ","),
@@ -23,6 +23,12 @@ SUFFIXES: dict[str, tuple[Format, str]] = {
     ".inter": ("csv", "\t"),
     ".user": ("csv", "\t"),
     ".item": ("csv", "\t"),
+    ".jsonl": ("json", ""),
+    ".jsonl.gz": ("json.gz", ""),
+    ".ndjson": ("json", ""),
+    ".ndjson.gz": ("json.gz", ""),
+    ".json": ("json", ""),
+    ".json.gz": ("json.gz", ""),
     ".parquet": ("parquet", ""),
 }
 _NO_VALUE = ("", "__HIVE_DEFAULT_PARTITION__", "__DEFAULT_PARTITION__")

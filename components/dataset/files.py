@@ -17,6 +17,7 @@ from typing import IO, cast
 from components.dataset.declaration import Declaration
 from components.dataset.encodings import encoding_hint
 from components.dataset.file_names import SUFFIXES, Format, path_keys, suffix_of
+from components.dataset.json_lines import names_of
 from components.dataset.parquet import read_schema
 from components.dataset.patterns import files_of, folder_of, relative_name
 from components.dataset.sections import UTF_8, Events, Impressions, Lookup
@@ -33,7 +34,7 @@ class DataFile:
     Attributes:
       path: where it is.
       name: relative to the data folder, as messages and reports name it.
-      format: csv, csv.gz or parquet.
+      format: csv or json, either with .gz, or parquet.
       separator: one character, for csv.
       columns: names in the file's order, then those of `keys`.
       size: bytes.
@@ -61,12 +62,22 @@ class DataFile:
         return self.columns[: len(self.columns) - len(self.keys)]
 
     @property
+    def is_json(self) -> bool:
+        """Whether each line is an object of JSON."""
+        return self.format in ("json", "json.gz")
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed text, which cannot be entered in the middle."""
+        return self.format.endswith(".gz")
+
+    @property
     def first_line(self) -> int:
         """Number of the first line of data: 2 below a header, 1 without one and for Parquet, whose rows are counted."""
         return 2 if self.has_header else 1
 
     def open_text(self) -> IO[bytes]:
-        """The uncompressed bytes of a csv file."""
+        """The uncompressed bytes of a text."""
         return _open_text(Path(self.path), self.format)
 
 
@@ -125,18 +136,20 @@ def inspect(path: Path, root: Path, section: Impressions | Lookup) -> DataFile:
     """
     kind, default_separator = _format(path)
     separator = section.separator or default_separator
-    has_header = kind != "parquet" and not section.columns
+    has_header = kind in ("csv", "csv.gz") and not section.columns
     try:
         size = path.stat().st_size
         if kind == "parquet":
             columns, begin, start = read_schema(path).names, 0, 0
+        elif kind in ("json", "json.gz"):
+            columns, begin, start = _keys(path, kind), 0, 0
         else:
             columns, begin, start = _header(path, kind, separator, section.encoding)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read as {kind}: {reason}") from None
-    if section.columns and kind == "parquet":
-        raise InputError(f"{path}: `columns` are names for CSV without a header: Parquet has its own")
+    if section.columns and kind not in ("csv", "csv.gz"):
+        raise InputError(f"{path}: `columns` are names for CSV without a header: {kind} has its own")
     if section.columns:
         if len(section.columns) != len(columns):
             raise InputError(
@@ -157,7 +170,16 @@ def inspect(path: Path, root: Path, section: Impressions | Lookup) -> DataFile:
 
 
 def _open_text(path: Path, kind: Format) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if kind == "csv.gz" else path.open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if kind.endswith(".gz") else path.open("rb")
+
+
+def _keys(path: Path, kind: Format) -> list[str]:
+    """The columns of JSON lines: what the first of them have."""
+    with _open_text(path, kind) as stream:
+        names = names_of(stream.readlines(_LONGEST_HEADER))
+    if not names:
+        raise InputError(f"{path}:1: expected JSON lines: an object with the columns of one row in each line")
+    return names
 
 
 def _header(path: Path, kind: Format, separator: str, encoding: str) -> tuple[list[str], int, int]:

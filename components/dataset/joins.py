@@ -123,6 +123,9 @@ def typed_as_declared(column: pl.Series, name: str, kind: ColumnType, declaratio
     """
     if not declaration.has_type(name):
         return to_key(column)
+    if isinstance(column.dtype, pl.List) and not declaration.is_list(name):
+        # Of JSON, whose types are those of its lines: a list where one value is declared is no value.
+        column = column.cast(pl.List(pl.String)).list.join(",")
     feature = declaration.features.get(name)
     return to_type(column, kind, feature.separator if feature else None)
 

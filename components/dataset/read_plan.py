@@ -187,7 +187,7 @@ def _require_usable(
 def _require_separators(files: Sequence[DataFile], columns: set[str]) -> None:
     for file in files:
         for name in sorted(columns.intersection(file.columns)):
-            if file.format != "parquet" or name not in file.own_columns:
+            if file.format.startswith("csv") or name not in file.own_columns:
                 raise InputError(
                     f"{file.path}: column {name}: is declared a list, and is a text here: give its feature the "
                     '`separator` of its values, such as "|"'
@@ -238,9 +238,9 @@ def cut(plan: ReadPlan, piece_bytes: int | None = None) -> list[Piece]:
 
 
 def _ranges(file: DataFile, size: int) -> Iterator[tuple[int, int]]:
-    if file.format == "csv.gz":
+    if file.is_packed:
         yield 0, file.size
-    elif file.format == "csv":
+    elif file.format != "parquet":
         for start in range(file.data_start, file.size, size):
             yield start, min(start + size, file.size)
     else:

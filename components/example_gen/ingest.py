@@ -44,7 +44,7 @@ def splits_of(declaration: Declaration) -> tuple[str, ...]:
 
 
 Runner = Callable[[Sequence[Any], beam.DoFn], None]
-_BYTES_PER_ROW = {"csv": 40, "csv.gz": 8}
+_BYTES_PER_ROW = {"csv": 40, "csv.gz": 8, "json": 120, "json.gz": 12}
 
 
 def ingest(

@@ -37,7 +37,7 @@ def sample_pieces(plan: ReadPlan, rows: int = SAMPLE_ROWS) -> list[Piece]:
 
 def bytes_per_row(file: DataFile) -> float:
     """Mean length of the first lines of a csv file; a guess for other formats, which are sampled otherwise."""
-    if file.format != "csv":
+    if file.format == "parquet" or file.is_packed:
         return _BYTES_PER_ROW
     with file.open_text() as stream:
         stream.seek(file.data_start)
@@ -48,7 +48,7 @@ def bytes_per_row(file: DataFile) -> float:
 
 def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
     """Up to so many short ranges of a file, evenly spaced, that together begin and end with it."""
-    if file.format == "csv.gz":
+    if file.is_packed:
         if file.size <= WHOLE_BYTES // 8:
             yield 0, file.size
         return
@@ -102,7 +102,7 @@ def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[Text
     """Blocks with the step at which their rows are taken, and the share of the file that they are."""
     if whole:
         return ((block, 1) for block in read_all(file)), 1.0
-    if file.format == "csv":
+    if file.format != "parquet" and not file.is_packed:
         windows = max(1, round(rows * bytes_per_row(file) / WINDOW_BYTES))
         ranges = list(spread(file, windows))
         read = sum(end - start for start, end in ranges) / max(1, file.size - file.data_start)
@@ -110,7 +110,7 @@ def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[Text
             (block, 1) for start, end in ranges for block in read_blocks(file, start, end, WINDOW_BYTES)
         )
         return blocks, read
-    if file.format == "csv.gz":
+    if file.is_packed:
         every = max(1, round(file.size * 8 / _BYTES_PER_ROW / rows))
         return ((block, every) for block in read_all(file)), 1.0
     metadata = read_metadata(file.path)

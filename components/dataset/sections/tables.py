@@ -37,9 +37,9 @@ class Impressions(Section):
         "looks anew, so that `log-????-??-??.csv` reads tomorrow's file too. A folder stands for all files in and "
         "below it. The keys of folders as Hive and Spark write them (`dt=2026-03-14/scene=feed/part-0.parquet`) are "
         "columns, read as text or as they are declared. Files and folders that begin with `.` or `_` are left out. The "
-        "suffix tells the format: .csv, .tsv, either with .gz, RecBole's .inter, .user and .item, .parquet. One line "
-        "of CSV is one row: a value in quotes may hold separators and doubled quotes, not line breaks; a table with "
-        "such values needs Parquet.",
+        "suffix tells the format: .csv, .tsv, .jsonl, .ndjson or .json (one object in each line), all with .gz too; "
+        "RecBole's .inter, .user and .item; .parquet. One line of CSV is one row: a value in quotes may hold "
+        "separators and doubled quotes, not line breaks; a table with such values needs Parquet.",
     )
     ignore: Names = Field(
         default_factory=list,

@@ -233,7 +233,7 @@ def likely_total(plan: ReadPlan, sample: Survey) -> int | None:
     kinds = {file.format for file in plan.files}
     if kinds == {"parquet"}:
         return sum(read_metadata(file.path).num_rows for file in plan.files)
-    if kinds != {"csv"} or read == 0:
+    if not kinds <= {"csv", "json"} or read == 0:
         return None
     return round(sample.scan.rows * sum(file.size for file in plan.files) / read)
 

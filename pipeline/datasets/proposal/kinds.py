@@ -29,7 +29,21 @@ _THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
 _AMOUNT = r"\d[\d.,'\u00a0\u202f]*"
 _MONEY = r"(?:[$€£¥₹₽₩]|USD|EUR|GBP|JPY|CNY|INR|Rs\.?|kr\.?|zł)"
 _WITH_SIGN = rf"^[-+(]?\s*(?:{_MONEY}\s*[-+]?{_AMOUNT}|{_AMOUNT}\s*(?:{_MONEY}|[%‰]))\s*\)?$"
-_MARKS = ["-", "--", "\u2014", "\u2013", "?", ".", "*", "missing", "unknown", "#N/A", "(null)", "(none)", "nil"]
+_MARKS = [
+    "-",
+    "--",
+    "\u2014",
+    "\u2013",
+    "?",
+    ".",
+    "*",
+    "missing",
+    "unknown",
+    "#N/A",
+    "(null)",
+    "(none)",
+    "nil",
+]
 _MOSTLY = 0.95
 _NEARLY_ALL = 0.99
 _STRAY = 0.005
@@ -230,6 +244,9 @@ def _parquet_list(column: pl.Series) -> Values:
             "unusable", column, present=present, why=f"lists of {inner}: only ints and texts can be used"
         )
     item: Literal["int", "string"] = "int" if inner.is_integer() else "string"
+    texts = column.explode().drop_nulls() if inner == pl.String else None
+    if texts is not None and len(texts) and not texts.str.contains(_LEADING_ZERO).any():
+        item = "string" if to_type(texts, "int").bad.any() else "int"
     typed = to_type(column, item).values
     lengths = column.list.len().fill_null(0).to_numpy()
     length = int(min(10, max(2, np.quantile(lengths, 0.95) if len(lengths) else 2)))
