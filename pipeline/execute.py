@@ -113,7 +113,10 @@ def execute(
             logging.exception("a gate refused")
     earlier = _earlier(layout)
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
-    about = {**_about(request, declaration, runner.runs, hashes), "warnings": [unread] if unread else []}
+    about = {
+        **_about(request, declaration, runner.runs, hashes),
+        "warnings": [*_doubts(declaration), *([unread] if unread else [])],
+    }
     about["declared_in"] = request.dataset
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
@@ -130,6 +133,16 @@ def execute(
     print_summary(summary, console)
     console.print(f"report: {layout.report}", highlight=False, markup=False)
     return summary
+
+
+def _doubts(declaration: Declaration) -> list[str]:
+    """What weakens every figure of the run."""
+    if not declaration.timestamp.is_random:
+        return []
+    return [
+        f"the log has no time: it was split at random by {declaration.timestamp.column}, not forward in time; the "
+        "figures do not tell how the model does tomorrow, and look better than they would"
+    ]
 
 
 def _refusal(error: Exception) -> str | None:

@@ -201,5 +201,6 @@ def _forbidden_features(declaration: Declaration) -> dict[str, str]:
     for name, behaviour in declaration.behaviours.items():
         forbidden[behaviour.source] = f"the source of the behaviour {name}"
     forbidden[declaration.label] = "the label"
-    forbidden[declaration.timestamp.column] = "the timestamp, which serving does not know"
+    if not declaration.timestamp.is_random:
+        forbidden[declaration.timestamp.column] = "the timestamp, which serving does not know"
     return forbidden

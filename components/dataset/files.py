@@ -124,7 +124,7 @@ def _format(path: Path) -> tuple[Format, str]:
     return SUFFIXES[suffix.lower()]
 
 
-def inspect(path: Path, root: Path, section: Impressions | Lookup) -> DataFile:
+def inspect(path: Path, root: Path, section: Events | Impressions | Lookup) -> DataFile:
     """Opens a file to learn its format and its columns.
 
     Args:
@@ -136,7 +136,9 @@ def inspect(path: Path, root: Path, section: Impressions | Lookup) -> DataFile:
     """
     kind, default_separator = _format(path)
     separator = section.separator or default_separator
-    has_header = kind in ("csv", "csv.gz") and not section.columns
+    # Those of events are other names of columns.
+    given = [] if isinstance(section, Events) else section.columns
+    has_header = kind in ("csv", "csv.gz") and not given
     try:
         size = path.stat().st_size
         if kind == "parquet":
@@ -148,18 +150,17 @@ def inspect(path: Path, root: Path, section: Impressions | Lookup) -> DataFile:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read as {kind}: {reason}") from None
-    if section.columns and kind not in ("csv", "csv.gz"):
+    if given and kind not in ("csv", "csv.gz"):
         raise InputError(f"{path}: `columns` are names for CSV without a header: {kind} has its own")
-    if section.columns:
-        if len(section.columns) != len(columns):
+    if given:
+        if len(given) != len(columns):
             raise InputError(
-                f"{path}:1: has {len(columns)} values, but `columns` names {len(section.columns)}: "
-                f"{_some(section.columns)}"
+                f"{path}:1: has {len(columns)} values, but `columns` names {len(given)}: {_some(given)}"
             )
-        columns, start = section.columns, begin
+        columns, start = given, begin
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
     if repeated:
-        hint = "" if section.columns else "; if it is a row of data, give the names as `columns`"
+        hint = "" if given else "; if it is a row of data, give the names as `columns`"
         raise InputError(f"{path}: the header names {', '.join(repeated)} more than once{hint}")
     name = relative_name(path, root)
     keys = tuple((key, value) for key, value in path_keys(Path(name)).items() if key not in columns)

@@ -83,11 +83,13 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
             typed = to_local_ms(frame[name], clock.unit, declaration.time_zone)
             columns[LOCAL_TIME] = typed.values
             expected = f"a time ({clock.unit}) from 1971 to 2199"
-        else:
-            typed = typed_as_declared(frame[name], name, kind, declaration)
-            columns[name] = typed.values
-            is_label = name == declaration.label and declaration.positive is None
-            expected = "0 or 1" if is_label else _expected(name, kind, declaration)
+            reasons.add(typed.bad, f"column {name}: expected {expected}", frame[name])
+            if not clock.is_random:
+                continue
+        typed = typed_as_declared(frame[name], name, kind, declaration)
+        columns[name] = typed.values
+        is_label = name == declaration.label and declaration.positive is None
+        expected = "0 or 1" if is_label else _expected(name, kind, declaration)
         reasons.add(typed.bad, f"column {name}: expected {expected}", frame[name])
     result = pl.DataFrame(columns)
     label = label_of(result, declaration)

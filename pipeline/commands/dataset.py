@@ -80,6 +80,13 @@ def new(
     timestamp: Annotated[
         Column, typer.Option("--timestamp", metavar="COLUMN", help="When it was shown.")
     ] = None,
+    no_time: Annotated[
+        bool,
+        typer.Option(
+            "--no-time",
+            help="The log has no time at all: split it at random by user, which says less of tomorrow.",
+        ),
+    ] = False,
     time_zone: Annotated[
         str | None, typer.Option("--time-zone", metavar="ZONE", help="Where days begin, as in Europe/Paris.")
     ] = None,
@@ -155,6 +162,7 @@ def new(
             encoding=encoding,
             columns=tuple(columns or ()),
             keep=tuple(keep or ()),
+            no_time=no_time,
             sample=sample,
             yes=yes,
             force=force,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from components.dataset.sections.section import FileList, Names, Section
 
-TimeUnit = Literal["s", "ms", "us", "ns", "iso", "dmy", "mdy", "yymmddhh"]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso", "dmy", "mdy", "yymmddhh", "random"]
 UTF_8 = "utf-8"
 Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
 
@@ -88,8 +88,15 @@ class Timestamp(Section):
     unit: TimeUnit = Field(
         description="s, ms, us or ns since 1970-01-01 UTC; or a date as it is written: iso (`2017-05-05 16:03:21`, "
         "`2017/05/05 4:03 PM`, `20170505T160321Z`, `2017050516`), dmy (`5.12.2017 16:03`), mdy (`12/5/2017 4:03 PM`), "
-        "yymmddhh (`17050516`)."
+        "yymmddhh (`17050516`). random: the log has no time; all rows of a value of the column, which is the user's, "
+        "fall at random into one of ten parts that stand for days, so that nobody is in two: the weaker choice, which "
+        "cannot tell how a model ages."
     )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether parts drawn at random stand for days."""
+        return self.unit == "random"
 
 
 class Events(Section):
@@ -103,6 +110,7 @@ class Events(Section):
 
     files: FileList = Field(description="File names or globs, as for the impressions.")
     separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    encoding: Encoding = Field(default=UTF_8, description="Of CSV's text.")
     ignore: Names = Field(default_factory=list, description="Names, folders or globs of what stays unread.")
     timestamp: Timestamp | None = Field(
         default=None, description="When it was; null: as for the impressions."

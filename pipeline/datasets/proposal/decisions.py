@@ -94,14 +94,20 @@ class Decider:
 
 def _cannot_guess(guess: Guess, columns: list[str]) -> str:
     flag = _FLAGS[guess.role]
+    without = (
+        "; if the log has no time at all, --no-time splits it at random by user"
+        if flag == "--timestamp"
+        else ""
+    )
     if not guess.candidates:
         return (
             f"the {guess.role} cannot be guessed: name its column with {flag} COLUMN (there are "
-            f"{', '.join(columns[:40])}{' ...' if len(columns) > 40 else ''})"
+            f"{', '.join(columns[:40])}{' ...' if len(columns) > 40 else ''}){without}"
         )
     shown = "\n".join(f"  {name}: {why}" for name, why in guess.candidates)
     if guess.column is None and guess.certainty == "none":
-        return f"the {guess.role} cannot be guessed; what might be it is doubtful:\n{shown}\nName it with {flag} COLUMN"
+        doubtful = f"the {guess.role} cannot be guessed; what might be it is doubtful:\n{shown}"
+        return f"{doubtful}\nName it with {flag} COLUMN{without}"
     return (
         f"the {guess.role} is not certain; it may be\n{shown}\n"
         f"Name it with {flag} COLUMN, or take the first with --yes"
@@ -149,6 +155,22 @@ def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess
             f"{guess.column} cannot be the timestamp: it holds no times; name another with --timestamp"
         )
     return guess, chosen
+
+
+def no_timestamp(user: str | None) -> tuple[Guess, ClockCandidate]:
+    """The user's column in the place of a timestamp: a log without any time is split at random by user.
+
+    Raises:
+      InputError: there is no user.
+    """
+    if user is None:
+        raise InputError("--no-time splits the log at random by user: name the user's column with --user")
+    doubt = (
+        f"there is none: the split is at random by {user}, not forward in time, and cannot tell how the model does "
+        "tomorrow"
+    )
+    why = f"none; the rows of each {user} fall at random into one of ten parts, which stand for days"
+    return Guess("timestamp", user, "given", why), ClockCandidate(user, "random", 0.0, why, (doubt,))
 
 
 def decide_label(

@@ -17,7 +17,15 @@ from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from components.errors import InputError
 from pipeline.datasets.proposal import clock, features, roles
-from pipeline.datasets.proposal.decisions import Asker, Decider, decide_label, decide_timestamp, require_two
+from pipeline.datasets.proposal.decisions import (
+    Asker,
+    Decider,
+    decide_label,
+    decide_timestamp,
+    no_timestamp,
+    require_two,
+)
+from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.headers import believed_types
@@ -27,10 +35,8 @@ from pipeline.datasets.proposal.leaks import Leak, find_leaks
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
 from pipeline.datasets.proposal.tables import Sources
-from pipeline.datasets.proposal.words import AFTER, has, is_before
 
 _AVERAGED_CATEGORIES = 2
-_SHOWN_NAMES = 6
 
 
 @dataclass
@@ -110,9 +116,13 @@ class Draft:
         lists = {choice.column for choice in self.of("feature") if choice.settings.get("max_length")}
         return [name for name in self.attributes() if name == self.author or name in lists]
 
+    def roles_with_past(self) -> tuple[str, ...]:
+        """Whose earlier rows there are: of parts drawn by user nobody is in two."""
+        return ("item",) if self.unit == "random" else ("user", "item")
+
     def usual_keys(self) -> list[ChosenKey]:
         """Whose behaviour is mostly worth averaging: user, item, what items have in common, the first two by domain."""
-        roles = [role for role in ("user", "item") if self.role(role)]
+        roles = [role for role in self.roles_with_past() if self.role(role)]
         keys = [(role,) for role in roles] + [
             (name,) for name in self.shared_entities()[:_AVERAGED_CATEGORIES]
         ]
@@ -149,6 +159,7 @@ def draft(
     ask: Asker | None,
     take_guesses: bool,
     keep: Sequence[str] = (),
+    no_time: bool = False,
 ) -> Draft:
     """Decides everything that a sample can tell.
 
@@ -162,6 +173,7 @@ def draft(
       ask: asks the user for a role; `None`: there is nobody to ask.
       take_guesses: whether weak guesses are taken without asking.
       keep: columns to use as features whatever is thought of them.
+      no_time: whether the log has no time at all, and is split at random by user.
     Raises:
       InputError: a role cannot be guessed and nobody can be asked; a given column cannot be what it is said to be.
     """
@@ -171,23 +183,29 @@ def draft(
         except ValueError as error:
             raise InputError(f"--time-zone: {error}") from None
     decide = Decider(columns, given, ask, take_guesses)
-    timestamp, moments = decide_timestamp(columns, decide)
-    taken = {timestamp.column or ""}
-    label_guess, label = decide_label(columns, decide, positive, taken)
-    taken.add(label.column)
     everything = list(columns.values())
-    user = decide(roles.guess_user(everything, taken), required=False)
-    taken.add(user.column or "")
+    if no_time:
+        label_guess, label = decide_label(columns, decide, positive, set())
+        user = decide(roles.guess_user(everything, {label.column}), required=False)
+        timestamp, moments = no_timestamp(user.column)
+    else:
+        timestamp, moments = decide_timestamp(columns, decide)
+        label_guess, label = decide_label(columns, decide, positive, {timestamp.column or ""})
+        user = decide(roles.guess_user(everything, {timestamp.column or "", label.column}), required=False)
+    taken = {timestamp.column or "", label.column, user.column or ""}
     item = decide(roles.guess_item(everything, taken), required=False)
     taken.add(item.column or "")
     domain = decide(roles.guess_domain(everything, taken), required=True)
     require_two(columns[domain.column or ""])
     taken.add(domain.column or "")
-    found_zone, why = clock.time_zone(
-        columns[timestamp.column or ""].values,
-        moments.unit,
-        {c.name: c.values for c in everything if c.in_log and c.name not in taken},
-    )
+    if no_time:
+        found_zone, why = "UTC", "there is no time"
+    else:
+        found_zone, why = clock.time_zone(
+            columns[timestamp.column or ""].values,
+            moments.unit,
+            {c.name: c.values for c in everything if c.in_log and c.name not in taken},
+        )
     if zone is not None:
         found_zone, why = zone, "given"
     result = Draft(
@@ -223,7 +241,7 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
     result.author = roles.guess_author(columns, taken)
     if result.author is not None:
         role_of[result.author] = "author"
-    fixed = {result.label.column, result.role("timestamp")}
+    fixed = {result.label.column, None if result.unit == "random" else result.role("timestamp")}
     rest = [column for column in columns if column.name not in fixed]
     spared = {*role_of, *result.keep}
     after = [column for column in rest if features.is_after(column) and column.name not in spared]
@@ -245,7 +263,7 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
     _one_input_each(result, role_of)
     if result.author is not None and result.author not in {c.column for c in result.of("feature")}:
         result.author = None
-    _warn(result)
+    result.warnings += doubts(result)
 
 
 def _choice(
@@ -290,46 +308,6 @@ def _target(result: Draft) -> pl.Series:
     if result.label.positive is not None:
         return is_positive(column, result.label.positive)
     return column.cast(pl.Int64)
-
-
-def _warn(result: Draft) -> None:
-    for leak in result.leaks:
-        kept = leak.column in (result.role("user"), result.role("item"), result.role("domain"), result.author)
-        fate = "it has a role and stays" if kept else "it is set aside under post_exposure"
-        result.warnings.append(f"{leak.column}: {leak.why}; {fate}")
-    for lookup in result.sources.lookups:
-        if lookup.matched < 0.99:
-            result.warnings.append(
-                f"{lookup.table.name}: {1 - lookup.matched:.1%} of the impressions have no row there; "
-                "their columns are missing values"
-            )
-    for why, names in _judged(result).items():
-        example = f"--keep {names[0]}"
-        shown = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
-        result.warnings.append(f"{shown}: left out: {why}; {example} makes a feature of it")
-    for choice in result.of("feature"):
-        if result.columns[choice.column].in_log and is_before(choice.column) and has(choice.column, AFTER):
-            result.warnings.append(
-                f"{choice.column}: a feature, as its name looks back; if it is only known after the exposure, move it "
-                "to post_exposure"
-            )
-    for column in result.columns.values():
-        # What a change of the file would make usable.
-        if column.values.kind == "unusable" and column.values.column.dtype == pl.String:
-            result.warnings.append(f"{column.name}: set aside: {column.values.why}")
-    if result.role("user") is None:
-        result.warnings.append("no user: no GAUC, no averages by user; name one with --user")
-    if result.role("item") is None:
-        result.warnings.append("no item: no averages by item; name one with --item")
-
-
-def _judged(result: Draft) -> dict[str, list[str]]:
-    """What was set aside by judgement: reason -> columns."""
-    found: dict[str, list[str]] = {}
-    for choice in result.choices:
-        if choice.judged:
-            found.setdefault(choice.why, []).append(choice.column)
-    return found
 
 
 def dataset_name(text: str) -> str:

@@ -29,7 +29,8 @@ from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.schema_file import schema_file
 from pipeline.datasets.proposal.split import choose_split, rows_that_decide, telling_rows
-from pipeline.datasets.proposal.tables import Sources, TextFormat, open_sources
+from pipeline.datasets.proposal.tables import Sources, open_sources
+from pipeline.datasets.proposal.text_format import TextFormat
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
 from pipeline.datasets.survey import Survey, Visitor, survey
@@ -49,6 +50,7 @@ class ProposalRequest:
       positive: which values of the label count as 1.
       zone: the time zone.
       separator, encoding, columns: how csv is written; see `TextFormat`.
+      no_time: whether the log has no time at all, and is split at random by user.
       keep: columns to use as features whatever is thought of them.
       sample: rows that are looked at closely.
       yes: take what is likely without asking.
@@ -66,6 +68,7 @@ class ProposalRequest:
     encoding: str | None = None
     columns: Sequence[str] = ()
     keep: Sequence[str] = ()
+    no_time: bool = False
     sample: int = SAMPLE_ROWS
     yes: bool = False
     force: bool = False
@@ -134,7 +137,16 @@ def propose(
     )
     columns, statistics = _statistics(sources, progress)
     result = draft(
-        name, sources, columns, request.roles, request.positive, request.zone, ask, request.yes, request.keep
+        name,
+        sources,
+        columns,
+        request.roles,
+        request.positive,
+        request.zone,
+        ask,
+        request.yes,
+        keep=request.keep,
+        no_time=request.no_time,
     )
     provisional = _valid({**plain(document(result)), "max_rejected_share": 1.0})
     gathered = KeyRows([*provisional.features, provisional.domain], provisional.user)
@@ -147,7 +159,8 @@ def propose(
     result.warnings += _about_files(sources, provisional)
     if result.split is not None:
         progress(Progress("choosing averages", 0))
-        roles = {role: result.role(role) for role in ("domain", "user", "item")}
+        roles = dict.fromkeys(("user", "item"))
+        roles |= {role: result.role(role) for role in ("domain", *result.roles_with_past())}
         past = gathered.before(result.split.first_eval_day)
         result.keys = choose(past, roles, result.attributes(), result.shared_entities())
     try:

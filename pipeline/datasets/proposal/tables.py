@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
 
 from components.dataset.blocks import read_all
 from components.dataset.encodings import encoding_hint
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.names import key_readings
-from components.dataset.sections import UTF_8, Impressions
+from components.dataset.sections import Impressions
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import mean
-from pipeline.datasets.proposal.headers import HEADER, column_names, require_header
+from pipeline.datasets.proposal.headers import HEADER, require_header
 from pipeline.datasets.proposal.named_files import Patterns, as_patterns, common_folder, expand, literal
+from pipeline.datasets.proposal.text_format import TextFormat, settings_of
 from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -95,22 +95,6 @@ class Sources:
         return next((lookup for lookup in self.lookups if column in lookup.columns), None)
 
 
-@dataclass(frozen=True)
-class TextFormat:
-    """How the texts that the command line names are written.
-
-    Attributes:
-      separator: of csv (`\\t` is a tab); by default the suffix's, or what the first lines show.
-      encoding: of csv; by default UTF-8.
-      columns: names for files whose first line is data: `a,b,c`, or a file of them; for a lookup `FILE=a,b,c`;
-        HEADER where the first line is a header though it looks like data.
-    """
-
-    separator: str | None = None
-    encoding: str | None = None
-    columns: Sequence[str] = ()
-
-
 def open_sources(
     files: Sequence[Path], lookups: Sequence[str], text: TextFormat, rows: int = SAMPLE_ROWS
 ) -> Sources:
@@ -126,7 +110,7 @@ def open_sources(
         neither table.
     """
     named = [_lookup_argument(argument) for argument in lookups]
-    settings = _settings(text, [path for path, _ in named])
+    settings = settings_of(text, [path for path, _ in named])
     tables = [expand(path) for path, _ in named]
     joined_files = [path for table in tables for path in table]
     paths = list(dict.fromkeys(path for argument in files for path in expand(argument, joined_files)))
@@ -155,34 +139,6 @@ def _key(text: str, log: Sequence[str], table: Sequence[str]) -> tuple[str, str]
     both = [(left, right) for left, right in readings if left in log and right in table]
     one = [(left, right) for left, right in readings if left in log or right in table]
     return (both or one or readings[-1:])[0]
-
-
-def _settings(text: TextFormat, lookups: Sequence[Path]) -> dict[Path | None, dict[str, Any]]:
-    """What a section says of its files' text, by lookup; `None` is the log."""
-    names: dict[Path | None, Sequence[str]] = {}
-    for argument in text.columns:
-        path, equals, listed = argument.partition("=")
-        owner = next((lookup for lookup in lookups if equals and Path(path) == lookup), None)
-        names[owner] = column_names(listed if owner is not None else argument)
-    common = {
-        "separator": "\t" if text.separator == r"\t" else text.separator,
-        "encoding": text.encoding or UTF_8,
-    }
-    settings: dict[Path | None, dict[str, Any]] = {}
-    for owner in (None, *lookups):
-        settings[owner] = {**common, "columns": names.get(owner, [])}
-        shown = {**settings[owner], "columns": []}
-        try:
-            Impressions(files=["*"], **shown)
-        except ValidationError as error:
-            raise InputError(_no_setting(text, error)) from None
-    return settings
-
-
-def _no_setting(text: TextFormat, error: ValidationError) -> str:
-    if error.errors()[0]["loc"][0] == "encoding":
-        return f"--encoding {text.encoding}: {error.errors()[0]['ctx']['error']}"
-    return f"--separator {text.separator!r}: expected one ASCII character, such as ';' or '\\t'"
 
 
 def _no_rows(table: Table) -> str:

@@ -252,7 +252,8 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
         split["day_hours"] = _number(draft.hours)
     top["split"] = _flow(split)
     if draft.split is not None:
-        _say(top, "split", f"Forward in time: {draft.split.why}.")
+        how = "At random by user, for there is no time" if draft.unit == "random" else "Forward in time"
+        _say(top, "split", f"{how}: {draft.split.why}.")
     model = model_settings(draft.train_rows_per_domain)
     top["model"] = _flow(model)
     _say(

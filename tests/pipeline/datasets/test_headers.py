@@ -9,7 +9,8 @@ import pytest
 from components.dataset.files import find_files
 from components.errors import InputError
 from pipeline.datasets.proposal.headers import believed_types, column_names
-from pipeline.datasets.proposal.tables import TextFormat, open_sources
+from pipeline.datasets.proposal.tables import open_sources
+from pipeline.datasets.proposal.text_format import TextFormat
 
 ROWS = "".join(f"u{n % 5},i{n % 4},{1_700_000_000 + 15_000 * n},t{n % 2},{n % 3 == 0:d}\n" for n in range(29))
 NAMES = "user_id,item_id,ts,tab,click"

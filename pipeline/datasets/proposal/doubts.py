@@ -1,0 +1,56 @@
+"""What the user should look at in a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipeline.datasets.proposal.words import AFTER, has, is_before
+
+if TYPE_CHECKING:
+    from pipeline.datasets.proposal.draft import Draft
+
+_SHOWN_NAMES = 6
+
+
+def doubts(result: Draft) -> Iterator[str]:
+    """One sentence for each guess that the user may know better, with what to do."""
+    for leak in result.leaks:
+        kept = leak.column in (result.role("user"), result.role("item"), result.role("domain"), result.author)
+        fate = "it has a role and stays" if kept else "it is set aside under post_exposure"
+        yield f"{leak.column}: {leak.why}; {fate}"
+    for lookup in result.sources.lookups:
+        if lookup.matched < 0.99:
+            yield (
+                f"{lookup.table.name}: {1 - lookup.matched:.1%} of the impressions have no row there; "
+                "their columns are missing values"
+            )
+    for why, names in _judged(result).items():
+        example = f"--keep {names[0]}"
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
+        yield f"{shown}: left out: {why}; {example} makes a feature of it"
+    for choice in result.of("feature"):
+        if result.columns[choice.column].in_log and is_before(choice.column) and has(choice.column, AFTER):
+            yield (
+                f"{choice.column}: a feature, as its name looks back; if it is only known after the exposure, move it "
+                "to post_exposure"
+            )
+    for column in result.columns.values():
+        # What a change of the file would make usable.
+        if column.values.kind == "unusable" and column.values.column.dtype == pl.String:
+            yield f"{column.name}: set aside: {column.values.why}"
+    if result.role("user") is None:
+        yield "no user: no GAUC, no averages by user; name one with --user"
+    if result.role("item") is None:
+        yield "no item: no averages by item; name one with --item"
+
+
+def _judged(result: Draft) -> dict[str, list[str]]:
+    """What was set aside by judgement: reason -> columns."""
+    found: dict[str, list[str]] = {}
+    for choice in result.choices:
+        if choice.judged:
+            found.setdefault(choice.why, []).append(choice.column)
+    return found
