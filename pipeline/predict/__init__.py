@@ -125,6 +125,7 @@ def predict_rows(
             )
         asked = target.signatures[signature]
         check_signature(signature, asked)
+        read.keys = {name: value for name, value in read.keys.items() if input_name(name) in asked.inputs}
         join = Join(named, asked.inputs, read.name, separator)
         rows, seen = 0, set[str]()
         with Writer(output, kind, exact_text) as writer:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
+from components.dataset.file_names import path_keys
 from components.errors import InputError
 
 Format = Literal["csv", "json", "parquet"]
@@ -57,6 +58,7 @@ class Source:
 
     Attributes:
       header: the columns of CSV, once its first line has been read.
+      keys: columns that the file's folders tell, as in `scene=feed/part-0.parquet`, for rows that leave them out.
 
     Raises:
       InputError: there is no such file, its format is not known, or has no such separator.
@@ -81,6 +83,7 @@ class Source:
                 f"--separator {separator!r}: expected one character, such as ';' (a tab is $'\\t' in most shells)"
             )
         self.header: list[str] | None = None
+        self.keys: dict[str, str | None] = {} if path is None else path_keys(path)
         self._separator = separator or ("\t" if self._suffix == ".tsv" else ",")
 
     @property
@@ -112,6 +115,13 @@ class Source:
         Raises:
           InputError: the content is not what the format says; with file and line.
         """
+        for chunk in self._own_chunks(rows):
+            for row in chunk.rows:
+                for name, value in self.keys.items():
+                    row.setdefault(name, value)
+            yield chunk
+
+    def _own_chunks(self, rows: int) -> Iterator[Chunk]:
         with self._raw:
             if self.kind == "parquet":
                 yield from self._parquet(rows)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from components.dataset.declaration import iana_zone
 from components.dataset.input_names import input_name
 from components.dataset.label import is_positive
 from components.dataset.names import suggest
@@ -177,11 +176,6 @@ def draft(
     Raises:
       InputError: a role cannot be guessed and nobody can be asked; a given column cannot be what it is said to be.
     """
-    if zone is not None:
-        try:
-            iana_zone(zone)
-        except ValueError as error:
-            raise InputError(f"--time-zone: {error}") from None
     decide = Decider(columns, given, ask, take_guesses)
     everything = list(columns.values())
     if no_time:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from components.dataset.declaration import Declaration
+from components.dataset.declaration import Declaration, iana_zone
 from components.dataset.joins import read_lookup
 from components.dataset.label import label_of
 from components.dataset.loader import load_declaration
@@ -128,6 +128,7 @@ def propose(
     name = dataset_name(request.name or named_after(request.files[0]))
     output = request.output or Path(f"{name}.yaml")
     _require_free(output, request.force)
+    _require_zone(request.zone)
     progress(Progress("sampling the files", 0))
     sources = open_sources(
         request.files,
@@ -207,6 +208,14 @@ def _require_free(output: Path, force: bool) -> None:
             )
 
 
+def _require_zone(zone: str | None) -> None:
+    try:
+        if zone is not None:
+            iana_zone(zone)
+    except ValueError as error:
+        raise InputError(f"--time-zone: {error}") from None
+
+
 def _statistics(
     sources: Sources, progress: Callable[[Progress], None]
 ) -> tuple[dict[str, Column], dict[str, ColumnStatistics]]:
@@ -248,6 +257,10 @@ def _learn(result: Draft, found: Survey) -> None:
     """What all rows say: columns that do not fit their type after all, the split, rows that decide."""
     rows = max(1, found.scan.rows)
     result.sources.log.rows = found.scan.rows
+    if any("UTF-8" in expected for _, expected in found.reasons):
+        result.warnings.append(
+            "the log is not UTF-8 text throughout: name its encoding with --encoding, such as cp1252"
+        )
     for (place, expected), count in sorted(found.reasons.items(), key=lambda item: -item[1]):
         name = place.removeprefix("column ")
         choice = next((c for c in result.choices if c.column == name and place.startswith("column ")), None)

@@ -218,6 +218,17 @@ def test_wrong_sources(ours: Served, tmp_path: Path, name: str, content: str | b
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_keys_of_folders_are_columns(ours: Served, tmp_path: Path) -> None:
+    """As Hive and Spark write them: what the model asks for is taken from the folders, other keys are not written."""
+    path = tmp_path / "dt=2026-03-14" / "tag=bb" / "a.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("id,user_id,duration\nx,7,0.5\n")
+    (tmp_path / "whole.csv").write_text("id,user_id,duration,tag\nx,7,0.5,bb\n")
+    for source, output in ((path, "a.csv"), (tmp_path / "whole.csv", "b.csv")):
+        predict_rows(source, url=ours.rest, model=NAME, output=tmp_path / output)
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+
+
 def test_a_header_alone_gives_a_header_alone(ours: Served, tmp_path: Path) -> None:
     """As a day without rows: whoever reads the scores finds their columns."""
     (tmp_path / "a.csv").write_text("id,user_id,duration,tag\n")
