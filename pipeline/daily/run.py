@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.memory_estimate import require_memory
+from components.dataset.unread import unread_message
 from components.errors import InputError
 from components.trainer.multi_worker import check_chief
 from pipeline.beam_runner import beam_args
@@ -29,7 +30,7 @@ from pipeline.memory import machine_memory
 from pipeline.metadata_store import check_metadata, parse_metadata
 from pipeline.request import data_dir, declared, make_writable
 from pipeline.root_lock import root_lock
-from pipeline.screen import Steps
+from pipeline.screen import Steps, as_is
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,8 +72,9 @@ def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
         _warn_of_the_clock(entries, console)
         with Steps(console) as steps, progress.listening(steps):
             arrived = read_deliveries(declaration, str(data), book.memory)
-        for note in arrived.notes:
-            console.print(f"[yellow]![/] {note}", highlight=False)
+        unread = unread_message(declaration, str(data)) if arrived.days else ""
+        for note in [*arrived.notes, *([unread] if unread else [])]:
+            console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
         if not arrived.days and not entries:
             raise InputError(f"{data}: no file of {', '.join(declaration.impressions.files)} holds a day")
         _require_known(arrived, entries, request)
@@ -93,7 +95,7 @@ def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
             )
             if not made:
                 for text in said:
-                    console.print(f"[yellow]![/] {text}", highlight=False)
+                    console.print(f"[yellow]![/] {as_is(text)}", highlight=False)
             if due is None:
                 break
             entry = _make(declaration, due, entries, wanted.accepted, place, console)
@@ -266,7 +268,7 @@ def _call(command: str, entry: DayEntry, root: Path, console: Console) -> None:
     except subprocess.TimeoutExpired:
         ended = f"it took more than {_COMMAND_SECONDS} s and was ended"
     if ended:
-        console.print(f"[yellow]![/] --on-refusal: {ended}", highlight=False)
+        console.print(f"[yellow]![/] --on-refusal: {as_is(ended)}", highlight=False)
 
 
 def _newest(entries: Mapping[str, DayEntry]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.daily.ledger import DayEntry
 from pipeline.report.numbers import UNDEFINED, count, duration, figure
+from pipeline.screen import as_is
 
 _STYLES = {"pushed": "green", "refused": "bold red", "missing": "yellow"}
 
@@ -43,7 +43,7 @@ def print_history(entries: Mapping[str, DayEntry], console: Console) -> None:
     console.print(table)
     for day in sorted(entries):
         for reason in entries[day].reasons:
-            console.print(f"{day}: {escape(reason)}", highlight=False)
+            console.print(f"{day}: {as_is(reason)}", highlight=False)
     service = entries[max(entries)].carry.service if entries else None
     if service is not None:
         console.print(f"in service: {service.version}, which has learned {service.day}", highlight=False)

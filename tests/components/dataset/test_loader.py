@@ -47,7 +47,8 @@ def refusal(folder: Path, text: str, *overrides: str) -> str:
         (
             "unit: ms",
             "unit: hours",
-            "tiny.yaml:12: timestamp.unit: input should be 's', 'ms', 'us', 'ns', 'iso', 'dmy', 'mdy', 'yymmddhh' or 'random'",
+            "tiny.yaml:12: timestamp.unit: input should be 's', 'ms', 'us', 'ns', 'iso', 'dmy', 'mdy', 'yymmddhh' "
+            "or 'random'",
         ),
         ("normalise\n", "normalized\n", "tiny.yaml:18: features.price.treatment: input should be"),
         ("    type: float\n", "", "tiny.yaml:16: features.price.type: is required and missing"),
