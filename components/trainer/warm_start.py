@@ -110,10 +110,8 @@ class Continued:
         self._replayed = self._read_replayed(work)
         self._start: dict[str, np.ndarray] = {}
         self._loss_before: float | None = None
+        # That of the earlier model corrects what this training corrects by itself: together they overshoot.
         self.calibration = Calibration.none(inputs.layout.domains)
-        if asked.warm_start:
-            carried = Calibration.read(asked.warm_start)
-            self.calibration = carried.of(inputs.layout.domains) if carried else self.calibration
 
     @property
     def settings(self) -> TrainingSettings:
