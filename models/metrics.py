@@ -41,6 +41,12 @@ def decides(rows: Any, positives: Any, min_rows: int) -> Any:
     return bool(found) if np.ndim(found) == 0 else found
 
 
+def rarer_of(label: Array) -> int:
+    """Rows of the rarer class among labels `(n,)`."""
+    positives = int((label > 0).sum())
+    return min(positives, len(label) - positives)
+
+
 def needed(min_rows: int) -> str:
     """What a domain needs to decide, in words."""
     return f"at least {min_rows:,} rows, {rarer_rows(min_rows):,} of each class"

@@ -17,6 +17,8 @@ MANY_DOMAINS = 100
 AUTO_EPOCHS, AUTO_MOST_EPOCHS = 3, 30
 AUTO_STEPS, AUTO_EPOCH_STEPS = 600, 200
 AUTO_STEP_ROWS = (32, 1024)
+# So many optimiser steps an epoch, at most, for each row of the rarer class.
+AUTO_STEPS_PER_RARER = 2
 
 
 class _Settings(BaseModel):
@@ -159,7 +161,7 @@ class TrainingSettings(_Settings):
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | Literal["auto"] = Field(
         "auto",
         description=f"Most passes over the training rows; auto: {AUTO_EPOCHS}, more where these make fewer than "
-        f"{AUTO_STEPS} optimiser steps, at most {AUTO_MOST_EPOCHS}.",
+        f"{AUTO_STEPS} optimiser steps, at most {AUTO_MOST_EPOCHS}; fewer steps where there are few rows of a class.",
     )
     batch_size: Annotated[int, Field(ge=1, le=1 << 20)] | Literal["auto"] = Field(
         "auto",
@@ -253,18 +255,27 @@ class TrainingSettings(_Settings):
             raise ValueError(f"shared_lr_scale must be above 0 or '1/D', got {self.shared_lr_scale}")
         return self
 
-    def for_rows(self, rows: int) -> TrainingSettings:
-        """These settings with `auto` replaced by what it means for so many training rows."""
+    def for_rows(self, rows: int, rarer: int | None = None) -> TrainingSettings:
+        """These settings with `auto` replaced by what it means for so many training rows.
+
+        Args:
+            rows: to train on.
+            rarer: of them, those of the rarer class; None where it is not known. A log in which they are few is
+                learned by heart in as few steps.
+        """
         together = self.domains_per_step if self.schedule in ("fused", "mixed") else 1
+        told = rows if rarer is None else max(1, rarer)
         if self.batch_size == "auto":
             low, high = AUTO_STEP_ROWS
-            wanted = min(max(rows / AUTO_EPOCH_STEPS, low), high) / together
+            steps = min(AUTO_EPOCH_STEPS, AUTO_STEPS_PER_RARER * told)
+            wanted = min(max(rows / steps, low), high) / together
             batch = 2 ** max(0, round(math.log2(wanted)))
         else:
             batch = int(self.batch_size)
         if self.epochs == "auto":
             steps = max(1, math.ceil(rows / (batch * together)))
-            epochs = min(max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / steps)), AUTO_MOST_EPOCHS)
+            floor = min(AUTO_STEPS, AUTO_EPOCHS * AUTO_STEPS_PER_RARER * told)
+            epochs = min(max(AUTO_EPOCHS, math.ceil(floor / steps)), AUTO_MOST_EPOCHS)
         else:
             epochs = int(self.epochs)
         return self.model_copy(update={"batch_size": batch, "epochs": epochs})

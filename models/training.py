@@ -17,7 +17,7 @@ import tensorflow as tf
 from models.base import DomainModel
 from models.checkpoint import Progressed, TrainingCheckpoint
 from models.feed import chunks
-from models.metrics import Scores, criterion, score
+from models.metrics import Scores, criterion, rarer_of, score
 from models.optimizer import TwoRateOptimizer
 from models.prediction import Predictor
 from models.replicas import ALONE, Replicas
@@ -145,7 +145,8 @@ def train(
         validation_rows = None
     if not len(train_rows.domain):
         raise ValueError("there are no rows to train on")
-    settings = settings.for_rows(len(train_rows.domain))
+    label = np.asarray(train_rows.label)
+    settings = settings.for_rows(len(label), rarer_of(label))
     with tempfile.TemporaryDirectory() as scratch:
         loop = _Loop(
             model,

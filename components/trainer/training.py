@@ -24,6 +24,7 @@ from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, tr
 from components.trainer.integration import integration_weights
 from components.trainer.warm_start import Continuation, Continued
 from components.transform.row_layout import read_summary
+from models.metrics import rarer_of
 from models.prediction import Predictor
 from models.registry import build_model
 from models.replicas import Replicas
@@ -70,7 +71,9 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
                 seed=declaration.seed,
                 checkpoint_dir=work / "checkpoints",
                 log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
-                progress=_Reporter(int(settings.for_rows(rows).epochs), rows),
+                progress=_Reporter(
+                    int(settings.for_rows(rows, rarer_of(np.asarray(train_rows.label))).epochs), rows
+                ),
                 replicas=replicas,
                 before=continued.before if continued else None,
                 after=continued.after if continued else None,

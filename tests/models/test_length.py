@@ -39,6 +39,15 @@ def test_there_is_a_floor_of_optimiser_steps(rows, schedule, together):
     assert chosen.for_rows(7 * rows) == chosen
 
 
+@pytest.mark.parametrize(
+    ("rows", "rarer", "batch_size", "epochs"),
+    [(1_500, 8, 16, 4), (8_000, 40, 16, 4), (1_500, 80, 4, 11), (1_500, 750, 4, 13), (40_000, 200, 32, 4)],
+)
+def test_few_rows_of_a_class_are_not_gone_over_again_and_again(rows, rarer, batch_size, epochs):
+    chosen = TrainingSettings(schedule="mixed").for_rows(rows, rarer)
+    assert (chosen.batch_size, chosen.epochs) == (batch_size, epochs)
+
+
 def test_what_is_declared_holds_whatever_the_rows():
     chosen = TrainingSettings(epochs=1, batch_size=512).for_rows(100)
     assert (chosen.epochs, chosen.batch_size) == (1, 512)
