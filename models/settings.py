@@ -264,7 +264,7 @@ class TrainingSettings(_Settings):
                 learned by heart in as few steps.
         """
         together = self.domains_per_step if self.schedule in ("fused", "mixed") else 1
-        told = rows if rarer is None else max(1, rarer)
+        told = AUTO_STEPS if rarer is None else max(1, rarer)
         if self.batch_size == "auto":
             low, high = AUTO_STEP_ROWS
             steps = min(AUTO_EPOCH_STEPS, AUTO_STEPS_PER_RARER * told)
