@@ -33,7 +33,7 @@ base, switches = Path(sys.argv[1]), int(sys.argv[2])
 class Wide(tf.Module):
     def __init__(self):
         super().__init__()
-        self.layers = [tf.Variable(tf.random.normal([256, 256])) for _ in range(40)]
+        self.layers = [tf.Variable(tf.random.normal([256, 256])) for _ in range(12)]
     @tf.function(input_signature=[tf.TensorSpec([None, 256], tf.float32, name="x")])
     def __call__(self, x):
         for layer in self.layers:
@@ -60,6 +60,7 @@ for number in range(1, switches + 2):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_two_hundred_switches_leave_no_more_than_five(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SWITCHES, str(tmp_path), "200"],
