@@ -11,6 +11,7 @@ from components.errors import GateError, InputError
 _FREE = "Free some space and run again"
 _WRITABLE = "Give a folder that can be written, and run again"
 _PERMITTED = "Make it accessible and run again"
+_LIMIT = "Raise the limit (ulimit -n) and run again"
 # What a disk or its owner answers: in words, and what to do.
 _DISKS = {
     errno.ENOSPC: ("the disk is full", _FREE),
@@ -21,8 +22,8 @@ _DISKS = {
     errno.EPERM: ("no permission", _PERMITTED),
     errno.EIO: ("the disk answers with an error", "Look at the disk, or give another folder"),
     errno.ENAMETOOLONG: ("the name is too long", "Give a folder with a shorter path"),
-    errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n) and run again"),
-    errno.ENFILE: ("too many open files", "Raise the limit (ulimit -n) and run again"),
+    errno.EMFILE: ("too many open files", _LIMIT),
+    errno.ENFILE: ("too many open files on this machine", _LIMIT),
 }
 # The same in the texts of libraries that know no numbers: TensorFlow, SQLite, Arrow.
 _TEXTS = {
