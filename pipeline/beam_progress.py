@@ -91,7 +91,8 @@ def batches_of_fixed_size() -> None:
     """Has TFX's reads make batches of 20 MiB or 8,192 rows, whichever is less.
 
     Beam would choose sizes up to 1,000 rows by the clock, so that no two runs had the same; the last bit of a feature
-    depends on where in its batch the row stands, and from there on the weights and every figure would differ.
+    depends on where in its batch the row stands, and from there on the weights and every figure would differ. With one
+    process, two runs of the same command have the same features.
     """
     # The flag belongs to the module that reads it.
     import tfx_bsl.coders.batch_util  # noqa: F401
