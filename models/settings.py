@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 MOST_LAYERS, MOST_UNITS, MOST_EPOCHS = 64, 1 << 16, 100_000
 MANY_DOMAINS = 100
 """Above it a domain's own full kernels cost more than they are worth (`docs/results.md`)."""
-# Training length that follows the rows; measured worth: `docs/results.md`.
+# Training length that follows the rows; measured worth: `docs/results/own-data.md`.
 AUTO_EPOCHS, AUTO_MOST_EPOCHS = 3, 30
 AUTO_STEPS, AUTO_EPOCH_STEPS = 600, 200
 AUTO_STEP_ROWS = (32, 1024)
