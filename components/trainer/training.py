@@ -24,6 +24,7 @@ from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, tr
 from components.trainer.integration import integration_weights
 from components.trainer.warm_start import Continuation, Continued
 from components.transform.row_layout import read_summary
+from components.transform.serving_graph import keep_newest
 from models.metrics import rarer_of
 from models.prediction import Predictor
 from models.registry import build_model
@@ -89,6 +90,9 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
             model.set_weights(trained)
         calibration = continued.calibration if continued else None
         served = export.ServedModel(model, inputs.transform_output, inputs.layout, declaration, calibration)
+        if fn_args.custom_config.get("newest_state") or declaration.moving_average.eval_state == "frozen":
+            # Nobody asks it as of a time of the past.
+            keep_newest(served.transform)
         export.save(served, Path(fn_args.serving_model_dir))
         if continued is not None:
             continued.write(Path(fn_args.model_run_dir))

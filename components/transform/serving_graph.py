@@ -36,7 +36,7 @@ def keep_newest(transform: Any) -> int:
     those of the end as of every bucket. Afterwards a row that has a time of the past sees the end or nothing.
 
     Args:
-      transform: the loaded graph: `TFTransformOutput.transform_features_layer()`.
+      transform: the loaded graph: `applied.TransformGraph`, or TFT's own layer.
 
     Returns:
       How many states of keys were taken out.

@@ -190,7 +190,7 @@ def _learning(
         transform_graph=graph,
         schema=schema,
         split="eval",
-        custom_config={**config, "calibrate": declaration.daily.calibrate},
+        custom_config={**config, "calibrate": declaration.daily.calibrate, "newest_state": True},
         earlier_run=candidate.outputs["model_run"],
     ).with_id("Trainer")
     trainer.add_upstream_node(evaluator)

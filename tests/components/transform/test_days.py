@@ -14,6 +14,7 @@ from tfx.types import channel_utils, standard_artifacts
 
 from components.errors import InputError
 from components.trainer.raw_inputs import RawInputs
+from components.transform.applied import TransformGraph
 from components.transform.component import BehaviourStateArtifact, StatefulTransform
 from components.transform.row_layout import read_layout
 from components.transform.serving_graph import keep_newest
@@ -121,14 +122,14 @@ def test_an_exported_graph_can_forget_the_past_and_serves_the_same(days: list[Pa
     class Served(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layer = tft.TFTransformOutput(str(days[2] / "graph")).transform_features_layer()
-            self.ask = tf.function(self.layer, input_signature=[raw.specs()], autograph=False)
+            self.transform = TransformGraph(tft.TFTransformOutput(str(days[2] / "graph")))
+            self.ask = tf.function(self.transform, input_signature=[raw.specs()], autograph=False)
 
     whole, newest = Served(), Served()
     keys = len(direct.analyse(DECLARED, ROWS).tables.keys)
     # Five users, three items and five users in two domains had rows both before the day and in it.
-    assert keep_newest(newest.layer) == 5 + 3 + 5 * 2
-    assert keep_newest(newest.layer) == 0
+    assert keep_newest(newest.transform) == 5 + 3 + 5 * 2
+    assert keep_newest(newest.transform) == 0
     folders = [tmp_path / "whole", tmp_path / "newest"]
     answers = []
     for served, folder in zip((whole, newest), folders, strict=True):
