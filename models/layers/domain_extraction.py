@@ -44,9 +44,9 @@ class DomainFeatureExtraction(keras.layers.Layer):
     Example:
         >>> dfe = DomainFeatureExtraction(2, decay=0.9, full_rows=2)
         >>> u, weights = tf.constant([[[1.0], [3.0]]]), tf.ones([1, 2])
-        >>> dfe(u, tf.constant([1]), weights, training=True).own.numpy()
+        >>> dfe(u, tf.constant([1]), weights, training=True).own.numpy().round(3)
         array([[2.]], dtype=float32)
-        >>> dfe(u + 10, tf.constant([1]), weights, training=True).own.numpy()
+        >>> dfe(u + 10, tf.constant([1]), weights, training=True).own.numpy().round(3)
         array([[3.]], dtype=float32)
 
     Args:
