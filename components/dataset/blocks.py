@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from components.dataset.csv_lines import TextBlock, line_blocks, parse_lines
+from components.dataset.csv_lines import line_blocks, parse_lines
 from components.dataset.encodings import as_utf_8
 from components.dataset.files import DataFile
 from components.dataset.json_lines import parse_json_lines
 from components.dataset.parquet import read_metadata, record_batches
 from components.dataset.parquet_types import to_frame
+from components.dataset.text_block import TextBlock
 
 BLOCK_BYTES = 4 << 20
 _PARQUET_ROWS = 32_768

@@ -11,13 +11,13 @@ import csv
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from components.dataset.text_block import TextBlock
 from components.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,23 +25,6 @@ if TYPE_CHECKING:
 
 _NEWLINE, _QUOTE = 10, 34
 LONGEST_LINE = 8 << 20
-
-
-@dataclass(frozen=True)
-class TextBlock:
-    """Rows as text, and the lines that are no rows.
-
-    Attributes:
-      frame: all columns; an empty value is null or "".
-      lines: number of each row, counted from the first line of the block as 0.
-      bad: (number, reason) of each line that does not have the header's columns.
-      count: lines in the block, empty ones included.
-    """
-
-    frame: pl.DataFrame
-    lines: npt.NDArray[np.int64]
-    bad: list[tuple[int, str]]
-    count: int
 
 
 def line_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Iterator[bytes]:

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import polars as pl
 
 from components.dataset.blocks import BLOCK_BYTES, read_blocks
-from components.dataset.csv_lines import TextBlock
 from components.dataset.declaration import Declaration
 from components.dataset.joins import LookupTable, join, typed_as_declared
 from components.dataset.label import label_of
 from components.dataset.names import LOCAL_TIME
 from components.dataset.read_plan import Piece, ReadPlan
 from components.dataset.sections import ColumnType
+from components.dataset.text_block import TextBlock
 from components.dataset.times import to_local_ms
 
 _SHOWN = 60

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from components.dataset.csv_lines import TextBlock
+from components.dataset.text_block import TextBlock
 
 # Numbers as they are written.
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)

@@ -9,7 +9,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.file_names import shape
 from components.dataset.files import inspect
 from components.dataset.patterns import below, files_of, folder_of, matches, relative_name
-from components.dataset.sections import Impressions
+from components.dataset.sections import Events, Impressions, Lookup
 from components.errors import InputError
 
 _MOST_SEEN = 100_000
@@ -31,7 +31,7 @@ def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
     """
     root = folder_of(data_dir)
     log = files_of(root, declaration.impressions)
-    others = [*declaration.lookups, *declaration.events]
+    others: list[Lookup | Events] = [*declaration.lookups, *declaration.events]
     known = {path.resolve() for section in others for path in files_of(root, section)}
     known.update(path.resolve() for path in log)
     for pattern in declaration.impressions.ignore:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from components.dataset.blocks import BLOCK_BYTES, read_all, read_blocks
-from components.dataset.csv_lines import TextBlock
 from components.dataset.files import DataFile
 from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import Piece, ReadPlan, cut
+from components.dataset.text_block import TextBlock
 from components.dataset.values import decoded
 
 SAMPLE_ROWS = 200_000

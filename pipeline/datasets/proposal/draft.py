@@ -24,7 +24,6 @@ from pipeline.datasets.proposal.decisions import (
     no_timestamp,
     require_two,
 )
-from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.headers import believed_types
@@ -257,7 +256,6 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
     _one_input_each(result, role_of)
     if result.author is not None and result.author not in {c.column for c in result.of("feature")}:
         result.author = None
-    result.warnings += doubts(result)
 
 
 def _choice(

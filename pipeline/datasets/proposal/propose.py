@@ -22,6 +22,7 @@ from components.example_gen.scan import days
 from components.progress import Progress
 from models.metrics import needed, rarer_rows
 from pipeline.datasets.proposal.decisions import Asker
+from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.keys import KeyRows, choose
@@ -149,6 +150,7 @@ def propose(
         keep=request.keep,
         no_time=request.no_time,
     )
+    result.warnings += doubts(result)
     provisional = _valid({**plain(document(result)), "max_rejected_share": 1.0})
     gathered = KeyRows([*provisional.features, provisional.domain], provisional.user)
 
