@@ -134,7 +134,8 @@ def test_an_exported_graph_can_forget_the_past_and_serves_the_same(days: list[Pa
     answers = []
     for served, folder in zip((whole, newest), folders, strict=True):
         tf.saved_model.save(served, str(folder))
-        answers.append(tf.saved_model.load(str(folder)).ask(raw.from_named(asked)))
+        loaded = tf.saved_model.load(str(folder))
+        answers.append(loaded.ask(raw.from_named(asked)))
     for name, values in answers[0].items():
         np.testing.assert_array_equal(values, answers[1][name], err_msg=name)
     assert answers[0]["averages"].numpy().any()
