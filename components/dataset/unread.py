@@ -32,7 +32,9 @@ def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
     root = folder_of(data_dir)
     log = files_of(root, declaration.impressions)
     others: list[Lookup | Events] = [*declaration.lookups, *declaration.events]
-    known = {path.resolve() for section in others for path in files_of(root, section)}
+    known = {
+        path.resolve() for section in others for pattern in section.files for path in matches(root, pattern)
+    }
     known.update(path.resolve() for path in log)
     for pattern in declaration.impressions.ignore:
         known.update(path.resolve() for path in matches(root, pattern))

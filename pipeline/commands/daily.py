@@ -133,6 +133,7 @@ def rollback(
     ] = None,
     model: Model = None,
     serving: Serving = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve an earlier version of a feed that runs day by day.
@@ -152,7 +153,7 @@ def rollback(
     from pipeline.root_lock import root_lock
     from pipeline.screen import command_console, print_json
 
-    console = command_console(False, as_json)
+    console = command_console(quiet, as_json)
     with ending():
         declaration = declared(dataset, (), model)
         layout = _existing(root)
@@ -174,6 +175,7 @@ def history(
     dataset: Dataset,
     root: Root,
     model: Model = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write and show what became of a feed day by day: `history.json` and `history.html`.
@@ -188,7 +190,7 @@ def history(
     from pipeline.request import declared
     from pipeline.screen import command_console
 
-    console = command_console(False, as_json)
+    console = command_console(quiet, as_json)
     with ending():
         declaration = declared(dataset, (), model)
         book = Book(_existing(root))
@@ -211,6 +213,7 @@ def expire(
     ] = False,
     model: Model = None,
     serving: Serving = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove what no day, no baseline and no rollback needs any more.
@@ -224,7 +227,7 @@ def expire(
     from pipeline.root_lock import root_lock
     from pipeline.screen import command_console, print_json
 
-    console = command_console(False, as_json)
+    console = command_console(quiet, as_json)
     with ending():
         declaration = declared(dataset, (), model)
         layout = _existing(root)

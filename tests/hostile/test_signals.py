@@ -35,8 +35,12 @@ def ends(process: subprocess.Popen[str], number: int) -> str:
         out, _ = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert process.returncode == 0, out
-    assert "stopped before a model was loaded" in out
+    if number == signal.SIGINT and process.returncode == 130:
+        # Ctrl-C before the server has its handlers, while TensorFlow is still being imported.
+        assert "stopped" in out
+    else:
+        assert process.returncode == 0, out
+        assert "stopped before a model was loaded" in out
     assert "Traceback" not in out
     return out
 

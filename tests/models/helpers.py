@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from models.base import GroupedBatch
+from models.base import DomainModel, GroupedBatch
 from models.features import CategoricalFeature, FeatureLayout
 from models.rows import ArrayRows
 
@@ -29,6 +29,14 @@ def small_layout(domains: int = 3, averages: int = 2, history: int = 0) -> Featu
         item="video_id",
         author="author_id",
     )
+
+
+def off_zero(model: DomainModel, scale: float = 0.3) -> None:
+    """Gives the output layers, which start at zero, small weights: at zero nothing below them has a gradient."""
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if variable.name.endswith(("_head/unit/kernel:0", "/head/kernel:0", "/star_unit/kernel:0")):
+            variable.assign_add(rng.normal(0, scale, variable.shape).astype(np.float32))
 
 
 def random_rows(layout: FeatureLayout, leading: tuple[int, ...], seed: int = 0) -> dict[str, np.ndarray]:

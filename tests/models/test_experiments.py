@@ -15,6 +15,7 @@ from models.layers import DomainFeatureExtraction, DomainFeatureIntegration
 from models.registry import build_model
 from models.settings import ModelSettings, TrainingSettings
 from models.training import train
+from tests.models.helpers import off_zero
 from tests.models.kuairand import impressions
 
 RATE = 3e-3
@@ -80,6 +81,7 @@ def test_joint_optimisation_converges_on_kuairand(schedule, shared_lr_scale, los
     """
     layout, before, after = impressions(0, 3)
     model = build_model(layout, ModelSettings(layers=[32, 16], embedding_size=8))
+    off_zero(model)
     start = {v.name: v.numpy() for v in model.trainable_variables}
     settings = TrainingSettings(
         schedule=schedule,

@@ -27,4 +27,5 @@ def test_the_domains_id_is_a_feature_unless_switched_off():
 def test_all_parameters_are_shared():
     model = small_model("mlp")
     assert not [v.name for v in model.trainable_variables if "specific_" in v.name]
-    assert small_model("mlp", domains=1000).count_params() - model.count_params() == 996 * 3
+    # One row of the embedding table, and the click rate that predictions start at.
+    assert small_model("mlp", domains=1000).count_params() - model.count_params() == 996 * (3 + 1)

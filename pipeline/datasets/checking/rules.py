@@ -124,7 +124,12 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
         )
     few = sums.filter(both & ~enough)
     if len(few):
-        yield Finding("warn", "domains", f"too few rows of a class in the evaluation: {_names(few)}", remedy)
+        yield Finding(
+            "warn",
+            "domains",
+            f"too few rows, or too few of a class, in the evaluation: {_names(few)}",
+            remedy,
+        )
     unknown = sums.filter(pl.col("train") == 0)
     if len(unknown):
         yield Finding(

@@ -43,6 +43,7 @@ evaluation: {thresholds: {gauc: {min: 0.5, max: 0.9, max_drop: 0.1}}, domains: {
 CANDIDATES = """
 true; false; 0; 1; 2; 3; 9; 100; 0.25; 0.5; 0.75; 1.5; null; auto; x; scene; size; maker; user_id; stay; "|"; ";"
 [8, 4]; [0, 2]; [user]; [size]; [user_id]; [scene]; [log2.csv]; {columns: [item], decay: 0.5}; {a: 1}; {stay: float}
+[{files: [e.csv]}]
 {at_least: 2}; {column: stay}; Asia/Tokyo; 2026-03-01; int; float; string; iso; ms; vocabulary; buckets; log_normalise
 """.replace("\n", "; ")
 
@@ -53,7 +54,7 @@ TOGETHER = {
     *(
         f"features.{name}.{part}"
         for name in ("scene", "maker", "size")
-        for part in ("separator", "max_length")
+        for part in ("separator", "list", "max_length")
     ),
     "features.scene.treatment",
     "moving_average.history_behaviours",
@@ -133,6 +134,8 @@ def _is(found: Any, given: Any) -> bool:
     """Whether a setting is what was given, but for its form: a text of a date, a list of one."""
     if isinstance(found, list) and not isinstance(given, list):
         given = [given]
+    if isinstance(found, list) and found and isinstance(found[0], dict):
+        return len(found) == len(given) and all(map(_is, found, given))
     if isinstance(found, dict) and isinstance(given, dict):
         found = {key: value for key, value in found.items() if key in given}
     return bool(found == given) or str(found).startswith(str(given))
@@ -152,6 +155,8 @@ def test_what_is_set_is_what_is_read_back() -> None:
                 found = Declaration.model_validate(changed).model_dump(mode="json")
             except (InputError, ValidationError):
                 continue
+            if path[-1] == "encoding":
+                break  # of its many names one is kept
             value = _at(found, path) if text != "null" else None
             assert _is(value, yaml.load(text)), f"{'.'.join(path)}={text} is accepted, and is {value!r}"
             if value != before:
@@ -178,7 +183,8 @@ def test_no_setting_of_a_section_stands_for_one_of_the_run() -> None:
     """Two names for one thing: the code reads one of them."""
     own = set(Declaration.model_fields)
     inner = {name for section in sections() - {Declaration} for name in section.model_fields}
-    shared = {"name", "domain", "columns", "positive"}
+    # Events have roles of their own.
+    shared = {"name", "domain", "columns", "positive", "behaviours", "timestamp"}
     assert own & inner <= shared | {"domains"}
 
 

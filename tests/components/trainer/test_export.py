@@ -17,6 +17,7 @@ from pipeline.serving.errors import RequestError
 from pipeline.serving.saved_model import LoadedModel
 from pipeline.serving.warmup import warm_up
 from tests.components.transform import helpers
+from tests.models.helpers import off_zero
 
 DECLARED = helpers.declaration(
     moving_average={
@@ -59,6 +60,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = helpers.run_transform(folder, DECLARED, [records[:150]], [records[150:]])
     layout = read_layout(graph, DECLARED)
     model = build_model(layout, DECLARED.model, seed=1)
+    off_zero(model)
     served = export.ServedModel(model, tft.TFTransformOutput(str(graph)), layout, DECLARED)
     export.save(served, folder / "model")
     return folder / "model"

@@ -16,6 +16,7 @@ from pipeline.client import CallError, connect, serialize_example
 from pipeline.serving.server import ModelServer
 from pipeline.serving.settings import ModelSettings, ServerSettings
 from tests.components.transform import helpers
+from tests.models.helpers import off_zero
 
 DECLARED = helpers.declaration(
     domain="Tab Nr.",
@@ -74,6 +75,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = helpers.run_transform(folder, DECLARED, [records[:150]], [records[150:]])
     layout = read_layout(graph, DECLARED)
     model = build_model(layout, DECLARED.model, seed=1)
+    off_zero(model)
     served = export.ServedModel(model, tft.TFTransformOutput(str(graph)), layout, DECLARED)
     export.save(served, folder / "dfei" / "1")
     return folder / "dfei"

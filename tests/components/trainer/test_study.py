@@ -27,12 +27,15 @@ def test_the_study_reads_the_evaluation_rows_and_asks_the_exported_function(
         asked.append(int(domain.shape[0]))
         return tf.sigmoid(rows["numeric"][:, 0] / 40)
 
+    rows = decode([str(tmp_path / "train.gz")], LAYOUT, tmp_path / "train rows")
     inputs = SimpleNamespace(
         layout=LAYOUT,
         declaration=load_declaration(
             "simulated", ["model.layers=[4]", "training.validation_min_rows=5", "report.rows=1000"]
         ),
-        rows=decode([str(tmp_path / "train.gz")], LAYOUT, tmp_path / "train rows"),
+        rows=rows,
+        train=rows,
+        validation=rows,
     )
     fn_args = SimpleNamespace(
         train_files=[str(tmp_path / "train*.gz")],
