@@ -79,23 +79,24 @@ def test_a_run_that_was_not_judged_prints_its_outcome() -> None:
 def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() -> None:
     summary = run()
     assert summary.study is not None
+    assert summary.evaluation is not None
+    assert summary.evaluation.average_auc is not None
     rate, mlp = summary.study.baselines
+    gain = summary.evaluation.average_auc - 0.55
+    of_others = Lead(difference=gain + 0.01, low=0.11, high=0.19)
     baselines = [
-        rate.model_copy(update={"lead": Lead(difference=0.15, low=0.11, high=0.19)}),
-        mlp.model_copy(update={"lead": Lead(difference=-0.002, low=-0.008, high=0.004)}),
+        rate.model_copy(update={"lead": Lead(difference=gain, low=0.11, high=0.19)}),
+        mlp.model_copy(update={"lead": Lead(difference=gain - 0.04, low=-0.008, high=0.004)}),
+        rate.model_copy(update={"name": "other domains", "lead": of_others}),
     ]
     text = printed(
         summary.model_copy(update={"study": summary.study.model_copy(update={"baselines": baselines})}), 200
     )
-    assert (
-        "against past click rate: 0.5500, this model +0.1500 (95 % of resampled users +0.1100 to +0.1900):"
-        " ahead beyond chance" in text
-    )
+    interval = "(95 % of resampled users +0.1100 to +0.1900): ahead beyond chance"
+    assert f"against past click rate: 0.5500, this model +{gain:.4f} {interval}" in text
     minus = "\N{MINUS SIGN}"
-    assert (
-        f"this model {minus}0.0020 (95 % of resampled users {minus}0.0080 to +0.0040): not beyond chance"
-        in text
-    )
+    assert f"(95 % of resampled users {minus}0.0080 to +0.0040): not beyond chance" in text
+    assert f"against other domains: 0.5500, this model +{gain:.4f}\n" in text
 
 
 def test_domains_that_have_no_say_are_named_with_the_reason() -> None:
