@@ -23,6 +23,7 @@ from tfx.types import Artifact
 
 from components.errors import InputError
 from pipeline.beam_progress import OPERATORS
+from pipeline.engine_options import with_engine, without_engine
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.memory import PeakMemory
 from pipeline.metadata_texts import open_metadata
@@ -62,15 +63,18 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             node_id = node.node_info.id
             self._listener(NodeStarted(node_id, position, len(nodes)))
             begun, cpu_begun = time.monotonic(), cpu_seconds()
+            spec = runner_utils.extract_executor_spec(deployment, node_id)
             with PeakMemory() as memory:
                 info = launcher.Launcher(
                     pipeline_node=node,
                     mlmd_connection=open_metadata(connection),
                     pipeline_info=pipeline.pipeline_info,
                     pipeline_runtime_spec=pipeline.runtime_spec,
-                    executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+                    executor_spec=without_engine(spec),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
-                    custom_executor_operators=OPERATORS,
+                    custom_executor_operators={
+                        kind: with_engine(operator, spec) for kind, operator in OPERATORS.items()
+                    },
                 ).launch()
             cached, outputs = outcome(connection, node_id, info)
             self.runs[node_id] = NodeRun(

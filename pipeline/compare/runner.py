@@ -26,6 +26,7 @@ from tfx.orchestration.portable import (
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
 from pipeline.compare.workers import WorkerPool
+from pipeline.engine_options import with_engine, without_engine
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.local import outcome
 
@@ -133,16 +134,19 @@ class _Launches:
         name = node.node_info.id
         begun = time.monotonic()
         spent: list[float] = []
+        spec = runner_utils.extract_executor_spec(self._deployment, name)
         info = launcher.Launcher(
             pipeline_node=node,
             mlmd_connection=_OneAtATime(self._connection, self._lock),
             pipeline_info=self._pipeline.pipeline_info,
             pipeline_runtime_spec=self._pipeline.runtime_spec,
-            executor_spec=runner_utils.extract_executor_spec(self._deployment, name),
+            executor_spec=without_engine(spec),
             custom_driver_spec=runner_utils.extract_custom_driver_spec(self._deployment, name),
             custom_executor_operators={
                 executable_spec_pb2.PythonClassExecutableSpec: _pooled(self._pool, name, spent, beam=False),
-                executable_spec_pb2.BeamExecutableSpec: _pooled(self._pool, name, spent, beam=True),
+                executable_spec_pb2.BeamExecutableSpec: with_engine(
+                    _pooled(self._pool, name, spent, beam=True), spec
+                ),
             },
         ).launch()
         with self._lock:
