@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
-from tfx.components.evaluator.component import Evaluator
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.proto import trainer_pb2
 from tfx.types import channel_utils
 
 from components.champion import strategy
 from components.dataset.change import changed
 from components.dataset.declaration import Declaration
 from components.decoded_rows.component import DecodedRows
-from components.evaluator import extractors
-from components.evaluator.config import eval_config
-from components.example_gen.component import DeclaredExampleGen
-from components.example_validator.strict import StrictExampleValidator
 from components.latency.component import ServingLatency
-from components.pusher.atomic import AtomicPusher
-from components.signature_check.component import SignatureCheck
 from components.transform.component import StatefulTransform
 from components.tuner.component import ModelTuner
 from models.registry import options_of
 from pipeline import views
+from pipeline.chain import Chain, ChainSettings
 from pipeline.code_hash import code_hash
 from pipeline.compare.variants import LIGHTGBM, Variant
 from pipeline.create import RUN_FN
@@ -39,35 +30,23 @@ TREES_FN = "components.trainer.trees_fn.run_fn"
 CHAMPION = "champion"
 
 
-@dataclasses.dataclass(frozen=True)
-class ComparisonSettings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparisonSettings(ChainSettings):
     """What a comparison is made of.
 
     Attributes:
-      declaration: the data set and the settings that all models share.
       variants: what is compared.
       seeds: of the trainings.
       trials: settings tried for each model; 0 for no search.
       push: whether the champion is pushed.
       latency: whether each model's serving latency is measured.
-      data_dir, data_fingerprint, schema_file, pipeline_root, serving_dir, work_dir, beam_args, metadata: as in
-        `pipeline.create.PipelineSettings`.
     """
 
-    declaration: Declaration
     variants: Sequence[Variant]
     seeds: Sequence[int]
     trials: int
     push: bool
     latency: bool
-    data_dir: str
-    data_fingerprint: str
-    schema_file: str
-    pipeline_root: str
-    serving_dir: str
-    work_dir: str
-    beam_args: Sequence[str]
-    metadata: Any
 
 
 def node(component: str, variant: str, seed: int | None = None) -> str:
@@ -116,14 +95,7 @@ def create_comparison(settings: ComparisonSettings) -> Pipeline:
     nodes += latencies
     if settings.push:
         nodes += shared.push(trainers, evaluators)
-    return Pipeline(
-        pipeline_name=f"dfei-compare-{settings.declaration.name}",
-        pipeline_root=settings.pipeline_root,
-        components=nodes,
-        enable_cache=True,
-        metadata_connection_config=settings.metadata,
-        beam_pipeline_args=list(settings.beam_args),
-    )
+    return shared.chain.pipeline(f"dfei-compare-{settings.declaration.name}", nodes)
 
 
 class _Shared:
@@ -132,32 +104,19 @@ class _Shared:
     def __init__(self, settings: ComparisonSettings) -> None:
         self._settings = settings
         declaration = settings.declaration
-        self.example_gen = DeclaredExampleGen(
-            declaration=views.for_ingestion(declaration),
-            data_dir=settings.data_dir,
-            fingerprint=f"{settings.data_fingerprint}-{code_hash('example_gen')}",
-        )
-        self.examples = self.example_gen.outputs["examples"]
-        self.statistics_gen = StatisticsGen(
-            examples=self.examples, exclude_splits=["events"] if declaration.events else []
-        )
-        self.schema_gen = ImportSchemaGen(schema_file=settings.schema_file)
-        self.schema = self.schema_gen.outputs["schema"]
-        self.validator = StrictExampleValidator(
-            statistics=self.statistics_gen.outputs["statistics"], schema=self.schema
-        )
+        self.chain = Chain(settings)
         self.transform = StatefulTransform(
-            examples=self.examples,
-            schema=self.schema,
+            examples=self.chain.examples,
+            schema=self.chain.schema,
             declaration=views.for_transform(declaration),
             code=code_hash("transform"),
             events=bool(declaration.events),
         )
-        self.transform.add_upstream_node(self.validator)
+        self.transform.add_upstream_node(self.chain.validator)
         self.graph = self.transform.outputs["transform_graph"]
         self.decoded = DecodedRows(
             transformed_examples=self.transform.outputs["transformed_examples"],
-            examples=self.examples,
+            examples=self.chain.examples,
             transform_graph=self.graph,
             declaration=views.for_signatures(declaration),
             code=code_hash("rows"),
@@ -166,14 +125,7 @@ class _Shared:
 
     def nodes(self) -> list[BaseNode]:
         """In the order of the data."""
-        return [
-            self.example_gen,
-            self.statistics_gen,
-            self.schema_gen,
-            self.validator,
-            self.transform,
-            self.decoded,
-        ]
+        return [*self.chain.front, self.transform, self.decoded]
 
     def tuner(self, variant: Variant, declaration: Declaration) -> ModelTuner:
         """The search of one model's settings."""
@@ -196,7 +148,7 @@ class _Shared:
             run_fn=TREES_FN if variant.model == LIGHTGBM else RUN_FN,
             examples=self.rows,
             transform_graph=self.graph,
-            schema=self.schema,
+            schema=self.chain.schema,
             train_args=trainer_pb2.TrainArgs(splits=["train"]),
             eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
             custom_config={
@@ -209,27 +161,20 @@ class _Shared:
             **hyperparameters,
         ).with_id(node("Trainer", variant.name, seed))
 
-    def evaluator(self, variant: Variant, seed: int, trainer: Trainer) -> Evaluator:
+    def evaluator(self, variant: Variant, seed: int, trainer: Trainer) -> BaseNode:
         """TFMA's judgement of one training; bounds decide, there is no earlier model to compare with."""
-        return Evaluator(
-            examples=self.examples,
-            example_splits=["eval"],
-            model=trainer.outputs["model"],
-            schema=self.schema,
-            eval_config=eval_config(self._settings.declaration, code=code_hash("evaluator")),
-            module_path=extractors.MODULE,
-        ).with_id(node("Evaluator", variant.name, seed))
+        return self.chain.evaluator(trainer.outputs["model"]).with_id(node("Evaluator", variant.name, seed))
 
     def latency(self, variant: Variant, trainer: Trainer) -> ServingLatency:
         """The time that one model takes to answer."""
         return ServingLatency(
             model=trainer.outputs["model"],
-            examples=self.examples,
+            examples=self.chain.examples,
             declaration=views.for_signatures(self._settings.declaration),
             code=code_hash("latency"),
         ).with_id(node("Latency", variant.name))
 
-    def push(self, trainers: Sequence[Trainer], evaluators: Sequence[Evaluator]) -> list[BaseNode]:
+    def push(self, trainers: Sequence[Trainer], evaluators: Sequence[BaseNode]) -> list[BaseNode]:
         """The champion, its signature check and its push."""
         champion = Resolver(
             strategy_class=strategy.ChampionStrategy,
@@ -239,20 +184,9 @@ class _Shared:
                 strategy.MODEL_RUN: channel_utils.union([t.outputs["model_run"] for t in trainers]),
             },
         ).with_id(CHAMPION)
-        model = champion.outputs[strategy.MODEL]
-        check = SignatureCheck(
-            model=model,
-            examples=self.examples,
-            transform_graph=self.graph,
-            declaration=views.for_signatures(self._settings.declaration),
-            code=code_hash("signature_check"),
-        )
-        pusher = AtomicPusher(
-            model=model,
-            model_blessing=champion.outputs[strategy.BLESSING],
-            infra_blessing=check.outputs["blessing"],
-            push_destination=pusher_pb2.PushDestination(
-                filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=self._settings.serving_dir)
+        return [
+            champion,
+            *self.chain.push(
+                champion.outputs[strategy.MODEL], champion.outputs[strategy.BLESSING], self.graph
             ),
-        )
-        return [champion, check, pusher]
+        ]

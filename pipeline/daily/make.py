@@ -207,7 +207,7 @@ class _Run:
             declaration=self._declaration,
             day=self._entry.day,
             data_dir=str(place.data),
-            fingerprint=f"{self._entry.fingerprint}-{content}-{self._entry.salt}",
+            data_fingerprint=f"{self._entry.fingerprint}-{content}-{self._entry.salt}",
             carry=self._carry,
             rebase=rebase,
             accepted=self._entry.accepted,
