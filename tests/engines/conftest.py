@@ -62,11 +62,8 @@ def service(what: str, port: int, command: list[str], folder: Path, **environmen
 
 @contextlib.contextmanager
 def worker_pool(folder: Path) -> Iterator[str]:
-    """A worker pool: starts an SDK harness process whenever the engine asks for one; yields its address."""
+    """A worker pool: starts an SDK harness whenever the engine asks for one; yields its address."""
     [port] = free_ports(1)
-    module = "apache_beam.runners.worker.worker_pool_main"
-    command = [sys.executable, "-m", module, f"--service_port={port}"]
-    # The pool starts whatever `python` it finds.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with service(f"worker-pool-{port}", port, command, folder, TF_USE_LEGACY_KERAS="1", PATH=path):
+    command = [sys.executable, "-m", "pipeline.worker_pool", f"--port={port}"]
+    with service(f"worker-pool-{port}", port, command, folder):
         yield f"localhost:{port}"

@@ -39,7 +39,7 @@ def test_components_give_the_same_through_a_job_service(
     assert "--environment_type=EXTERNAL" in options
     compare(finished_run.root, options, tmp_path / "engine")
     pools = list(tmp_path.glob("worker-pool-*.log"))
-    assert any("Starting worker with command" in log.read_text() for log in pools)
+    assert any("1 running" in log.read_text() for log in pools)
 
 
 def test_several_processes_of_the_direct_runner_give_the_same(finished_run: Run, tmp_path: Path) -> None:
