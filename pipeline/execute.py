@@ -6,14 +6,10 @@ import datetime
 import json
 import logging
 import platform
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from absl import logging as absl_logging
-from rich.console import Console
-from tfx.orchestration import metadata
 from tfx.utils import path_utils
 
 from components import progress
@@ -36,12 +32,12 @@ from pipeline.events import NodeRun
 from pipeline.failures import explain
 from pipeline.layout import RunLayout
 from pipeline.local import LocalRunner
-from pipeline.metadata_store import MetadataServer, open_store
+from pipeline.place import Place
 from pipeline.report.html import write_report
 from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary
 from pipeline.report.terminal import print_summary
-from pipeline.request import RunRequest, copy_schema
+from pipeline.request import RunRequest
 from pipeline.screen import as_is
 from pipeline.terminal import RunDisplay, title
 
@@ -49,15 +45,7 @@ RESOLVER = "baseline"
 PACKAGES = ("dfei", "tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis")
 
 
-def execute(
-    request: RunRequest,
-    declaration: Declaration,
-    data: Path,
-    layout: RunLayout,
-    engine: Sequence[str],
-    server: MetadataServer | None,
-    console: Console,
-) -> RunSummary:
+def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunSummary:
     """Runs every component and writes `metrics.json`, `run.json` and `report.html`.
 
     They are written of data that a gate refuses, too: who looks there must not find the run before.
@@ -65,39 +53,21 @@ def execute(
     Args:
       request: what the user asked for.
       declaration: validated, with the command line's settings.
-      data: the folder with the impression files.
-      layout: where the files go.
-      engine: Beam's pipeline options.
-      server: of the metadata; `None` for a file in the root.
-      console: shows progress, then the result.
+      place: where; its console shows progress, then the result.
 
     Raises:
       InputError: the data or a setting is wrong.
     """
-    logging.getLogger().setLevel(logging.INFO)
-    absl_logging.set_verbosity(absl_logging.INFO)
-    serving = (request.serving.resolve() if request.serving else layout.serving) / declaration.model.name
+    data, layout, console = place.data, place.layout, place.console
+    serving = place.serving / declaration.model.name
     console.print(
         f"[bold]{declaration.name}[/]: {as_is(data)} → {declaration.model.name} → {as_is(serving)}",
         highlight=False,
     )
     unread = unread_message(declaration, str(data))
     fingerprint = data_fingerprint(declaration, str(data))
-    pipeline = create_pipeline(
-        PipelineSettings(
-            declaration=declaration,
-            data_dir=str(data),
-            data_fingerprint=fingerprint,
-            schema_file=str(copy_schema(declaration, layout)),
-            pipeline_root=str(layout.artifacts),
-            serving_dir=str(serving),
-            work_dir=str(layout.work),
-            beam_args=engine,
-            metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata))
-            if server is None
-            else open_store(server),
-        )
-    )
+    settings = PipelineSettings(**place.settings(declaration, fingerprint, declaration.model.name))
+    pipeline = create_pipeline(settings)
     with (
         RunDisplay(console, _last_time(layout)) as display,
         progress.listening(display.progress, display.note),

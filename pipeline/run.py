@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from components.dataset.memory_estimate import require_memory
-from components.trainer.multi_worker import check_chief
-from pipeline.beam_runner import beam_args
 from pipeline.garbage import collect_seldom
-from pipeline.layout import RunLayout
-from pipeline.memory import machine_memory
-from pipeline.metadata_store import check_metadata, parse_metadata
-from pipeline.request import RunRequest, data_dir, declared, make_writable
-from pipeline.root_lock import root_lock
+from pipeline.place import place
+from pipeline.request import RunRequest, declared
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,19 +28,9 @@ def run(request: RunRequest, console: Console) -> RunSummary:
       InputError: the data, the declaration or a setting is wrong.
     """
     declaration = declared(request.dataset, request.overrides, request.model)
-    require_memory(declaration, machine_memory(), "this machine")
-    if declaration.training.strategy == "multi_worker":
-        check_chief()
-    engine = beam_args(request.beam_runner, request.beam_options)
-    server = parse_metadata(request.metadata) if request.metadata is not None else None
-    if server is not None:
-        check_metadata(server)
-    layout = RunLayout(request.root.resolve())
-    make_writable(layout.root)
-    with root_lock(layout.lock):
-        data = data_dir(request.data, declaration, layout)
+    with place(request, declaration, console) as where:
         collect_seldom()
         from pipeline.execute import execute
 
         collect_seldom()
-        return execute(request, declaration, data, layout, engine, server, console)
+        return execute(request, declaration, where)

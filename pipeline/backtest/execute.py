@@ -22,22 +22,20 @@ from pipeline.compare.collect import BOOTSTRAP_SEED, SAMPLES, Evidence
 from pipeline.compare.result import Comparison
 from pipeline.compare.run import compare
 from pipeline.layout import RunLayout
+from pipeline.place import Place
 from pipeline.report.metrics import write_whole
 from pipeline.screen import Steps
 
 
-def execute(
-    request: BacktestRequest, declaration: Declaration, data: Path, layout: RunLayout, console: Console
-) -> Backtest:
+def execute(request: BacktestRequest, declaration: Declaration, place: Place) -> Backtest:
     """Compares period by period, the latest first, then writes `backtest.json` and `backtest.html`.
 
     Args:
       request: what the user asked for.
       declaration: validated, with the command line's settings.
-      data: the folder with the impression files.
-      layout: where the files go.
-      console: shows progress, then the result.
+      place: where; its console shows progress, then the result.
     """
+    data, layout, console = place.data, place.layout, place.console
     begun = time.monotonic()
     with Steps(console) as steps, progress.listening(steps):
         days = days_of(declaration, str(data))

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from components.errors import InputError
 from pipeline.backtest.request import BacktestRequest
 from pipeline.compare.request import checked
-from pipeline.layout import RunLayout
-from pipeline.request import data_dir, make_writable
-from pipeline.root_lock import root_lock
+from pipeline.place import place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,10 +32,7 @@ def backtest(request: BacktestRequest, console: Console) -> Backtest:
     if request.periods < 1:
         raise InputError(f"--periods {request.periods}: give a number of at least 1")
     _, declaration = checked(request.compare)
-    layout = RunLayout(request.compare.root.resolve())
-    make_writable(layout.root)
-    with root_lock(layout.lock):
-        data = data_dir(request.compare.data, declaration, layout)
+    with place(request.compare, declaration, console) as where:
         from pipeline.backtest.execute import execute
 
-        return execute(request, declaration, data, layout, console)
+        return execute(request, declaration, where)

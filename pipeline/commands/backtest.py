@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import Annotated
 
 import typer
@@ -20,6 +18,7 @@ from pipeline.commands.shared import (
     Seeds,
     Settings,
     Trials,
+    as_typed,
     run_command,
 )
 from pipeline.layout import RunLayout
@@ -75,7 +74,7 @@ def backtest(
             seeds=seeds,
             jobs=jobs,
             trials=trials,
-            command=shlex.join(["dfei", *sys.argv[1:]]),
+            command=as_typed(),
         ),
         periods,
     )

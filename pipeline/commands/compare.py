@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,8 +16,10 @@ from pipeline.commands.shared import (
     Quiet,
     Root,
     Seeds,
+    Serving,
     Settings,
     Trials,
+    as_typed,
     run_command,
 )
 from pipeline.layout import RunLayout
@@ -48,9 +47,7 @@ def compare(
     push: Annotated[
         bool, typer.Option("--push/--no-push", help="Push what validates best and passed its gates.")
     ] = False,
-    serving: Annotated[
-        Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
-    ] = None,
+    serving: Serving = None,
     list_models: Annotated[
         bool,
         typer.Option(
@@ -89,7 +86,7 @@ def compare(
         trials=trials,
         push=push,
         serving=serving,
-        command=shlex.join(["dfei", *sys.argv[1:]]),
+        command=as_typed(),
     )
 
     def work(console: Console) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +9,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.commands.shared import AsJson, Data, Dataset, Model, Quiet, Root, Settings, ending, run_command
+from pipeline.commands.shared import (
+    AsJson,
+    BeamOptions,
+    BeamRunner,
+    Data,
+    Dataset,
+    Metadata,
+    Model,
+    Quiet,
+    Root,
+    Serving,
+    Settings,
+    as_typed,
+    ending,
+    run_command,
+)
 from pipeline.layout import RunLayout
-
-Serving = Annotated[
-    Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
-]
 
 
 def daily(
@@ -50,20 +60,9 @@ def daily(
     model: Model = None,
     settings: Settings = None,
     serving: Serving = None,
-    beam_runner: Annotated[
-        str,
-        typer.Option("--beam-runner", help="Engine of the data components: direct, flink, spark, dataflow."),
-    ] = "direct",
-    beam_options: Annotated[
-        list[str] | None,
-        typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of the engine; repeat for more."),
-    ] = None,
-    metadata: Annotated[
-        str | None,
-        typer.Option(
-            "--metadata", metavar="URL", help="A database server for the metadata, as for `dfei run`."
-        ),
-    ] = None,
+    beam_runner: BeamRunner = "direct",
+    beam_options: BeamOptions = None,
+    metadata: Metadata = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -91,22 +90,19 @@ def daily(
     """
     from pipeline.daily.book import Book
     from pipeline.daily.request import DailyRequest
-    from pipeline.request import RunRequest
 
     layout = RunLayout(root.resolve())
     request = DailyRequest(
-        run=RunRequest(
-            dataset=dataset,
-            data=data,
-            root=root,
-            overrides=tuple(settings or ()),
-            model=model,
-            serving=serving,
-            beam_runner=beam_runner,
-            beam_options=tuple(beam_options or ()),
-            metadata=metadata,
-            command=shlex.join(["dfei", *sys.argv[1:]]),
-        ),
+        dataset=dataset,
+        data=data,
+        root=root,
+        overrides=tuple(settings or ()),
+        model=model,
+        serving=serving,
+        beam_runner=beam_runner,
+        beam_options=tuple(beam_options or ()),
+        metadata=metadata,
+        command=as_typed(),
         first=first,
         last=last,
         accept=accept,
@@ -161,7 +157,7 @@ def rollback(
             book = Book(layout)
             place = (serving.resolve() if serving else layout.serving) / declaration.model.name
             done = roll_back(book, place, version)
-            write_history(book, declaration, shlex.join(["dfei", *sys.argv[1:]]))
+            write_history(book, declaration, as_typed())
     console.print(
         f"in service: {done.pushed_to}, which has learned {done.day} (as {done.chosen})", highlight=False
     )
@@ -194,7 +190,7 @@ def history(
     with ending():
         declaration = declared(dataset, (), model)
         book = Book(_existing(root))
-        write_history(book, declaration, shlex.join(["dfei", *sys.argv[1:]]))
+        write_history(book, declaration, as_typed())
         print_history(book.ledger.entries(), console)
     console.print(f"history: {book.page}", highlight=False)
     if as_json:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from pathlib import Path
-from typing import Annotated
-
-import typer
 from rich.console import Console
 
-from pipeline.commands.shared import AsJson, Data, Dataset, Model, Quiet, Root, Settings, run_command
+from pipeline.commands.shared import (
+    AsJson,
+    BeamOptions,
+    BeamRunner,
+    Data,
+    Dataset,
+    Metadata,
+    Model,
+    Quiet,
+    Root,
+    Serving,
+    Settings,
+    as_typed,
+    run_command,
+)
 from pipeline.layout import RunLayout
 
 
@@ -20,26 +28,10 @@ def run(
     data: Data = None,
     model: Model = None,
     settings: Settings = None,
-    serving: Annotated[
-        Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
-    ] = None,
-    beam_runner: Annotated[
-        str,
-        typer.Option("--beam-runner", help="Engine of the data components: direct, flink, spark, dataflow."),
-    ] = "direct",
-    beam_options: Annotated[
-        list[str] | None,
-        typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of the engine; repeat for more."),
-    ] = None,
-    metadata: Annotated[
-        str | None,
-        typer.Option(
-            "--metadata",
-            metavar="URL",
-            help="A database server that several machines share: postgresql://USER@HOST:PORT/DATABASE or mysql://...; "
-            "the password in DFEI_METADATA_PASSWORD. Default: a file in ROOT.",
-        ),
-    ] = None,
+    serving: Serving = None,
+    beam_runner: BeamRunner = "direct",
+    beam_options: BeamOptions = None,
+    metadata: Metadata = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +64,7 @@ def run(
         beam_runner=beam_runner,
         beam_options=tuple(beam_options or ()),
         metadata=metadata,
-        command=shlex.join(["dfei", *sys.argv[1:]]),
+        command=as_typed(),
     )
     warnings: list[str] = []
 

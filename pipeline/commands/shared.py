@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -89,6 +90,25 @@ Trials = Annotated[
 Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Trainings at once; default: one per core, at most 8.")
 ]
+Serving = Annotated[
+    Path | None, typer.Option("--serving", help="Folder that TF Serving watches; default: ROOT/serving.")
+]
+BeamRunner = Annotated[
+    str, typer.Option("--beam-runner", help="Engine of the data components: direct, flink, spark, dataflow.")
+]
+BeamOptions = Annotated[
+    list[str] | None,
+    typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of the engine; repeat for more."),
+]
+Metadata = Annotated[
+    str | None,
+    typer.Option(
+        "--metadata",
+        metavar="URL",
+        help="A database server that several machines share: postgresql://USER@HOST:PORT/DATABASE or mysql://...; "
+        "the password in DFEI_METADATA_PASSWORD. Default: a file in ROOT.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[
     bool,
@@ -96,6 +116,11 @@ AsJson = Annotated[
         "--json", help="Print one JSON document on standard output, everything else on standard error."
     ),
 ]
+
+
+def as_typed() -> str:
+    """The command line, for pages that say how they were made."""
+    return shlex.join(["dfei", *sys.argv[1:]])
 
 
 def complain(message: str) -> None:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 import platform
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-
-from absl import logging as absl_logging
-from rich.console import Console
-from tfx.orchestration import metadata
 
 from components.champion import strategy
 from components.dataset.declaration import Declaration
@@ -33,23 +28,16 @@ from pipeline.compare.variants import Variant
 from pipeline.compare.workers import WorkerPool
 from pipeline.events import NodeRun
 from pipeline.execute import PACKAGES, decision
-from pipeline.layout import RunLayout
+from pipeline.place import Place
 from pipeline.report.metrics import write_whole
 from pipeline.report.numbers import plural
-from pipeline.request import copy_schema
 from pipeline.screen import as_is
 
 BASELINES = ("lightgbm", "optuna")
 
 
 def execute(
-    request: CompareRequest,
-    variants: Sequence[Variant],
-    declaration: Declaration,
-    data: Path,
-    layout: RunLayout,
-    engine: Sequence[str],
-    console: Console,
+    request: CompareRequest, variants: Sequence[Variant], declaration: Declaration, place: Place
 ) -> tuple[Comparison, Evidence]:
     """Runs every component, then writes `comparison.json` and `comparison.html` and prints the table.
 
@@ -57,18 +45,13 @@ def execute(
       request: what the user asked for.
       variants: what is compared.
       declaration: validated, with the command line's settings.
-      data: the folder with the impression files.
-      layout: where the files go.
-      engine: Beam's pipeline options.
-      console: shows progress, then the result.
+      place: where; its console shows progress, then the result.
     """
-    logging.getLogger().setLevel(logging.INFO)
-    absl_logging.set_verbosity(absl_logging.INFO)
+    data, layout, console = place.data, place.layout, place.console
     begun = time.monotonic()
     jobs = request.jobs or default_jobs()
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     seeds = [declaration.seed + number for number in range(request.seeds)]
-    serving = (request.serving.resolve() if request.serving else layout.serving) / CHAMPION
     console.print(
         f"[bold]{declaration.name}[/]: {as_is(data)} → {plural(len(variants), 'model')}, "
         f"{plural(len(seeds), 'seed')} each",
@@ -77,20 +60,12 @@ def execute(
     fingerprint = data_fingerprint(declaration, str(data))
     pipeline = create_comparison(
         ComparisonSettings(
-            declaration=declaration,
+            **place.settings(declaration, fingerprint, CHAMPION),
             variants=variants,
             seeds=seeds,
             trials=request.trials,
             push=request.push,
             latency=request.latency,
-            data_dir=str(data),
-            data_fingerprint=fingerprint,
-            schema_file=str(copy_schema(declaration, layout)),
-            pipeline_root=str(layout.artifacts),
-            serving_dir=str(serving),
-            work_dir=str(layout.work),
-            beam_args=engine,
-            metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata)),
         )
     )
     with CompareDisplay(console) as display, WorkerPool(jobs, threads, display.progress) as pool:
@@ -107,7 +82,7 @@ def execute(
     rows = found.rows
     best = best_possible(data, declaration) or {}
     models = compared(runs, variants, seeds, found, best.get("average_auc"))
-    champion, refused = _champion(runs, serving) if request.push else (None, [])
+    champion, refused = _champion(runs, place.serving / CHAMPION) if request.push else (None, [])
     seconds, cpu_seconds = seconds_of(runs)
     facts = read_facts(runs[f"Trainer.{variants[0].name}.{seeds[0]}"].uri("model_run"))
     comparison = Comparison(

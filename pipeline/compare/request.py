@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 
 from components.dataset.declaration import Declaration
-from components.dataset.memory_estimate import require_memory
 from components.errors import InputError
 from pipeline.compare.variants import Variant, chosen
-from pipeline.memory import machine_memory
-from pipeline.request import declared
+from pipeline.request import RunRequest, declared
 
 MOST_JOBS = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class CompareRequest:
+class CompareRequest(RunRequest):
     """What the user asked for.
 
     Attributes:
-      dataset, data, root, overrides, serving, command: as in `pipeline.run.RunRequest`.
       models: names of `pipeline.compare.variants`; none: the nine systems and gradient-boosted trees.
       seeds: trainings of each model.
       jobs: trainings at once; None for one per core.
@@ -30,18 +26,12 @@ class CompareRequest:
       latency: whether each model's serving latency is measured.
     """
 
-    dataset: str
-    data: Path | None
-    root: Path
-    overrides: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     seeds: int = 3
     jobs: int | None = None
     trials: int = 0
     push: bool = False
     latency: bool = True
-    serving: Path | None = None
-    command: str = ""
 
 
 def default_jobs() -> int:
@@ -67,7 +57,6 @@ def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
     declaration: Declaration = declared(
         request.dataset, request.overrides, None, [variant.model for variant in variants]
     )
-    require_memory(declaration, machine_memory(), "this machine")
     if declaration.moving_average.eval_state != "frozen":
         raise InputError(
             f"moving_average.eval_state is {declaration.moving_average.eval_state}: a comparison judges models as they "

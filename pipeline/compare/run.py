@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.beam_runner import beam_args
 from pipeline.compare.request import CompareRequest, checked
-from pipeline.layout import RunLayout
-from pipeline.request import data_dir, make_writable
-from pipeline.root_lock import root_lock
+from pipeline.place import place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,10 +29,7 @@ def compare(request: CompareRequest, console: Console) -> tuple[Comparison, Evid
       GateError: the data does not fit its schema, or a model diverged.
     """
     variants, declaration = checked(request)
-    layout = RunLayout(request.root.resolve())
-    make_writable(layout.root)
-    with root_lock(layout.lock):
-        data = data_dir(request.data, declaration, layout)
+    with place(request, declaration, console) as where:
         from pipeline.compare.execute import execute
 
-        return execute(request, variants, declaration, data, layout, beam_args("direct"), console)
+        return execute(request, variants, declaration, where)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from components import progress
 from components.dataset.declaration import Declaration
@@ -28,31 +24,9 @@ from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, S
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.execute import decision
 from pipeline.failures import explain
-from pipeline.layout import RunLayout
 from pipeline.local import LocalRunner, cpu_seconds
-from pipeline.request import copy_schema
+from pipeline.place import Place
 from pipeline.terminal import RunDisplay, title
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where days are made.
-
-    Attributes:
-      data: the folder with the impression files.
-      layout: of the root.
-      serving: the directory that TF Serving watches for the model.
-      engine: Beam's pipeline options.
-      metadata: the metadata store's connection.
-      console: shows progress.
-    """
-
-    data: Path
-    layout: RunLayout
-    serving: Path
-    engine: Sequence[str]
-    metadata: Any
-    console: Console
 
 
 def make_day(
@@ -136,7 +110,7 @@ class _Run:
                 "on the day after"
             ]
         elif refusal is None:
-            reasons, version = decision(runs, self._place.serving)
+            reasons, version = decision(runs, self._place.serving / self._declaration.model.name)
             if version is not None:
                 service = Service(
                     day=self._entry.day,
@@ -203,20 +177,13 @@ class _Run:
     def _settings(self, *, rebase: bool) -> DaySettings:
         place = self._place
         content = data_fingerprint(self._declaration, str(place.data))
+        fingerprint = f"{self._entry.fingerprint}-{content}-{self._entry.salt}"
         return DaySettings(
-            declaration=self._declaration,
+            **place.settings(self._declaration, fingerprint, self._declaration.model.name),
             day=self._entry.day,
-            data_dir=str(place.data),
-            data_fingerprint=f"{self._entry.fingerprint}-{content}-{self._entry.salt}",
             carry=self._carry,
             rebase=rebase,
             accepted=self._entry.accepted,
-            schema_file=str(copy_schema(self._declaration, place.layout)),
-            pipeline_root=str(place.layout.artifacts),
-            serving_dir=str(place.serving),
-            work_dir=str(place.layout.work),
-            beam_args=place.engine,
-            metadata=place.metadata,
         )
 
     def _refusal(self, error: Exception) -> tuple[str, str] | None:

@@ -11,18 +11,16 @@ from pipeline.request import RunRequest
 
 
 @dataclasses.dataclass(frozen=True)
-class DailyRequest:
+class DailyRequest(RunRequest):
     """What the user asked for.
 
     Attributes:
-      run: data set, data, root, settings, places.
       first, last: make these days, again where they were made before; None: all that are due.
       accept: a refused day whose data are true.
       next_only: stop after one day.
       on_refusal: a command for the shell, run after each day that is refused or missing.
     """
 
-    run: RunRequest
     first: str | None = None
     last: str | None = None
     accept: str | None = None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,29 +12,21 @@ from zoneinfo import ZoneInfo
 
 from components import progress
 from components.dataset.declaration import Declaration
-from components.dataset.memory_estimate import require_memory
 from components.dataset.unread import unread_message
 from components.errors import InputError
-from components.trainer.multi_worker import check_chief
-from pipeline.beam_runner import beam_args
 from pipeline.daily.book import Book
 from pipeline.daily.days import Deliveries, read_deliveries
 from pipeline.daily.entries import begun
 from pipeline.daily.history import write_history
 from pipeline.daily.ledger import Carry, DayEntry, now
-from pipeline.daily.plan import DueDay, next_due
+from pipeline.daily.plan import DueDay, Wanted, next_due
 from pipeline.daily.request import DailyRequest
-from pipeline.layout import RunLayout
-from pipeline.memory import machine_memory
-from pipeline.metadata_store import check_metadata, parse_metadata
-from pipeline.request import data_dir, declared, make_writable
-from pipeline.root_lock import root_lock
+from pipeline.place import Place, place
+from pipeline.request import declared
 from pipeline.screen import Steps, as_is
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from pipeline.daily.make import Place
 
 _COMMAND_SECONDS = 600
 
@@ -53,60 +44,52 @@ def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
     Raises:
       InputError: the declaration, a setting or a place is wrong; what that day needs of an earlier one is gone.
     """
-    declaration = declared(request.run.dataset, request.run.overrides, request.run.model)
-    require_memory(declaration, machine_memory(), "this machine")
+    declaration = declared(request.dataset, request.overrides, request.model)
     wanted = request.wanted
-    if declaration.training.strategy == "multi_worker":
-        check_chief()
-    engine = beam_args(request.run.beam_runner, request.run.beam_options)
-    server = parse_metadata(request.run.metadata) if request.run.metadata is not None else None
-    if server is not None:
-        check_metadata(server)
-    layout = RunLayout(request.run.root.resolve())
-    make_writable(layout.root)
+    with place(request, declaration, console) as where:
+        return _due_days(request, declaration, wanted, where)
+
+
+def _due_days(
+    request: DailyRequest, declaration: Declaration, wanted: Wanted, place: Place
+) -> list[DayEntry]:
+    layout, console = place.layout, place.console
     book = Book(layout)
     made: list[DayEntry] = []
-    with root_lock(layout.lock):
-        data = data_dir(request.run.data, declaration, layout)
+    entries = book.ledger.entries()
+    _warn_of_the_clock(entries, console)
+    with Steps(console) as steps, progress.listening(steps):
+        arrived = read_deliveries(declaration, str(place.data), book.memory)
+    unread = unread_message(declaration, str(place.data)) if arrived.days else ""
+    for note in [*arrived.notes, *([unread] if unread else [])]:
+        console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
+    if not arrived.days and not entries:
+        raise InputError(f"{place.data}: no file of {', '.join(declaration.impressions.files)} holds a day")
+    _require_known(arrived, entries, request)
+    while True:
         entries = book.ledger.entries()
-        _warn_of_the_clock(entries, console)
-        with Steps(console) as steps, progress.listening(steps):
-            arrived = read_deliveries(declaration, str(data), book.memory)
-        unread = unread_message(declaration, str(data)) if arrived.days else ""
-        for note in [*arrived.notes, *([unread] if unread else [])]:
-            console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
-        if not arrived.days and not entries:
-            raise InputError(f"{data}: no file of {', '.join(declaration.impressions.files)} holds a day")
-        _require_known(arrived, entries, request)
-
-        @functools.cache
-        def place() -> Place:
-            return _place(request, declaration, data, layout, engine, server, console)
-
-        while True:
-            entries = book.ledger.entries()
-            due, said = next_due(
-                arrived,
-                entries,
-                _today(declaration),
-                declaration.daily.late_share,
-                wanted,
-                frozenset(entry.day for entry in made),
-            )
-            if not made:
-                for text in said:
-                    console.print(f"[yellow]![/] {as_is(text)}", highlight=False)
-            if due is None:
-                break
-            entry = _make(declaration, due, entries, wanted.accepted, place, console)
-            book.ledger.write(entry)
-            made.append(entry)
-            write_history(book, declaration, request.run.command)
-            _tell(entry, console)
-            if entry.wants_attention and request.on_refusal:
-                _call(request.on_refusal, entry, layout.root, console)
-            if request.next_only and entry.status != "missing":
-                break
+        due, said = next_due(
+            arrived,
+            entries,
+            _today(declaration),
+            declaration.daily.late_share,
+            wanted,
+            frozenset(entry.day for entry in made),
+        )
+        if not made:
+            for text in said:
+                console.print(f"[yellow]![/] {as_is(text)}", highlight=False)
+        if due is None:
+            break
+        entry = _make(declaration, due, entries, wanted.accepted, place)
+        book.ledger.write(entry)
+        made.append(entry)
+        write_history(book, declaration, request.command)
+        _tell(entry, console)
+        if entry.wants_attention and request.on_refusal:
+            _call(request.on_refusal, entry, layout.root, console)
+        if request.next_only and entry.status != "missing":
+            break
     if not made:
         console.print(f"nothing is due: {_newest(entries)}", highlight=False)
     return made
@@ -117,8 +100,7 @@ def _make(
     due: DueDay,
     entries: Mapping[str, DayEntry],
     accepted: str | None,
-    place: Callable[[], Place],
-    console: Console,
+    place: Place,
 ) -> DayEntry:
     earlier = entries.get(due.day)
     before = (
@@ -132,46 +114,13 @@ def _make(
     accept = accepted == due.day or (same and earlier is not None and earlier.accepted)
     if before is not None and due.delivery is not None:
         _require_artifacts(before, entries)
-    console.rule(f"{due.day}: {due.cause}")
+    place.console.rule(f"{due.day}: {due.cause}")
     entry = begun(due, before, earlier, accepted=accept, daily=declaration.daily)
     if due.delivery is None or due.delivery.problems:
         return entry
     from pipeline.daily.make import make_day
 
-    return make_day(
-        declaration, due.delivery, entry, before.carry if before is not None else Carry(), place()
-    )
-
-
-def _place(
-    request: DailyRequest,
-    declaration: Declaration,
-    data: Path,
-    layout: RunLayout,
-    engine: Sequence[str],
-    server: object,
-    console: Console,
-) -> Place:
-    """Imports TFX: only once a day is due."""
-    import logging
-
-    from absl import logging as absl_logging
-    from tfx.orchestration import metadata
-
-    from pipeline.daily.make import Place
-    from pipeline.metadata_store import open_store
-
-    logging.getLogger().setLevel(logging.INFO)
-    absl_logging.set_verbosity(absl_logging.INFO)
-    serving = (
-        request.run.serving.resolve() if request.run.serving else layout.serving
-    ) / declaration.model.name
-    store = (
-        metadata.sqlite_metadata_connection_config(str(layout.metadata))
-        if server is None
-        else open_store(server)  # type: ignore[arg-type]
-    )
-    return Place(data, layout, serving, engine, store, console)
+    return make_day(declaration, due.delivery, entry, before.carry if before is not None else Carry(), place)
 
 
 def _today(declaration: Declaration) -> str:

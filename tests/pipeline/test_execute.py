@@ -19,6 +19,7 @@ from components.pusher import atomic
 from pipeline import execute
 from pipeline.events import NodeRun
 from pipeline.layout import RunLayout
+from pipeline.place import Place
 from pipeline.report import RunSummary, write_metrics, write_report
 from pipeline.request import RunRequest
 from tests.pipeline.report.summaries import run
@@ -136,7 +137,8 @@ def _execute(layout: RunLayout, error: Exception, monkeypatch: pytest.MonkeyPatc
     request = RunRequest("simulated", layout.root, layout.root)
     console = Console(file=io.StringIO())
     declaration = load_declaration("simulated", [])
-    return execute.execute(request, declaration, layout.root, layout, (), None, console)
+    place = Place(layout.root, layout, layout.serving, (), None, console)
+    return execute.execute(request, declaration, place)
 
 
 def test_refused_data_replaces_what_the_run_before_left(

@@ -21,7 +21,6 @@ from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, S
 from pipeline.daily.request import DailyRequest
 from pipeline.daily.rollback import rollback
 from pipeline.layout import RunLayout
-from pipeline.request import RunRequest
 from pipeline.root_lock import root_lock
 from tests.components.example_gen.small import DECLARATION, ITEMS, USERS
 from tests.pipeline.daily.test_days import DAYS, rows_of, write
@@ -78,13 +77,13 @@ def refusals(feed: Path, monkeypatch: pytest.MonkeyPatch) -> Refusals:
         )
 
     monkeypatch.setattr("pipeline.daily.make.make_day", make_day)
-    monkeypatch.setattr(daily_run, "_place", lambda *_: None)
     return found
 
 
 def run(feed: Path, **options: Any) -> tuple[list[DayEntry], str]:
-    asked = RunRequest(str(feed / "feed.yaml"), feed / "data", feed / "root", command="dfei daily")
-    request = DailyRequest(asked, **options)
+    request = DailyRequest(
+        str(feed / "feed.yaml"), feed / "data", feed / "root", command="dfei daily", **options
+    )
     text = io.StringIO()
     made = daily_run.daily(request, Console(file=text, width=400))
     return made, text.getvalue()
