@@ -184,15 +184,20 @@ def serve(harnesses: Harnesses, host: str, port: int) -> tuple[grpc.Server, int]
     return server, bound
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Serves until SIGTERM or SIGINT; the harnesses end with it."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.worker_pool", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help=f"default {PORT}")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at; default this machine's own"
     )
     parser.add_argument("--most", type=int, default=MOST, help=f"harnesses at a time; default {MOST}")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Serves until SIGTERM or SIGINT; the harnesses end with it."""
+    given = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
