@@ -14,6 +14,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components import progress
+from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.decoded_rows.evaluated import write_evaluated
 from components.trainer import row_store
@@ -71,8 +72,7 @@ class DecodedRowsExecutor(base_executor.BaseExecutor):
 
 
 def _files(examples: list[types.Artifact], split: str) -> list[str]:
-    folder = Path(artifact_utils.get_split_uri(examples, split))
-    return [str(path) for path in sorted(folder.iterdir())]
+    return committed_files(artifact_utils.get_split_uri(examples, split))
 
 
 class DecodedRows(base_component.BaseComponent):

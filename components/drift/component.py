@@ -16,6 +16,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components import progress
+from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.drift import gates
 from components.drift.distances import distances, read_statistics
@@ -77,9 +78,9 @@ class DataGatesExecutor(base_executor.BaseExecutor):
         folder.mkdir(parents=True, exist_ok=True)
         known = _known(exec_properties["known"], declaration)
         files = [
-            str(path)
+            file
             for split in SPLITS
-            for path in sorted(Path(artifact_utils.get_split_uri(input_dict["examples"], split)).glob("*.gz"))
+            for file in committed_files(artifact_utils.get_split_uri(input_dict["examples"], split))
         ]
         today = measure(files, declaration, day, known)
         (folder / MEASURED).write_text(today.model_dump_json(indent=1))

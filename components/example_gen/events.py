@@ -13,6 +13,7 @@ import polars as pl
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
+from components.committed import commit, temporary_of
 from components.dataset.declaration import Declaration
 from components.dataset.events import EventsPlan, plan_events, read_events
 from components.dataset.joins import read_lookup
@@ -52,6 +53,7 @@ class WriteEvents(PieceFn):
         with in_worker(self._uri):
             written, late, rejected = 0, 0, 0
             path = f"{self._uri}/data_tfrecord-{self._name}-{piece.index:05d}.gz"
+            temporary = temporary_of(path)
             writer: tf.io.TFRecordWriter | None = None
             for rows, skipped, bad in read_events(
                 self._events, piece, self.tables(), self._before_ms, self._block_bytes
@@ -59,13 +61,14 @@ class WriteEvents(PieceFn):
                 late, rejected = late + skipped, rejected + bad
                 written += len(rows)
                 if len(rows):
-                    writer = writer or tf.io.TFRecordWriter(path, GZIP)
+                    writer = writer or tf.io.TFRecordWriter(temporary, GZIP)
                     for examples in encode(event_frame(rows, self._plan.declaration)):
                         for example in examples:
                             writer.write(example)
                 self.progress("writing events", len(rows))
             if writer is not None:
                 writer.close()
+                commit(temporary, path)
             counts = {"rows": written, "later": late, "rejected": rejected}
             write_json(piece_path(self._folder, EVENTS, piece.index), counts)
         return []

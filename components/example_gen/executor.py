@@ -10,6 +10,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components.committed import remove_leftovers
 from components.dataset.declaration import Declaration
 from components.example_gen.ingest import beam_runner, ingest, splits_of
 
@@ -51,5 +52,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             f"{self._get_tmp_dir().rstrip('/')}/ingest",
             beam_runner(self._make_beam_pipeline),
         )
+        remove_leftovers(examples.uri)
         with fileio.open(f"{examples.uri.rstrip('/')}/{REPORT_FILE}", "w") as stream:
             stream.write(json.dumps(report, indent=1))

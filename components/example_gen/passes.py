@@ -13,8 +13,8 @@ import apache_beam as beam
 import numpy as np
 import polars as pl
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
+from components.committed import commit, temporary_of
 from components.dataset.impressions import read_piece
 from components.dataset.joins import LookupTable, join
 from components.dataset.read_plan import Piece, ReadPlan
@@ -119,7 +119,7 @@ class WritePiece(PieceFn):
             drops = drops_of_piece(self._folder, piece.index, range(self._partitions))
             counts: Counter[str] = Counter(duplicates=len(drops))
             unmatched = [0] * len(self._plan.lookups)
-            writers: dict[str, tf.io.TFRecordWriter] = {}
+            writers: dict[str, tuple[tf.io.TFRecordWriter, str]] = {}
             row = 0
             for block in read_piece(self._plan, piece, self.tables(), self._block_bytes):
                 numbers = np.arange(row, row + len(block.text))
@@ -133,21 +133,28 @@ class WritePiece(PieceFn):
                     self._write(part, split, piece, writers)
                     counts[split] += len(part)
                 self.progress("writing examples", len(block.text))
-            for writer in writers.values():
+            for split, (writer, temporary) in writers.items():
                 writer.close()
+                commit(temporary, self._path(split, piece))
             document = {"unmatched": unmatched, **{k: counts[k] for k in ("train", "eval", "duplicates")}}
             write_json(piece_path(self._folder, WRITTEN, piece.index), document)
         return []
 
     def _write(
-        self, part: pl.DataFrame, split: str, piece: Piece, writers: dict[str, tf.io.TFRecordWriter]
+        self,
+        part: pl.DataFrame,
+        split: str,
+        piece: Piece,
+        writers: dict[str, tuple[tf.io.TFRecordWriter, str]],
     ) -> None:
         if part.is_empty():
             return
         if split not in writers:
-            folder = self._split_uris[split]
-            fileio.makedirs(folder)
-            writers[split] = tf.io.TFRecordWriter(f"{folder}/data_tfrecord-{piece.index:05d}.gz", GZIP)
+            temporary = temporary_of(self._path(split, piece))
+            writers[split] = tf.io.TFRecordWriter(temporary, GZIP), temporary
         for examples in encode(part):
             for example in examples:
-                writers[split].write(example)
+                writers[split][0].write(example)
+
+    def _path(self, split: str, piece: Piece) -> str:
+        return f"{self._split_uris[split]}/data_tfrecord-{piece.index:05d}.gz"

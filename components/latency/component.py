@@ -14,6 +14,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
+from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.signature_check.real_rows import named_rows, read_serialized
 from components.trainer.raw_inputs import request_features
@@ -57,8 +58,8 @@ class ServingLatencyExecutor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         declaration = Declaration.from_json(exec_properties["declaration"])
         model = artifact_utils.get_single_instance(input_dict["model"])
-        folder = Path(artifact_utils.get_split_uri(input_dict["examples"], "eval"))
-        serialized = read_serialized([str(path) for path in folder.iterdir()], max(REQUESTS))
+        files = committed_files(artifact_utils.get_split_uri(input_dict["examples"], "eval"))
+        serialized = read_serialized(files, max(REQUESTS))
         rows = named_rows(serialized, request_features(declaration))
         measured = measure(
             path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model)), rows

@@ -15,6 +15,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
+from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.signature_check import fresh_process
@@ -67,8 +68,7 @@ class SignatureCheckExecutor(base_executor.BaseExecutor):
         report.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
             requests = Path(scratch) / "requests.npz"
-            examples = Path(artifact_utils.get_split_uri(input_dict["examples"], "eval"))
-            files = [str(path) for path in examples.iterdir()]
+            files = committed_files(artifact_utils.get_split_uri(input_dict["examples"], "eval"))
             layout = read_layout(transform_graph, declaration)
             write_requests(files, ROWS, declaration, transform_graph, layout, requests)
             results = run_fresh_process(model_dir, requests, report)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import progress
+from components.committed import committed_of
 from components.dataset.change import changed
 from components.dataset.declaration import Declaration
 from components.errors import InputError
@@ -76,9 +76,8 @@ def read_rows(
     folder = Path(patterns[0]).parent
     if row_store.is_decoded(folder):
         return row_store.open_rows(folder, layout)
-    files = [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
     return row_store.decode(
-        files,
+        committed_of(patterns),
         layout,
         work,
         lambda done: progress.report(progress.Progress(step, done)),

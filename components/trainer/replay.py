@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.trainer.row_store import RowStore, decode
 from components.transform.analyser import VOCABULARY
@@ -63,9 +64,7 @@ def read_earlier_day(
       every: reads one of so many rows.
     """
     then = read_layout(day.transform_graph, declaration)
-    files = [
-        file for split in ("train", "eval") for file in tf.io.gfile.glob(f"{day.examples}/Split-{split}/*.gz")
-    ]
+    files = [file for split in ("train", "eval") for file in committed_files(f"{day.examples}/Split-{split}")]
     rows = decode(files, then, work, every=every)
     place = {name: n for n, name in enumerate(layout.domains)}
     domains = np.array([place.get(name, -1) for name in then.domains], np.int32)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import progress
+from components.committed import committed_of
 from components.errors import GateError, InputError
 from components.study.document import Study
 from components.study.study import STUDY, Subject, study
@@ -130,7 +131,7 @@ def _thinning(fn_args: FnArgs, train_rows: int, wanted: int) -> int:
     if row_store.is_decoded(Path(fn_args.eval_files[0]).parent):
         return 1
     train, evaluated = (
-        sum(tf.io.gfile.stat(file).length for pattern in patterns for file in tf.io.gfile.glob(pattern))
+        sum(tf.io.gfile.stat(file).length for file in committed_of(patterns))
         for patterns in (fn_args.train_files, fn_args.eval_files)
     )
     return max(1, int(train_rows * evaluated / max(1, train) // (2 * wanted)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 
+from components import committed
 from components.errors import InputError
 from components.example_gen.ingest import beam_runner
 from pipeline.beam_runner import beam_args
@@ -257,8 +258,9 @@ def test_rejects_below_the_share_are_reported_and_left_out(tmp_path: Path) -> No
     assert report["train"] + report["eval"] == 47
 
 
-@pytest.mark.parametrize("place", ["Split-train/data_tfrecord-00000.gz", "tmp/hashes/000000"])
-def test_full_disk(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("place", ["Split-train/beam-temp-1/data_tfrecord-00000.gz", "tmp/hashes/000000"])
+def test_full_disk(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committed, "_token", lambda: "1")
     declaration = declare(tmp_path)
     data = write_data(tmp_path, {"log.csv": GOOD})
     full = tmp_path / "out" / place
