@@ -23,8 +23,9 @@ from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import mounts
 from kubeflow import runtime_parameters as names
-from models.registry import MODELS, check_options
+from models.registry import MODELS, check_options, check_read
 from pipeline import views
+from pipeline.request import model_settings
 
 _NOT_FOR_EVALUATION = ("model", "training", "moving_average", "split", "seed", "max_rejected_share")
 
@@ -116,6 +117,7 @@ def resolve(base: str, view: str, values: Mapping[str, Any]) -> str:
         )
     try:
         check_options(declaration.model.options, [declaration.model.name])
+        check_read(model_settings(_free(values)), [declaration.model.name])
     except ValueError as error:
         raise InputError(f"the run's parameters: {error}") from None
     return VIEWS[view](declaration)
@@ -131,8 +133,12 @@ def settings(values: Mapping[str, Any]) -> list[str]:
             if parameter.auto and number == 0:
                 number = names.AUTO
             named.append(f"{parameter.setting}={json.dumps(number)}")
-    free = re.split(r"[;\n]", str(values.get("settings", "")))
-    return sorted(named) + [text.strip() for text in free if text.strip()]
+    return sorted(named) + _free(values)
+
+
+def _free(values: Mapping[str, Any]) -> list[str]:
+    parts = re.split(r"[;\n]", str(values.get("settings", "")))
+    return [text.strip() for text in parts if text.strip()]
 
 
 def _load(name_or_address: str) -> Declaration:

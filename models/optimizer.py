@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from models.learning_rate import LearningRateSchedule, rate_factor
 from models.replicas import own_copy
+from models.segment_sum import segment_sum
 
 
 class _Slots(NamedTuple):
@@ -258,5 +259,5 @@ class TwoRateOptimizer(tf.Module):
 
 def _summed(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     indices, place = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, place, tf.size(indices))
+    values = segment_sum(gradient.values, place, tf.size(indices))
     return tf.IndexedSlices(values, indices, gradient.dense_shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,22 @@ MODELS: dict[str, str] = {
 }
 TREES = "lightgbm"
 """Gradient-boosted trees: compared with the models, but none of them."""
+
+DFEI_READS = frozenset(
+    {
+        "decay",
+        "domain_extraction",
+        "domain_integration",
+        "attention_size",
+        "common_base",
+        "specific_rank",
+        "personal_heads",
+        "domain_state",
+    }
+)
+"""Fields of `ModelSettings` that DFEI alone reads."""
+TREES_READ = frozenset({"name", "use_ids", "domain_feature", "averages", "history", "options"})
+"""The only ones that trees read."""
 
 
 def model_class(name: str) -> type[DomainModel]:
@@ -85,6 +101,25 @@ def check_options(options: Mapping[str, Any], models: Sequence[str]) -> None:
             f"{'has' if len(set(models)) == 1 else 'have'} no such option. There "
             + (f"are: {', '.join(there)}" if len(there) > 1 else f"is: {there[0]}" if there else "are none")
         )
+
+
+def check_read(fields: Iterable[str], models: Sequence[str]) -> None:
+    """Checks that each field of `ModelSettings` is read by at least one of the models.
+
+    Args:
+        fields: that somebody set for these models; a declaration may have more, for others.
+        models: names that `options_of` knows.
+
+    Raises:
+        ValueError: if none of them reads a field.
+    """
+    for field in fields:
+        if not any(_reads(model, field) for model in models):
+            raise ValueError(f"model.{field}: {' and '.join(dict.fromkeys(models))} would not read it")
+
+
+def _reads(model: str, field: str) -> bool:
+    return field in TREES_READ if model == TREES else model == "dfei" or field not in DFEI_READS
 
 
 def build_model(layout: FeatureLayout, settings: ModelSettings, seed: int = 1) -> DomainModel:

@@ -28,7 +28,8 @@ class _Settings(BaseModel):
 
 
 class ModelSettings(_Settings):
-    """What is built. Fields that a model has no use for are ignored by it."""
+    """What is built. What a model has no use for is ignored by it where a declaration has it, for its
+    other models, and refused in `--set` (`models.registry.check_read`)."""
 
     name: str = Field("dfei", description="Model to build: a name of models/registry.py.")
     layers: list[int] = Field([128, 64, 32], description="Units of each hidden layer of a tower or expert.")

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.arrays import write_arrays
 from models.base import DomainModel
 from models.features import FeatureLayout
 from models.optimizer import TwoRateOptimizer, variable_name
@@ -76,7 +77,7 @@ def write_snapshot(snapshot: Snapshot, directory: Path) -> None:
     arrays = {f"weight/{name}": value for name, value in snapshot.weights.items()}
     for slot, by_name in snapshot.slots.items():
         arrays |= {f"{slot}/{name}": value for name, value in by_name.items()}
-    np.savez(directory / WEIGHTS, **arrays)
+    write_arrays(directory / WEIGHTS, arrays)
     about = {
         "layout": json.loads(snapshot.layout.to_json()),
         "settings": snapshot.settings.model_dump(mode="json"),

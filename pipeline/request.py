@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.errors import InputError
-from models.registry import MODELS, check_options
+from models.registry import MODELS, check_options, check_read
 from pipeline.layout import RunLayout
 
 SIMULATED = "simulated"
@@ -55,7 +55,8 @@ def declared(
       dataset: a name in `schemas/` or a declaration file.
       overrides: `key=value` settings by dotted name.
       model: the model's name, or `None` for the declared one.
-      compared: models that are compared, of which one has to have each of `model.options`; none: the model alone.
+      compared: models that are compared, of which one has to have each of `model.options` and to read each setting
+        of a model in `overrides`; none: the model alone.
 
     Raises:
       InputError: naming the file and line, or the setting, that is wrong.
@@ -72,7 +73,17 @@ def declared(
         raise InputError(
             f"{error}. Correct it, or leave it out (--set model.options={{}} does, where the declaration has it)"
         ) from None
+    try:
+        check_read(model_settings(overrides), compared or [declaration.model.name])
+    except ValueError as error:
+        raise InputError(f"--set {error}: leave it out") from None
     return declaration
+
+
+def model_settings(overrides: Iterable[str]) -> list[str]:
+    """The settings of a model among `key=value`."""
+    paths = [override.partition("=")[0].strip().split(".") for override in overrides]
+    return [path[1] for path in paths if path[0] == "model" and len(path) > 1]
 
 
 def make_writable(root: Path) -> None:

@@ -56,6 +56,19 @@ class Checks:
         )
 
 
+def read_requests(path: str) -> dict[str, np.ndarray]:
+    """The arrays of the file by name; `text.` and `length.` of a name are one array of bytes."""
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = dict(archive)
+    for name in [name for name in arrays if name.startswith("text.")]:
+        joined, key = arrays.pop(name).tobytes(), name.removeprefix("text.")
+        ends = np.cumsum(arrays.pop(f"length.{key}")).tolist()
+        texts = np.empty(len(ends), object)
+        texts[:] = [joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]
+        arrays[key] = texts
+    return arrays
+
+
 def named_tensors(columns: dict[str, np.ndarray], specs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
     """A named-feature request."""
     return {name: tf.constant(columns[name].tolist(), specs[name].dtype) for name in specs}
@@ -112,7 +125,7 @@ def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any
 
     served = model.signatures["serving_default"](**named)[OUTPUT].numpy()
     checks.probabilities("serving_default answers real rows", served, rows)
-    readings = requests["readings"].tolist()
+    readings = [reading.decode() for reading in requests["readings"]]
     checks.expect(
         "a request's features read as its example's", not readings, "; ".join(readings) or "all alike"
     )
@@ -164,7 +177,6 @@ def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any
 
 if __name__ == "__main__":
     model_path, requests_path, report_path = sys.argv[1:]
-    with np.load(requests_path, allow_pickle=True) as archive:
-        report = check(model_path, dict(archive))
+    report = check(model_path, read_requests(requests_path))
     with open(report_path, "w") as handle:  # noqa: PTH123
         json.dump(report, handle, indent=1, default=str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,7 @@ from components.trainer.raw_inputs import (
     missing_value,
     request_features,
 )
+from models.arrays import pack_texts, write_arrays
 from models.features import FeatureLayout
 
 
@@ -104,8 +106,9 @@ def write_requests(
       declaration: the data set.
       transform_graph: the Transform graph's directory.
       layout: what the packed columns hold.
-      path: the `.npz` to write: `serialized`, `named.<feature>`, `transformed.<column>`, and `readings`: what an
-        example and a request with the same value are read as where that differs.
+      path: the `.npz` to write, for `fresh_process.read_requests`: `serialized`, `named.<feature>`,
+        `transformed.<column>`, and `readings`: what an example and a request with the same value are read as where
+        that differs.
 
     Returns:
       The number of rows written.
@@ -116,11 +119,17 @@ def write_requests(
     packed = transform_output.transform_features_layer()(inputs.from_examples(tf.constant(serialized)))
     transformed = {**unpack(packed, layout), "domain": tf.cast(tf.reshape(packed["domain"], [-1]), tf.int32)}
     named = named_rows(serialized, request_features(declaration))
-    np.savez(
-        path,
-        serialized=np.array(serialized, object),
-        readings=np.array(differing_readings(inputs, serialized, named), object),
-        **{f"named.{name}": column for name, column in named.items()},
-        **{f"transformed.{name}": column.numpy() for name, column in transformed.items()},
-    )
+    texts: dict[str, list[Any]] = {
+        "serialized": serialized,
+        "readings": differing_readings(inputs, serialized, named),
+    }
+    arrays = {f"transformed.{name}": column.numpy() for name, column in transformed.items()}
+    for name, column in named.items():
+        if column.dtype == object:
+            texts[f"named.{name}"] = column.tolist()
+        else:
+            arrays[f"named.{name}"] = column
+    for name, values in texts.items():
+        arrays[f"text.{name}"], arrays[f"length.{name}"] = pack_texts(values)
+    write_arrays(path, arrays)
     return len(serialized)

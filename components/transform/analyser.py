@@ -19,6 +19,7 @@ from components.transform.collect import MergePartials, Partial, ReduceRows
 from components.transform.state import BehaviourState, read_state, write_state
 from components.transform.tables import Analysis, build_tables, state_summary, summary_json
 from components.transform.transform_plan import TransformPlan
+from models.arrays import write_arrays
 
 SUMMARY = "transform_summary.json"
 DOMAIN_CURVES = "domain_moving_average.npz"
@@ -100,7 +101,7 @@ def _build(
 def asset_contents(analysis: Analysis) -> tuple[bytes, bytes, bytes]:
     """The assets' contents, in the order of `ASSETS`."""
     arrays = io.BytesIO()
-    np.savez_compressed(arrays, **analysis.domain_curves)
+    write_arrays(arrays, analysis.domain_curves, compressed=True)
     vocabulary = io.StringIO()
     writer = csv.writer(vocabulary, lineterminator="\n")
     writer.writerow(["feature", "id", "count", "value"])

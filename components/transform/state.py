@@ -25,6 +25,7 @@ from components.dataset.declaration import Declaration
 from components.transform.chunks import Chunk
 from components.transform.target_encoding import STRENGTHS
 from components.transform.transform_plan import TransformPlan, make_plan
+from models.arrays import pack_texts, unpack_texts, write_arrays
 
 STATE_FILE = "state.npz"
 SUMMARY_FILE = "state.json"
@@ -121,14 +122,12 @@ class BehaviourState:
             parts = value if isinstance(value, dict) else {"": value}
             for name, part in parts.items():
                 arrays[f"{field.name}.{name}"] = np.array(part)
-        texts = [_encoded(value) for value in arrays.pop("counts.text").tolist()]
-        arrays["counts.text"] = np.frombuffer(b"".join(texts), np.uint8)
-        arrays["counts.length"] = np.array([len(text) for text in texts], np.int64)
+        arrays["counts.text"], arrays["counts.length"] = pack_texts(arrays["counts.text"].tolist())
         # Most behaviours are known of every row.
         arrays["keys.lacking"] = np.flatnonzero(self.keys["missing"].any(axis=0))
         arrays["keys.missing"] = self.keys["missing"][:, arrays["keys.lacking"]]
         stream = io.BytesIO()
-        np.savez(stream, **arrays)
+        write_arrays(stream, arrays)
         return stream.getvalue()
 
     @classmethod
@@ -147,16 +146,11 @@ class BehaviourState:
         missing[:, lacking] = keys["missing"]
         keys["missing"] = missing
         counts = found["counts"]
-        ends = np.cumsum(counts.pop("length"))
-        joined = counts["text"].tobytes()
-        texts = np.empty(len(ends), object)
-        texts[:] = [joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]
+        lengths = counts.pop("length")
+        texts = np.empty(len(lengths), object)
+        texts[:] = unpack_texts(counts["text"], lengths)
         counts["text"] = texts
         return cls(**{**found, "definitions": str(found["definitions"])})
-
-
-def _encoded(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def read_state(folder: str) -> BehaviourState:

@@ -21,6 +21,7 @@ from components.transform.state import BehaviourState, disagreement, moment_text
 from components.transform.target_encoding import learn_shrinkage
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 from components.transform.vocabularies import build_vocabularies
+from models.arrays import write_arrays
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Tables:
     def to_bytes(self) -> bytes:
         """An uncompressed `.npz`."""
         stream = io.BytesIO()
-        np.savez(stream, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+        write_arrays(stream, {field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
         return stream.getvalue()
 
     @classmethod

@@ -87,8 +87,8 @@ def predict_rows(
       version: of the model on the server; the latest where it is `None`.
       label: or the label of the version.
       signature: what to ask; one that takes one value per row.
-      lookups: tables to join to every row before the model is asked, as `Lookup.parse` reads them, in this order. The
-        rows are written without their columns.
+      lookups: tables to join to every row before the model is asked, as `Lookup.readings` reads them, in this order.
+        The rows are written without their columns.
       output: the file to write; `None` for standard output.
       input_format: of the source, where its suffix does not say.
       separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
@@ -107,7 +107,7 @@ def predict_rows(
     """
     if version is not None and label is not None:
         raise InputError("name a version or a label, not both")
-    named = [Lookup.parse(text) for text in lookups]
+    named = [Lookup.readings(text) for text in lookups]
     read = Source(source, input_format, separator)
     kind = output_format(output, read.kind, format)
     with open_target(

@@ -17,6 +17,7 @@ import polars as pl
 from components.dataset.blocks import read_all
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.input_names import input_name
+from components.dataset.names import key_readings
 from components.dataset.sections import ColumnType
 from components.dataset.sections import Lookup as Section
 from components.dataset.values import to_type
@@ -46,15 +47,16 @@ class Lookup:
     prefix: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Lookup:
-        """From `FILE=KEY`, `FILE=OURS:THEIRS` or `FILE=OURS:THEIRS:PREFIX`.
+    def readings(cls, text: str) -> tuple[Lookup, ...]:
+        """From `FILE=KEY`, `FILE=OURS:THEIRS` or `FILE=OURS:THEIRS:PREFIX`: every way to read it, as names may hold
+        colons.
 
         Raises:
           InputError: it is none of these, or there is no such file.
         """
         file, _, key = text.rpartition("=")
-        left, *others = key.split(":")
-        if not file or not left or len(others) > 2 or (others and not others[0]):
+        readings = [parts for parts in key_readings(key, 3) if all(parts[:2])]
+        if not file or not readings:
             raise InputError(
                 f"--lookup {text}: expected FILE=KEY, the column that both have, as in --lookup users.csv=user_id; "
                 "FILE=OURS:THEIRS where the names differ; FILE=OURS:THEIRS:PREFIX where the declaration has a prefix"
@@ -62,7 +64,7 @@ class Lookup:
         path = Path(file)
         if not path.is_file():
             raise InputError(f"--lookup {text}: {file}: no such file")
-        return cls(path, left, *(others or [left]))
+        return tuple(cls(path, parts[0], *(parts[1:] or parts)) for parts in readings)
 
 
 class Join:
@@ -71,7 +73,7 @@ class Join:
     Only what the model asks for, or a later key, is kept of a table.
 
     Args:
-      lookups: the tables.
+      lookups: the tables, each with the readings of its key: its columns decide.
       inputs: of the signature that is asked.
       source: the rows' name, for errors.
       separator: between values of csv, for a table in which that of its suffix finds no key.
@@ -83,7 +85,7 @@ class Join:
 
     def __init__(
         self,
-        lookups: Sequence[Lookup],
+        lookups: Sequence[Sequence[Lookup]],
         inputs: Mapping[str, TensorSpec],
         source: str,
         separator: str | None = None,
@@ -92,8 +94,8 @@ class Join:
         self._begun = False
         self._rows = 0
         self._tables = [
-            _read(lookup, inputs, {later.left for later in lookups[number + 1 :]}, separator)
-            for number, lookup in enumerate(lookups)
+            _read(readings, inputs, {key.left for later in lookups[number + 1 :] for key in later}, separator)
+            for number, readings in enumerate(lookups)
         ]
         self._matched = [0] * len(lookups)
 
@@ -199,24 +201,36 @@ def _kind(column: str, inputs: Mapping[str, TensorSpec]) -> ColumnType:
     return "string" if spec is None else _KINDS.get(tensors.DTYPES[spec.dtype].kind, "string")
 
 
-def _open(lookup: Lookup, separator: str | None) -> DataFile:
+def _open(
+    readings: Sequence[Lookup], inputs: Mapping[str, TensorSpec], separator: str | None
+) -> tuple[Lookup, DataFile]:
+    """The file, and the reading of its key that names a column of it, best one whose other side is an input."""
+    path = readings[0].path
+
     def opened(between: str | None) -> DataFile:
         # The name alone, whatever it has of a pattern.
-        name = "".join(f"[{c}]" if c in "*?[" else c for c in lookup.path.name)
-        section = Section(files=[name], key=lookup.right, separator=between)
-        return find_files(str(lookup.path.parent), section)[0]
+        name = "".join(f"[{c}]" if c in "*?[" else c for c in path.name)
+        section = Section(files=[name], key=readings[0].right, separator=between)
+        return find_files(str(path.parent), section)[0]
+
+    def fitting(file: DataFile) -> list[Lookup]:
+        there = [reading for reading in readings if reading.right in file.columns]
+        return sorted(there, key=lambda reading: not {reading.left, input_name(reading.left)} & inputs.keys())
 
     file = opened(None)
-    if lookup.right not in file.columns and separator is not None and file.format != "parquet":
+    if not fitting(file) and separator is not None and file.format != "parquet":
         file = opened(separator)
-    require_column(lookup.right, "the key of the lookup", [file])
-    return file
+    found = fitting(file)
+    if not found:
+        # As it is meant where no name holds a colon.
+        require_column(readings[-1].right, "the key of the lookup", [file])
+    return found[0], file
 
 
 def _read(
-    lookup: Lookup, inputs: Mapping[str, TensorSpec], later_keys: set[str], separator: str | None
+    readings: Sequence[Lookup], inputs: Mapping[str, TensorSpec], later_keys: set[str], separator: str | None
 ) -> _Table:
-    file = _open(lookup, separator)
+    lookup, file = _open(readings, inputs, separator)
     offered = {lookup.prefix + name: name for name in file.columns}
     kept = {
         name: source

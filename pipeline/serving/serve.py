@@ -25,7 +25,7 @@ from pipeline.serving.config_files import (
     read_ssl_config,
 )
 from pipeline.serving.freed_memory import keep_what_is_there
-from pipeline.serving.http_server import listen
+from pipeline.serving.listening import listen
 from pipeline.serving.settings import Limits, ModelSettings, ServerSettings
 from pipeline.serving.token import is_loopback, read_token
 from pipeline.serving.version_files import scan

@@ -23,7 +23,8 @@ from pipeline.serving.engine import Engine
 from pipeline.serving.errors import Code
 from pipeline.serving.grpc_service import GrpcService
 from pipeline.serving.health import health_app
-from pipeline.serving.http_server import HttpServer, listen
+from pipeline.serving.http_server import HttpServer
+from pipeline.serving.listening import listen
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.rest_app import RestApp
 from pipeline.serving.runners import DirectRunner, Runner

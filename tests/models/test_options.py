@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from models.options import Option
-from models.registry import MODELS, TREES, check_options, options_of
+from models.registry import (
+    DFEI_READS,
+    MODELS,
+    TREES,
+    build_model,
+    check_options,
+    check_read,
+    options_of,
+)
+from models.settings import ModelSettings
+from tests.models.helpers import random_batch, small_layout
 
 
 def test_an_entry_replaces_the_default():
@@ -49,3 +59,31 @@ def test_a_value_has_to_suit_every_model_that_has_the_option():
         check_options({"experts": 1}, ["mmoe", "hinet"])
     with pytest.raises(ValueError, match=r"model\.options\.rounds: expected at least 1, got 0"):
         check_options({"rounds": 0}, ["dfei", TREES])
+
+
+def test_what_a_model_would_not_read_is_refused():
+    check_read(["decay"], ["mlp", "dfei"])
+    check_read(["layers", "use_ids"], ["mlp"])
+    with pytest.raises(ValueError, match=r"model\.decay: mlp and ple would not read it"):
+        check_read(["layers", "decay"], ["mlp", "ple"])
+    with pytest.raises(ValueError, match=r"model\.layers: lightgbm would not read it"):
+        check_read(["layers"], [TREES])
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"dfei"}))
+def test_dfei_alone_reads_what_is_said_to_be_its_own(name, monkeypatch):
+    settings = ModelSettings(name=name, layers=[4, 2], head_hidden=2)
+    read = set()
+    plain = ModelSettings.__getattribute__
+
+    def watched(self, field):
+        read.add(field)
+        return plain(self, field)
+
+    monkeypatch.setattr(ModelSettings, "__getattribute__", watched)
+    layout = small_layout(3)
+    model = build_model(layout, settings)
+    rows, domains, weights = random_batch(layout, 3, 4, 0)
+    model((rows, domains, weights), training=True)
+    assert "layers" in read
+    assert read & DFEI_READS == set()

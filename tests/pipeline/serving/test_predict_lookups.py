@@ -105,6 +105,17 @@ def test_keys_of_other_names_and_prefixes(ours: Served, rows: Path) -> None:
     np.testing.assert_allclose(scores(found), expected(JOINED, 1.0), rtol=1e-5)
 
 
+def test_names_may_hold_colons(ours: Served, tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", {"user_id": [3, 7], "item:token": ["a", "b"]})
+    users = write(
+        rows.with_name("users.csv"), {"user_id:token": USERS["user_id"], "ation": USERS["duration"]}
+    )
+    items = write(rows.with_name("items.csv"), {"item:token": ITEMS["item"], "tag": ITEMS["tag"]})
+    joined = {name: column[:2] for name, column in JOINED.items()}
+    _, found = ask(ours, rows, f"{users}=user_id:user_id:token:dur", f"{items}=item:token")
+    np.testing.assert_allclose(scores(found), expected(joined, 1.0), rtol=1e-5)
+
+
 def test_a_table_joined_by_a_column_of_another_one(ours: Served, rows: Path) -> None:
     users = write(rows.with_name("users.csv"), {**USERS, "club": ["p", "q", "q"]})
     clubs = write(rows.with_name("clubs.parquet"), {"club": ["q", "p"], "tag": ["a", "bb"]})
@@ -174,8 +185,9 @@ def test_a_table_without_any_of_the_keys_leaves_its_columns_missing(ours: Served
         ),
         ("", "none.csv=user_id", r"none\.csv: no such file"),
         ("", "t.csv", "expected FILE=KEY"),
-        ("", "t.csv=a:", "expected FILE=KEY"),
-        ("", "t.csv=a:b:c:d", "expected FILE=KEY"),
+        ("", "t.csv=", "expected FILE=KEY"),
+        ("id,duration\n3,1\n", "t.csv=user_id:", r"t\.csv: has no column user_id:"),
+        ("id,duration\n3,1\n", "t.csv=user_id:b:c:d", r"t\.csv: has no column c"),
     ],
 )
 def test_wrong_tables(ours: Served, rows: Path, table: str, argument: str, message: str) -> None:
