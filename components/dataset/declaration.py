@@ -219,6 +219,7 @@ class Declaration(Section):
         return self.model_dump_json()
 
     @classmethod
+    @functools.cache
     def from_json(cls, text: str) -> Declaration:
-        """The declaration that `to_json` wrote."""
+        """The declaration that `to_json` wrote; each text is read once in a process."""
         return cls.model_validate_json(text)
