@@ -73,7 +73,24 @@ class DomainModel(keras.Model):
 
     def from_click_rate(self, logits: tf.Tensor, domains: tf.Tensor) -> tf.Tensor:
         """Logits `(G, B)` counted from the domains' click rates: what `call` returns is the distance to them."""
-        return logits + tf.gather(tf.convert_to_tensor(self.click_logit), domains)[:, None]
+        return logits + self._click_logits(domains)[:, None]
+
+    def _click_logits(self, domains: tf.Tensor) -> tf.Tensor:
+        own = tf.convert_to_tensor(self.click_logit)
+        if not self.serves_unknown:
+            return tf.gather(own, domains)
+        # The rates are shrunk (`models.click_rate`): their mean is what a domain without rows starts at.
+        rate = tf.reduce_mean(tf.sigmoid(own))
+        common = tf.math.log(rate) - tf.math.log1p(-rate)
+        return tf.gather(tf.concat([own, common[None]], 0), domains)
+
+    @property
+    def serves_unknown(self) -> bool:
+        """Whether inference takes D as the index of a domain that training did not know.
+
+        Any other model is asked for such rows as its largest domains (`models.unknown_domain`).
+        """
+        return False
 
     @property
     def knows_domain(self) -> bool:
@@ -143,6 +160,15 @@ class DomainModel(keras.Model):
     def explain(self, inputs: GroupedBatch) -> tf.Tensor:
         """Weights `(G, B, D)` that a prediction gives to every domain, where the model has such a thing."""
         raise NotImplementedError(f"model {self.name!r} has no weights over domains to explain with")
+
+    @property
+    def tells_resemblance(self) -> bool:
+        """Whether `resemblance` says anything."""
+        return False
+
+    def resemblance(self, inputs: GroupedBatch) -> tf.Tensor:
+        """Shares `(G, B, D)` of all domains' features in what stands for the feature of each row's own domain."""
+        raise NotImplementedError(f"model {self.name!r} has no features of domains")
 
     def ensure_built(self) -> None:
         """Creates all variables, by one pass over a single row of zeros."""

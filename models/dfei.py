@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.base import DomainModel, GroupedBatch, Rows
-from models.features import FeatureLayout
+from models.features import DOMAIN_KNOWN, FeatureLayout
 from models.layers.domain_extraction import DomainFeatureExtraction, DomainFeatures
 from models.layers.domain_integration import DomainFeatureIntegration, OwnFeatures
 from models.layers.embedding import FeatureEmbedding
@@ -59,9 +59,9 @@ class DFEI(DomainModel):
                 name="personal_integration",
             )
         self.shared_tower = SharedTower(settings.layers, settings.dropout, name="shared_tower")
-        base, self._rank = settings.offsets(domains)
+        self._base, self._rank = settings.offsets(domains)
         self.specific_tower = StackedTower(
-            domains, settings.layers, settings.dropout, base, self._rank, name="specific_tower"
+            domains, settings.layers, settings.dropout, self._base, self._rank, name="specific_tower"
         )
         self.extraction: DomainFeatureExtraction | None = None
         self.integration: DomainFeatureIntegration | None = None
@@ -79,23 +79,40 @@ class DFEI(DomainModel):
                 shape=(domains, settings.layers[-1]),
                 initializer=keras.initializers.RandomNormal(stddev=0.05),
             )
-        self.head = StackedHead(domains, settings.head_hidden, base, self._rank, name="specific_head")
+        self.head = StackedHead(domains, settings.head_hidden, self._base, self._rank, name="specific_head")
 
     def call(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
+        index, known = self._known(domains, training)
         packing = Packing(rows, domains, weights)
         packed = one_group(self._embedded(packing.batch, training))
         shared = packing.unpack(self.shared_tower(packed, training=training))
         x = packing.unpack(packed)
-        specific = self.specific_tower(x, domains, training=training)
+        specific = self.specific_tower(x, index, known, training=training)
         parts = [shared, specific]
         features = self._domain_features(specific, domains, weights, training)
-        if self.extraction is not None:
-            parts.append(tf.repeat(features.own[:, None, :], tf.shape(x)[1], axis=1))
-        if self.integration is not None:
-            own = None if self.extraction is None else OwnFeatures(domains, features.own)
-            parts.append(self.integration(x, features.table, features.seen, own))
-        return self.head(tf.concat(parts, axis=-1), domains)
+        if training:
+            if self.extraction is not None:
+                parts.append(tf.repeat(features.own[:, None, :], tf.shape(x)[1], axis=1))
+            if self.integration is not None:
+                own = None if self.extraction is None else OwnFeatures(domains, features.own)
+                parts.append(self.integration(x, features.table, features.seen, own))
+        else:
+            parts += self._inferred(features, x, rows, domains)
+        return self.head(tf.concat(parts, axis=-1), index, known)
+
+    def _known(self, domains: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """An index of a tower and a head for each group, and whether it is the group's own: not so for index D."""
+        if training or not self.serves_unknown:
+            return domains, None
+        known = domains < self.domain_count
+        return tf.where(known, domains, 0), tf.cast(known, tf.float32)
+
+    @property
+    def serves_unknown(self) -> bool:
+        """With a common base that is all there is of the domain: a vector of its own has no base."""
+        alone = self.personal is None and not self.embedding.domain_feature
+        return self._base and alone
 
     @property
     def row_by_row(self) -> bool:
@@ -104,22 +121,48 @@ class DFEI(DomainModel):
     def row_stage(self, rows: Rows, domain: tf.Tensor) -> Rows:
         """x, and `[s; v_d; z]`, whose parts nothing but the row's own domain chooses: `(N, ...)`."""
         weights = tf.ones([tf.size(domain), 1])
-        x = self._embedded(({key: value[:, None] for key, value in rows.items()}, domain, weights))
-        parts = [self.shared_tower(x)]
-        features = self._inferred_features(domain)
-        if self.extraction is not None:
-            parts.append(features.own[:, None])
-        if self.integration is not None:
-            parts.append(self.integration(x, features.table, features.seen))
+        alone = {key: value[:, None] for key, value in rows.items()}
+        x = self._embedded((alone, domain, weights))
+        parts = [self.shared_tower(x), *self._inferred(self._inferred_features(domain), x, alone, domain)]
         return {"x": x[:, 0], "context": tf.concat(parts, axis=-1)[:, 0]}
 
     def group_stage(self, inputs: GroupedBatch) -> tf.Tensor:
         """Logits `(G, B)` from x and `[s; v_d; z]`: the domains' own towers and heads."""
         rows, domains, _ = inputs
-        specific = self.specific_tower(rows["x"], domains)
+        index, known = self._known(domains)
+        specific = self.specific_tower(rows["x"], index, known)
         width = self.settings.layers[-1]
         parts = [rows["context"][..., :width], specific, rows["context"][..., width:]]
-        return self.from_click_rate(self.head(tf.concat(parts, axis=-1), domains), domains)
+        return self.from_click_rate(self.head(tf.concat(parts, axis=-1), index, known), domains)
+
+    def _inferred(
+        self, features: DomainFeatures, x: tf.Tensor, rows: Rows, domains: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """v_d and z `(G, B, ...)`, as far as the model has them, without training.
+
+        A domain that no batch was of has no v_d. Where the row's averages know the domain, what DFI takes from all
+        domains for such a row stands for it; else the mean of all v.
+        """
+        z, attended = [], None
+        if self.integration is not None:
+            if not self.integration.built:
+                self.integration(x, features.table, features.seen)
+            attended = self.integration.attended(x, features.table, features.seen)
+            z = [self.integration.values(attended)]
+        if self.extraction is None:
+            return z
+        own = tf.repeat(features.own[:, None, :], tf.shape(x)[1], axis=1)
+        averaged = self._is_averaged(rows)
+        if attended is not None and averaged is not None:
+            trained = self.extraction.has_feature(domains)
+            own = tf.where(averaged & ~trained[:, None, None], attended, own)
+        return [own, *z]
+
+    def _is_averaged(self, rows: Rows) -> tf.Tensor | None:
+        """Whether each row's averages know its domain, `(G, B, 1)` bool; None where x has no such averages."""
+        if not self.embedding.uses_averages or DOMAIN_KNOWN not in self.layout.averages:
+            return None
+        return rows["averages"][..., self.layout.averages.index(DOMAIN_KNOWN)][..., None] > 0
 
     def _embedded(self, inputs: GroupedBatch, training: bool = False) -> tf.Tensor:
         rows, domains, weights = inputs
@@ -142,7 +185,7 @@ class DFEI(DomainModel):
         if self.integration is None:
             return DomainFeatures(tf.zeros([0]), tf.zeros([0]), tf.zeros([0]))
         table = tf.convert_to_tensor(self.trained_features)
-        return DomainFeatures(tf.gather(table, domains), table, tf.ones([self.domain_count]))
+        return DomainFeatures(tf.zeros([0]), table, tf.ones([self.domain_count]))
 
     @property
     def explains(self) -> bool:
@@ -160,6 +203,34 @@ class DFEI(DomainModel):
         x = self._embedded(inputs)
         features = self._inferred_features(domains)
         return self.integration.weights_over_domains(x, features.table, features.seen)
+
+    @property
+    def tells_resemblance(self) -> bool:
+        return self.extraction is not None
+
+    def resemblance(self, inputs: GroupedBatch) -> tf.Tensor:
+        """Shares `(G, B, D)` of all domains' v in the one that each row is given for its own domain.
+
+        1 for its own where training had rows of it. Else DFI's weights where the row's averages know the domain, and
+        equal ones among the domains that have a v where they do not.
+
+        Raises:
+            ValueError: if the model was built without `domain_extraction`.
+        """
+        if self.extraction is None:
+            raise ValueError(
+                "this DFEI was built with domain_extraction: false and has no features of domains"
+            )
+        rows, domains, weights = inputs
+        seen = tf.convert_to_tensor(self.extraction.seen)
+        trained = self.extraction.has_feature(domains)[:, None]
+        own = tf.one_hot(domains, self.domain_count)
+        shares = tf.where(trained, own, tf.math.divide_no_nan(seen, tf.reduce_sum(seen)))
+        shares = tf.repeat(shares[:, None, :], tf.shape(weights)[1], axis=1)
+        averaged = self._is_averaged(rows)
+        if self.integration is None or averaged is None:
+            return shares
+        return tf.where(averaged & ~trained[:, None, :], self.explain(inputs), shares)
 
     def domain_features(self) -> tf.Tensor | None:
         """v of all domains `(D, k)` as inference reads it; None without DFE."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from models.base import DomainModel, GroupedBatch
+from models.unknown_domain import ask_stand_ins
 
 TILES_AT_ONCE = 128
 ROWS_AT_ONCE = 1024
@@ -117,11 +118,36 @@ def _in_turn(score: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor, at_once:
 
 
 def predict_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
-    """Logits `(N,)` of rows `(N, ...)`, row `i` of domain `domain[i]`, in the order of the rows."""
+    """Logits `(N,)` of rows `(N, ...)`, row `i` of domain `domain[i]`, D for one that training did not know.
+
+    They are in the order of the rows.
+    """
     apply = map_row_by_row if model.row_by_row else map_mixed
-    return apply(model.group_stage, model.row_stage(rows, domain), domain)
+
+    def predict(rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
+        return apply(model.group_stage, model.row_stage(rows, domain), domain)
+
+    return _with_unknown(model, predict, rows, domain)
 
 
 def explain_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
-    """The model's weights over domains `(N, D)`, in the order of the rows."""
-    return map_mixed(model.explain, rows, domain)
+    """The model's weights over domains `(N, D)`, in the order of the rows; `domain` as for `predict_mixed`."""
+    return _with_unknown(model, lambda rows, domain: map_mixed(model.explain, rows, domain), rows, domain)
+
+
+def resemblance_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
+    """`DomainModel.resemblance` `(N, D)`, in the order of the rows; `domain` as for `predict_mixed`."""
+    return _with_unknown(model, lambda rows, domain: map_mixed(model.resemblance, rows, domain), rows, domain)
+
+
+def _with_unknown(
+    model: DomainModel,
+    answer: Callable[[Mapping[str, tf.Tensor], tf.Tensor], tf.Tensor],
+    rows: Mapping[str, tf.Tensor],
+    domain: tf.Tensor,
+) -> tf.Tensor:
+    domain = tf.cast(domain, tf.int32)
+    if model.serves_unknown:
+        return answer(rows, domain)
+    asked = ask_stand_ins(model, rows, domain)
+    return asked.answers(answer(asked.rows, asked.domain))

@@ -15,6 +15,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+DOMAIN_KNOWN = "domain.known"
+"""The one of `averages` that is 1 where the row's domain has averages of its own, else 0."""
+
 
 @dataclass(frozen=True)
 class CategoricalFeature:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from models.base import DomainModel
 from models.rows import RowSource
 from models.schedule import Schedule, tile_size
+from models.unknown_domain import stand_ins
 
 ROWS_AT_ONCE = 4096
 
@@ -20,6 +21,7 @@ class Predictor:
     """
 
     def __init__(self, model: DomainModel) -> None:
+        self._model = model
         rows = {
             key: tf.TensorSpec([None, None, *shape], tf.int64 if key == "categorical" else tf.float32)
             for key, shape in model.layout.row_shapes().items()
@@ -32,15 +34,31 @@ class Predictor:
         )
 
     def predict(self, source: RowSource) -> np.ndarray:
-        """Logits `(n,)` of all rows of a source, in its order."""
-        logits = np.zeros(len(source.domain), np.float32)
-        if len(logits) == 0:
+        """Logits `(n,)` of all rows of a source, in its order; as served, those of an unknown domain (D) too."""
+        domain = np.asarray(source.domain)
+        everyone = np.arange(len(domain))
+        unknown = domain >= self._model.domain_count
+        if self._model.serves_unknown or not unknown.any():
+            return self._predict(source, everyone, domain)
+        logits = np.zeros(len(domain), np.float32)
+        logits[~unknown] = self._predict(source, everyone[~unknown], domain[~unknown])
+        asked = everyone[unknown]
+        for stand_in, share in enumerate(stand_ins(self._model.layout)):
+            logits[unknown] += share * self._predict(
+                source, asked, np.full(len(asked), stand_in, domain.dtype)
+            )
+        return logits
+
+    def _predict(self, source: RowSource, asked: np.ndarray, domain: np.ndarray) -> np.ndarray:
+        """Logits `(m,)` of the rows `asked` `(m,)` as rows of these domains `(m,)`."""
+        logits = np.zeros(len(asked), np.float32)
+        if len(asked) == 0:
             return logits
-        _, counts = np.unique(source.domain, return_counts=True)
+        _, counts = np.unique(domain, return_counts=True)
         tile = tile_size(counts, ROWS_AT_ONCE, ROWS_AT_ONCE)
-        plan = Schedule("fused", source.domain, tile, max(1, ROWS_AT_ONCE // tile)).epoch(0)
+        plan = Schedule("fused", domain, tile, max(1, ROWS_AT_ONCE // tile)).epoch(0)
         for step in plan.steps():
-            rows = {key: tf.constant(value) for key, value in source.gather(step.rows).items()}
+            rows = {key: tf.constant(value) for key, value in source.gather(asked[step.rows]).items()}
             scored = self._logits(rows, tf.constant(step.domains), tf.constant(step.weights)).numpy()
             kept = step.weights > 0
             logits[step.rows[kept]] = scored[kept]

@@ -18,7 +18,7 @@ from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_val
 from components.transform.applied import TransformGraph
 from models.base import DomainModel
 from models.calibration import Calibration
-from models.dispatch import explain_mixed, predict_mixed
+from models.dispatch import explain_mixed, predict_mixed, resemblance_mixed
 from models.features import FeatureLayout
 
 OUTPUT = "click_probability"
@@ -92,15 +92,15 @@ class ServedModel(tf.Module):
             ),
         }
         if self.model.explains:
-            signatures["explain"] = self._named(
-                lambda named: {
-                    "weights": explain_mixed(
-                        self.model, *self._transformed_flat(self._inputs.flat_named(named))
-                    )
-                },
-                1,
-            )
+            signatures["explain"] = self._named(self._explain, 1)
         return signatures
+
+    def _explain(self, named: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        rows, domain = self._transformed_flat(self._inputs.flat_named(named))
+        told = {"weights": explain_mixed(self.model, rows, domain)}
+        if self.model.tells_resemblance:
+            told["resemblance"] = resemblance_mixed(self.model, rows, domain)
+        return told
 
     def _named(
         self, answer: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], rank: int
@@ -140,8 +140,10 @@ class ServedModel(tf.Module):
         logits = predict_mixed(self.model, rows, domain)
         if self._calibration is not None:
             scale, offset = (
-                tf.constant(values, tf.float32)
-                for values in (self._calibration.scale, self._calibration.offset)
+                tf.constant(np.append(own, common), tf.float32)
+                for own, common in zip(
+                    (self._calibration.scale, self._calibration.offset), self._calibration.common, strict=True
+                )
             )
             logits = tf.gather(scale, domain) * logits + tf.gather(offset, domain)
         return tf.sigmoid(logits)

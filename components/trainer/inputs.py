@@ -72,17 +72,23 @@ def read_inputs(fn_args: FnArgs, work: Path, one_day: bool = False) -> TrainingI
 def read_rows(
     patterns: list[str], layout: FeatureLayout, work: Path, step: str = "reading rows", every: int = 1
 ) -> row_store.RowStore:
-    """The rows of a split: columns where they come decoded, else one of `every` TFRecords, decoded into `work`."""
+    """The rows of a split: columns where they come decoded, else one of `every` TFRecords, decoded into `work`.
+
+    Those of domains that are none of the layout's (forgotten, or only in the evaluation) are left out.
+    """
     folder = Path(patterns[0]).parent
     if row_store.is_decoded(folder):
-        return row_store.open_rows(folder, layout)
-    return row_store.decode(
-        committed_of(patterns),
-        layout,
-        work,
-        lambda done: progress.report(progress.Progress(step, done)),
-        every,
-    )
+        rows = row_store.open_rows(folder, layout)
+    else:
+        rows = row_store.decode(
+            committed_of(patterns),
+            layout,
+            work,
+            lambda done: progress.report(progress.Progress(step, done)),
+            every,
+        )
+    known = rows.domain < layout.domain_count
+    return rows if known.all() else rows.where(known)
 
 
 def split_validation(

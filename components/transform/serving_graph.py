@@ -92,8 +92,8 @@ class ServingGraph:
 
     @property
     def domain(self) -> tf.Tensor:
-        """Index of the row's domain, 0 (the largest) for one never seen, int64 (n,)."""
-        return tf.maximum(self._domain - 1, 0)
+        """Index of the row's domain, D for one never seen, int64 (n,)."""
+        return tf.where(self._domain > 0, self._domain - 1, len(self._tables.domain_hashes))
 
     def vocabulary_ids(self) -> tf.Tensor:
         """Ids int64 (n, widths) of all `vocabulary` features: 0 missing, known values, then hash buckets."""

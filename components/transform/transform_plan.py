@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from components.dataset.declaration import Declaration
 from components.errors import InputError
+from models.features import DOMAIN_KNOWN
 
 DOMAIN_PARENT = -1
 HISTORY_LIMIT = 4096
@@ -158,7 +159,7 @@ class TransformPlan:
         """Names of the columns of `averages`."""
         if not self.behaviours:
             return ()
-        names = [f"domain.{behaviour}" for behaviour in self.behaviours] + ["domain.known"]
+        names = [f"domain.{behaviour}" for behaviour in self.behaviours] + [DOMAIN_KNOWN]
         for key in self.keys:
             if key.is_feature:
                 names += [f"{key.name}.{behaviour}" for behaviour in self.behaviours] + [f"{key.name}.count"]

@@ -107,15 +107,24 @@ class DomainFeatureExtraction(keras.layers.Layer):
         return self.inferred(domains)
 
     def inferred(self, domains: tf.Tensor) -> DomainFeatures:
-        """The domains' features as inference reads them; `domains` is `(G,)`."""
-        table = self.table()
-        return DomainFeatures(tf.gather(table, domains), table, tf.convert_to_tensor(self.seen))
+        """The domains' features as inference reads them; `domains` is `(G,)`, D for one that is not known."""
+        table, mean = self.table(), self._mean()
+        known = domains < self.domains
+        own = tf.where(known[:, None], tf.gather(table, tf.where(known, domains, 0)), mean)
+        return DomainFeatures(own, table, tf.convert_to_tensor(self.seen))
+
+    def has_feature(self, domains: tf.Tensor) -> tf.Tensor:
+        """Whether there was a batch of the domains `(G,)`, bool; D is one that is not known."""
+        known = domains < self.domains
+        return known & (tf.gather(self.seen, tf.where(known, domains, 0)) > 0)
 
     def table(self) -> tf.Tensor:
         """v of all domains `(D, k)` as inference reads it."""
+        return tf.where(self.seen[:, None] > 0, self.state, self._mean())
+
+    def _mean(self) -> tf.Tensor:
         count = tf.reduce_sum(self.seen)
-        mean = tf.math.divide_no_nan(tf.linalg.matvec(self.state, self.seen, transpose_a=True), count)
-        return tf.where(self.seen[:, None] > 0, self.state, mean)
+        return tf.math.divide_no_nan(tf.linalg.matvec(self.state, self.seen, transpose_a=True), count)
 
     def _accumulate(self, inputs: tf.Tensor, domains: tf.Tensor, weights: tf.Tensor) -> DomainFeatures:
         group_sums = tf.squeeze(tf.matmul(weights[:, None, :], inputs), axis=1)

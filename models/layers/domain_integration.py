@@ -78,7 +78,17 @@ class DomainFeatureIntegration(keras.layers.Layer):
             constants,
                 as when one domain is trained at a time. If absent, into the whole table.
         """
-        return _times(attend(self._queries(inputs), table, seen, own), self.value)
+        return self.values(self.attended(inputs, table, seen, own))
+
+    def attended(
+        self, inputs: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, own: OwnFeatures | None = None
+    ) -> tf.Tensor:
+        """`sum_j w_j v_j`, `(G, B, v)`; arguments as for `call`, which has to come first: it makes the weights."""
+        return attend(self._queries(inputs), table, seen, own)
+
+    def values(self, attended: tf.Tensor) -> tf.Tensor:
+        """`h1` of what `attended` gives: z, `(G, B, k)`."""
+        return _times(attended, self.value)
 
     def weights_over_domains(self, inputs: tf.Tensor, table: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
         """Weights `(G, B, D)`, each row's summing to 1; arguments as for `call`."""

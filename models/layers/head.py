@@ -33,7 +33,7 @@ class StackedHead(keras.layers.Layer):
             self.hidden = StackedDense(stacks, hidden, "relu", base=base, rank=rank, name="hidden")
         self.unit = StackedDense(stacks, 1, kernel_initializer="zeros", base=base, rank=rank, name="unit")
 
-    def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        """Logits `(G, B)` of inputs `(G, B, in)`, group `g` through head `index[g]`."""
-        hidden = inputs if self.hidden is None else self.hidden(inputs, index)
-        return tf.squeeze(self.unit(hidden, index), axis=-1)
+    def call(self, inputs: tf.Tensor, index: tf.Tensor, known: tf.Tensor | None = None) -> tf.Tensor:
+        """Logits `(G, B)` of inputs `(G, B, in)`, group `g` through head `index[g]`; `known` as for `StackedDense`."""
+        hidden = inputs if self.hidden is None else self.hidden(inputs, index, known)
+        return tf.squeeze(self.unit(hidden, index, known), axis=-1)

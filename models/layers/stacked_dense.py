@@ -115,24 +115,32 @@ class StackedDense(keras.layers.Layer):
                 )
         super().build(input_shape)
 
-    def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, index: tf.Tensor, known: tf.Tensor | None = None) -> tf.Tensor:
         """Outputs `(G, B, out)`.
 
         Args:
             inputs: `(G, B, in)`.
             index: `(G,)`, which layer each group goes through.
+            known: `(G,)`, 1, or 0 for a group that goes through the common layer alone, whatever its index; only with
+                `base`. None: all are known.
         """
-        outputs = self._product(inputs, index)
+        outputs = self._product(inputs, index, known)
         if self.use_bias:
             bias = tf.gather(self.bias, index)
+            if known is not None:
+                bias *= known[:, None]
             outputs += (bias + self.base_bias if self.base else bias)[:, None, :]
         return self.activation(outputs)
 
-    def _product(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    def _product(self, inputs: tf.Tensor, index: tf.Tensor, known: tf.Tensor | None) -> tf.Tensor:
         if self.factored:
             narrow = tf.matmul(inputs, tf.gather(self.kernel_in, index))
+            if known is not None:
+                narrow *= known[:, None, None]
             common = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.base_kernel)
             offset = tf.matmul(narrow, tf.gather(self.kernel_out, index))
             return tf.reshape(common, tf.shape(offset)) + offset
         kernel = tf.gather(self.kernel, index)
+        if known is not None:
+            kernel *= known[:, None, None]
         return tf.matmul(inputs, kernel + self.base_kernel if self.base else kernel)

@@ -47,9 +47,14 @@ class StackedTower(keras.layers.Layer):
             ResumableDropout(dropout, seed=salt + i, name=f"dropout_{i}") for i in range(len(layers))
         ]
 
-    def call(self, inputs: tf.Tensor, index: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Outputs `(G, B, layers[-1])` of `(G, B, in)`, group `g` through tower `index[g]`."""
+    def call(
+        self, inputs: tf.Tensor, index: tf.Tensor, known: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Outputs `(G, B, layers[-1])` of `(G, B, in)`, group `g` through tower `index[g]`.
+
+        `known` as for `StackedDense`.
+        """
         hidden = inputs
         for dense, dropout in zip(self.dense, self.dropouts, strict=True):
-            hidden = dropout(dense(hidden, index), training=training)
+            hidden = dropout(dense(hidden, index, known), training=training)
         return hidden

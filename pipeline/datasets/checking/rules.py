@@ -136,7 +136,7 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
             "warn",
             "domains",
             f"no training rows: {_names(unknown)}",
-            "they are scored as the largest domain; give earlier days",
+            "they are scored as an unknown domain (docs/serving.md, Unknown domains); give earlier days",
         )
 
 

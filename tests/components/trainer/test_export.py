@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.baseline.target import read_target
 from components.trainer import export
 from components.transform.row_layout import read_layout
+from models.calibration import Calibration
+from models.prediction import Predictor
 from models.registry import build_model
+from models.rows import ArrayRows
 from pipeline.serving.errors import RequestError
 from pipeline.serving.saved_model import LoadedModel
 from pipeline.serving.warmup import warm_up
@@ -52,18 +56,29 @@ def _rows(count: int, chance: np.random.Generator) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of an untrained model behind a real Transform graph."""
-    folder = tmp_path_factory.mktemp("export")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real Transform graph."""
     types = DECLARED.example_columns()
     records = [helpers.encode(row, types) for row in _rows(200, np.random.default_rng(1))]
-    graph = helpers.run_transform(folder, DECLARED, [records[:150]], [records[150:]])
+    return helpers.run_transform(tmp_path_factory.mktemp("graph"), DECLARED, [records[:150]], [records[150:]])
+
+
+@pytest.fixture(scope="module")
+def served(graph: Path) -> export.ServedModel:
+    """An untrained model with a calibration that is another for each domain and for unknown ones."""
     layout = read_layout(graph, DECLARED)
     model = build_model(layout, DECLARED.model, seed=1)
     off_zero(model)
-    served = export.ServedModel(model, tft.TFTransformOutput(str(graph)), layout, DECLARED)
-    export.save(served, folder / "model")
-    return folder / "model"
+    names = layout.domains
+    calibration = Calibration(names, 1 + np.arange(len(names)) / 10, np.arange(len(names)) / 5, (2.0, -1.0))
+    return export.ServedModel(model, tft.TFTransformOutput(str(graph)), layout, DECLARED, calibration)
+
+
+@pytest.fixture(scope="module")
+def saved(served: export.ServedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "model"
+    export.save(served, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +125,35 @@ def test_every_candidate_in_every_domain_scores_as_a_row_of_its_own(model: Loade
             }
             row["tab"] = np.full(items, domain)
             np.testing.assert_allclose(ranked[user, place], _ask(model, "serving_default", row), atol=1e-6)
+
+
+def test_an_unknown_domain_is_told_what_training_would_tell_and_corrected_as_all_are(
+    model: LoadedModel, served: export.ServedModel
+) -> None:
+    columns = _columns(_rows(6, np.random.default_rng(9)))
+    columns["tab"][:] = [77, 0, 78, 1, 77, 2]
+    raw = served._inputs.from_named({name: tf.constant(column) for name, column in columns.items()})
+    rows, domain = served._transformed(raw)
+    count = served.model.domain_count
+    assert (domain.numpy() == count).tolist() == [True, False, True, False, True, False]
+    source = ArrayRows({key: value.numpy() for key, value in rows.items()}, domain.numpy(), np.zeros(6))
+    logit = Predictor(served.model).predict(source)
+    scale = np.append(1 + np.arange(count) / 10, 2.0)[domain.numpy()]
+    offset = np.append(np.arange(count) / 5, -1.0)[domain.numpy()]
+    found = _ask(model, "serving_default", columns)
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-scale * logit - offset)), atol=1e-6)
+
+
+def test_an_explanation_tells_what_a_domain_resembles(model: LoadedModel) -> None:
+    columns = _columns(_rows(2, np.random.default_rng(9)))
+    columns["tab"][:] = [1, 77]
+    asked = model.signature("explain")
+    told = model.run(asked, asked.complete(columns))
+    np.testing.assert_allclose(told["weights"].sum(1), 1, rtol=1e-5)
+    assert told["resemblance"].shape == told["weights"].shape
+    # Nothing was trained here: no domain has a feature. Domain 1 has averages, the unknown one has not.
+    np.testing.assert_allclose(told["resemblance"][0], told["weights"][0], rtol=1e-5)
+    np.testing.assert_array_equal(told["resemblance"][1], 0)
 
 
 def test_examples_score_as_named_features(model: LoadedModel) -> None:
