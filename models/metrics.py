@@ -119,6 +119,105 @@ def auc(label: Array, score: Array) -> float | None:
     return RankedScores(label, score).auc()
 
 
+class GroupedScores:
+    """Scores of some rows, sorted once within groups, whose ranked pairs can be counted for any row weights.
+
+    A pair is a positive and a negative of the same group; it counts as won where the positive has the higher score,
+    half where the scores are equal.
+
+    Args:
+        label: `(n,)` 0 or 1.
+        score: `(n,)`, higher for more likely.
+        group: `(n,)`, of any comparable type.
+
+    Attributes:
+        groups: the `K` different groups, sorted.
+    """
+
+    def __init__(self, label: Array, score: Array, group: Array) -> None:
+        self.groups, index = np.unique(group, return_inverse=True)
+        self._order = np.lexsort((score, index))
+        self._positive = np.asarray(label)[self._order] > 0
+        index, ordered = index[self._order], np.asarray(score)[self._order]
+        changes = (index[1:] != index[:-1]) | (ordered[1:] != ordered[:-1])
+        self._starts = np.flatnonzero(np.r_[True, changes][: len(index)])
+        self._group = index[self._starts]
+
+    def counts(self, weight: Array | None = None) -> tuple[Array, Array, Array]:
+        """Weights `(K,)` of the pairs won, of the negatives and of the positives of each group.
+
+        Args:
+            weight: of each row, `(n,)`; all 1 by default. A pair weighs the product of its rows.
+        """
+        size = len(self.groups)
+        if not len(self._order):
+            return np.zeros(size), np.zeros(size), np.zeros(size)
+        weights = np.ones(len(self._order)) if weight is None else np.asarray(weight, float)[self._order]
+        negatives, positives = (
+            np.add.reduceat(weights * of_class, self._starts)
+            for of_class in (~self._positive, self._positive)
+        )
+        first = np.flatnonzero(np.r_[True, self._group[1:] != self._group[:-1]])
+        below = np.cumsum(negatives) - negatives
+        below -= np.repeat(below[first], np.diff(np.r_[first, len(below)]))
+        won = np.add.reduceat((below + negatives / 2) * positives, first)
+        return won, np.add.reduceat(negatives, first), np.add.reduceat(positives, first)
+
+    def auc(self, weight: Array | None = None) -> float | None:
+        """`within_auc` with row weights."""
+        won, negatives, positives = self.counts(weight)
+        pairs = float((negatives * positives).sum())
+        return float(won.sum()) / pairs if pairs > 0 else None
+
+
+def within_auc(label: Array, score: Array, group: Array) -> float | None:
+    """AUC of the pairs within groups, pooled: of domains too small to have an AUC of their own.
+
+        AUC = sum_g won_g / sum_g (positives_g negatives_g)
+
+    over all groups: the share of the pairs of a positive and a negative of the same group that are in order, ties
+    counting half. Each pair counts alike, so a group counts by its pairs. With one group it is `auc`. It is not the
+    AUC of the rows together: a score that only tells the groups' rates apart reaches .5.
+
+    Args:
+        label: `(n,)` 0 or 1.
+        score: `(n,)`.
+        group: `(n,)`, the domain of each row, of any comparable type.
+
+    Returns:
+        None where it does not exist: no group has both classes.
+
+    >>> within_auc(np.array([0, 1, 0, 1, 1]), np.array([0.1, 0.9, 0.8, 0.2, 0.5]), np.array([1, 1, 2, 2, 2]))
+    0.3333333333333333
+    """
+    return GroupedScores(label, score, group).auc()
+
+
+SIZE_CLASSES = ("head", "middle", "tail")
+
+
+def size_classes(rows: Array) -> Array:
+    """The class of each domain by its training rows: 0 head, 1 middle, 2 tail, `(D,)` int.
+
+    With the domains in the order of their rows, most first, the head are the first ones with half of all rows, up to
+    the one that reaches it; the tail those behind nine tenths of all rows. A domain without rows is of the tail.
+
+    Args:
+        rows: `(D,)` training rows of each domain, in any order.
+
+    >>> size_classes(np.array([10, 600, 300, 90, 0])).tolist()
+    [2, 0, 1, 2, 2]
+    """
+    count = np.asarray(rows, np.int64)
+    order = np.argsort(-count, kind="stable")
+    before = np.cumsum(count[order]) - count[order]
+    total = count.sum()
+    found = np.where(2 * before < total, 0, np.where(10 * before < 9 * total, 1, 2))
+    classes = np.empty(len(count), int)
+    classes[order] = np.where(count[order] > 0, found, 2)
+    return classes
+
+
 def gauc(label: Array, score: Array, user: Array) -> float | None:
     """AUC per user, weighted by the user's rows; users with one class are left out.
 
@@ -134,28 +233,12 @@ def gauc(label: Array, score: Array, user: Array) -> float | None:
     >>> gauc(np.array([0, 1, 0, 1, 1]), np.array([0.1, 0.9, 0.8, 0.2, 0.5]), np.array([1, 1, 2, 2, 2]))
     0.4
     """
-    _, group = np.unique(user, return_inverse=True)
-    order = np.lexsort((score, group))
-    group, ordered, positive = group[order], np.asarray(score)[order], np.asarray(label)[order] > 0
-    starts = np.flatnonzero(
-        np.r_[True, (group[1:] != group[:-1]) | (ordered[1:] != ordered[:-1])][: len(group)]
-    )
-    if not len(starts):
-        return None
-    negatives, positives = (
-        np.add.reduceat(of_class.astype(float), starts) for of_class in (~positive, positive)
-    )
-    group = group[starts]
-    first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    rows_negative, rows_positive = (np.add.reduceat(counts, first) for counts in (negatives, positives))
-    below = np.cumsum(negatives) - negatives
-    below -= np.repeat(below[first], np.diff(np.r_[first, len(group)]))
-    won = np.add.reduceat((below + negatives / 2) * positives, first)
-    both = (rows_negative > 0) & (rows_positive > 0)
+    won, negatives, positives = GroupedScores(label, score, user).counts()
+    both = (negatives > 0) & (positives > 0)
     if not both.any():
         return None
-    aucs = won[both] / (rows_negative[both] * rows_positive[both])
-    return float(np.average(aucs, weights=(rows_negative + rows_positive)[both]))
+    aucs = won[both] / (negatives[both] * positives[both])
+    return float(np.average(aucs, weights=(negatives + positives)[both]))
 
 
 def log_losses(label: Array, probability: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.metrics import (
+    GroupedScores,
     RankedScores,
     auc,
     auc_of_counts,
@@ -18,6 +20,8 @@ from models.metrics import (
     log_loss,
     log_loss_of_logits,
     score,
+    size_classes,
+    within_auc,
 )
 
 ROWS = st.lists(
@@ -101,6 +105,43 @@ def test_gauc_is_the_users_auc_weighted_by_their_rows(rows: list[tuple[int, int,
             sizes.append(here.sum())
     expected = np.average(aucs, weights=sizes) if aucs else None
     assert gauc(label, score, user) == (None if expected is None else pytest.approx(expected))
+
+
+@given(ROWS)
+def test_pairs_of_groups_are_pooled_and_weigh_by_their_rows(rows: list[tuple[int, int, int, int]]) -> None:
+    label, score, weight, group = (np.array(column, float) for column in zip(*rows, strict=True))
+    for weights in (np.ones(len(label)), weight):
+        won = total = 0.0
+        for i, j in itertools.product(range(len(label)), repeat=2):
+            if group[i] == group[j] and label[i] == 1 and label[j] == 0:
+                pair = weights[i] * weights[j]
+                total += pair
+                won += pair * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
+        expected = pytest.approx(won / total) if total else None
+        assert GroupedScores(label, score, group).auc(weights) == expected
+        if (weights == 1).all():
+            assert within_auc(label, score, group) == expected
+
+
+def test_one_group_pooled_is_the_auc_and_groups_rates_tell_nothing() -> None:
+    label, value = np.array([0, 1, 1, 0]), np.array([0.5, 0.5, 0.7, 0.6])
+    assert within_auc(label, value, np.zeros(4)) == auc(label, value) == 0.625
+    group = np.array([0, 0, 0, 1, 1, 1])
+    label = np.array([0, 0, 1, 0, 1, 1])
+    assert within_auc(label, group, group) == 0.5
+    assert auc(label, group) > 0.5
+    assert within_auc(label, group, np.arange(6)) is None
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=20))
+def test_size_classes_are_cut_at_half_and_nine_tenths_of_the_rows(rows: list[int]) -> None:
+    found = size_classes(np.array(rows))
+    for i, own in enumerate(rows):
+        # Domains of as many rows come in the order given.
+        before = sum(other for j, other in enumerate(rows) if other > own or (other == own and j < i))
+        share = Fraction(1) if own == 0 else Fraction(before, sum(rows))
+        expected = 0 if share < Fraction(1, 2) else 1 if share < Fraction(9, 10) else 2
+        assert found[i] == expected
 
 
 def test_log_loss_by_hand() -> None:
