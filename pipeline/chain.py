@@ -88,6 +88,7 @@ class Chain:
         *,
         baseline: BaseChannel | None = None,
         splits: Sequence[str] = ("eval",),
+        deviations: float = 0.0,
     ) -> Evaluator:
         """TFMA's judgement of a model with the declared gates.
 
@@ -95,6 +96,7 @@ class Chain:
           model: what is judged.
           baseline: a model that it must not fall behind.
           splits: of the rows that judge.
+          deviations: above 0, what chance explains is no reason to refuse (`eval_config`).
         """
         return Evaluator(
             examples=self.examples,
@@ -102,7 +104,7 @@ class Chain:
             model=model,
             baseline_model=baseline,
             schema=self.schema,
-            eval_config=eval_config(self._settings.declaration, code=code_hash("evaluator")),
+            eval_config=eval_config(self._settings.declaration, code_hash("evaluator"), deviations),
             module_path=extractors.MODULE,
         )
 

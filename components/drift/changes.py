@@ -6,8 +6,9 @@ the days before, each counting half of the next:
     m_t = sum_k 2^-k y_{t-k} / sum_k 2^-k.
 
 `y_t - m_t` has a variance `s^2 + v_t + v_m`: what the figure moves beyond chance, estimated from the days before over
-all domains together and held back by a guess that counts as three observations, and chance itself, which is 1/rows and
-1/(rows p (1 - p)).
+all domains together and held back by a guess that counts as three observations, and chance itself. That is 1/rows and
+1/(rows p (1 - p)) where these are many; of a day it is the `v_t` for which `(y_t - m_t)^2 / v_t` is the deviance of
+what was counted, which holds for the few clicks of a small domain, too.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ def row_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Cou
       history: the last good days, the newest first; every domain's counts.
       today: the day's.
     """
-    return _changes(history, today, _log_rows, lambda counts, mean: math.exp(-mean), _rows_of)
+    return _changes(history, today, _log_rows, lambda counts, mean: math.exp(-mean), _rows_of, _rows_deviance)
 
 
 def rate_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Counts]) -> dict[str, Change]:
     """How the click rate of each domain has moved; a domain without rows has none."""
     present = {name: counts for name, counts in today.items() if counts.rows}
-    return _changes(history, present, _log_odds, _odds_variance, _rate_of, absent=False)
+    return _changes(history, present, _log_odds, _odds_variance, _rate_of, _clicks_deviance, absent=False)
 
 
 def _changes(
@@ -73,6 +74,7 @@ def _changes(
     value: Callable[[Counts], float],
     variance: Callable[[Counts, float], float],
     shown: Callable[[float], float],
+    deviance: Callable[[Counts, float], float],
     *,
     absent: bool = True,
 ) -> dict[str, Change]:
@@ -84,7 +86,10 @@ def _changes(
         expected = _expected(past, value, variance)
         counts = today.get(name, Counts())
         moved = value(counts) - expected.mean
-        spread = math.sqrt(usual + variance(counts, expected.mean) + expected.variance)
+        far = deviance(counts, expected.mean)
+        # Close to what is expected the two agree, and the ratio is noise.
+        chance = moved**2 / far if far > 1 else variance(counts, expected.mean)
+        spread = math.sqrt(usual + chance + expected.variance)
         found[name] = Change(shown(expected.mean), shown(value(counts)), math.exp(moved), moved / spread)
     return found
 
@@ -136,6 +141,23 @@ def _log_odds(counts: Counts) -> float:
 def _odds_variance(counts: Counts, mean: float) -> float:
     rate = _rate_of(mean)
     return 1 / max(counts.rows * rate * (1 - rate), 0.25)
+
+
+def _rows_deviance(counts: Counts, mean: float) -> float:
+    """Twice the log of how much more likely the rows are at their own rate than at the expected one (Poisson)."""
+    expected = math.exp(mean)
+    return 2 * (_times_log(counts.rows, expected) - (counts.rows - expected))
+
+
+def _clicks_deviance(counts: Counts, mean: float) -> float:
+    """The same of clicks among rows (binomial)."""
+    expected = counts.rows * _rate_of(mean)
+    clicked = _times_log(counts.clicks, expected)
+    return 2 * (clicked + _times_log(counts.rows - counts.clicks, counts.rows - expected))
+
+
+def _times_log(count: float, expected: float) -> float:
+    return count * math.log(count / expected) if count else 0.0
 
 
 def _rate_of(value: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -13,6 +14,8 @@ from components.dataset.sections import DriftGates
 from components.drift.changes import Change, rate_changes, row_changes
 from components.drift.figures import Measured
 
+# A change of so much of what is refused is said.
+_SAID = 2 / 3
 # An hour that usually has so many rows is not empty by chance.
 _USUAL_HOUR = 30
 
@@ -101,15 +104,23 @@ def _exists(zone: str, day: str, hour: int) -> bool:
 def _click_rates(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
     whole = rate_changes([{"": day.overall} for day in history], {"": today.overall})
     for change in whole.values():
-        if change.exceeds(gates.deviations, gates.factor):
-            yield Finding("click rate", f"{_rate_words(change)} over all: is the label complete?")
+        if (refuses := _judged(change, gates)) is not None:
+            yield Finding("click rate", f"{_rate_words(change)} over all: is the label complete?", refuses)
     usual = row_changes([day.domains for day in history], today.domains)
     for name, change in rate_changes([day.domains for day in history], today.domains).items():
-        if usual[name].expected >= gates.min_rows and change.exceeds(gates.deviations, gates.factor):
+        if usual[name].expected >= gates.min_rows and (refuses := _judged(change, gates)) is not None:
             yield Finding(
                 "click rate of a domain",
                 f"domain {name}: {_rate_words(change)}: is the label complete there, or has the page changed?",
+                refuses,
             )
+
+
+def _judged(change: Change, gates: DriftGates) -> bool | None:
+    """Whether a change is refused; None where it need not even be said."""
+    if change.exceeds(gates.deviations, gates.factor):
+        return True
+    return False if change.exceeds(_SAID * gates.deviations, gates.factor**_SAID) else None
 
 
 def _rate_words(change: Change) -> str:
@@ -139,25 +150,44 @@ def _features(declaration: Declaration, history: Sequence[Measured], today: Meas
         if not past or not today.overall.rows:
             continue
         column = name.removeprefix(BEHAVIOUR_PREFIX)
-        missing = figures.missing / today.overall.rows
-        before = sum(day.missing for day in past) / rows
-        if missing - before > gates.missing_share:
+        missing = _Share.of(figures.missing, today.overall.rows)
+        before = _Share.of(sum(day.missing for day in past), rows)
+        if missing.rose_from(before, gates.deviations) > gates.missing_share:
             yield Finding(
                 "missing values",
-                f"column {column} is missing in {missing:.1%} of the rows where {before:.1%} is usual: was it renamed, "
-                "or does a table lack its keys?",
+                f"column {column} is missing in {missing.share:.1%} of the rows where {before.share:.1%} is usual: was "
+                "it renamed, or does a table lack its keys?",
             )
         known = [(day.unseen, day.values) for day in past if day.unseen is not None and day.values]
         if figures.unseen is not None and figures.values and known:
-            share = figures.unseen / figures.values
-            usual = sum(unseen for unseen, _ in known) / sum(values for _, values in known)
-            if share - usual > gates.unseen_share:
+            unseen = _Share.of(figures.unseen, figures.values)
+            usual = _Share.of(sum(new for new, _ in known), sum(values for _, values in known))
+            # Of the values that would have been known, the share that is not.
+            if unseen.rose_from(usual, gates.deviations) > gates.unseen_share * (1 - usual.share):
                 yield Finding(
                     "unseen values",
-                    f"column {column}: {share:.1%} of the values were never seen before, where {usual:.1%} is usual: "
-                    "were its ids or its spelling changed?",
+                    f"column {column}: {unseen.share:.1%} of the values were never seen before, where "
+                    f"{usual.share:.1%} is usual: were its ids or its spelling changed?",
                 )
         yield from _range(gates, column, name, history, today)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A share of so many rows."""
+
+    share: float
+    variance: float
+
+    @classmethod
+    def of(cls, some: int, rows: int) -> _Share:
+        share = some / rows
+        return cls(share, (some + 0.5) / (rows + 1) * (rows - some + 0.5) / (rows + 1) / rows)
+
+    def rose_from(self, before: _Share, deviations: float) -> float:
+        """By how much it is above that of before; 0 where chance explains it."""
+        rise = self.share - before.share
+        return rise if rise > deviations * math.sqrt(self.variance + before.variance) else 0.0
 
 
 def _range(

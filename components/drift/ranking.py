@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 from components.evaluator.results import EvaluationResult
@@ -16,7 +17,7 @@ def ranks_worse(history: Sequence[EvaluationResult], today: EvaluationResult, dr
     Args:
       history: how it ranked the last good days, before it learned them.
       today: how it ranks the day.
-      drop: of the mean AUC within domains, weighted by rows, beyond chance.
+      drop: of the mean AUC within domains, weighted by rows; it must be beyond chance and habit, too.
     """
     before = [figure for figure in map(_within, history) if figure is not None]
     now = _within(today)
@@ -24,12 +25,16 @@ def ranks_worse(history: Sequence[EvaluationResult], today: EvaluationResult, dr
         return ""
     usual = sum(auc for auc, _ in before) / len(before)
     auc, error = now
-    if usual - auc <= drop + _CHANCE * error:
+    chance = sum(error**2 for _, error in before) / len(before)
+    # What it moves from day to day beyond chance.
+    moves = max(0.0, statistics.variance([auc for auc, _ in before]) - chance) if len(before) > 2 else 0.0
+    spread = math.sqrt(error**2 + moves + (chance + moves) / len(before))
+    if usual - auc <= max(drop, _CHANCE * spread):
         return ""
     return (
         f"the model in service ranks the day's rows within their domains with an AUC of {auc:.4f}, where {usual:.4f} "
-        f"was usual on the last {len(before)} good days: do the labels still belong to their rows, and do the columns "
-        "mean what they did?"
+        f"was usual on the last {len(before)} good days ({(usual - auc) / spread:.0f} standard deviations): do the "
+        "labels still belong to their rows, and do the columns mean what they did?"
     )
 
 

@@ -11,7 +11,7 @@ from google.protobuf import wrappers_pb2
 from components.dataset.declaration import Declaration
 from components.dataset.sections import Threshold
 from components.errors import InputError
-from components.evaluator import average_auc, gauc, slice_metrics
+from components.evaluator import average_auc, beyond_chance, gauc, slice_metrics
 
 SIGNATURE = "examples"
 # What the declaration calls a metric, and TFMA's name of it on the overall slice.
@@ -23,11 +23,12 @@ METRICS = {
     "normalized_entropy": "normalized_entropy",
     "calibration": "calibration",
 }
+_INVALID = "invalid_predictions"
 _LOSSES = ("log_loss", "normalized_entropy")
 MARGIN_PREFIX = "auc_margin_of_domain_"
 
 
-def eval_config(declaration: Declaration, code: str = "") -> tfma.EvalConfig:
+def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.0) -> tfma.EvalConfig:
     """The evaluation of a declared data set: metrics overall and by domain, thresholds on the overall slice.
 
     Bounds hold from the first run on; `max_drop` compares with the last blessed model, once there is one. There
@@ -36,6 +37,7 @@ def eval_config(declaration: Declaration, code: str = "") -> tfma.EvalConfig:
     Args:
       declaration: names the columns and holds the thresholds.
       code: a hash of this package, so that a cache sees an edit; without effect on the result.
+      deviations: above 0, a bound counts as missed only beyond so many standard errors (`BeyondChance`).
 
     Raises:
       InputError: a threshold on GAUC without the role `user`.
@@ -46,7 +48,7 @@ def eval_config(declaration: Declaration, code: str = "") -> tfma.EvalConfig:
             f"{declaration.source or declaration.name}: evaluation.thresholds.gauc needs the role `user`; "
             "declare `user: COLUMN` or remove the threshold"
         )
-    thresholds = _thresholds(declaration)
+    thresholds = _thresholds(declaration) if deviations <= 0 else {_INVALID: _threshold(Threshold(max=0))}
     metrics = [
         _metric(slice_metrics.SliceMetric, thresholds.get(name), name=name, statistic=name)
         for name in slice_metrics.STATISTICS
@@ -63,7 +65,9 @@ def eval_config(declaration: Declaration, code: str = "") -> tfma.EvalConfig:
     )
     if declaration.user is not None:
         metrics.append(_metric(gauc.GAUC, thresholds.get(gauc.NAME), name=gauc.NAME, user=declaration.user))
-    for value, threshold in evaluation.domains.items():
+    if deviations > 0:
+        metrics += _beyond_chance(declaration, deviations)
+    for value, threshold in evaluation.domains.items() if deviations <= 0 else ():
         reference = threshold.min or 0.0
         metrics.append(
             _metric(
@@ -89,9 +93,33 @@ def eval_config(declaration: Declaration, code: str = "") -> tfma.EvalConfig:
     )
 
 
+def _beyond_chance(declaration: Declaration, deviations: float) -> list[tfma.MetricConfig]:
+    """The gates of few rows, one for each declared threshold."""
+    evaluation = declaration.evaluation
+    declared: list[tuple[str, str, Threshold]] = [
+        (name, "", threshold) for name, threshold in evaluation.thresholds.items()
+    ]
+    declared += [("domain_auc", value, threshold) for value, threshold in evaluation.domains.items()]
+    return [
+        _metric(
+            beyond_chance.BeyondChance,
+            _threshold(Threshold(max=0)),
+            name=f"{of}{f'_{value}' if value else ''}_{beyond_chance.NAME}",
+            of=of,
+            value=value,
+            domain=declaration.domain,
+            user=declaration.user or "",
+            min_rows=evaluation.min_rows,
+            deviations=deviations,
+            **threshold.model_dump(),
+        )
+        for of, value, threshold in declared
+    ]
+
+
 def _thresholds(declaration: Declaration) -> dict[str, tfma.MetricThreshold]:
     """By TFMA's name of the metric."""
-    found = {"invalid_predictions": _threshold(Threshold(max=0))}
+    found = {_INVALID: _threshold(Threshold(max=0))}
     for name, threshold in declaration.evaluation.thresholds.items():
         if name == "calibration":
             # Worse is farther from 1, on either side: the drop is evaluated on the distance.

@@ -39,7 +39,7 @@ def read_evaluation(evaluation_uri: str | Path) -> EvaluationResult:
         blessed=False,
         baseline=_overall(everything.get(baseline, {})) if baseline is not None else None,
     )
-    return describe(result, config, writer.load_and_deserialize_validation_result(uri))
+    return describe(result, config, writer.load_and_deserialize_validation_result(uri), own)
 
 
 def _domain(metrics: Any) -> str | None:

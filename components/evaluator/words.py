@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_analysis as tfma
 
+from components.evaluator.beyond_chance import FIGURES, Bounds, missed
 from components.evaluator.results import EvaluationResult, Gate, Overall
 from models.metrics import needed, normalized_entropy
 
@@ -19,27 +22,38 @@ _TITLES = {
     "calibration": "calibration",
     "calibration_error": "calibration error",
 }
+# What a declaration calls a metric, where the evaluation has another name for it.
+_OF = {"overall_auc": "auc", "domain_auc": ""}
 _INVALID = "invalid_predictions"
 
 
-def describe(result: EvaluationResult, config: Any, validation: Any) -> EvaluationResult:
+def describe(
+    result: EvaluationResult, config: Any, validation: Any, measured: Mapping[str, float]
+) -> EvaluationResult:
     """Adds the blessing, the gates, the failures and the notes.
 
     Args:
       result: the numbers.
       config: the `EvalConfig` that the evaluation ran with.
       validation: TFMA's `ValidationResult`.
+      measured: every metric of the candidate over all rows, by TFMA's name.
     """
     failed = {
         (failure.metric_key.name, failure.metric_key.is_diff)
         for of_slice in validation.metric_validations_per_slice
         for failure in of_slice.failures
     }
-    gates, failures, notes = [], [], []
+    gates: list[Gate] = []
+    failures: list[str] = []
+    notes: list[str] = []
     for metric in (metric for spec in config.metrics_specs for metric in spec.metrics):
         settings = json.loads(metric.config or "{}")
         for gated in metric.per_slice_thresholds:
             judge = _Judge(result, settings)
+            if "deviations" in settings:
+                found, more = _beyond_chance(judge, settings, measured)
+                gates, failures, notes = gates + found, failures + more, notes + judge.notes()
+                continue
             for is_change in (False, True):
                 sentence = judge.condition(gated.threshold, is_change)
                 if sentence is None:
@@ -66,6 +80,58 @@ def describe(result: EvaluationResult, config: Any, validation: Any) -> Evaluati
     )
 
 
+def _beyond_chance(
+    judge: _Judge, settings: Mapping[str, Any], measured: Mapping[str, float]
+) -> tuple[list[Gate], list[str]]:
+    """The gates of one `BeyondChance` metric, and why those that did not pass refused."""
+    title, name = judge.title, settings["name"]
+    value, error, drop, drop_error = (measured.get(f"{name}_{figure}", math.nan) for figure in FIGURES)
+    bounds = Bounds(*(settings[key] for key in ("deviations", "min", "max", "max_drop")))
+    undefined = math.isnan(value)
+    if undefined and settings["of"] == "domain_auc":
+        return [], []
+    compared = judge.has_baseline
+    by = missed(bounds, value, error, drop if compared else None, drop_error)
+    shown = "undefined" if undefined else f"{value:.4f} ± {error:.4f}"
+    gates, failures = [], []
+    for side, words in (("min", "at least"), ("max", "at most")):
+        if side not in by:
+            continue
+        bound = getattr(bounds, side)
+        gates.append(
+            Gate(
+                condition=f"{title} {words} {bound:g}, but for chance ({bounds.deviations:g} standard errors)",
+                value=shown,
+                passed=by[side] <= 0,
+            )
+        )
+        if by[side] > 0:
+            failures.append(
+                judge.undefined()
+                if undefined
+                else f"{title} {shown} is {'below' if side == 'min' else 'above'} the threshold {bound:g} by more "
+                f"than chance explains ({abs(value - bound) / error:.1f} standard errors of drawing other users)"
+            )
+    if "max_drop" in by:
+        worse = "undefined" if math.isnan(drop) else f"{drop:.4f} ± {drop_error:.4f} worse"
+        gates.append(
+            Gate(
+                condition=f"{title} at most {bounds.max_drop:g} worse than the model before it, but for chance",
+                value=f"{shown}, {worse}",
+                passed=by["max_drop"] <= 0,
+            )
+        )
+        if by["max_drop"] > 0:
+            failures.append(
+                judge.not_comparable()
+                if math.isnan(drop)
+                else f"{title} {shown} is {worse} than that of the model in service on the same rows "
+                f"({drop / drop_error:.1f} standard errors); at most {bounds.max_drop:g} is allowed, or what chance "
+                f"explains ({bounds.deviations:g} standard errors)"
+            )
+    return gates, failures
+
+
 class _Judge:
     """Words for one metric's thresholds.
 
@@ -76,12 +142,39 @@ class _Judge:
 
     def __init__(self, result: EvaluationResult, settings: dict[str, Any]) -> None:
         self._result = result
-        self._name: str = settings["name"]
+        self._name: str = _OF.get(settings.get("of", ""), settings.get("of") or settings["name"])
         self._reference = float(settings.get("reference", 0.0))
-        self._domain: str | None = settings.get("value")
+        self._domain: str | None = settings.get("value") or None
         self._title = _TITLES.get(self._name, self._name)
         if self._domain is not None:
             self._title = f"AUC of domain {self._domain}"
+
+    @property
+    def title(self) -> str:
+        """The metric in words."""
+        return self._title
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether there is an earlier model to compare with."""
+        return self._result.baseline is not None
+
+    def undefined(self) -> str:
+        """Why a bound cannot be met."""
+        return f"{self._title} is undefined ({self._why()}), so its threshold cannot be met"
+
+    def not_comparable(self) -> str:
+        """Why there is nothing to compare."""
+        baseline = self._result.baseline
+        if baseline is not None and baseline.invalid_predictions:
+            return (
+                f"{self._title} cannot be compared: the last blessed model gives no valid prediction for "
+                f"{baseline.invalid_predictions:,} of {self._result.rows:,} rows, perhaps because a column has "
+                "changed its type since; start a new root to judge without it"
+            )
+        return (
+            f"{self._title} cannot be compared with the last blessed model's: it is undefined ({self._why()})"
+        )
 
     def _measured(self, overall: Overall | None) -> float | None:
         if overall is None:
@@ -135,7 +228,7 @@ class _Judge:
             return self._fall(threshold, own)
         low, high = self._bounds(threshold)
         if own is None:
-            return f"{self._title} is undefined ({self._why()}), so its threshold cannot be met"
+            return self.undefined()
         if low is not None and (high is None or own < low):
             return f"{self._title} {_apart(own, low)} is below the threshold {low:g}"
         assert high is not None
@@ -164,14 +257,8 @@ class _Judge:
     def _fall(self, threshold: Any, own: float | None) -> str:
         earlier = self._measured(self._result.baseline)
         baseline = self._result.baseline
-        if baseline is not None and baseline.invalid_predictions:
-            return (
-                f"{self._title} cannot be compared: the last blessed model gives no valid prediction for "
-                f"{baseline.invalid_predictions:,} of {self._result.rows:,} rows, perhaps because a column has "
-                "changed its type since; start a new root to judge without it"
-            )
-        if own is None or earlier is None:
-            return f"{self._title} cannot be compared with the last blessed model's: it is undefined ({self._why()})"
+        if own is None or earlier is None or (baseline is not None and baseline.invalid_predictions):
+            return self.not_comparable()
         allowed = abs(threshold.change_threshold.absolute.value)
         moved = "rose" if self._lower_is_better(threshold) else "fell"
         return (

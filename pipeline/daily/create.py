@@ -130,7 +130,9 @@ def _learning(
         earlier_run=earlier_run,
     ).with_id("Candidate")
     evaluator = chain.evaluator(
-        candidate.outputs["model"], baseline=service.outputs["result"] if service is not None else None
+        candidate.outputs["model"],
+        baseline=service.outputs["result"] if service is not None else None,
+        deviations=declaration.daily.deviations,
     )
     trainer = ContinuedTrainer(
         examples=transformed,

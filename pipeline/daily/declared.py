@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime, timedelta
 
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
-from components.dataset.sections import Evaluation, Threshold
 from pipeline.daily import names
 from pipeline.daily.days import Delivery
 
@@ -43,25 +41,6 @@ def for_day(declaration: Declaration, delivery: Delivery) -> Declaration:
             "impressions": impressions,
             "lookups": lookups,
             "moving_average": averages,
-            "evaluation": _for_fewer_hours(declaration),
             "report": declaration.report.model_copy(update={"study": False}),
-        }
-    )
-
-
-def _for_fewer_hours(declaration: Declaration) -> Evaluation:
-    """The gates, `max_drop` widened as chance is: it is declared for `split.eval_days`, and few hours judge here."""
-    split, evaluation = declaration.split, declaration.evaluation
-    wider = math.sqrt(max(1.0, split.eval_days * split.day_hours / declaration.daily.judge_hours))
-
-    def widened(threshold: Threshold) -> Threshold:
-        if threshold.max_drop is None:
-            return threshold
-        return threshold.model_copy(update={"max_drop": round(threshold.max_drop * wider, 6)})
-
-    return evaluation.model_copy(
-        update={
-            "thresholds": {name: widened(threshold) for name, threshold in evaluation.thresholds.items()},
-            "domains": {name: widened(threshold) for name, threshold in evaluation.domains.items()},
         }
     )

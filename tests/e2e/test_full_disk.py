@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import metrics, run_dfei, versions_are_whole
+from tests.e2e.conftest import metrics, resize, run_dfei, versions_are_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 # Room in kB, run after run: fine where the data are written, coarse where the models are.
 ROOM = (100, 800, 2_200, 4_300, *range(8_000, 200_000, 6_000))
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 100 kB; needs the right to mount."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"this user may not mount a disk: {done.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_wherever_the_disk_runs_full_it_says_so_and_goes_on_with_more_room(
@@ -48,7 +27,7 @@ def test_wherever_the_disk_runs_full_it_says_so_and_goes_on_with_more_room(
     (disk / "full").unlink()
     broken_in: list[str] = []
     for room in ROOM:
-        subprocess.run(["mount", "-o", f"remount,size={room}k", str(disk)], check=True)
+        resize(disk, room)
         done = run_dfei(small_feed, root)
         versions_are_whole(root)
         if done.code == 0:

@@ -21,18 +21,21 @@ class Case:
     Attributes:
       name: of the kind.
       files: what is delivered instead of the day's file.
-      status: what must become of it.
+      status: what must become of it; `said`: refused until the operator accepts it, or said and pushed, as it moved
+        beyond what is usual or not quite.
       words: what the reasons, or the notes of a pushed day, must say.
       repair: what happens then: the good file a number of days later, or the operator accepts the day.
       days_later: when the good file comes.
+      lasting: whether the world has changed: days that come later are so, too.
     """
 
     name: str
     files: Trouble
-    status: Literal["pushed", "refused", "missing"]
+    status: Literal["pushed", "refused", "missing", "said"]
     words: str
     repair: Literal["delivered anew", "accepted", "nothing"] = "delivered anew"
     days_later: int = 1
+    lasting: bool = False
 
 
 def _changed(*columns: pl.Expr) -> Trouble:
@@ -69,12 +72,17 @@ def _new_domain(rows: pl.DataFrame, name: str, rng: np.random.Generator) -> File
     }
 
 
-def _halved(rows: pl.DataFrame, name: str, rng: np.random.Generator) -> Files:
-    lost = pl.Series(rng.random(len(rows)) < 0.5) & (rows["domain_id"] == _largest(rows))
-    columns = [
-        pl.when(lost).then(0).otherwise(pl.col(column)).alias(column) for column in ("click", "long_view")
-    ]
-    return {name: rows.with_columns(*columns)}
+def _fewer_clicks(share: float) -> Trouble:
+    """Clicks of the largest domain that are not there."""
+
+    def fewer(rows: pl.DataFrame, name: str, rng: np.random.Generator) -> Files:
+        lost = pl.Series(rng.random(len(rows)) < share) & (rows["domain_id"] == _largest(rows))
+        columns = [
+            pl.when(lost).then(0).otherwise(pl.col(column)).alias(column) for column in ("click", "long_view")
+        ]
+        return {name: rows.with_columns(*columns)}
+
+    return fewer
 
 
 def _duplicates(rows: pl.DataFrame, name: str, rng: np.random.Generator) -> Files:
@@ -119,10 +127,17 @@ CASES = (
         "column dwell_ratio",
     ),
     Case("times in other units", _changed(pl.col("timestamp_ms") // 1000), "refused", "readable time"),
-    Case("a new domain", _new_domain, "pushed", "domain 97 is new", repair="nothing"),
+    Case("a new domain", _new_domain, "pushed", "domain 97 is new", repair="nothing", lasting=True),
     Case("a domain gone", _without_domain, "refused", "0 rows where about"),
-    Case("clicks of a domain lost", _halved, "refused", "are clicked where"),
-    Case("clicks of a domain truly halved", _halved, "refused", "are clicked where", repair="accepted"),
+    Case("most clicks of a domain lost", _fewer_clicks(0.75), "refused", "are clicked where"),
+    Case(
+        "clicks of a domain truly halved",
+        _fewer_clicks(0.5),
+        "said",
+        "are clicked where",
+        repair="accepted",
+        lasting=True,
+    ),
     Case("duplicate rows", _duplicates, "pushed", "repeat others were left out", repair="nothing"),
     Case(
         "the clock an hour off",

@@ -21,7 +21,8 @@ class DriftGates(Section):
         default=4.0,
         gt=0,
         description="Rows and click rates, over all and by domain, may move so many standard deviations, chance and "
-        "the usual change from day to day together.",
+        "the usual change from day to day together, before a day is refused; shares of missing and of unseen values so "
+        "many of chance.",
     )
     factor: float = Field(
         default=1.5,
@@ -35,7 +36,7 @@ class DriftGates(Section):
         default=0.3,
         gt=0,
         le=1,
-        description="Rise of the share of a feature's values that no earlier day had.",
+        description="Share of those of a feature's values that would usually be known which no earlier day had.",
     )
     distance: float = Field(
         default=0.3,
@@ -52,8 +53,8 @@ class DriftGates(Section):
     auc_drop: float = Field(
         default=0.05,
         gt=0,
-        description="How much worse than on the last good days the model in service may rank the new day, beyond "
-        "chance: labels that no longer belong to their rows.",
+        description="How much worse than on the last good days the model in service may rank the new day; or as much "
+        "as chance and habit explain. More says that labels no longer belong to their rows.",
     )
     min_rows: int = Field(
         default=100, ge=1, lt=2**31, description="Rows that a domain has on a usual day, for its own gates."
@@ -69,6 +70,13 @@ class Daily(Section):
         le=12,
         description="The day's newest hours judge the candidate before it learns them too. A whole number of such "
         "stretches makes a day.",
+    )
+    deviations: float = Field(
+        default=3.0,
+        gt=0,
+        description="The bounds of `evaluation` refuse a candidate only where it misses them by more than so many "
+        "standard errors, users drawn by chance: few hours judge it. For `max_drop` the error of the paired "
+        "comparison with the model in service.",
     )
     replay_days: int = Field(
         default=7, ge=0, le=3_660, description="Earlier days of which a share of the rows is learned again."

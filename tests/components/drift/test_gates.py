@@ -121,6 +121,42 @@ def test_no_click_at_all_and_nothing_but_clicks(declaration: Declaration, week: 
         assert "click rate" in {finding.gate for finding in refused(declaration, week, today)}
 
 
+def test_few_clicks_are_not_taken_for_many(declaration: Declaration) -> None:
+    """2 clicks where 8 are usual happen once in 70 days, and none where 100 are usual never."""
+
+    def clicks(domain: int) -> dict[str, Counts]:
+        return {"": Counts(rows=10 * domain + 60, clicks=domain)}
+
+    few = rate_changes([{"": Counts(rows=140, clicks=8)}] * 7, {"": Counts(rows=140, clicks=2)})[""]
+    assert -3 < few.deviations < -1.8
+    none = rate_changes([{"": Counts(rows=1000, clicks=100)}] * 7, {"": Counts(rows=1000)})[""]
+    assert none.deviations < -10
+    assert row_changes([clicks(9)] * 7, {"": Counts()})[""].deviations < -10
+
+
+def test_a_change_that_is_not_quite_refused_is_said(declaration: Declaration, week: list[Measured]) -> None:
+    rate = rate_changes([day.domains for day in week], week[0].domains)["0"].expected
+    for share, refuses in ((0.5, True), (0.72, False)):
+        rows = week[0].domains["0"].rows
+        moved = with_domain(week[0], "0", Counts(rows=rows, clicks=round(rows * rate * share)))
+        [found] = [one for one in findings(declaration, week, moved) if one.words.startswith("domain 0")]
+        assert found.refuses == refuses
+
+
+def test_of_values_that_would_be_known_a_third_is_not(declaration: Declaration, week: list[Measured]) -> None:
+    """Where most are new every day, a poisoned half does not raise the share by as much."""
+    for day in week:
+        total = day.overall.rows
+        day.features["item_id"] = FeatureFigures(values=total, unseen=int(0.6 * total))
+    today = week[0].model_copy(deep=True)
+    total = today.overall.rows
+    today.features["item_id"].unseen = int(0.8 * total)
+    [found] = refused(declaration, week, today)
+    assert found.gate == "unseen values"
+    today.features["item_id"].unseen = int(0.65 * total)
+    assert refused(declaration, week, today) == []
+
+
 def test_an_hour_without_rows(declaration: Declaration, week: list[Measured]) -> None:
     today = week[0].model_copy(deep=True)
     today.hours[0] = 0
@@ -186,5 +222,5 @@ def test_labels_that_belong_to_other_rows() -> None:
     assert "AUC of 0.5000, where 0.7100 was usual on the last 2 good days" in ranks_worse(
         history, evaluation(0.5), 0.06
     )
-    assert ranks_worse(history, evaluation(0.5, error=0.06), 0.06) == ""
+    assert ranks_worse(history, evaluation(0.5, error=0.08), 0.06) == ""
     assert ranks_worse([], evaluation(0.5), 0.06) == ""

@@ -154,6 +154,7 @@ def judge(saved_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
         baseline: str | None = None,
         *,
         columnar: bool = True,
+        deviations: float = 0.0,
         **evaluation: Any,
     ) -> Judged:
         folder = tmp_path_factory.mktemp(f"evaluation{next(numbers)}")
@@ -176,7 +177,9 @@ def judge(saved_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
             artifact.uri = str(folder / name)
             (folder / name).mkdir()
         properties = {
-            "eval_config": proto_utils.proto_to_json(eval_config(declare(**evaluation))),
+            "eval_config": proto_utils.proto_to_json(
+                eval_config(declare(**evaluation), deviations=deviations)
+            ),
             "example_splits": json_utils.dumps(["eval"]),
         }
         if columnar:

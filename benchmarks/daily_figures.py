@@ -1,0 +1,263 @@
+"""The figures of `benchmarks.daily`: models judged on the day after, what commands cost, what was exported."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from components.comparison.scores import EvaluationRows, Scored, user_weights
+from models.calibration import Calibration
+from models.metrics import log_loss
+from pipeline.daily.ledger import DayEntry, Ledger
+
+SAMPLES, SEED = 500, 1
+MIN_ROWS = 500
+MIN_CLICKS = 200
+WAYS = ("daily", "anew", "run")
+WITHOUT = "daily, not calibrated"
+Judged = dict[str, dict[str, np.ndarray]]
+
+
+def figures(work: Path) -> dict[str, Any]:
+    """All figures of a work folder, as they are printed.
+
+    Args:
+      work: of `benchmarks.daily`.
+    """
+    entries = Ledger(work / "feed/daily").entries()
+    judged = _judge(work, entries)
+    common = [day for day, of_day in judged.items() if all(way in of_day for way in WAYS)]
+    return {
+        "days": {day: _day(entry) for day, entry in entries.items()},
+        "ranking, days that all ways judged": _ranking(judged, common, WAYS),
+        "ranking, all days": _ranking(judged, list(judged), ("daily", WITHOUT)),
+        "calibration": _calibration(judged),
+        "costs": _costs(work, entries),
+        "sizes": _sizes(entries),
+    }
+
+
+def _day(entry: DayEntry) -> dict[str, Any]:
+    return {"status": entry.status, "reasons": entry.reasons, "rows": entry.rows}
+
+
+def _judge(work: Path, entries: Mapping[str, DayEntry]) -> dict[str, Judged]:
+    """By day and way: label, domain, user and prediction of each row of the day, and the names of the domains."""
+    examples = _examples(work / "feed/artifacts/DeclaredExampleGen/examples")
+    found: dict[str, Judged] = {}
+    days = sorted(entries)
+    for before, day in itertools.pairwise(days):
+        service = entries[before].carry.service
+        if service is None or day not in examples:
+            continue
+        models = {"daily": Path(service.version)}
+        for way in WAYS[1:]:
+            versions = sorted((work / way / before / "serving").glob("*/[0-9]*"))
+            models.update({way: versions[-1]} if versions else {})
+        for way, model in models.items():
+            kept = work / "scores" / f"{day} {way}.npz"
+            if not kept.is_file():
+                kept.parent.mkdir(exist_ok=True)
+                partial = kept.with_name(f".{kept.name}")
+                np.savez(partial, **_scored(work, model, examples[day]))
+                partial.rename(kept)
+            with np.load(kept, allow_pickle=False) as stored:
+                found.setdefault(day, {})[way] = dict(stored)
+        calibration = Calibration.read(Path(service.model_run))
+        if calibration is not None:
+            found[day][WITHOUT] = _not_calibrated(found[day]["daily"], calibration)
+    return found
+
+
+def _examples(folder: Path) -> dict[str, Path]:
+    """The raw examples of each day, those of its last ingestion."""
+    found = {}
+    for path in sorted(folder.glob("*/ingest_report.json"), key=lambda path: int(path.parent.name)):
+        found[json.loads(path.read_text())["first_day"][:10]] = path.parent
+    return found
+
+
+def _scored(work: Path, model: Path, examples: Path) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+    from tfx_bsl.coders import example_coder
+
+    from components.evaluator.config import SIGNATURE
+    from components.evaluator.extractors import column_values
+
+    roles = json.loads((work / "roles.json").read_text())
+    [signature] = [tf.saved_model.load(str(model)).signatures[SIGNATURE]]
+    [argument] = signature.structured_input_signature[1]
+    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    files = [str(path) for path in sorted(examples.glob("Split-*/*.gz"))]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("label", "domain", "user", "prediction")}
+    for records in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(4096).as_numpy_iterator():
+        batch = decoder.DecodeBatch(records.tolist())
+        [prediction] = signature(**{argument: tf.constant(records)}).values()
+        parts["prediction"].append(np.asarray(prediction, np.float64).reshape(-1))
+        parts["label"].append(np.asarray(column_values(batch, roles["label"]).data, np.int64))
+        for role in ("domain", "user"):
+            values = column_values(batch, roles[role]).data
+            parts[role].append(
+                np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()])
+            )
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _not_calibrated(rows: dict[str, np.ndarray], calibration: Calibration) -> dict[str, np.ndarray]:
+    """The same model without its last stage: the stage, undone."""
+    names, place = np.unique(rows["domain"], return_inverse=True)
+    stage = calibration.of(names.tolist())
+    odds = np.log(rows["prediction"]) - np.log1p(-rows["prediction"])
+    logit = (odds - stage.offset[place]) / stage.scale[place]
+    return {**rows, "prediction": 1 / (1 + np.exp(-logit))}
+
+
+def _ranking(judged: Mapping[str, Judged], days: list[str], ways: tuple[str, ...]) -> dict[str, Any]:
+    """AUC of all rows of these days together, and the first way's lead over the others."""
+    if not days or any(way not in judged[day] for day in days for way in ways):
+        return {}
+    rows = {way: _together([judged[day][way] for day in days]) for way in ways}
+    one = rows[ways[0]]
+    names, domain = np.unique(one["domain"], return_inverse=True)
+    of_rows = EvaluationRows(one["label"], domain, one["user"], tuple(names.tolist()), MIN_ROWS)
+    scored = {way: Scored(of_rows, rows[way]["prediction"]) for way in ways}
+    weights = user_weights(one["user"], SAMPLES, SEED)
+    drawn = {
+        way: np.array([[s.overall_auc(w), s.average_auc(w)] for w in weights], float)
+        for way, s in scored.items()
+    }
+    found: dict[str, Any] = {"days": len(days), "rows": len(domain), "domains": len(of_rows.counted())}
+    for way, s in scored.items():
+        label, prediction = rows[way]["label"], rows[way]["prediction"]
+        figures: dict[str, Any] = {
+            "overall_auc": s.overall_auc(),
+            "average_auc": s.average_auc(),
+            "log_loss": log_loss(label, prediction),
+            "calibration": float(prediction.sum() / label.sum()),
+        }
+        for column, name in enumerate(("overall_auc", "average_auc")):
+            figures[f"{name}_interval"] = _middle(drawn[way][:, column])
+            lead = (getattr(scored[ways[0]], name)() or 0.0) - (figures[name] or 0.0)
+            between = _middle(drawn[ways[0]][:, column] - drawn[way][:, column])
+            figures[f"{name}_lead_of_{ways[0]}"] = [lead, *between]
+        found[way] = figures
+    return found
+
+
+def _together(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _middle(values: np.ndarray) -> list[float]:
+    return [float(value) for value in np.percentile(values, [2.5, 97.5])]
+
+
+def _calibration(judged: Mapping[str, Judged]) -> dict[str, Any]:
+    """Clicks predicted over observed, and how far off single domain-days are."""
+    found = {}
+    for way in ("daily", WITHOUT):
+        days = [of_day[way] for of_day in judged.values() if way in of_day]
+        if not days:
+            continue
+        rows = _together(days)
+        off = []
+        for day in days:
+            names, place = np.unique(day["domain"], return_inverse=True)
+            clicks = np.bincount(place, day["label"], len(names))
+            predicted = np.bincount(place, day["prediction"], len(names))
+            enough = clicks >= MIN_CLICKS
+            off += np.abs(np.log(predicted[enough] / clicks[enough])).tolist()
+        found[way] = {
+            "predicted over observed": float(rows["prediction"].sum() / rows["label"].sum()),
+            "domain-days": len(off),
+            "mean |log(predicted/observed)|": float(np.mean(off)) if off else None,
+            # What chance alone makes of it, with so many clicks.
+        }
+    return found
+
+
+def _costs(work: Path, entries: Mapping[str, DayEntry]) -> dict[str, Any]:
+    """Processor seconds of whole commands that were not stopped, by day."""
+    days = sorted(entries)
+    found: dict[str, dict[str, float]] = {way: {} for way in WAYS}
+    for path in sorted((work / "costs").glob("*.json")):
+        document = json.loads(path.read_text())
+        way, _, which = path.stem.partition(" ")
+        if way in WAYS and not document["stopped"]:
+            day = days[int(which)] if way == "daily" else which
+            found[way][day] = round(document["cpu_seconds"], 1)
+    own = found["daily"]
+    early, late = ([own[day] for day in days[part] if day in own] for part in (slice(3, 6), slice(-3, None)))
+    if early and late:
+        found["daily, last three days over days 4 to 6"] = {
+            "factor": statistics.median(late) / statistics.median(early)
+        }
+    return found
+
+
+def _sizes(entries: Mapping[str, DayEntry]) -> dict[str, dict[str, float]]:
+    """Kilobytes of each pushed version: of its tables and texts, its weights, its graph."""
+    found = {}
+    for day, entry in entries.items():
+        if entry.pushed_to is not None and Path(entry.pushed_to).is_dir():
+            folder = Path(entry.pushed_to)
+            found[day] = {
+                name: round(sum(path.stat().st_size for path in folder.glob(pattern)) / 1024, 1)
+                for name, pattern in (
+                    ("assets", "assets/*"),
+                    ("variables", "variables/*"),
+                    ("graph", "saved_model.pb"),
+                )
+            }
+    return found
+
+
+def print_figures(found: Mapping[str, Any]) -> None:
+    """Tables for people."""
+    console = Console(width=160)
+    for title in ("ranking, days that all ways judged", "ranking, all days"):
+        ranking = found[title]
+        if not ranking:
+            continue
+        table = Table(
+            "",
+            "overall AUC",
+            "average AUC",
+            "lead, overall",
+            "lead, average",
+            "log loss",
+            "calibration",
+            title=f"{title}: {ranking['days']} days, {ranking['rows']:,} rows, {ranking['domains']} domains",
+        )
+        for way, figures in ranking.items():
+            if isinstance(figures, dict):
+                table.add_row(
+                    way,
+                    *(_with_interval(figures, name) for name in ("overall_auc", "average_auc")),
+                    *(_lead(figures, name) for name in ("overall_auc", "average_auc")),
+                    f"{figures['log_loss']:.4f}",
+                    f"{figures['calibration']:.3f}",
+                )
+        console.print(table)
+    console.print_json(json.dumps({name: found[name] for name in ("calibration", "costs", "sizes")}))
+    for day, entry in found["days"].items():
+        if entry["status"] != "pushed":
+            console.print(f"{day}: {entry['status']}: {' '.join(entry['reasons'])}")
+
+
+def _with_interval(figures: Mapping[str, Any], name: str) -> str:
+    low, high = figures[f"{name}_interval"]
+    return f"{figures[name]:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _lead(figures: Mapping[str, Any], name: str) -> str:
+    [lead] = [value for key, value in figures.items() if key.startswith(f"{name}_lead_of_")]
+    return f"{lead[0]:+.4f} ({lead[1]:+.4f} to {lead[2]:+.4f})"
