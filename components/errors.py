@@ -1,4 +1,4 @@
-"""The two errors that end a run with an exit code and one message instead of a traceback."""
+"""The errors that end a run with an exit code and one message instead of a traceback."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ class GateError(Exception):
     """The data or the model did not pass a gate: exit code 1. The message says which, and by how much."""
 
     exit_code = 1
+
+
+class EngineError(Exception):
+    """The engine that a Beam job ran on failed: exit code 4. The message says what was lost, and what would save it."""
+
+    exit_code = 4

@@ -15,10 +15,11 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.protobuf import json_format
@@ -26,12 +27,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as pipeline_pb2
 from tfx.dsl.io import fileio
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
+from components.committed import remove_leftovers
 from components.errors import InputError
 from kubeflow import compat, mounts, overrides
 from kubeflow.runtime_parameters import PREFIX
+from pipeline.engine_job import is_distributed, on_engine
 from pipeline.failures import explain
-
-DISTRIBUTED_RUNNERS = ("flinkrunner", "sparkrunner", "dataflowrunner", "portablerunner")
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -60,7 +61,7 @@ def run(argv: Sequence[str]) -> None:
     compat.name_types(executor_input, inputs_spec)
     compat.drop_absent(executor_input)
     beam_args += _apply_parameters(executor_input)
-    shared = _is_distributed(beam_args)
+    shared = is_distributed(beam_args)
     if shared:
         _check_shared(executor_input)
     addresses = {} if shared else compat.localise(executor_input)
@@ -70,12 +71,15 @@ def run(argv: Sequence[str]) -> None:
     executor_input.outputs.output_file = f"{work}/executor_output.json"
     args.json_serialized_invocation_args = json_format.MessageToJson(executor_input)
     try:
-        kubeflow_v2_run_executor._run_executor(args, beam_args)
+        with on_engine(beam_args):
+            kubeflow_v2_run_executor._run_executor(args, beam_args)
         _hand_over(f"{work}/executor_output.json", output_file, addresses)
     finally:
         if not shared:
             shutil.rmtree(work, ignore_errors=True)
     if shared:
+        for artifact in _outputs(executor_input):
+            remove_leftovers(artifact.uri)
         _delete_markers(executor_input)
 
 
@@ -95,26 +99,25 @@ def _apply_parameters(executor_input: Any) -> list[str]:
     return beam_args
 
 
-def _is_distributed(beam_args: Sequence[str]) -> bool:
-    runners = [arg.partition("=")[2].lower() for arg in beam_args if arg.startswith("--runner=")]
-    return bool(runners) and runners[-1] in DISTRIBUTED_RUNNERS
-
-
 def _check_shared(executor_input: Any) -> None:
+    for artifact in _outputs(executor_input):
+        if mounts.is_address(artifact.uri) and not artifact.uri.startswith("gs://"):
+            raise InputError(
+                f"Beam's workers cannot reach {artifact.uri}: with a distributed Beam runner the pipeline root "
+                "must be a gs:// address or a folder that every worker mounts"
+            )
+
+
+def _outputs(executor_input: Any) -> Iterator[Any]:
     for artifacts in executor_input.outputs.artifacts.values():
-        for artifact in artifacts.artifacts:
-            if mounts.is_address(artifact.uri) and not artifact.uri.startswith("gs://"):
-                raise InputError(
-                    f"Beam's workers cannot reach {artifact.uri}: with a distributed Beam runner the pipeline root "
-                    "must be a gs:// address or a folder that every worker mounts"
-                )
+        yield from artifacts.artifacts
 
 
 def _work_folder(executor_input: Any, shared: bool) -> str:
     """Where temporary files go: this pod, or, for workers elsewhere, beside the first output."""
     if not shared:
         return tempfile.mkdtemp(prefix="task-")
-    first = min(a.uri for artifacts in executor_input.outputs.artifacts.values() for a in artifacts.artifacts)
+    first = min(artifact.uri for artifact in _outputs(executor_input))
     return f"{first.rstrip('/')}-task"
 
 
@@ -134,11 +137,10 @@ def _hand_over(source: str, target: str, addresses: dict[str, str]) -> None:
 def _delete_markers(executor_input: Any) -> None:
     from google.cloud import storage
 
-    for artifacts in executor_input.outputs.artifacts.values():
-        for artifact in artifacts.artifacts:
-            if artifact.uri.startswith("gs://"):
-                bucket, _, key = artifact.uri.removeprefix("gs://").partition("/")
-                compat.delete_directory_markers(storage.Client().bucket(bucket), key)
+    for artifact in _outputs(executor_input):
+        if artifact.uri.startswith("gs://"):
+            bucket, _, key = artifact.uri.removeprefix("gs://").partition("/")
+            compat.delete_directory_markers(storage.Client().bucket(bucket), key)
 
 
 def leave(code: int) -> None:
@@ -149,12 +151,19 @@ def leave(code: int) -> None:
 
 
 def main() -> None:
-    """Runs the component and leaves with its exit code: 0, 1 (a gate refused), 2 (wrong input), 3 (a defect)."""
+    """Runs the component and leaves with its exit code: 0; 1 a gate refused, 2 wrong input, 3 a defect, 4 the engine.
+
+    A pod that is deleted gets SIGTERM: a job on an engine is cancelled then, and the code is 143.
+    """
     code = 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(sys.argv[1:])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 2
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGTERM
+        print("error: stopped", file=sys.stderr)
     except BaseException as error:
         traceback.print_exc()
         known = explain(error)

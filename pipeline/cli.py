@@ -33,8 +33,9 @@ app = typer.Typer(
     "    dfei run --dataset simulated --root out/first\n\n"
     "    dfei run --dataset kuairand-pure --data data/KuaiRand-Pure --root out/kuairand\n\n"
     "    dfei serve out/first/serving/dfei\n\n"
-    "Exit codes: 0 done; 1 a gate refused the data or the model; 2 the input is wrong; 130 stopped with Ctrl-C, and "
-    "the same command goes on. `docs/` has a tutorial, the declaration's keys, the models, and messages explained.",
+    "Exit codes: 0 done; 1 a gate refused the data or the model; 2 the input is wrong; 4 the engine of the Beam jobs "
+    "failed, 130 stopped with Ctrl-C: the same command goes on. `docs/` has a tutorial, the declaration's keys, the "
+    "models, and messages explained.",
 )
 app.command()(run)
 app.command()(daily)

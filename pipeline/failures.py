@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 
-from components.errors import GateError, InputError
+from components.errors import EngineError, GateError, InputError
 
 _FREE = "Free some space and run again"
 _WRITABLE = "Give a folder that can be written, and run again"
@@ -64,7 +64,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     """
     links = list(chain(error))
     for link in links:
-        if isinstance(link, (InputError, GateError)):
+        if isinstance(link, (InputError, GateError, EngineError)):
             return str(link), link.exit_code
         number = _number(link)
         if number is not None:

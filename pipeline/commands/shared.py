@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -176,18 +175,19 @@ def ending(stopped: str = "stopped") -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
-def _note_interrupt() -> threading.Event:
-    """Sets the event when the user interrupts; Python's own KeyboardInterrupt follows. The second time ends at once."""
-    stopped = threading.Event()
+def _note_interrupt() -> list[int]:
+    """Notes SIGINT and SIGTERM; Python's own KeyboardInterrupt follows. The second time ends at once."""
+    heard: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            os._exit(130)
-        stopped.set()
+        heard.append(number)
+        if len(heard) > 1:
+            os._exit(128 + heard[0])
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, note)
-    return stopped
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return heard
 
 
 def run_command(
@@ -218,7 +218,7 @@ def run_command(
 
     log = RunLayout(root).logs / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
     message, done = "", False
-    stopped = _note_interrupt()
+    heard = _note_interrupt()
     try:
         make_writable(root)
         with libraries_to(log, quiet=quiet, as_json=as_json) as console:
@@ -231,8 +231,8 @@ def run_command(
         code, done = 1 if message else 0, True
     except BaseException as error:
         # A library on the way may have made another error of the interruption.
-        interrupted = stopped.is_set() or isinstance(error, KeyboardInterrupt)
-        code, message = (130, STOPPED) if interrupted else failure(error, log)
+        interrupted = bool(heard) or isinstance(error, KeyboardInterrupt)
+        code, message = (128 + (heard or [signal.SIGINT])[0], STOPPED) if interrupted else failure(error, log)
     for warning in warnings:
         warn(warning)
     if message:
