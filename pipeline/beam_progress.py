@@ -18,10 +18,8 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from tfx.orchestration.portable import beam_executor_operator
 from tfx.proto.orchestration import executable_spec_pb2
 
-from components.committed import remove_leftovers
 from components.progress import Progress, report
 from components.stack import LOCAL_RUNNER
-from pipeline.engine_job import on_engine
 
 # What TFX calls its reads, and what is done with the rows. Transform's own analyser reports what it reads.
 _READS = {"TFXIORead[": "counting values", "TFXIOReadAndDecode[TransformIndex": "transforming rows"}
@@ -58,21 +56,16 @@ class _Count(beam.DoFn):
 
 
 class ReportingBeamOperator(beam_executor_operator.BeamExecutorOperator):
-    """Launches Beam executors: with a pipeline that counts rows where they run in this process, else on the engine."""
+    """Launches Beam executors with a pipeline that counts rows, where they run in this process."""
 
     def run_executor(
         self, execution_info: Any, make_beam_pipeline_fn: Callable[[], beam.Pipeline] | None = None
     ) -> Any:
-        """As TFX's, see there, with batches of a fixed size; on an engine watched, and tidied up after it."""
+        """As TFX's, see there, with batches of a fixed size."""
         batches_of_fixed_size()
         if make_beam_pipeline_fn is None and in_this_process(self.beam_pipeline_args):
             make_beam_pipeline_fn = self._counting
-        args = [arg if isinstance(arg, str) else arg.value.string_value for arg in self.beam_pipeline_args]
-        with on_engine(args):
-            output = super().run_executor(execution_info, make_beam_pipeline_fn)
-        for artifact in (one for artifacts in execution_info.output_dict.values() for one in artifacts):
-            remove_leftovers(artifact.uri)
-        return output
+        return super().run_executor(execution_info, make_beam_pipeline_fn)
 
     def _counting(self) -> beam.Pipeline:
         return CountingPipeline(self.beam_pipeline_args)

@@ -11,6 +11,9 @@ from typing import Any
 from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
 from tfx.proto.orchestration import executable_spec_pb2
 
+from components.committed import remove_leftovers
+from pipeline.engine_job import on_engine
+
 _OPTIONS = ("beam_pipeline_args", "beam_pipeline_args_placeholders")
 
 
@@ -28,6 +31,8 @@ def without_engine(spec: Any) -> Any:
 def with_engine(operator: type[BaseExecutorOperator], spec: Any) -> type[BaseExecutorOperator]:
     """An executor operator that executes a specification whatever it is given without its engine.
 
+    The job is watched while it runs on an engine, and what failed attempts left is removed when it has ended well.
+
     Args:
       operator: that executes.
       spec: whole, of the component that is launched.
@@ -36,5 +41,12 @@ def with_engine(operator: type[BaseExecutorOperator], spec: Any) -> type[BaseExe
     class WithEngine(operator):
         def __init__(self, executor_spec: Any, platform_config: Any = None) -> None:
             super().__init__(spec, platform_config)
+
+        def run_executor(self, execution_info: Any, *args: Any) -> Any:
+            with on_engine([arg.value.string_value for arg in spec.beam_pipeline_args_placeholders]):
+                output = super().run_executor(execution_info, *args)
+            for artifact in (one for artifacts in execution_info.output_dict.values() for one in artifacts):
+                remove_leftovers(artifact.uri)
+            return output
 
     return WithEngine

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 from tfx.orchestration.portable.beam_executor_operator import BeamExecutorOperator
 from tfx.proto.orchestration import executable_spec_pb2
 
+from pipeline import engine_options
 from pipeline.engine_options import with_engine, without_engine
 
 
@@ -32,6 +38,19 @@ def test_the_executor_runs_on_the_engine_that_was_asked_for():
         "--runner=DirectRunner",
         "--direct_num_workers=2",
     ]
+
+
+def test_the_job_is_watched_and_tidied_up_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    watched: list[list[str]] = []
+    monkeypatch.setattr(engine_options, "on_engine", lambda args: nullcontext(watched.append(args)))
+    monkeypatch.setattr(BeamExecutorOperator, "run_executor", lambda self, info: "output")
+    left = tmp_path / "Split-train" / "beam-temp-1"
+    left.mkdir(parents=True)
+    spec = beam_spec("--runner=FlinkRunner")
+    info = SimpleNamespace(output_dict={"examples": [SimpleNamespace(uri=str(tmp_path))]})
+    assert with_engine(BeamExecutorOperator, spec)(without_engine(spec)).run_executor(info) == "output"
+    assert watched == [["--runner=FlinkRunner"]]
+    assert not left.exists()
 
 
 def test_what_has_no_engine_is_left_as_it_is():
