@@ -43,11 +43,15 @@ def _own_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
         yield from _parquet_blocks(file, start, end)
     else:
         for block in line_blocks(file, start, end, block_bytes):
-            text = as_utf_8(block, file.encoding)
-            if file.is_json:
-                yield parse_json_lines(text, file.own_columns)
-            else:
-                yield parse_lines(text, file.own_columns, file.separator)
+            yield parse_text(file, block)
+
+
+def parse_text(file: DataFile, block: bytes) -> TextBlock:
+    """Whole lines of a text file; without the keys of its folders."""
+    text = as_utf_8(block, file.encoding)
+    if file.is_json:
+        return parse_json_lines(text, file.own_columns)
+    return parse_lines(text, file.own_columns, file.separator)
 
 
 def read_all(file: DataFile) -> Iterator[TextBlock]:

@@ -35,6 +35,11 @@ class Book:
         return self.folder / "files.json"
 
     @property
+    def cut(self) -> Path:
+        """Days cut out of files that hold several."""
+        return self.folder / "cut"
+
+    @property
     def history(self) -> Path:
         """`history.json`."""
         return self.layout.root / "history.json"

@@ -18,15 +18,15 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from components.dataset.blocks import read_all
-from components.dataset.declaration import DAY_MS, Declaration
+from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
-from components.dataset.files import find_files, require_column
+from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.patterns import folder_of, matches, relative_name
-from components.dataset.times import to_local_ms
 from components.errors import InputError
 from components.example_gen.checks import day_name
 from components.progress import Progress, report
 from pipeline.daily import names
+from pipeline.daily.cut import days_of_rows
 from pipeline.report.metrics import write_whole
 
 # A file's day has at least this share of the rows of its largest day: what is below are strays.
@@ -77,12 +77,14 @@ class Delivery(BaseModel):
     Attributes:
       day: ISO.
       parts: by file, the ones that repeat another file's rows left out.
+      shared: those of them that other days lie in, too.
       repeats: file -> the file that holds the same rows.
       problems: what is wrong with files of this day.
     """
 
     day: str
     parts: dict[str, Part] = Field(default_factory=dict)
+    shared: list[str] = Field(default_factory=list)
     repeats: dict[str, str] = Field(default_factory=dict)
     problems: list[str] = Field(default_factory=list)
 
@@ -174,6 +176,8 @@ def deliveries(files: Mapping[str, FileDays]) -> Deliveries:
                 days[day].repeats[name] = same
             else:
                 days[day].parts[name] = part
+                if len(file.main_days()) > 1:
+                    days[day].shared.append(name)
     for name, day in _days_of_unreadable(files, delivered).items():
         days.setdefault(day, Delivery(day=day)).problems.append(files[name].problem)
     notes = [
@@ -212,10 +216,16 @@ def _next(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Part]:
-    """The rows of a file by day; whatever else is wrong with them is for ExampleGen to say."""
+def file_named(declaration: Declaration, data_dir: str, name: str) -> DataFile:
+    """An impression file, by its name as deliveries have it."""
     section = declaration.impressions.model_copy(update={"files": [glob_escape(name)], "ignore": []})
     [file] = find_files(data_dir, section)
+    return file
+
+
+def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Part]:
+    """The rows of a file by day; whatever else is wrong with them is for ExampleGen to say."""
+    file = file_named(declaration, data_dir, name)
     clock = declaration.timestamp
     require_column(clock.column, "the timestamp", [file])
     rows: dict[int, int] = defaultdict(int)
@@ -223,7 +233,6 @@ def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Pa
     lines = 0
     for block in read_all(file):
         lines += len(block.frame)
-        moments = to_local_ms(block.frame[clock.column], clock.unit, declaration.time_zone).values
         text = block.frame.select(
             pl.concat_str(
                 [
@@ -234,7 +243,8 @@ def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Pa
             ).alias("row")
         )["row"]
         # A row without a readable time belongs to the file's day, and is a reject there.
-        days = (moments // DAY_MS).fill_null(strategy="forward").fill_null(strategy="backward")
+        found = days_of_rows(block.frame, declaration)
+        days = found.fill_null(strategy="forward").fill_null(strategy="backward")
         for day, row in zip(days.to_list(), text.to_list(), strict=True):
             if day is not None:
                 rows[day] += 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
@@ -10,13 +12,17 @@ from pipeline.daily import names
 from pipeline.daily.days import Delivery
 
 
-def for_day(declaration: Declaration, delivery: Delivery) -> Declaration:
+def for_day(
+    declaration: Declaration, delivery: Delivery, cut: Mapping[str, Path] | None = None
+) -> Declaration:
     """The declaration of one day: its files, its rows, and its newest hours as the split `eval`.
 
     Args:
       declaration: of the feed.
       delivery: what has arrived of the day.
+      cut: files that hold the day's rows alone, in place of some that hold several days.
     """
+    cut = cut or {}
     begin = datetime.fromisoformat(delivery.day)
     split = declaration.split.model_copy(
         update={
@@ -28,7 +34,10 @@ def for_day(declaration: Declaration, delivery: Delivery) -> Declaration:
         }
     )
     impressions = declaration.impressions.model_copy(
-        update={"files": [glob_escape(name) for name in sorted(delivery.parts)], "ignore": []}
+        update={
+            "files": [glob_escape(str(cut.get(name, name))) for name in sorted(delivery.parts)],
+            "ignore": [],
+        }
     )
     lookups = [
         lookup.model_copy(update={"files": [names.of_day(pattern, delivery.day) for pattern in lookup.files]})

@@ -16,9 +16,11 @@ from components.errors import GateError, InputError
 from components.evaluator.reading import read_evaluation
 from components.trainer.warm_start import can_follow
 from components.transform.state import cannot_continue
+from pipeline.daily.book import Book
 from pipeline.daily.carry import Made, after
 from pipeline.daily.create import DATA, DaySettings, create_day_pipeline
-from pipeline.daily.days import Delivery
+from pipeline.daily.cut import CutFiles
+from pipeline.daily.days import Delivery, file_named
 from pipeline.daily.declared import for_day
 from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, Service, now
 from pipeline.events import NodeRun, NodeStarted
@@ -67,7 +69,7 @@ class _Run:
         self._carry = carry
         self._place = place
         self._delivery = delivery
-        self._declaration = for_day(declaration, delivery)
+        self._declaration = for_day(declaration, delivery, _cut(declaration, delivery, place))
         self._notes = list(entry.notes)
         self._node = ""
 
@@ -199,6 +201,13 @@ class _Run:
         if self._node == DATA[0] and not full and any(name in message for name in self._delivery.parts):
             return "data", message
         return None
+
+
+def _cut(declaration: Declaration, delivery: Delivery, place: Place) -> dict[str, Path]:
+    """The day's part of each file that holds other days, too."""
+    cut = CutFiles(Book(place.layout).cut)
+    files = {name: file_named(declaration, str(place.data), name) for name in delivery.shared}
+    return {name: cut.of_day(file, delivery.day, declaration) for name, file in files.items()}
 
 
 def _rows(runs: dict[str, NodeRun]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.unread import unread_message
 from components.errors import InputError
 from pipeline.daily.book import Book
+from pipeline.daily.cut import CutFiles
 from pipeline.daily.days import Deliveries, read_deliveries
 from pipeline.daily.entries import begun
 from pipeline.daily.history import write_history
@@ -80,6 +81,7 @@ def _due_days(
             for text in said:
                 console.print(f"[yellow]![/] {as_is(text)}", highlight=False)
         if due is None:
+            CutFiles(book.cut).clear()
             break
         entry = _make(declaration, due, entries, wanted.accepted, place)
         book.ledger.write(entry)

@@ -61,13 +61,10 @@ def test_a_day_is_its_rows_and_its_newest_hours_judge() -> None:
     assert day.moving_average.eval_state == "daily"
 
 
-def test_a_drop_is_judged_on_fewer_rows_so_it_may_be_larger() -> None:
-    """Two days of 24 hours against 3: a sixteenth of the rows, four times the standard error."""
-    day = declared(
-        "split.eval_days=2", "daily.judge_hours=3", "evaluation.thresholds={gauc: {max_drop: 0.01, min: 0.5}}"
-    )
-    [threshold] = day.evaluation.thresholds.values()
-    assert (threshold.max_drop, threshold.min) == (0.04, 0.5)
+def test_the_candidate_is_judged_with_an_allowance_for_chance_and_the_day_without(tmp_path: Path) -> None:
+    nodes = {node.id: node for node in create_day_pipeline(settings(tmp_path, carry())).components}
+    for name, allowed in (("Evaluator", True), ("Progressive", False)):
+        assert ("BeyondChance" in nodes[name].exec_properties["eval_config"]) == allowed
 
 
 def test_the_files_of_a_dated_lookup_are_those_of_the_day() -> None:
