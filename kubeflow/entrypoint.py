@@ -71,7 +71,7 @@ def run(argv: Sequence[str]) -> None:
     executor_input.outputs.output_file = f"{work}/executor_output.json"
     args.json_serialized_invocation_args = json_format.MessageToJson(executor_input)
     try:
-        with on_engine(beam_args):
+        with on_engine(beam_args, work):
             kubeflow_v2_run_executor._run_executor(args, beam_args)
         _hand_over(f"{work}/executor_output.json", output_file, addresses)
     finally:
