@@ -30,10 +30,13 @@ _ENVIRONMENT = (
     "environment_type",
     "environment_config",
     "sdk_container_image",
+    "environment_cache_millis",
     "sdk_worker_parallelism",
     "parallelism",
 )
 _PORTABLE = ("job_endpoint", "artifact_endpoint", "job_server_timeout", *_ENVIRONMENT)
+# A harness outlives a stage by so long, where the engine keeps it: Flink with the runner's jar in its own `lib`.
+_HARNESS_MILLIS = 60_000
 # Beam gives up on a job that runs longer than this many seconds, 60 unless told otherwise ("Deadline Exceeded").
 _JOB_SECONDS = 7 * 24 * 3600
 
@@ -107,6 +110,16 @@ _VALUES = {
     "environment_type": (r"(DOCKER|PROCESS|EXTERNAL|LOOPBACK)", "DOCKER, PROCESS, EXTERNAL or LOOPBACK"),
     "workers": (r"[1-9]\d*", "a number of processes"),
     "parallelism": (r"[1-9]\d*", "a number"),
+    "sdk_worker_parallelism": (r"\d+", "a number"),
+    "environment_cache_millis": (r"\d+", "a number of milliseconds"),
+    "num_workers": (r"[1-9]\d*", "a number"),
+    "max_num_workers": (r"[1-9]\d*", "a number"),
+    "disk_size_gb": (r"[1-9]\d*", "a number of GB"),
+    "flink_version": (r"\d+\.\d+", "a version such as 1.18"),
+    "spark_version": (r"3", "3"),
+    "sdk_container_image": (r"[\w.\-/:]+(@sha256:\w+)?", "an image"),
+    "service_account_email": (r"[\w.\-]+@[\w.\-]+", "the address of a service account"),
+    "labels": (r"[a-z][a-z0-9_-]*=[a-z0-9_-]*", "KEY=VALUE"),
     "job_server_timeout": (r"[1-9]\d*", "a number of seconds"),
 }
 
@@ -168,6 +181,7 @@ def _distributed(engine: Engine, given: Mapping[str, str]) -> tuple[str, ...]:
         args["environment_type"] = "EXTERNAL" if _is_address(args["environment_config"]) else "DOCKER"
     if "job_endpoint" in engine.known:
         args.setdefault("job_server_timeout", str(_JOB_SECONDS))
+        args.setdefault("environment_cache_millis", str(_HARNESS_MILLIS))
     runner = engine.runner
     if "job_endpoint" in args:
         runner = "PortableRunner"

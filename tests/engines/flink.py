@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,7 +125,11 @@ def cluster(folder: Path) -> Iterator[str]:
     settings = {
         "jobmanager.rpc.address": "localhost",
         "jobmanager.rpc.port": rpc,
+        "jobmanager.bind-host": "127.0.0.1",
         "taskmanager.host": "localhost",
+        "taskmanager.bind-host": "127.0.0.1",
+        # Beam's job server and the task managers' harnesses are on this machine, too.
+        "rest.bind-address": "127.0.0.1",
         "taskmanager.numberOfTaskSlots": SLOTS,
         # What Flink's start script would work out; `java` is started without it.
         "taskmanager.cpu.cores": 1.0,
@@ -135,12 +140,16 @@ def cluster(folder: Path) -> Iterator[str]:
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "128m",
         "taskmanager.memory.jvm-overhead.max": "128m",
-        "taskmanager.memory.network.min": "64m",
-        "taskmanager.memory.network.max": "64m",
+        # As kubeflow/flink has it: 64 MB are too few buffers for some hundred tasks.
+        "taskmanager.memory.network.min": "512m",
+        "taskmanager.memory.network.max": "512m",
         "taskmanager.memory.managed.size": "256m",
         "rest.address": "localhost",
         "rest.port": rest,
         "parallelism.default": TASK_MANAGERS * SLOTS,
+        "restart-strategy": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": 3,
+        "restart-strategy.fixed-delay.delay": "1 s",
         "io.tmp.dirs": str(folder / "tmp"),
     }
     conf = folder / "conf"
@@ -175,9 +184,14 @@ def _wait_for_task_managers(rest: int) -> None:
 
 
 def task_managers(address: str) -> list[str]:
-    """The ids of the task managers that have registered."""
-    with urllib.request.urlopen(f"http://{address}/taskmanagers", timeout=10) as answer:
-        return [manager["id"] for manager in json.load(answer)["taskmanagers"]]
+    """The ids of the task managers that have registered; none while the job managers elect a leader (503)."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/taskmanagers", timeout=10) as answer:
+            return [manager["id"] for manager in json.load(answer)["taskmanagers"]]
+    except urllib.error.HTTPError as error:
+        if error.code != 503:
+            raise
+        return []
 
 
 @contextlib.contextmanager
@@ -186,6 +200,7 @@ def job_server(folder: Path, jar: Path, flink_master: str) -> Iterator[str]:
     job, artifacts, expansion = free_ports(3)
     command = [needed("java"), "-jar", str(jar), "--flink-master", flink_master, "--job-port", str(job)]
     command += ["--artifact-port", str(artifacts), "--expansion-port", str(expansion)]
+    command += ["--job-host", "localhost"]
     command += ["--artifacts-dir", str(folder / "staged")]
     with service("flink-job-server", job, command, folder):
         yield f"localhost:{job}"
