@@ -19,6 +19,6 @@ class GateError(Exception):
 
 
 class EngineError(Exception):
-    """The engine that a Beam job ran on failed: exit code 4. The message says what was lost, and what would save it."""
+    """The engine of a Beam job, or a worker of a training, was lost: exit code 4. The message says what saves it."""
 
     exit_code = 4

@@ -19,6 +19,7 @@ from components.errors import InputError
 from components.trainer import row_store
 from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
+from models.replicas import ALONE, Replicas
 
 TUNED_SETTINGS = "settings"
 CONTINUED = ("continues", "warm_start", "replay", "replay_share", "epochs", "calibrate")
@@ -44,13 +45,16 @@ class TrainingInputs:
     transform_output: tft.TFTransformOutput
 
 
-def read_inputs(fn_args: FnArgs, work: Path, one_day: bool = False) -> TrainingInputs:
+def read_inputs(
+    fn_args: FnArgs, work: Path, one_day: bool = False, replicas: Replicas = ALONE
+) -> TrainingInputs:
     """Reads what the Trainer component was given.
 
     Args:
       fn_args: the component's; `custom_config["declaration"]` is JSON, `hyperparameters` what the Tuner chose.
-      work: where rows are decoded to, unless they come decoded.
+      work: where rows are decoded to, unless they come decoded; the same for all processes that train together.
       one_day: whether the rows may be of a single day, of which every tenth row then validates.
+      replicas: who decodes, each process its share of the files.
 
     Raises:
       InputError: there is nothing to train on, or nothing to validate with.
@@ -58,7 +62,7 @@ def read_inputs(fn_args: FnArgs, work: Path, one_day: bool = False) -> TrainingI
     tuned = (fn_args.hyperparameters or {}).get(TUNED_SETTINGS, [])
     declaration = changed(Declaration.from_json(fn_args.custom_config["declaration"]), tuned)
     layout = read_layout(fn_args.transform_graph_path, declaration)
-    rows = read_rows(fn_args.train_files, layout, work / "rows")
+    rows = read_rows(fn_args.train_files, layout, work / "rows", replicas=replicas)
     if one_day and len(np.unique(rows.day)) == 1:
         tenth = np.arange(len(rows)) % 10 == 0
         train, validation = rows.where(~tenth), rows.where(tenth)
@@ -70,23 +74,30 @@ def read_inputs(fn_args: FnArgs, work: Path, one_day: bool = False) -> TrainingI
 
 
 def read_rows(
-    patterns: list[str], layout: FeatureLayout, work: Path, step: str = "reading rows", every: int = 1
+    patterns: list[str],
+    layout: FeatureLayout,
+    work: Path,
+    step: str = "reading rows",
+    every: int = 1,
+    replicas: Replicas = ALONE,
 ) -> row_store.RowStore:
     """The rows of a split: columns where they come decoded, else one of `every` TFRecords, decoded into `work`.
 
     Those of domains that are none of the layout's (forgotten, or only in the evaluation) are left out.
     """
+
+    def report(done: int) -> None:
+        progress.report(progress.Progress(step, done))
+
     folder = Path(patterns[0]).parent
     if row_store.is_decoded(folder):
         rows = row_store.open_rows(folder, layout)
-    else:
-        rows = row_store.decode(
-            committed_of(patterns),
-            layout,
-            work,
-            lambda done: progress.report(progress.Progress(step, done)),
-            every,
+    elif replicas.workers > 1:
+        rows = row_store.decode_together(
+            committed_of(patterns), layout, work, replicas.worker, replicas.workers, replicas.barrier, report
         )
+    else:
+        rows = row_store.decode(committed_of(patterns), layout, work, report, every)
     known = rows.domain < layout.domain_count
     return rows if known.all() else rows.where(known)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from components import progress
-from components.errors import GateError, InputError
+from components.errors import EngineError, GateError, InputError
 
 JOB_FILE = "multi-worker.json"
 VARIABLE = "TF_CONFIG"
@@ -38,6 +38,8 @@ _FIELDS = (
 )
 _EXAMPLE = '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type": "worker", "index": 0}}'
 _POLL_SECONDS = 0.5
+_KINDS: dict[int, type[Exception]] = {kind.exit_code: kind for kind in (InputError, GateError, EngineError)}
+_AGAIN = "Start all workers again: training goes on from its last checkpoint"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,8 @@ def train_as_chief(fn_args: Any) -> None:
     Raises:
       InputError: `TF_CONFIG` is wrong, or there is no work folder to share.
       GateError: the training diverged.
-      RuntimeError: the process ended otherwise, for example because another worker was lost.
+      EngineError: this process or another worker was lost.
+      RuntimeError: the process ended otherwise.
     """
     check_chief()
     work = fn_args.custom_config.get("work_dir")
@@ -180,11 +183,10 @@ def _watch(command: Sequence[str]) -> None:
     if process.returncode == 0:
         return
     if problem:
-        raise (InputError if problem["code"] == InputError.exit_code else GateError)(problem["text"])
-    raise RuntimeError(
-        f"a training process ended with code {process.returncode}; if another worker was lost, start all again: "
-        "training goes on from its last checkpoint"
-    )
+        raise _KINDS[problem["code"]](problem["text"])
+    if process.returncode < 0:
+        raise EngineError(f"the training process was ended by signal {-process.returncode}. {_AGAIN}")
+    raise RuntimeError(f"a training process ended with code {process.returncode}. {_AGAIN}")
 
 
 def _message(line: str) -> dict[str, Any]:
@@ -202,9 +204,12 @@ def _tell(**message: Any) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Trains a job as the worker that `TF_CONFIG` names; returns the exit code."""
+    import tensorflow as tf
+
     from models.replicas import multi_worker
 
     replicas = multi_worker()
+    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
     from tfx.components.trainer.fn_args_utils import FnArgs
 
     from components.trainer.training import train_and_export
@@ -217,6 +222,11 @@ def main(arguments: Sequence[str]) -> int:
         except (InputError, GateError) as error:
             _tell(problem={"text": str(error), "code": error.exit_code})
             return error.exit_code
+        except lost as error:
+            traceback.print_exc()
+            said = str(error).partition("\n")[0][:300]
+            _tell(problem={"text": f"another worker of the training was lost ({said}). {_AGAIN}", "code": 4})
+            return EngineError.exit_code
         except Exception:
             traceback.print_exc()
             return 3

@@ -42,12 +42,9 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
       GateError: the training diverged.
     """
     config = fn_args.custom_config
-    with (
-        work_dir(config.get("work_dir"), fn_args, replicas.is_chief) as work,
-        tempfile.TemporaryDirectory() as own,
-    ):
+    with work_dir(config.get("work_dir"), fn_args, replicas.is_chief) as work:
         asked = Continuation.of(config)
-        inputs = read_inputs(fn_args, work if replicas.is_chief else Path(own), asked is not None)
+        inputs = read_inputs(fn_args, work, asked is not None, replicas)
         declaration = inputs.declaration
         continued = None
         settings = declaration.training

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,7 @@ import tensorflow as tf
 
 from components.errors import InputError
 from components.trainer.inputs import read_rows, split_validation
-from components.trainer.row_store import decode, is_decoded
+from components.trainer.row_store import RowStore, decode, decode_together, is_decoded
 from components.trainer.training import _thinning
 from models.features import CategoricalFeature, FeatureLayout
 
@@ -120,3 +122,50 @@ def test_rows_that_come_decoded_are_read_where_they_lie(tmp_path: Path) -> None:
     again = read_rows([str(tmp_path / "*.gz")], LAYOUT, tmp_path / "here")
     np.testing.assert_array_equal(again.label, decoded.label)
     assert is_decoded(tmp_path / "here")
+
+
+@pytest.mark.parametrize("files", [1, 5])
+def test_processes_decode_disjoint_files_into_what_one_decodes(files: int, tmp_path: Path) -> None:
+    for number in range(files):
+        _write(tmp_path / f"{number}.gz", 11 + number)
+    names = [str(tmp_path / f"{number}.gz") for number in range(files)]
+    alone = decode(names, LAYOUT, tmp_path / "alone")
+    waiting = threading.Barrier(2, timeout=60)
+    decoded: list[int] = []
+    (tmp_path / "together").mkdir()
+    (tmp_path / "together" / "left-by-a-killed-process").touch()
+
+    def work(worker: int) -> RowStore:
+        return decode_together(
+            names, LAYOUT, tmp_path / "together", worker, 2, lambda: waiting.wait() and None, decoded.append
+        )
+
+    with ThreadPoolExecutor(2) as processes:
+        stores = list(processes.map(work, range(2)))
+    for store in stores:
+        assert len(store) == len(alone)
+        for name, values in alone.gather(np.arange(len(alone))).items():
+            np.testing.assert_array_equal(store.gather(np.arange(len(alone)))[name], values)
+        np.testing.assert_array_equal(store.day, alone.day)
+    # Each row was decoded once.
+    assert max(decoded) <= len(alone)
+    if files > 1:
+        assert max(decoded) < 0.7 * len(alone)
+    assert {path.name for path in (tmp_path / "together").iterdir()} == {
+        path.name for path in (tmp_path / "alone").iterdir()
+    }
+
+
+def test_processes_that_find_no_row_all_say_so(tmp_path: Path) -> None:
+    _write(tmp_path / "a.gz", 0)
+    waiting = threading.Barrier(2, timeout=60)
+    with ThreadPoolExecutor(2) as processes:
+        told = [
+            processes.submit(
+                decode_together, [str(tmp_path / "a.gz")], LAYOUT, tmp_path / "rows", worker, 2, waiting.wait
+            )
+            for worker in range(2)
+        ]
+    for one in told:
+        with pytest.raises(InputError, match="no training row"):
+            one.result()
