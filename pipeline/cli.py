@@ -16,6 +16,7 @@ from pipeline.commands.report import report
 from pipeline.commands.run import run
 from pipeline.commands.serve import serve
 from pipeline.commands.simulate import simulate
+from pipeline.commands.study import study
 from pipeline.commands.worker import worker
 from pipeline.screen import Screen
 
@@ -50,6 +51,7 @@ app.command()(serve)
 app.command()(predict)
 app.command()(worker)
 app.add_typer(dataset, name="dataset")
+app.add_typer(study, name="study")
 # What stands above the pipeline brings its own commands: `dfei compile` of kubeflow/.
 for _command in distribution("dfei").entry_points.select(group="dfei.commands"):
     app.command(_command.name)(_command.load())

@@ -87,6 +87,16 @@ class RunLayout:
         return self.root / "backtest.html"
 
     @property
+    def study(self) -> Path:
+        """`study.json`: the result of a study."""
+        return self.root / "study.json"
+
+    @property
+    def study_page(self) -> Path:
+        """`study.html`."""
+        return self.root / "study.html"
+
+    @property
     def lock(self) -> Path:
         """Held while a run uses the root."""
         return self.root / ".lock"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from components.peak_memory import forget_peak, peak_memory
+
 INTERVAL_SECONDS = 0.25
 _MEGABYTE = 1 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -33,7 +35,7 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> PeakMemory:
-        self._marked = _forget_peak()
+        self._marked = forget_peak()
         self._look()
         self._thread.start()
         return self
@@ -43,7 +45,7 @@ class PeakMemory:
         self._thread.join()
         self._look()
         if self._marked:
-            self._saw(_peak())
+            self._saw(peak_memory())
 
     def _watch(self) -> None:
         while not self._done.wait(INTERVAL_SECONDS):
@@ -64,24 +66,6 @@ def machine_memory() -> int:
     with contextlib.suppress(OSError, ValueError):
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return total
-
-
-def _forget_peak() -> bool:
-    """Has the kernel's high-water mark begin anew at what is resident now; whether it does."""
-    try:
-        (_PROCESSES / "self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return _peak() > 0
-
-
-def _peak() -> int:
-    """The high-water mark in bytes."""
-    with contextlib.suppress(OSError):
-        for line in (_PROCESSES / "self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) << 10
-    return 0
 
 
 def _resident(process: str) -> int:

@@ -125,3 +125,63 @@ def user_test(
         bootstrap(champion, weights),
         bootstrap(other, weights),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class CombinedTest:
+    """Whether one model is better than another beyond what both other seeds and other users might have told.
+
+    Attributes:
+      difference: mean over the seeds.
+      standard_error: of both together; 0 where nothing varies.
+      low, high: 95 %.
+      p_value: two-sided; None where nothing varies.
+    """
+
+    difference: float
+    standard_error: float
+    low: float
+    high: float
+    p_value: float | None
+
+
+def combined_test(differences: Sequence[float], resampled: npt.NDArray[np.float64]) -> CombinedTest:
+    """A paired test over seeds and over users together.
+
+        Var = Var over users of the mean over seeds + (variance over seeds) / n
+
+    Student's t, with Satterthwaite's degrees of freedom: few seeds that differ much prove little, many users or not.
+    With one seed, or seeds that agree exactly, the users alone decide.
+
+    Args:
+      differences: of one model's metric minus the other's, one per seed (n,).
+      resampled: the mean over the seeds of the same difference on each resampled set of users; NaN is left out.
+    """
+    seeds = np.asarray(differences, np.float64)
+    users = resampled[~np.isnan(resampled)]
+    of_users = float(users.var(ddof=1)) if len(users) > 1 else 0.0
+    of_seeds = float(seeds.var(ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
+    difference, variance = float(seeds.mean()), of_users + of_seeds
+    if variance <= 0:
+        return CombinedTest(difference, 0.0, difference, difference, None)
+    freedom = np.inf if of_seeds == 0 else variance**2 / (of_seeds**2 / (len(seeds) - 1))
+    error = variance**0.5
+    half = float(stats.t.ppf(0.975, freedom)) * error
+    p_value = 2 * float(stats.t.sf(abs(difference) / error, freedom))
+    return CombinedTest(difference, error, difference - half, difference + half, p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values of a family of tests, each as large as it has to be for all of them together (Holm, 1979).
+
+    The smallest is multiplied by the number of tests, the next by one less, and so on; none is less than one before it.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    found = np.empty(len(p))
+    found[order] = np.minimum(adjusted, 1.0)
+    return found.tolist()

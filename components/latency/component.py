@@ -21,7 +21,7 @@ from components.trainer.raw_inputs import request_features
 
 REPORT = "latency.json"
 # Rows of a request, and how often it is asked.
-REQUESTS = {1: 200, 100: 50}
+REQUESTS = {1: 200, 100: 50, 512: 20}
 _WARM_UP = 5
 
 

@@ -21,6 +21,7 @@ from components.study.document import Study
 from components.study.study import STUDY, Subject, study
 from components.trainer import export, row_store
 from components.trainer.compared import judge, sigmoid, write_facts
+from components.trainer.cost import TrainingCost
 from components.trainer.inputs import TrainingInputs, read_inputs, read_rows, training_key
 from components.trainer.integration import integration_weights
 from components.trainer.warm_start import Continuation, Continued
@@ -62,21 +63,22 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         with replicas.scope():
             model = build_model(inputs.layout, declaration.model, seed=declaration.seed)
         try:
-            result = train(
-                model,
-                train_rows,
-                validation_rows,
-                settings,
-                seed=declaration.seed,
-                checkpoint_dir=work / "checkpoints",
-                log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
-                progress=_Reporter(
-                    int(settings.for_rows(rows, rarer_of(np.asarray(train_rows.label))).epochs), rows
-                ),
-                replicas=replicas,
-                before=continued.before if continued else None,
-                after=continued.after if continued else None,
-            )
+            with TrainingCost() as cost:
+                result = train(
+                    model,
+                    train_rows,
+                    validation_rows,
+                    settings,
+                    seed=declaration.seed,
+                    checkpoint_dir=work / "checkpoints",
+                    log_dir=Path(fn_args.model_run_dir) if replicas.is_chief else None,
+                    progress=_Reporter(
+                        int(settings.for_rows(rows, rarer_of(np.asarray(train_rows.label))).epochs), rows
+                    ),
+                    replicas=replicas,
+                    before=continued.before if continued else None,
+                    after=continued.after if continued else None,
+                )
         except DivergedError as error:
             raise GateError(str(error)) from error
         if not replicas.is_chief:
@@ -97,6 +99,7 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         facts = _facts(model, result, inputs)
         facts["train_rows"] = rows
         facts["replicas"] = replicas.count
+        facts |= cost.facts
         facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
         if declaration.report.study:
             found = _study(fn_args, inputs, served, work)

@@ -15,6 +15,7 @@ from components import progress
 from components.dataset.declaration import Declaration
 from components.trainer import export
 from components.trainer.compared import judge, write_facts
+from components.trainer.cost import TrainingCost
 from components.trainer.inputs import read_inputs
 from components.trainer.training import work_dir
 from models.forest import ServedTrees
@@ -62,15 +63,16 @@ def run_fn(fn_args: FnArgs) -> None:
         inputs = read_inputs(fn_args, work)
         declaration = inputs.declaration
         begun = time.perf_counter()
-        trees = fit(
-            inputs.train,
-            inputs.validation,
-            inputs.layout,
-            declaration.model,
-            declaration.training,
-            seed=declaration.seed,
-            grown=_report,
-        )
+        with TrainingCost() as cost:
+            trees = fit(
+                inputs.train,
+                inputs.validation,
+                inputs.layout,
+                declaration.model,
+                declaration.training,
+                seed=declaration.seed,
+                grown=_report,
+            )
         seconds = time.perf_counter() - begun
         served = ServedForest(ServedTrees(trees), inputs.transform_output, declaration)
         export.save(served, Path(fn_args.serving_model_dir))
@@ -84,6 +86,7 @@ def run_fn(fn_args: FnArgs) -> None:
             "validation": trees.validation,
             "validation_average_auc": trees.validation_average_auc,
             "seconds": seconds,
+            **cost.facts,
             # All trees are grown on all rows: there is no epoch.
             "rows_per_second": len(inputs.train) / seconds,
             "result": {"history": [], "best_epoch": trees.rounds, "resumed": False},

@@ -23,7 +23,9 @@ from components.decoded_rows.evaluated import EvaluatedRows, read_evaluated
 from components.evaluator.reading import read_evaluation
 from components.latency.component import REPORT as LATENCY_REPORT
 from components.trainer.compared import SCORES, read_facts
+from components.trainer.row_store import RowStore, open_rows
 from components.transform.row_layout import read_layout
+from models.features import FeatureLayout
 from models.metrics import gauc, log_loss
 from pipeline.compare.create import node
 from pipeline.compare.result import Compared, EvaluatedDomain, Response, Spread, Trained, Trial, Versus
@@ -36,6 +38,23 @@ BOOTSTRAP_SEED = 1
 
 
 @dataclasses.dataclass(frozen=True)
+class Material:
+    """What the models read.
+
+    Attributes:
+      evaluated: the inputs of the evaluation rows, in the order of their scores.
+      trained: the inputs of the rows that they learned from, those to validate with among them.
+      layout: what both hold, and the domains that the models know, with their training rows.
+      transform_graph: its folder.
+    """
+
+    evaluated: RowStore
+    trained: RowStore
+    layout: FeatureLayout
+    transform_graph: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Evidence:
     """What every number of a comparison comes from.
 
@@ -43,11 +62,13 @@ class Evidence:
       rows: what every model was evaluated on; domains by their values, most rows first.
       users: who saw each row, as text, (rows,).
       scored: each model's scores, one per seed.
+      material: what the models read.
     """
 
     rows: EvaluationRows
     users: npt.NDArray[np.str_]
     scored: Mapping[str, Sequence[Scored]]
+    material: Material | None = None
 
     @property
     def reference(self) -> str:
@@ -66,8 +87,9 @@ def evidence(
       seeds: of the trainings.
       declaration: the data set.
     """
-    layout = read_layout(str(runs["Transform"].uri("transform_graph")), declaration)
-    evaluated = read_evaluated(runs["DecodedRows"].uri("rows") / "Split-eval", layout)
+    graph, decoded = str(runs["Transform"].uri("transform_graph")), runs["DecodedRows"].uri("rows")
+    layout = read_layout(graph, declaration)
+    evaluated = read_evaluated(decoded / "Split-eval", layout)
     rows = evaluated_rows(evaluated, declaration.evaluation.min_rows)
     scored = {
         variant.name: [
@@ -76,7 +98,8 @@ def evidence(
         ]
         for variant in variants
     }
-    return Evidence(rows, evaluated.user, scored)
+    trained = open_rows(decoded / "Split-train", layout)
+    return Evidence(rows, evaluated.user, scored, Material(evaluated.store, trained, layout, graph))
 
 
 def evaluated_rows(evaluated: EvaluatedRows, min_rows: int) -> EvaluationRows:
@@ -229,7 +252,8 @@ def _latency(runs: Runs, variant: Variant) -> dict[str, Response]:
 def _trained(runs: Runs, variant: Variant, seed: int, scored: Scored) -> Trained:
     trainer = runs[node("Trainer", variant.name, seed)]
     facts = read_facts(trainer.uri("model_run"))
-    evaluation = read_evaluation(str(runs[node("Evaluator", variant.name, seed)].uri("evaluation")))
+    evaluator = runs.get(node("Evaluator", variant.name, seed))
+    evaluation = read_evaluation(str(evaluator.uri("evaluation"))) if evaluator is not None else None
     rows = scored.rows
     return Trained(
         seed=seed,
@@ -237,13 +261,15 @@ def _trained(runs: Runs, variant: Variant, seed: int, scored: Scored) -> Trained
         overall_auc=scored.overall_auc(),
         gauc=gauc(rows.label, scored.score, rows.user),
         log_loss=log_loss(rows.label, scored.score),
-        evaluator_average_auc=evaluation.average_auc,
+        evaluator_average_auc=evaluation.average_auc if evaluation else None,
         validation_average_auc=facts["validation_average_auc"],
         epochs=facts["result"]["best_epoch"],
         rows_per_second=facts["rows_per_second"],
         training_seconds=facts["seconds"],
-        blessed=evaluation.blessed,
-        failures=evaluation.failures,
+        cpu_seconds=facts.get("cpu_seconds"),
+        peak_memory_mb=facts.get("peak_memory_mb"),
+        blessed=evaluation is not None and evaluation.blessed,
+        failures=evaluation.failures if evaluation else [],
         model_uri=str(trainer.uri("model")),
     )
 

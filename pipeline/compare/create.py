@@ -40,6 +40,7 @@ class ComparisonSettings(ChainSettings):
       trials: settings tried for each model; 0 for no search.
       push: whether the champion is pushed.
       latency: whether each model's serving latency is measured.
+      evaluator: whether the Evaluator judges each training; to push it has to.
     """
 
     variants: Sequence[Variant]
@@ -47,6 +48,7 @@ class ComparisonSettings(ChainSettings):
     trials: int
     push: bool
     latency: bool
+    evaluator: bool = True
 
 
 def node(component: str, variant: str, seed: int | None = None) -> str:
@@ -88,8 +90,10 @@ def create_comparison(settings: ComparisonSettings) -> Pipeline:
         for seed in settings.seeds:
             trainer = shared.trainer(variant, declaration, seed, tuner)
             trainers.append(trainer)
-            evaluators.append(shared.evaluator(variant, seed, trainer))
-            nodes += [trainer, evaluators[-1]]
+            nodes.append(trainer)
+            if settings.evaluator or settings.push:
+                evaluators.append(shared.evaluator(variant, seed, trainer))
+                nodes.append(evaluators[-1])
             if settings.latency and seed == settings.seeds[0]:
                 latencies.append(shared.latency(variant, trainer))
     nodes += latencies

@@ -66,6 +66,7 @@ def execute(
             trials=request.trials,
             push=request.push,
             latency=request.latency,
+            evaluator=request.evaluator,
         )
     )
     with CompareDisplay(console) as display, WorkerPool(jobs, threads, display.progress) as pool:

@@ -24,6 +24,7 @@ class CompareRequest(RunRequest):
       trials: settings that are tried for each model; 0: the declared ones are used.
       push: whether the champion is pushed.
       latency: whether each model's serving latency is measured.
+      evaluator: whether TFMA's Evaluator judges each exported model too, and its gates bless.
     """
 
     models: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class CompareRequest(RunRequest):
     trials: int = 0
     push: bool = False
     latency: bool = True
+    evaluator: bool = True
 
 
 def default_jobs() -> int:

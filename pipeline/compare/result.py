@@ -39,6 +39,8 @@ class Trained(BaseModel):
       validation_average_auc: on the validation days, when training stopped.
       epochs: of the best epoch; the number of trees for trees.
       rows_per_second, training_seconds: of the training loop, validation left out.
+      cpu_seconds, peak_memory_mb: of the training, validation included; the memory of the process that trains, with
+        all that it has loaded, None where the system does not tell.
       blessed, failures: whether the gates were passed, and why not.
       model_uri: the exported model.
     """
@@ -53,6 +55,8 @@ class Trained(BaseModel):
     epochs: int
     rows_per_second: float
     training_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_mb: float | None = None
     blessed: bool
     failures: list[str] = Field(default_factory=list)
     model_uri: str

@@ -82,6 +82,8 @@ _ABLATIONS = (
         (*_PAPER, "training.shared_lr_scale=1.0"),
         "DFEI, the paper's training without 1/D",
     ),
+    Variant("dfei-slow-features", "dfei", ("model.decay=0.99",), "DFEI, v moves slowly"),
+    Variant("dfei-fast-features", "dfei", ("model.decay=0.5",), "DFEI, v moves fast"),
     Variant("mlp-with-domain", "mlp", ("model.domain_feature=true",), "MLP with the domain as a feature"),
     Variant("mlp-without-domain", "mlp", ("model.domain_feature=false",), "MLP without the domain"),
 )

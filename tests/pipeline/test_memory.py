@@ -38,7 +38,7 @@ def test_a_short_peak_of_this_process_is_counted_and_not_the_next_blocks() -> No
 
 
 def test_where_the_kernel_keeps_no_mark_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_forget_peak", lambda: False)
+    monkeypatch.setattr(memory, "forget_peak", lambda: False)
     before = nothing()
     with PeakMemory() as peak:
         block = b"x" * (200 << 20)

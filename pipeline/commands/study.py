@@ -1,0 +1,297 @@
+"""`dfei study domains|cold|decay|cost|paper`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from components.errors import InputError
+from pipeline.commands.shared import (
+    AsJson,
+    Data,
+    Dataset,
+    Jobs,
+    Models,
+    Quiet,
+    Root,
+    Seeds,
+    Settings,
+    Trials,
+    as_typed,
+    ending,
+    run_command,
+)
+from pipeline.layout import RunLayout
+
+if TYPE_CHECKING:
+    from pipeline.study.plan import Plan, StudyRequest
+
+study = typer.Typer(
+    no_args_is_help=True,
+    help="Answer one of the paper's open questions by a series of comparisons, on one page.",
+)
+
+Numbers = Annotated[int, typer.Option("--domains", help="Domains of the simulated feed.")]
+Rows = Annotated[int, typer.Option("--rows", help="Impressions of each simulated feed.")]
+
+
+def _many(option: str, text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise InputError(f"{option} {text}: give whole numbers separated by commas, as in 5,21,100")
+    return found
+
+
+def _run(
+    root: Path,
+    default: Sequence[str],
+    models: Sequence[str] | None,
+    seeds: int,
+    trials: int,
+    jobs: int | None,
+    settings: Sequence[str] | None,
+    quiet: bool,
+    as_json: bool,
+    make: Callable[[StudyRequest], Plan],
+) -> None:
+    """Makes the plan from the options that all studies have, and runs it."""
+    from pipeline.study.plan import StudyRequest
+    from pipeline.study.run import study as run_study
+
+    layout = RunLayout(root.resolve())
+    request = StudyRequest(
+        root=layout.root,
+        models=tuple(models or default),
+        seeds=seeds,
+        jobs=jobs,
+        trials=trials,
+        overrides=tuple(settings or ()),
+        command=as_typed(),
+    )
+    with ending():
+        plan = make(request)
+
+    def work(console: Console) -> str:
+        run_study(plan, request.root, console)
+        return ""
+
+    run_command(layout.root, "study", work, layout.study, quiet=quiet, as_json=as_json)
+
+
+@study.command()
+def domains(
+    root: Root,
+    domains: Annotated[
+        str, typer.Option("--domains", metavar="N,M", help="Numbers of domains, a feed for each.")
+    ] = "5,21,50",
+    rows: Rows = 60_000,
+    rows_per_domain: Annotated[
+        int | None,
+        typer.Option("--rows-per-domain", help="Impressions of each domain on average, instead of --rows."),
+    ] = None,
+    models: Models = None,
+    seeds: Seeds = 3,
+    trials: Trials = 0,
+    jobs: Jobs = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Does DFEI's lead grow with the number of domains? On simulated feeds, in the head, the middle and the tail.
+
+    Examples:
+
+        dfei study domains --root out/domains
+
+        dfei study domains --root out/growing --domains 5,21,100,300 --rows-per-domain 3000
+    """
+    from pipeline.study.domains import MODELS, plan
+
+    _run(
+        root,
+        MODELS,
+        models,
+        seeds,
+        trials,
+        jobs,
+        settings,
+        quiet,
+        as_json,
+        lambda request: plan(request, _many("--domains", domains), rows, rows_per_domain),
+    )
+
+
+@study.command()
+def cold(
+    root: Root,
+    seen: Annotated[
+        str, typer.Option("--seen", metavar="N,M", help="Rows of each new domain before the evaluation.")
+    ] = "0,100,1000",
+    domains: Numbers = 21,
+    rows: Rows = 60_000,
+    models: Models = None,
+    seeds: Seeds = 3,
+    trials: Trials = 0,
+    jobs: Jobs = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """What do new domains get, and new users and items? A third of a feed's domains appears on day 8.
+
+    Examples:
+
+        dfei study cold --root out/cold
+
+        dfei study cold --root out/cold --rows 200000 --seen 0,100,1000,10000
+    """
+    from pipeline.study.cold import MODELS, plan
+
+    _run(
+        root,
+        MODELS,
+        models,
+        seeds,
+        trials,
+        jobs,
+        settings,
+        quiet,
+        as_json,
+        lambda request: plan(request, _many("--seen", seen), domains, rows),
+    )
+
+
+@study.command()
+def decay(
+    root: Root,
+    decays: Annotated[
+        str,
+        typer.Option(
+            "--decays", metavar="A,B", help="Values of moving_average.decay beside the declared one."
+        ),
+    ] = "0.5,0.8,0.95",
+    dataset: Dataset = "simulated",
+    data: Data = None,
+    domains: Numbers = 21,
+    rows: Rows = 60_000,
+    models: Models = None,
+    seeds: Seeds = 3,
+    trials: Trials = 0,
+    jobs: Jobs = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """How fast should a domain's averages and its v forget, by size, click rate and drift?
+
+    Examples:
+
+        dfei study decay --root out/decay
+
+        dfei study decay --root out/decay-kuairand --dataset kuairand-pure --data KuaiRand-Pure
+    """
+    from pipeline.study.decay import MODELS, plan
+
+    _run(
+        root,
+        MODELS,
+        models,
+        seeds,
+        trials,
+        jobs,
+        settings,
+        quiet,
+        as_json,
+        lambda request: plan(request, decays.split(","), dataset, data, domains, rows),
+    )
+
+
+@study.command()
+def cost(
+    root: Root,
+    domains: Annotated[
+        str, typer.Option("--domains", metavar="N,M", help="Numbers of domains, a feed for each.")
+    ] = "5,21,100",
+    rows: Rows = 30_000,
+    models: Models = None,
+    seeds: Seeds = 1,
+    trials: Trials = 0,
+    jobs: Jobs = 1,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """What do training and serving cost, by the number of domains? One training at a time, side by side in one run.
+
+    Examples:
+
+        dfei study cost --root out/cost
+
+        dfei study cost --root out/cost --domains 5,21,100,1000 --models dfei,mlp
+    """
+    from pipeline.study.cost import MODELS, plan
+
+    _run(
+        root,
+        MODELS,
+        models,
+        seeds,
+        trials,
+        jobs,
+        settings,
+        quiet,
+        as_json,
+        lambda request: plan(request, _many("--domains", domains), rows),
+    )
+
+
+@study.command()
+def paper(
+    root: Root,
+    dataset: Dataset = "simulated",
+    data: Data = None,
+    before: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--before", metavar="MOMENT", help="The log ends here (split.before). Repeat for periods."
+        ),
+    ] = None,
+    domains: Numbers = 21,
+    rows: Rows = 60_000,
+    models: Models = None,
+    seeds: Seeds = 3,
+    trials: Trials = 0,
+    jobs: Jobs = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """In the paper's own setting, no averages of behaviour among the inputs: does its order hold?
+
+    Examples:
+
+        dfei study paper --root out/paper
+
+        dfei study paper --root out/paper-kuairand --dataset kuairand-pure --data KuaiRand-Pure --before 2022-05-06
+    """
+    from pipeline.study.paper import MODELS, plan
+
+    _run(
+        root,
+        MODELS,
+        models,
+        seeds,
+        trials,
+        jobs,
+        settings,
+        quiet,
+        as_json,
+        lambda request: plan(request, dataset, data, before or [], domains, rows),
+    )
