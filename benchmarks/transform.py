@@ -152,6 +152,7 @@ def joined_log(declaration: Declaration) -> pl.DataFrame:
 def polars_averages(log: pl.DataFrame, declaration: Declaration) -> pl.DataFrame:
     """The domain's and the eight keys' averages of every row, by joins."""
     decay = declaration.moving_average.decay
+    assert isinstance(decay, float)
     names = list(declaration.behaviour_columns())
     train = log.filter("train")
     result = log.select("row", *_domain(log, train, names, decay))

@@ -170,7 +170,7 @@ def _moving_average_problems(declaration: Declaration) -> Iterator[Inconsistency
 def _keys_with_two_decays(declaration: Declaration) -> Iterator[InconsistencyError]:
     """Keys of the same columns are one key, whose averages have one name."""
     settings = declaration.moving_average
-    usual = settings.decay if settings.key_decay is None else settings.key_decay
+    usual = settings.usual_key_decay
     decays: dict[frozenset[str], float] = {}
     for index, key in enumerate(settings.keys):
         decay = usual if key.decay is None else key.decay

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.transform.decay_choice import DecayState
+
 
 def _positions(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First row of each key's run in sorted `keys`, and each row's place within its run."""
@@ -63,11 +65,13 @@ class DomainStart:
       averages: float64 (D, F), NaN for none.
       rows: impressions of each domain, float64 (D,).
       totals: sums, squares and counts of the behaviours, float64 (3, F).
+      decays: what the domains' decays are chosen from; None where one is declared.
     """
 
     averages: np.ndarray
     rows: np.ndarray
     totals: np.ndarray
+    decays: DecayState | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class DomainAverages:
       known: whether the domain has a state as of t, bool (T + 1, D + 1).
       overall: the weighted mean itself, float64 (T + 1, F).
       spread: standard deviation of a single impression's behaviour so far, float64 (T + 1, F); 1 where unknown.
+      decays: what the decays are chosen from before the last bucket and after it; None where one is declared.
     """
 
     after: np.ndarray
@@ -95,6 +100,7 @@ class DomainAverages:
     known: np.ndarray
     overall: np.ndarray
     spread: np.ndarray
+    decays: tuple[DecayState, DecayState] | None = None
 
 
 def domain_averages(
@@ -105,7 +111,7 @@ def domain_averages(
     squares: np.ndarray,
     counts: np.ndarray,
     shape: tuple[int, int],
-    decay: float,
+    decay: float | None,
     start: DomainStart | None = None,
 ) -> DomainAverages:
     """Folds sums per (domain, bucket).
@@ -115,7 +121,7 @@ def domain_averages(
       rows: impressions (n,).
       sums, squares, counts: of the values that are not missing, float64 (n, F).
       shape: (T, D).
-      decay: a.
+      decay: a; None: each domain's is chosen (`decay_choice`).
       start: what is known before the first bucket; by default nothing.
     """
     buckets, domains = shape
@@ -128,11 +134,17 @@ def domain_averages(
     if start is None:
         nothing = np.full((domains, behaviours), np.nan)
         start = DomainStart(nothing, np.zeros(domains), np.zeros((3, behaviours)))
-    state = start.averages
+    state, decays = start.averages, None
+    if decay is None:
+        decays = (start.decays or DecayState.empty(domains, behaviours),) * 2
     for t in range(buckets):
         mean = total[t] / np.maximum(count[t], 1.0)
-        moved = np.where(np.isnan(state), mean, decay * state + (1 - decay) * mean)
-        state = np.where(count[t] > 0, moved, state)
+        if decays is not None:
+            decays = decays[1], decays[1].moved(mean, count[t])
+            state = decays[1].current()
+        elif decay is not None:
+            moved = np.where(np.isnan(state), mean, decay * state + (1 - decay) * mean)
+            state = np.where(count[t] > 0, moved, state)
         after[t] = state
     before = np.concatenate([start.averages[None], after])
     seen = np.concatenate([start.rows[None], impressions]).cumsum(axis=0)
@@ -141,9 +153,9 @@ def domain_averages(
     own = np.where(np.isnan(before), overall[:, None, :], before)
     as_of = np.concatenate([overall[:, None, :], own], axis=1)
     known = np.concatenate([np.zeros((buckets + 1, 1), bool), seen > 0], axis=1)
-    now = np.stack([values.sum(axis=1) for values in (total, square, count)])
-    totals = np.concatenate([start.totals[:, None], now], axis=1).cumsum(axis=1)
-    return DomainAverages(after, impressions, seen, totals, as_of, known, overall, _spread(*totals))
+    new = np.stack([values.sum(axis=1) for values in (total, square, count)])
+    totals = np.concatenate([start.totals[:, None], new], axis=1).cumsum(axis=1)
+    return DomainAverages(after, impressions, seen, totals, as_of, known, overall, _spread(*totals), decays)
 
 
 def _spread(sums: np.ndarray, squares: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from components.dataset.declaration import Declaration
 from components.transform.chunks import Chunk
+from components.transform.decay_choice import DecayState
 from components.transform.target_encoding import STRENGTHS
 from components.transform.transform_plan import TransformPlan, make_plan
 from models.arrays import pack_texts, unpack_texts, write_arrays
@@ -45,6 +46,7 @@ class BehaviourState:
       moments: of the normalised features, as `chunks.merge_moments` makes them.
       numbers: sample of the `buckets` features, as `chunks.merge_numbers` makes it.
       domains: before the newest bucket, `key` (the hash), `averages` (D, F), NaN for none, and `rows` (D,).
+      decays: of these domains, `key` and the fields of `decay_choice.DecayState`; no domain where a decay is declared.
       totals: sums, squares and counts of all behaviours before the newest bucket, float64 (3, F).
       keys: of the averages, before the newest bucket, sorted: `key`, `kind` (index in the plan), `bucket` (the last
         with rows), `state` (R and W), float64 (n, F + 1), and `missing` (decayed counts of rows in which a behaviour
@@ -61,6 +63,7 @@ class BehaviourState:
     moments: Chunk
     numbers: Chunk
     domains: Chunk
+    decays: Chunk
     totals: np.ndarray
     keys: Chunk
     open_domains: Chunk
@@ -92,6 +95,7 @@ class BehaviourState:
                 "averages": np.zeros((0, behaviours)),
                 "rows": np.zeros(0),
             },
+            decays=decays_of(np.zeros(0, np.int64), [DecayState.empty(0, behaviours)]),
             totals=np.zeros((3, behaviours)),
             keys={
                 **{name: np.zeros(0, np.int64) for name in ("key", "kind", "bucket")},
@@ -145,12 +149,21 @@ class BehaviourState:
         missing = np.zeros((len(keys["key"]), found["totals"].shape[1]))
         missing[:, lacking] = keys["missing"]
         keys["missing"] = missing
+        # A state of before decays could be chosen has none.
+        nothing = decays_of(np.zeros(0, np.int64), [DecayState.empty(0, found["totals"].shape[1])])
+        found.setdefault("decays", nothing)
         counts = found["counts"]
         lengths = counts.pop("length")
         texts = np.empty(len(lengths), object)
         texts[:] = unpack_texts(counts["text"], lengths)
         counts["text"] = texts
         return cls(**{**found, "definitions": str(found["definitions"])})
+
+
+def decays_of(keys: np.ndarray, parts: Sequence[DecayState]) -> Chunk:
+    """A state's `decays`: those of domains with these keys, one part after another."""
+    names = [field.name for field in dataclasses.fields(DecayState)]
+    return {"key": keys, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}}
 
 
 def read_state(folder: str) -> BehaviourState:

@@ -15,9 +15,10 @@ from components.errors import InputError
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial, join
+from components.transform.decay_choice import CANDIDATES, DecayState
 from components.transform.key_states import KeyStates, empty_table, fold_keys
 from components.transform.moving_averages import DomainAverages, DomainStart, domain_averages
-from components.transform.state import BehaviourState, disagreement, moment_text
+from components.transform.state import BehaviourState, decays_of, disagreement, moment_text
 from components.transform.target_encoding import learn_shrinkage
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 from components.transform.vocabularies import build_vocabularies
@@ -200,6 +201,9 @@ def build_tables(
             "count": shrinkage.count_scale.tolist(),
         },
     }
+    if averages.decays is not None:
+        chosen = np.array(CANDIDATES)[averages.decays[1].chosen()]
+        summary["domain_decays"] = dict(zip(domains, chosen.tolist(), strict=True))
     curves = {
         "domains": np.array(domains, np.str_),
         "bucket_start_ms": buckets[first:] * plan.bucket_ms,
@@ -219,6 +223,7 @@ def build_tables(
             "averages": np.concatenate([averages.after[-2], elsewhere.after[-2][:happened]]),
             "rows": np.concatenate([averages.seen[-2], elsewhere.seen[-2][:happened]]),
         },
+        decays=_decays_of(averages, elsewhere, domains_of_rows, len(plan.behaviours)),
         totals=averages.totals[:, -2],
         keys=keys.keys,
         open_domains=_of_bucket(sums[DOMAIN_PARENT], newest),
@@ -328,6 +333,10 @@ def _domain_averages(
     sums, missing, squares = np.split(chunk["values"], 3, axis=1)
     before = chunks.positions(prior.domains["key"], domain_hashes)
     nothing = np.full((1, len(plan.behaviours)), np.nan)
+    decays = None
+    if plan.decay is None:
+        carried = {name: values for name, values in prior.decays.items() if name != "key"}
+        decays = DecayState(**carried).of(chunks.positions(prior.decays["key"], domain_hashes))
     return domain_averages(
         chunks.positions(domain_hashes, chunk["domain"]),
         np.searchsorted(buckets, chunk["bucket"]),
@@ -341,8 +350,20 @@ def _domain_averages(
             np.concatenate([prior.domains["averages"], nothing])[before],
             np.append(prior.domains["rows"], 0.0)[before],
             prior.totals,
+            decays,
         ),
     )
+
+
+def _decays_of(
+    averages: DomainAverages, elsewhere: DomainAverages, keys: np.ndarray, behaviours: int
+) -> Chunk:
+    """The state's `decays`, of the domains and of events without one where they have a key."""
+    if averages.decays is None or elsewhere.decays is None:
+        return decays_of(np.zeros(0, np.int64), [DecayState.empty(0, behaviours)])
+    of_domains = averages.decays[0]
+    more = len(keys) - len(of_domains.values)
+    return decays_of(keys, [of_domains, elsewhere.decays[0].of(np.arange(more))])
 
 
 def _key_states(

@@ -107,7 +107,7 @@ class TransformPlan:
       keys: keys of averages beyond the domain, parents before children.
       history: what is given per domain.
       history_behaviours: indices of the behaviours that are given per domain.
-      decay: of the domain, `a` in `m <- a m + (1 - a) mean`.
+      decay: of the domain, `a` in `m <- a m + (1 - a) mean`; `None`: each domain's is chosen (`decay_choice`).
       bucket_ms: length of a time bucket.
       max_keys: values of one key that are kept.
       expire_ms: values and keys without a row for longer than this are forgotten; `None`: never.
@@ -131,7 +131,7 @@ class TransformPlan:
     keys: tuple[AverageKey, ...]
     history: tuple[HistoryKey, ...]
     history_behaviours: tuple[int, ...]
-    decay: float
+    decay: float | None
     bucket_ms: int
     max_keys: int
     expire_ms: int | None
@@ -218,7 +218,7 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
             for index, name in enumerate(declaration.behaviours)
             if settings.history_behaviours is None or name in settings.history_behaviours
         ),
-        decay=settings.decay,
+        decay=None if isinstance(settings.decay, str) else settings.decay,
         bucket_ms=max(1, round(settings.bucket_hours * 3_600_000)),
         max_keys=settings.max_keys,
         expire_ms=None if settings.expire_days is None else settings.expire_days * DAY_MS,
@@ -295,7 +295,7 @@ def _requested_keys(declaration: Declaration) -> list[tuple[str, ...]]:
 def _decays(declaration: Declaration) -> list[float]:
     """Of every requested key."""
     settings = declaration.moving_average
-    usual = settings.decay if settings.key_decay is None else settings.key_decay
+    usual = settings.usual_key_decay
     own = [usual if key.decay is None else key.decay for key in settings.keys]
     return own + [usual] * (len(_requested_keys(declaration)) - len(own))
 

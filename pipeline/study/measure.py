@@ -91,7 +91,7 @@ def measured(
     return results
 
 
-def tests_of(
+def against(
     point: str, group: str, reference: tuple[str, Curve], others: Iterable[tuple[str, Curve]]
 ) -> list[Tested]:
     """The reference against each of the others, by name."""

@@ -164,7 +164,7 @@ def _result(plan: Plan, done: Sequence[_Done], seconds: float) -> StudyResult:
 
 def _tests(plan: Plan, done: Sequence[_Done], reference: str) -> list[Tested]:
     """Within each point the reference against the other models; or each point's reference against that of another."""
-    from pipeline.study.measure import tests_of
+    from pipeline.study.measure import against
 
     tests: list[Tested] = []
     base = next((one for one in done if one.point.name == plan.reference_point), None)
@@ -172,15 +172,13 @@ def _tests(plan: Plan, done: Sequence[_Done], reference: str) -> list[Tested]:
         for group in one.groups:
             own = one.curves[group, reference]
             if base is not None and one is not base and group in base.groups:
-                against = base.curves[group, reference]
-                tests += tests_of(
-                    one.point.name, group, (one.point.label, own), [(base.point.label, against)]
-                )
+                theirs = base.curves[group, reference]
+                tests += against(one.point.name, group, (one.point.label, own), [(base.point.label, theirs)])
             if base is None or one is base:
                 others = [
                     (title, curve)
                     for (name, title), curve in one.curves.items()
                     if name == group and title != reference
                 ]
-                tests += tests_of(one.point.name, group, (reference, own), others)
+                tests += against(one.point.name, group, (reference, own), others)
     return tests

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from components.dataset.sections.section import FileList, Section
 
+DECAY = 0.9
+
 
 class AverageKey(Section):
     """A combination of columns over whose values behaviour is averaged; in YAML also its columns alone."""
@@ -48,13 +50,17 @@ class MovingAverageSettings(Section):
     `m_t = decay * m_{t-1} + (1 - decay) * mean_t`; a row in bucket `t` sees the state as of `t - 1`.
     """
 
-    decay: float = Field(default=0.9, gt=0, lt=1, description="Of the domain's averages.")
+    decay: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
+        default=DECAY,
+        description="Of the domain's averages; auto: each domain's is chosen from the log, by how well its averages "
+        "tell its next bucket, and held to what suits all domains where it has few.",
+    )
     key_decay: float | None = Field(
         default=None,
         gt=0,
         le=1,
         description="Of the sums of the keys beyond the domain, S_t = decay * S_{t-1} + sum_t; 1: all of the past "
-        "counts alike; null: `decay`.",
+        "counts alike; null: `decay`, 0.9 where that is auto.",
     )
     bucket_hours: float = Field(default=24.0, ge=1 / 60, le=8_784, description="Length of a time bucket.")
     ranges: dict[str, Range] = Field(
@@ -99,6 +105,13 @@ class MovingAverageSettings(Section):
     )
 
     @property
+    def usual_key_decay(self) -> float:
+        """Of keys that have none of their own."""
+        if self.key_decay is not None:
+            return self.key_decay
+        return DECAY if isinstance(self.decay, str) else self.decay
+
+    @property
     def history_columns(self) -> tuple[str, ...]:
         """Roles or columns whose averages in every domain are given."""
         if isinstance(self.history, bool):
@@ -119,7 +132,7 @@ class MovingAverageSettings(Section):
             raise ValueError(
                 f"train_state: {self.train_state} needs eval_state: frozen, not {self.eval_state}"
             )
-        usual = self.decay if self.key_decay is None else self.key_decay
+        usual = self.usual_key_decay
         decays = [usual if key.decay is None else key.decay for key in self.keys]
         decays += [usual] * len(self.history_columns)
         if any(decay != 1 for decay in decays):

@@ -23,6 +23,7 @@ from tests.components.transform.strategies import DAY, DECLARED, log
 LEARNED = direct.with_settings(DECLARED, prior_strength="learned", key_decay=0.7)
 HOURLY = direct.with_settings(LEARNED, bucket_hours=6)
 LONG = direct.with_settings(LEARNED, bucket_hours=84)
+AUTO = direct.with_settings(DECLARED, decay="auto")
 
 
 def fold(declared: Declaration, pieces: list[list[dict[str, Any]]]) -> list[Analysis]:
@@ -54,7 +55,7 @@ def assert_same_state(found: BehaviourState, expected: BehaviourState) -> None:
         if isinstance(left, np.ndarray):
             left, right = {"": left}, {"": right}
         assert set(left) == set(right), field.name
-        by_key = field.name in ("counts", "domains", "sample", "numbers")
+        by_key = field.name in ("counts", "domains", "decays", "sample", "numbers")
         orders = [np.argsort(part["key"]) if by_key else slice(None) for part in (left, right)]
         for name in left:
             one, other = left[name][orders[0]], right[name][orders[1]]
@@ -70,7 +71,9 @@ def text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-@pytest.mark.parametrize("declared", [DECLARED, LEARNED, HOURLY, LONG], ids=["fixed", "learned", "6h", "84h"])
+@pytest.mark.parametrize(
+    "declared", [DECLARED, LEARNED, HOURLY, LONG, AUTO], ids=["fixed", "learned", "6h", "84h", "auto"]
+)
 @settings(max_examples=12)
 @given(train=log(40), times=st.lists(st.integers(0, 9 * DAY), max_size=5), data=st.data())
 def test_folding_pieces_gives_the_state_of_one_pass(
@@ -87,7 +90,7 @@ def test_folding_pieces_gives_the_state_of_one_pass(
         )
 
 
-@pytest.mark.parametrize("declared", [DECLARED, HOURLY], ids=["fixed", "6h"])
+@pytest.mark.parametrize("declared", [DECLARED, HOURLY, AUTO], ids=["fixed", "6h", "auto"])
 @settings(max_examples=12)
 @given(train=log(40), times=st.lists(st.integers(0, 9 * DAY), max_size=4), now=st.booleans())
 def test_rows_of_a_piece_see_what_they_see_in_one_pass_over_all_rows_so_far(

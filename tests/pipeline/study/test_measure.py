@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.metrics import log_loss, within_auc
-from pipeline.study.measure import adjust, curves, measured, tests_of
+from pipeline.study.measure import adjust, against, curves, measured
 from pipeline.study.plan import Group
 from tests.pipeline.study.results import result, scored
 
@@ -35,7 +35,7 @@ def test_a_group_has_the_auc_of_its_own_rows_and_no_other() -> None:
 
 def test_the_better_is_ahead_beyond_chance_and_the_same_is_not_tested() -> None:
     found = curves(SYSTEMS, GROUPS, samples=50)
-    tests = tests_of(
+    tests = against(
         "here",
         "all",
         ("good", found["all", "good"]),
