@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,7 +33,7 @@ def _printed(
 
     monkeypatch.setattr(pipeline.run, "run", outcome)
     monkeypatch.setattr(shared, "leave", leave)
-    monkeypatch.setattr(shared, "_note_interrupt", threading.Event)
+    monkeypatch.setattr(shared, "_note_interrupt", list)
     with pytest.raises(SystemExit) as ended:
         command.run(dataset="simulated", root=root, as_json=True)
     return ended.value.code, capfd.readouterr().out
