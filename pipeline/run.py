@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from pipeline.report.summary import RunSummary
 
 
+def explain(request: RunRequest, console: Console) -> None:
+    """Prints what Beam jobs the run would start, and what they need; nothing runs.
+
+    Args:
+      request: what would be run.
+      console: where it is printed.
+
+    Raises:
+      InputError: as `run`.
+    """
+    declaration = declared(request.dataset, request.overrides, request.model)
+    with place(request, declaration, console) as where:
+        from pipeline.engine_plan import planned, show
+
+        show(planned(declaration, str(where.data)), where.engine, declaration, console)
+
+
 def run(request: RunRequest, console: Console) -> RunSummary:
     """Runs the pipeline and writes `metrics.json`, `run.json` and `report.html`.
 

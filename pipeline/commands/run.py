@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from rich.console import Console
 
 from pipeline.commands.shared import (
@@ -32,6 +35,9 @@ def run(
     beam_runner: BeamRunner = "direct",
     beam_options: BeamOptions = None,
     metadata: Metadata = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Only say what Beam jobs this would be, and what workers need.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +57,7 @@ def run(
         dfei run --dataset kuairand-pure --data KuaiRand-Pure --root out/long --set label=long_view
     """
     from pipeline.request import RunRequest
+    from pipeline.run import explain as explain_run
     from pipeline.run import run as run_pipeline
 
     layout = RunLayout(root.resolve())
@@ -66,6 +73,13 @@ def run(
         metadata=metadata,
         command=as_typed(),
     )
+    if explain:
+
+        def tell(console: Console) -> str:
+            explain_run(request, console)
+            return ""
+
+        run_command(layout.root, "explain", tell, layout.metrics, quiet=False, as_json=False)
     warnings: list[str] = []
 
     def work(console: Console) -> str:

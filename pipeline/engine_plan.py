@@ -1,0 +1,180 @@
+"""What Beam jobs a run would give to an engine, without running them: `dfei run --explain`.
+
+The jobs' graphs are made and fused as engines fuse them. Records that are known before the run are measured; of the
+others the bound is said.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import tensorflow_model_analysis as tfma
+from apache_beam.coders import registry
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability import common_urns
+from apache_beam.runners.portability.fn_api_runner import translations
+from rich.console import Console
+from rich.table import Table
+
+from components.dataset.blocks import BLOCK_BYTES
+from components.dataset.declaration import Declaration
+from components.dataset.read_plan import cut, plan_reading
+from components.evaluator.config import eval_config
+from components.evaluator.extractors import custom_extractors
+from components.evaluator.score_tables import LIMIT
+from components.evaluator.spilled import MOST_BYTES
+from components.example_gen.duplicates import PARTITION_ROWS
+from components.example_gen.ingest import beam_runner, likely_rows
+from components.example_gen.passes import FindDuplicates, ScanPiece, WritePiece
+
+# A harness that has imported what it needs, measured.
+_HARNESS_MB = 700
+# Three tables of (group, score, counts), and the rows themselves with two models' scores; see `score_tables.LIMIT`.
+_EVALUATOR_MB = LIMIT * (3 * 32 + 40) >> 20
+# A partition of hashes and positions, sorted by way of a copy.
+_PARTITION_MB = 3 * 24 * PARTITION_ROWS >> 20
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A Beam job as an engine sees it.
+
+    Attributes:
+      stages: that workers execute, once what can be is fused.
+      shuffles: the steps at which records are sorted by key and exchanged.
+    """
+
+    stages: int
+    shuffles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One of a run's jobs.
+
+    Attributes:
+      component: that starts it.
+      does: in a few words.
+      graph: its graph.
+      parts: on how many workers it can run at once; None where the data decides.
+      largest: bytes of the largest record that crosses a shuffle, or the bound.
+    """
+
+    component: str
+    does: str
+    graph: Graph
+    parts: int | None
+    largest: int
+
+
+def graph_of(pipeline: beam.Pipeline) -> Graph:
+    """The graph of a pipeline that has not run."""
+    group, plain = common_urns.primitives.GROUP_BY_KEY.urn, common_urns.primitives
+    _, stages = translations.create_and_optimize_stages(
+        pipeline.to_runner_api(),
+        phases=translations.standard_optimize_phases(),
+        known_runner_urns=frozenset([group, plain.IMPULSE.urn, plain.FLATTEN.urn]),
+        use_state_iterables=False,
+    )
+    executed, shuffles = 0, []
+    for stage in stages:
+        urns = {transform.spec.urn for transform in stage.transforms}
+        if group in urns:
+            shuffles += [one.unique_name for one in stage.transforms if one.spec.urn == group]
+        elif not urns & {plain.IMPULSE.urn, plain.FLATTEN.urn}:
+            executed += 1
+    return Graph(executed, tuple(shuffles))
+
+
+class _Sketch(beam.Pipeline):
+    """A pipeline that is drawn instead of run."""
+
+    def __init__(self, drawn: list[Graph]) -> None:
+        super().__init__(options=PipelineOptions([]))
+        self._drawn = drawn
+
+    def run(self, *_: Any, **__: Any) -> Any:
+        self._drawn.append(graph_of(self))
+        return SimpleNamespace(wait_until_finish=lambda: None)
+
+
+def planned(declaration: Declaration, data_dir: str) -> list[Job]:
+    """The jobs of a run whose graphs are known before it.
+
+    Args:
+      declaration: the data set.
+      data_dir: the folder with its files.
+
+    Raises:
+      InputError: a file or a column is missing.
+    """
+    return [*_ingestion(declaration, data_dir), _evaluation(declaration)]
+
+
+def _ingestion(declaration: Declaration, data_dir: str) -> Iterator[Job]:
+    plan = plan_reading(declaration, data_dir)
+    pieces = cut(plan)
+    partitions = max(1, math.ceil(likely_rows(plan) / PARTITION_ROWS))
+    uris = {"train": "train", "eval": "eval"}
+    passes: list[tuple[str, Sequence[Any], beam.DoFn]] = [
+        ("looks at the log and hashes its rows", pieces, ScanPiece(plan, "", partitions, BLOCK_BYTES)),
+        ("finds duplicates", range(partitions), FindDuplicates("", len(pieces), partitions)),
+        ("writes examples", pieces, WritePiece(plan, "", partitions, BLOCK_BYTES, 0, uris)),
+    ]
+    coder = registry.get_coder(object)
+    for does, elements, work in passes:
+        drawn: list[Graph] = []
+        beam_runner(functools.partial(_Sketch, drawn))(elements, work)
+        largest = max(len(coder.encode(element)) for element in elements)
+        yield Job("ExampleGen", does, drawn[0], len(elements), largest)
+
+
+def _evaluation(declaration: Declaration) -> Job:
+    config = tfma.utils.update_eval_config_with_defaults(
+        eval_config(declaration), has_baseline=False, rubber_stamp=True
+    )
+    model = tfma.default_eval_shared_model(
+        eval_saved_model_path="model", model_name=config.model_specs[0].name, eval_config=config
+    )
+    sketch = beam.Pipeline(options=PipelineOptions([]))
+    batches = sketch | beam.Create([b""]).with_output_types(pa.RecordBatch)
+    _ = batches | tfma.ExtractEvaluateAndWriteResults(
+        eval_shared_model=model,
+        eval_config=config,
+        extractors=custom_extractors(model, config),
+        output_path="evaluation",
+    )
+    return Job("Evaluator", "scores rows, sums by slice", graph_of(sketch), None, MOST_BYTES)
+
+
+def show(jobs: Sequence[Job], engine: Sequence[str], declaration: Declaration, console: Console) -> None:
+    """Prints the jobs, Beam's options, and what workers need."""
+    table = Table(title=f"Beam jobs of a run of {declaration.name}")
+    for name in ("component", "does", "stages", "shuffles", "workers at once", "largest record"):
+        table.add_column(name, justify="left" if name in ("component", "does") else "right")
+    for job in jobs:
+        parts = "by the data" if job.parts is None else f"{job.parts:,}"
+        known = f"{job.largest:,} B" if job.parts is not None else f"{job.largest >> 20} MB at most"
+        shuffles = len(job.graph.shuffles)
+        table.add_row(job.component, job.does, str(job.graph.stages), str(shuffles), parts, known)
+    console.print(table)
+    lines = (
+        "StatisticsGen and Transform draw their graphs from the examples: they are not known before there are some.",
+        f"Beam's options: {' '.join(engine)}",
+        f"Workers need: Python {platform.python_version()}, apache-beam {version('apache-beam')} and this project in "
+        "the same state: its image, or `python -m pipeline.worker_pool` in its environment; the folders of --data and "
+        "--root under the same names;",
+        f"memory: {_HARNESS_MB} MB for each harness, beside it the lookup tables, {_PARTITION_MB} MB for a partition "
+        f"of duplicates, {_EVALUATOR_MB} MB for the Evaluator's tables at their largest.",
+    )
+    for line in lines:
+        console.print(line, highlight=False, markup=False)

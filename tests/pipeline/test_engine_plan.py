@@ -1,0 +1,56 @@
+"""`dfei run --explain`: the jobs' graphs, without a job."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from rich.console import Console
+
+from components.dataset.loader import load_declaration
+from components.errors import InputError
+from pipeline.beam_runner import beam_args
+from pipeline.engine_plan import graph_of, planned, show
+from pipeline.simulate.feed import simulate
+
+# What TFMA's own steps come to. Fewer is welcome; more is a change that engines pay for at each evaluation.
+EVALUATOR_STAGES, EVALUATOR_SHUFFLES = 34, 12
+
+
+def test_a_graph_is_fused_as_engines_do() -> None:
+    pipeline = beam.Pipeline()
+    rows = pipeline | beam.Create([("a", 1)], reshuffle=False)
+    plain = rows | "plus" >> beam.MapTuple(lambda key, value: (key, value + 1))
+    assert graph_of(pipeline).stages == 1
+    _ = plain | beam.GroupByKey() | "after" >> beam.Map(print)
+    graph = graph_of(pipeline)
+    assert (graph.stages, graph.shuffles) == (2, ("GroupByKey",))
+
+
+def test_the_jobs_of_a_run(tmp_path: Path) -> None:
+    simulate(tmp_path, domains=3, rows=3000)
+    declaration = load_declaration("simulated", [])
+    jobs = planned(declaration, str(tmp_path))
+    ingestion = [job for job in jobs if job.component == "ExampleGen"]
+    assert [(job.graph.stages, len(job.graph.shuffles)) for job in ingestion] == [(2, 1)] * 3
+    for job in ingestion:
+        assert job.parts and job.parts >= 1
+        assert 0 < job.largest < 10_000
+    [evaluation] = [job for job in jobs if job.component == "Evaluator"]
+    assert evaluation.graph.stages <= EVALUATOR_STAGES
+    assert len(evaluation.graph.shuffles) <= EVALUATOR_SHUFFLES
+    assert evaluation.largest <= 4 << 20
+
+    printed = io.StringIO()
+    args = beam_args("flink", ["job_endpoint=a:1", "environment_config=b:2"], connect=False)
+    show(jobs, args, declaration, Console(file=printed, width=200))
+    text = printed.getvalue()
+    for words in ("stages", "1 MB at most", "--job_endpoint=a:1", "pipeline.worker_pool", "memory:"):
+        assert words in text
+
+
+def test_nothing_is_planned_of_data_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        planned(load_declaration("simulated", []), str(tmp_path))
