@@ -86,7 +86,7 @@ def draw(rows: int, rate: float, seed: int) -> Log:
     columns += [
         np.where(np.isin(ids, ones), ids + 1, 0) for ids, ones in zip((user, item), known, strict=True)
     ]
-    tensors = {
+    tensors: dict[str, npt.NDArray[Any]] = {
         "categorical": np.stack(columns, 1).astype(np.int64),
         "numeric": price[item][:, None].astype(np.float32),
         "averages": np.concatenate(averages, 1).astype(np.float32),

@@ -12,8 +12,8 @@ import re
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
+from components.dataset.names import meant
 from components.errors import InputError
 from components.stack import LOCAL_RUNNER
 
@@ -196,13 +196,9 @@ def _parse(runner: str, engine: Engine, options: Sequence[str]) -> dict[str, str
         if not equals or not value:
             raise InputError(f"--beam-option {option}: expected NAME=VALUE")
         if name not in engine.known:
-            close = get_close_matches(name, engine.known, n=1)
-            meant = (
-                f" Did you mean {close[0]}?"
-                if close
-                else f" It takes {', '.join(sorted(set(engine.known)))}."
-            )
-            raise InputError(f"--beam-option {option}: {runner} has no option {name!r}.{meant}")
+            close = meant(name, engine.known)
+            hint = f"Did you mean {close}?" if close else f"It takes {', '.join(sorted(set(engine.known)))}."
+            raise InputError(f"--beam-option {option}: {runner} has no option {name!r}. {hint}")
         given[name] = value
     return given
 

@@ -15,7 +15,7 @@ from tfx.utils import path_utils
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
-from components.dataset.unread import unread_message
+from components.dataset.unread import file_notes
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
 from components.example_validator.strict import read_anomalies
@@ -64,7 +64,7 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         f"[bold]{declaration.name}[/]: {as_is(data)} → {declaration.model.name} → {as_is(serving)}",
         highlight=False,
     )
-    unread = unread_message(declaration, str(data))
+    notes = file_notes(declaration, str(data))
     fingerprint = data_fingerprint(declaration, str(data))
     settings = PipelineSettings(**place.settings(declaration, fingerprint, declaration.model.name))
     pipeline = create_pipeline(settings)
@@ -85,7 +85,7 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
     about = {
         **_about(request, declaration, runner.runs, hashes),
-        "warnings": [*_doubts(declaration), *([unread] if unread else [])],
+        "warnings": [*_doubts(declaration), *notes],
     }
     about["declared_in"] = request.dataset
     if refusal is None:

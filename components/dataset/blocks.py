@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from components.dataset.csv_lines import line_blocks, parse_lines
-from components.dataset.encodings import as_utf_8
+from components.dataset.encodings import as_utf_8, one_character
 from components.dataset.files import DataFile
 from components.dataset.json_lines import parse_json_lines
 from components.dataset.parquet import read_metadata, record_batches
@@ -51,7 +51,7 @@ def parse_text(file: DataFile, block: bytes) -> TextBlock:
     text = as_utf_8(block, file.encoding)
     if file.is_json:
         return parse_json_lines(text, file.own_columns)
-    return parse_lines(text, file.own_columns, file.separator)
+    return parse_lines(*one_character(text, file.separator), file.own_columns)
 
 
 def read_all(file: DataFile) -> Iterator[TextBlock]:

@@ -71,13 +71,13 @@ def _complete(stream: IO[bytes], file: DataFile) -> bytes:
     return rest
 
 
-def parse_lines(block: bytes, columns: tuple[str, ...], separator: str) -> TextBlock:
+def parse_lines(block: bytes, separator: str, columns: tuple[str, ...]) -> TextBlock:
     """Splits whole lines into columns of text.
 
     Args:
       block: whole lines; the last may lack its line break.
-      columns: the header's names; a line needs as many values.
       separator: one ASCII character.
+      columns: the header's names; a line needs as many values.
     """
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")

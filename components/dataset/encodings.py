@@ -7,16 +7,28 @@ from charset_normalizer import from_bytes
 from components.dataset.sections import UTF_8
 
 _SAMPLE_BYTES = 64 << 10
+_SIGNS = "€£°§«»\u2018\u2019\u201c\u201d\u2013\u2014\u2026"
 
 
 def encoding_hint(data: bytes) -> str:
     """What bytes that are no UTF-8 seem to be, with the setting that reads them so."""
-    best = from_bytes(data[:_SAMPLE_BYTES]).best()
-    if best is None or best.encoding in ("ascii", "utf_8"):
+    sample = data[:_SAMPLE_BYTES]
+    best = None if _is_western(sample) else from_bytes(sample).best()
+    name = "cp1252" if _is_western(sample) else "" if best is None else best.encoding
+    if name in ("", "ascii", "utf_8"):
         return "; text in another encoding is declared with `encoding` (in `dataset new`: --encoding)"
-    return (
-        f"; it looks like {best.encoding}: declare `encoding: {best.encoding}` (in `dataset new`: --encoding)"
-    )
+    return f"; it looks like {name}: declare `encoding: {name}` (in `dataset new`: --encoding)"
+
+
+def _is_western(sample: bytes) -> bool:
+    """Whether this is text with a letter like é here and there; a detector goes astray where there are few of them."""
+    try:
+        text = sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    others = [character for character in text if not character.isascii()]
+    odd = [character for character in others if not character.isalpha() and character not in _SIGNS]
+    return not odd and 4 * len(others) <= sum(map(str.isalpha, text))
 
 
 def as_utf_8(block: bytes, encoding: str) -> bytes:
@@ -34,3 +46,10 @@ def _line(line: bytes, encoding: str) -> bytes:
         return line.decode(encoding).encode()
     except UnicodeDecodeError:
         return b"\xff" + line.rstrip(b"\r\n").replace(b"\xff", b"") + b"\n"
+
+
+def one_character(text: bytes, separator: str) -> tuple[bytes, str]:
+    """Text whose values are separated by one character, and that; several, as in `a::b`, become U+001F."""
+    if len(separator) == 1:
+        return text, separator
+    return text.replace(separator.encode(), b"\x1f"), "\x1f"

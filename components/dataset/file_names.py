@@ -30,7 +30,15 @@ SUFFIXES: dict[str, tuple[Format, str]] = {
     ".json": ("json", ""),
     ".json.gz": ("json.gz", ""),
     ".parquet": ("parquet", ""),
+    # Whatever a text is: a log where it is named, not where its folder is.
+    ".txt": ("csv", ","),
+    ".txt.gz": ("csv.gz", ","),
+    ".dat": ("csv", ","),
+    ".dat.gz": ("csv.gz", ","),
+    ".data": ("csv", ","),
+    ".data.gz": ("csv.gz", ","),
 }
+_ANY_TEXT = (".txt", ".dat", ".data")
 _NO_VALUE = ("", "__HIVE_DEFAULT_PARTITION__", "__DEFAULT_PARTITION__")
 _MONTHS = "january|february|march|april|june|july|august|september|october|november|december"
 _MONTHS += "|jan|feb|mar|apr|may|jun|jul|aug|sept|sep|oct|nov|dec"
@@ -50,6 +58,11 @@ def suffix_of(name: str) -> str:
     lower = name.lower()
     known = max((suffix for suffix in SUFFIXES if lower.endswith(suffix)), key=len, default="")
     return name[len(name) - len(known) :] if known else ""
+
+
+def is_any_text(name: str) -> bool:
+    """Whether the suffix tells no more than that it is a text, as that of `README.txt` does."""
+    return name.lower().removesuffix(".gz").endswith(_ANY_TEXT)
 
 
 def hidden(path: Path) -> int:

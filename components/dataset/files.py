@@ -10,14 +10,14 @@ import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, cast
 
 from components.dataset.declaration import Declaration
-from components.dataset.encodings import encoding_hint
+from components.dataset.encodings import encoding_hint, one_character
 from components.dataset.file_names import SUFFIXES, Format, path_keys, suffix_of
 from components.dataset.json_lines import names_of
+from components.dataset.names import meant
 from components.dataset.parquet import read_schema
 from components.dataset.patterns import files_of, folder_of, relative_name
 from components.dataset.sections import UTF_8, Events, Impressions, Lookup
@@ -35,7 +35,7 @@ class DataFile:
       path: where it is.
       name: relative to the data folder, as messages and reports name it.
       format: csv or json, either with .gz, or parquet.
-      separator: one character, for csv.
+      separator: for csv; one character, or several.
       columns: names in the file's order, then those of `keys`.
       size: bytes.
       data_start: offset of the first byte after the header line (csv).
@@ -160,7 +160,11 @@ def inspect(path: Path, root: Path, section: Events | Impressions | Lookup) -> D
         columns, start = given, begin
     repeated = sorted({name for name in columns if list(columns).count(name) > 1})
     if repeated:
-        hint = "" if given else "; if it is a row of data, give the names as `columns`"
+        hint = (
+            ""
+            if given
+            else "; if it is a row of data, give the names as `columns` (dfei dataset new --columns)"
+        )
         raise InputError(f"{path}: the header names {', '.join(repeated)} more than once{hint}")
     name = relative_name(path, root)
     keys = tuple((key, value) for key, value in path_keys(Path(name)).items() if key not in columns)
@@ -204,7 +208,8 @@ def _header(path: Path, kind: Format, separator: str, encoding: str) -> tuple[li
             f"{path}:1: the first line is longer than {_LONGEST_HEADER} bytes: is this a text file?"
         )
     try:
-        names = next(csv.reader(io.StringIO(text), delimiter=separator))
+        values, between = one_character(text.encode(), separator)
+        names = next(csv.reader(io.StringIO(values.decode()), delimiter=between))
     except csv.Error as error:
         raise InputError(f"{path}:1: the header cannot be parsed: {error}") from None
     return [name.strip() for name in names], len(BOM_UTF8) * line.startswith(BOM_UTF8), len(line)
@@ -214,8 +219,8 @@ def require_column(column: str, what: str, files: Iterable[DataFile]) -> None:
     """Raises an InputError that names the first file lacking the column, and close names it does have."""
     for file in files:
         if column not in file.columns:
-            close = get_close_matches(column, file.columns, n=3, cutoff=0.6)
-            hint = f" Did you mean {' or '.join(close)}?" if close else f" It has: {_some(file.columns)}."
+            close = meant(column, file.columns)
+            hint = f" Did you mean {close}?" if close else f" It has: {_some(file.columns)}."
             raise InputError(f"{file.path}: has no column {column} ({what}).{hint}")
 
 

@@ -127,7 +127,9 @@ def typed_as_declared(column: pl.Series, name: str, kind: ColumnType, declaratio
         # Of JSON, whose types are those of its lines: a list where one value is declared is no value.
         column = column.cast(pl.List(pl.String)).list.join(",")
     feature = declaration.features.get(name)
-    return to_type(column, kind, feature.separator if feature else None)
+    if feature is None:
+        return to_type(column, kind)
+    return to_type(column, kind, feature.separator, feature.written)
 
 
 def join(rows: pl.DataFrame, plan: ReadPlan, tables: Sequence[LookupTable]) -> tuple[pl.DataFrame, list[int]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import combinations, pairwise
+from typing import Literal, get_args
 
 LOCAL_TIME = "local_time_ms"
 BEHAVIOUR_PREFIX = "behaviour."
+Written = Literal["plain", "point", "comma"]
+"""How the texts of numbers are written; see `components.dataset.written`."""
+WRITTEN: tuple[Written, ...] = get_args(Written)
 ROLES: tuple[str, ...] = ("domain", "user", "item")
 
 
@@ -24,10 +29,37 @@ def key_readings(text: str, parts: int = 2) -> Iterator[tuple[str, ...]]:
             yield tuple(":".join(pieces[a:b]) for a, b in pairwise(bounds))
 
 
+def meant(name: object, known: Iterable[object], cutoff: float = 0.6) -> str:
+    """The known names that are close to one that is none of them, as 'x or y'; nothing where none is.
+
+    One that looks on a screen as what was typed (a space behind it, a letter of another script) is shown with its
+    characters' numbers.
+
+    >>> meant("user", ["users", "user\\u200b"])
+    "'user\\\\u200b' or users"
+    """
+    text = str(name)
+    names = list(dict.fromkeys(str(candidate) for candidate in known))
+    close = [match for match in get_close_matches(text, names, n=4, cutoff=cutoff) if match != text][:3]
+    return " or ".join(ascii(match) if _look(match) == _look(text) else match for match in close)
+
+
+def _look(name: str) -> str:
+    """The letters that a name seems to have: without what is not seen, those of other scripts as Latin ones."""
+    seen = []
+    for letter in unicodedata.normalize("NFKC", name):
+        if unicodedata.category(letter)[0] in "CZ":
+            continue
+        title, _, last = unicodedata.name(letter, "").rpartition(" ")
+        if not letter.isascii() and len(last) == 1:
+            letter = last.lower() if "SMALL" in title else last
+        seen.append(letter)
+    return "".join(seen)
+
+
 def suggest(name: object, known: Iterable[object]) -> str:
     """' Did you mean x?' when some known name is close, ' Known: …' when they are few, else nothing."""
     names = sorted({str(candidate) for candidate in known})
-    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
-    if close:
-        return f" Did you mean {' or '.join(close)}?"
+    if close := meant(name, names):
+        return f" Did you mean {close}?"
     return f" Known: {', '.join(names)}." if 0 < len(names) <= 12 else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from components.dataset.file_names import SUFFIXES, hidden, suffix_of
+from components.dataset.file_names import SUFFIXES, hidden, is_any_text, suffix_of
 from components.dataset.sections import Events, Impressions, Lookup
 from components.errors import InputError
 from components.stack import glob
@@ -96,15 +96,18 @@ def _nothing_matches(root: Path, pattern: str) -> str:
         for path in sorted(base.iterdir())
         if path.is_file()
     ]
-    close = get_close_matches(pattern, present, n=3, cutoff=0.5)
+    close = [name for name in get_close_matches(pattern, present, n=3, cutoff=0.5) if name != pattern]
     shown = close or present[:5]
     there = f" There: {', '.join(shown)}{' ...' if len(present) > len(shown) else ''}." if shown else ""
     return f"{root}: no file matches {pattern} (looked there and in its `data` folder).{there}"
 
 
-def below(root: Path) -> Iterator[Path]:
+def below(root: Path, any_text: bool = False) -> Iterator[Path]:
     """Files of known formats below a folder, in order; hidden ones and the writers' own left out.
 
+    Args:
+      root: the folder.
+      any_text: whether files such as `README.txt` are among them.
     Raises:
       OSError: a folder cannot be read.
     """
@@ -115,7 +118,9 @@ def below(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root, onerror=fail):
         folders[:] = sorted(name for name in folders if not hidden(Path(name)))
         yield from (
-            Path(folder) / name for name in sorted(names) if suffix_of(name) and not hidden(Path(name))
+            Path(folder) / name
+            for name in sorted(names)
+            if suffix_of(name) and not hidden(Path(name)) and (any_text or not is_any_text(name))
         )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from components.dataset.declaration import Declaration
 from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.names import meant
 from components.dataset.parquet import read_metadata
 from components.dataset.parquet_types import require_usable
 from components.dataset.sections import ColumnType
@@ -212,8 +212,8 @@ def _assign(
             )
         if not origins:
             everything = sorted(in_log.union(*(set(columns) for _, columns in joined)))
-            close = get_close_matches(name, everything, n=3, cutoff=0.6)
-            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            close = meant(name, everything)
+            hint = f" Did you mean {close}?" if close else ""
             looked = ", ".join([files[0].name, *(lookup for lookup, _ in joined)])
             raise InputError(
                 f"the column {name} is declared, but is in none of the files ({looked}).{hint}"

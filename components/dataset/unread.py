@@ -1,4 +1,4 @@
-"""Files beside the log that look like it and that nobody would read."""
+"""Files that look like the log and that nobody would read, and files that are read though they are no part of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,49 @@ from components.errors import InputError
 
 _MOST_SEEN = 100_000
 _MOST_OPENED = 200
+# What says which files of a table count, beside them or in a folder above.
+_TABLES = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata/version-hint.text": "Iceberg"}
+
+
+def file_notes(declaration: Declaration, data_dir: str) -> list[str]:
+    """What to tell the user about the files below the folder, each with the remedy behind a semicolon.
+
+    Args:
+      declaration: the data set.
+      data_dir: the folder.
+    Raises:
+      InputError: as `find_files`.
+    """
+    return [note for note in (unread_message(declaration, data_dir), _tables(declaration, data_dir)) if note]
+
+
+def _tables(declaration: Declaration, data_dir: str) -> str:
+    """What files of Delta, Hudi and Iceberg are read as."""
+    root = folder_of(data_dir)
+    sections: list[Impressions | Lookup | Events] = [
+        declaration.impressions,
+        *declaration.lookups,
+        *declaration.events,
+    ]
+    folders = {
+        folder
+        for section in sections
+        for path in files_of(root, section)
+        for folder in path.parents
+        if folder.is_relative_to(root)
+    }
+    found = [
+        f"{folder.name if folder == root else relative_name(folder, root)} is a {kind} table"
+        for folder in sorted(folders)
+        for mark, kind in _TABLES.items()
+        if (folder / mark).exists()
+    ]
+    if not found:
+        return ""
+    return (
+        f"{', '.join(found)}: its own log says which files count, and all are read here, with rows that were deleted "
+        "or replaced since; write its rows to a folder of their own, and name that"
+    )
 
 
 def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
@@ -41,7 +84,7 @@ def unread_files(declaration: Declaration, data_dir: str) -> list[str]:
     shapes = {shape(relative_name(path, root)) for path in log}
     first = inspect(log[0], root, declaration.impressions)
     unread, opened = [], 0
-    for path in islice(below(root), _MOST_SEEN):
+    for path in islice(below(root, any_text=True), _MOST_SEEN):
         if path.resolve() in known:
             continue
         name = relative_name(path, root)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from components.dataset.input_names import LIST_SEPARATOR
+from components.dataset.names import Written
 from components.dataset.sections import ColumnType
+from components.dataset.written import plainly
 
 MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
 _LARGEST_INT = 2.0**63
@@ -28,11 +30,22 @@ class Typed:
     bad: pl.Series
 
 
-def to_type(column: pl.Series, kind: ColumnType, separator: str | None = None) -> Typed:
-    """Casts a column; `separator` splits texts into lists (Parquet's own lists are taken as they are)."""
+def to_type(
+    column: pl.Series, kind: ColumnType, separator: str | None = None, written: Written = "plain"
+) -> Typed:
+    """Casts a column.
+
+    Args:
+      column: texts, or Parquet's values.
+      kind: the type.
+      separator: splits texts into lists (Parquet's own lists are taken as they are).
+      written: how the numbers of texts are written.
+    """
     if column.dtype == pl.Binary:
         text = decoded(column)
-        return _or_no_text(column, text, to_type(text, kind, separator))
+        return _or_no_text(column, text, to_type(text, kind, separator, written))
+    if written != "plain" and column.dtype == pl.String:
+        column = plainly(column, written)
     if separator is not None or isinstance(column.dtype, pl.List):
         return _to_list(column, kind, separator)
     if kind == "string":

@@ -45,6 +45,10 @@ _SPACES = r"[\t\n\v\f\r\x{85}\pZ]+"
 _IN_PARTS = f"(?s).*{LIST_SEPARATOR}.*"
 _OUTER_SPACES = f"^{_SPACES}|{_SPACES}$"
 _INT64 = rf"\+?0*(?:{_up_to(2**63 - 1)})|-0*(?:{_up_to(2**63)})"
+# Exponents of ids have two digits at most; TensorFlow's numbers near the ends of their range differ from a log's.
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?0*[0-9]{1,2})?"
+# Longer texts are no number to TensorFlow 2.16.
+_LONGEST_NUMBER = 31
 _DTYPES = {"int": tf.int64, "float": tf.float32, "string": tf.string}
 _MISSING: dict[tf.DType, float | int | str] = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}
 
@@ -207,13 +211,8 @@ class RawInputs:
             parts = tf.strings.regex_replace(tf.strings.split(value, LIST_SEPARATOR), _OUTER_SPACES, "")
             parts = tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
             if self._types[feature.name] != "string":
-                # As logs are read, `7.0` is 7. A text that is no number is a value that no vocabulary has; it must not
-                # fail a whole request.
-                parts = tf.strings.regex_replace(parts, ZERO_FRACTION, "")
-                parts = tf.ragged.boolean_mask(parts, tf.strings.regex_full_match(parts, _INT64))
-                # A number of TensorFlow's has no plus in front: it would fail the request.
-                parts = tf.strings.regex_replace(parts, r"^\+", "")
-                parts = tf.strings.to_number(parts, _DTYPES[self._types[feature.name]])
+                ints, is_int = _ints(parts.values)
+                parts = tf.ragged.boolean_mask(parts.with_values(ints), parts.with_values(is_int))
             return parts.to_sparse()
         spec = self._spec[feature.name]
         if isinstance(spec, tf.io.FixedLenFeature):
@@ -242,6 +241,23 @@ class RawInputs:
         if isinstance(self._time_spec, tf.io.FixedLenFeature):
             return tf.reshape(value, [-1, *self._time_spec.shape])
         return tf.sparse.from_dense(tf.expand_dims(value, 1))
+
+
+def _ints(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Texts (n,) as logs are read: int64, and where they are ints; `7.0` and `7e0` are 7.
+
+    A text that is no number is a value that no vocabulary has: it must not fail a whole request.
+    """
+    plain = tf.strings.regex_replace(texts, ZERO_FRACTION, "")
+    exact = tf.strings.regex_full_match(plain, _INT64)
+    # A number of TensorFlow's has no plus in front: it would fail the request.
+    plain = tf.strings.regex_replace(tf.where(exact, plain, "0"), r"^\+", "")
+    number = tf.strings.regex_full_match(texts, _NUMBER) & (tf.strings.length(texts) <= _LONGEST_NUMBER)
+    numbers = tf.where(number, texts, "nan")
+    value = tf.strings.to_number(numbers, tf.float64)
+    whole = (value == tf.floor(value)) & (tf.abs(value) < 2.0**63)
+    rounded = tf.cast(tf.where(whole, value, 0.0), tf.int64)
+    return tf.where(exact, tf.strings.to_number(plain, tf.int64), rounded), exact | whole
 
 
 def _agreed_size(names: Sequence[str], found: tf.Tensor, what: str) -> tf.Tensor:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from components.dataset.names import Written
 from components.errors import InputError
 from components.progress import Progress
 from pipeline.commands.shared import AsJson, Quiet, ending, leave, warn
@@ -43,6 +44,14 @@ def predict(
             help="Between the values of CSV, tables included; default: a tab in .tsv, else a comma.",
         ),
     ] = None,
+    written: Annotated[
+        Written,
+        typer.Option(
+            "--written",
+            help="How the texts of floats are written, as the declaration says: point reads $1,234.50 and 12.5%, comma "
+            "1.234,50.",
+        ),
+    ] = "plain",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")
     ] = None,
@@ -109,6 +118,7 @@ def predict(
                         signature=signature,
                         lookups=lookup or (),
                         separator=separator,
+                        written=written,
                         output=output,
                         batch_size=batch_size,
                         ca_file=ca_file,

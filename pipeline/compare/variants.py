@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
+from components.dataset.names import meant
 from components.errors import InputError
 from models.registry import MODELS, TREES
 
@@ -114,10 +114,10 @@ def chosen(names: Sequence[str]) -> list[Variant]:
     found = []
     for name in dict.fromkeys(split or SYSTEMS):
         if name not in VARIANTS:
-            close = get_close_matches(name, VARIANTS, n=1)
-            meant = f" Did you mean {close[0]}?" if close else ""
+            close = meant(name, VARIANTS)
+            hint = f" Did you mean {close}?" if close else ""
             raise InputError(
-                f"--models {name}: there is no such model or variant.{meant} Choose from {', '.join(VARIANTS)}"
+                f"--models {name}: there is no such model or variant.{hint} Choose from {', '.join(VARIANTS)}"
             )
         found.append(VARIANTS[name])
     return found

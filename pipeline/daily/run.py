@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from components import progress
 from components.dataset.declaration import Declaration
-from components.dataset.unread import unread_message
+from components.dataset.unread import file_notes
 from components.errors import InputError
 from pipeline.daily.book import Book
 from pipeline.daily.cut import CutFiles
@@ -61,8 +61,7 @@ def _due_days(
     _warn_of_the_clock(entries, console)
     with Steps(console) as steps, progress.listening(steps):
         arrived = read_deliveries(declaration, str(place.data), book.memory)
-    unread = unread_message(declaration, str(place.data)) if arrived.days else ""
-    for note in [*arrived.notes, *([unread] if unread else [])]:
+    for note in [*arrived.notes, *(file_notes(declaration, str(place.data)) if arrived.days else [])]:
         console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
     if not arrived.days and not entries:
         raise InputError(f"{place.data}: no file of {', '.join(declaration.impressions.files)} holds a day")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from components.dataset.input_names import input_name
+from components.dataset.names import Written
 from components.errors import InputError
 from pipeline.client import Which
 from pipeline.predict.columns import check_signature, column_of, to_inputs
@@ -67,6 +68,7 @@ def predict_rows(
     output: Path | None = None,
     input_format: Format | None = None,
     separator: str | None = None,
+    written: Written = "plain",
     format: Format | None = None,
     batch_size: int = 512,
     parallel: int = 4,
@@ -93,6 +95,7 @@ def predict_rows(
       input_format: of the source, where its suffix does not say.
       separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
         the suffix's.
+      written: how the texts of floats are written, as the declaration says of a feature.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others.
       batch_size: rows of a request.
       parallel: requests at the same time, to a server.
@@ -126,10 +129,10 @@ def predict_rows(
         asked = target.signatures[signature]
         check_signature(signature, asked)
         read.keys = {name: value for name, value in read.keys.items() if input_name(name) in asked.inputs}
-        join = Join(named, asked.inputs, read.name, separator)
+        join = Join(named, asked.inputs, read.name, separator, written)
         rows, seen = 0, set[str]()
         with Writer(output, kind, exact_text) as writer:
-            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size):
+            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, written):
                 writer.write(chunk, outputs)
                 rows += len(chunk.rows)
                 seen.update(name for row in joined.rows for name in row)
@@ -146,7 +149,7 @@ def predict_rows(
 
 
 def _answers(
-    source: Source, join: Join, target: Target, signature: str, batch_size: int
+    source: Source, join: Join, target: Target, signature: str, batch_size: int, written: Written
 ) -> Iterator[tuple[Chunk, Chunk, dict[str, np.ndarray]]]:
     """Chunks, as they are and joined, with their outputs, in order, some requests ahead of the one waited for."""
     inputs = target.signatures[signature].inputs
@@ -162,7 +165,7 @@ def _answers(
                         f"{source.name}: none of its columns is an input of {signature!r}; "
                         f"it takes {', '.join(sorted(inputs))}"
                     )
-                tensors = to_inputs(joined, inputs, source.name)
+                tensors = to_inputs(joined, inputs, source.name, written)
                 waiting.append((chunk, joined, pool.submit(target.predict, tensors, signature)))
                 if len(waiting) > target.parallel:
                     first, asked, answer = waiting.popleft()

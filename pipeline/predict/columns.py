@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from components.dataset.input_names import LIST_SEPARATOR, input_name
+from components.dataset.names import WRITTEN, Written
 from components.dataset.sections import ColumnType
 from components.dataset.values import Typed, to_type
 from components.errors import InputError
@@ -43,32 +44,40 @@ def check_signature(name: str, signature: Signature) -> None:
             )
 
 
-def to_inputs(chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str) -> dict[str, np.ndarray]:
+def to_inputs(
+    chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str, written: Written = "plain"
+) -> dict[str, np.ndarray]:
     """The tensors (rows,) of a signature.
 
     Args:
       chunk: rows; columns that are no inputs are passed over.
       inputs: of the signature.
       source: the file's name, for errors.
+      written: how the texts of floats are written.
 
     Raises:
       InputError: a value is not of the input's type; with file, line and column.
     """
-    return {name: _column(chunk, name, spec.dtype, source) for name, spec in inputs.items()}
+    return {name: _column(chunk, name, spec.dtype, source, written) for name, spec in inputs.items()}
 
 
-def _column(chunk: Chunk, name: str, code: int, source: str) -> np.ndarray:
+def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -> np.ndarray:
     dtype = tensors.DTYPES[code]
     source_column = column_of(chunk, name)
     given = [row.get(source_column) for row in chunk.rows]
-    values, wrong = _READERS["i" if dtype.kind == "u" else dtype.kind](given)
+    reader = _READERS["i" if dtype.kind == "u" else dtype.kind]
+    if dtype.kind == "f" and written != "plain":
+        reader = _numbers("float", math.nan, written)
+    values, wrong = reader(given)
     if dtype.kind in "iu" and wrong is None:
         limits = np.iinfo(dtype)
         wrong = next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), None)
     if wrong is not None:
+        dressed = dtype.kind == "f" and isinstance(given[wrong], str) and _reads(given[wrong])
+        hint = "; --written point reads $1,234.50 and 12.5%, --written comma 1.234,50" if dressed else ""
         raise InputError(
             f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
-            f"{given[wrong]!r:.60}"
+            f"{given[wrong]!r:.60}{hint}"
         )
     return np.fromiter(values, object, len(values)) if dtype.kind == "O" else np.array(values, dtype)
 
@@ -81,14 +90,21 @@ def column_of(chunk: Chunk, name: str) -> str:
     return next((column for column in columns if input_name(column) == name), name)
 
 
-def numbers(values: Sequence[Any], kind: ColumnType) -> Typed:
+def _reads(text: str) -> bool:
+    """Whether a text is a number in some writing."""
+    return any(not numbers([text], "float", written).bad.any() for written in WRITTEN)
+
+
+def numbers(values: Sequence[Any], kind: ColumnType, written: Written = "plain") -> Typed:
     """Values as numbers, by the reading that training has: each is written as a log would have it, then read.
 
     Args:
       values: texts, numbers of JSON or Parquet; None for none.
       kind: int or float.
+      written: how the texts are written.
     """
-    return to_type(pl.Series([_as_in_a_log(value) for value in values], dtype=pl.String), kind)
+    text = pl.Series([_as_in_a_log(value) for value in values], dtype=pl.String)
+    return to_type(text, kind, written=written)
 
 
 def _as_in_a_log(value: Any) -> str | None:
@@ -105,9 +121,9 @@ def _is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
-def _numbers(kind: ColumnType, missing: float) -> Reader:
+def _numbers(kind: ColumnType, missing: float, written: Written = "plain") -> Reader:
     def read(values: Sequence[Any]) -> tuple[list[Any], int | None]:
-        typed = numbers(values, kind)
+        typed = numbers(values, kind, written)
         return typed.values.fill_null(missing).to_list(), typed.bad.arg_max() if typed.bad.any() else None
 
     return read

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import polars as pl
 from components.dataset.blocks import read_all
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.input_names import input_name
-from components.dataset.names import key_readings
+from components.dataset.names import Written, key_readings, meant
 from components.dataset.sections import ColumnType
 from components.dataset.sections import Lookup as Section
 from components.dataset.values import to_type
@@ -77,6 +76,7 @@ class Join:
       inputs: of the signature that is asked.
       source: the rows' name, for errors.
       separator: between values of csv, for a table in which that of its suffix finds no key.
+      written: how the texts of floats are written.
 
     Raises:
       InputError: a table cannot be read, lacks its key or has nothing to add, has a key twice, or a value is not of
@@ -89,12 +89,19 @@ class Join:
         inputs: Mapping[str, TensorSpec],
         source: str,
         separator: str | None = None,
+        written: Written = "plain",
     ) -> None:
         self._source = source
         self._begun = False
         self._rows = 0
         self._tables = [
-            _read(readings, inputs, {key.left for later in lookups[number + 1 :] for key in later}, separator)
+            _read(
+                readings,
+                inputs,
+                {key.left for later in lookups[number + 1 :] for key in later},
+                separator,
+                written,
+            )
             for number, readings in enumerate(lookups)
         ]
         self._matched = [0] * len(lookups)
@@ -128,12 +135,8 @@ class Join:
         for table in self._tables:
             left = table.lookup.left
             if left not in columns and left not in origins:
-                close = get_close_matches(left, sorted(columns), n=3, cutoff=0.6)
-                hint = (
-                    f"Did you mean {' or '.join(close)}?"
-                    if close
-                    else f"It has: {', '.join(sorted(columns))}."
-                )
+                close = meant(left, sorted(columns))
+                hint = f"Did you mean {close}?" if close else f"It has: {', '.join(sorted(columns))}."
                 raise InputError(
                     f"{self._source}: has no column {left}, the key of the lookup {table.name}. {hint}"
                 )
@@ -228,7 +231,11 @@ def _open(
 
 
 def _read(
-    readings: Sequence[Lookup], inputs: Mapping[str, TensorSpec], later_keys: set[str], separator: str | None
+    readings: Sequence[Lookup],
+    inputs: Mapping[str, TensorSpec],
+    later_keys: set[str],
+    separator: str | None,
+    written: Written,
 ) -> _Table:
     lookup, file = _open(readings, inputs, separator)
     offered = {lookup.prefix + name: name for name in file.columns}
@@ -251,7 +258,7 @@ def _read(
         lines = pl.Series(_LINE, block.lines + first_line)
         columns = {_LINE: lines, _KEY: _typed(file, block.frame[lookup.right], kind, lines)}
         for name, source in kept.items():
-            columns[name] = _typed(file, block.frame[source], _kind(name, inputs), lines)
+            columns[name] = _typed(file, block.frame[source], _kind(name, inputs), lines, written)
         frames.append(pl.DataFrame(columns).drop_nulls(_KEY))
         first_line += block.count
     if not frames:
@@ -261,13 +268,15 @@ def _read(
     return _Table(lookup, kind, frame[_KEY], frame.drop(_KEY, _LINE))
 
 
-def _typed(file: DataFile, column: pl.Series, kind: ColumnType, lines: pl.Series) -> pl.Series:
+def _typed(
+    file: DataFile, column: pl.Series, kind: ColumnType, lines: pl.Series, written: Written = "plain"
+) -> pl.Series:
     if kind == "string" and column.dtype.is_float():
         # A number that is an id: `7`, as csv has it.
         whole = to_type(column, "int")
         if not whole.bad.any():
             return whole.values.cast(pl.String)
-    typed = to_type(column, kind)
+    typed = to_type(column, kind, written=written if kind == "float" else "plain")
     if typed.bad.any():
         at = int(typed.bad.arg_true()[0])
         raise InputError(

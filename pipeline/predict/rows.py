@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
 from components.dataset.file_names import path_keys
+from components.dataset.input_names import LIST_SEPARATOR
 from components.errors import InputError
 
 Format = Literal["csv", "json", "parquet"]
@@ -24,6 +25,7 @@ _SUFFIXES: dict[str, Format] = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".parquet": "parquet",
+    **dict.fromkeys((".txt", ".dat", ".data"), "csv"),
 }
 _READ_CHARACTERS = 1 << 16
 
@@ -78,9 +80,10 @@ class Source:
         self.kind: Format = kind or self._guess()
         if separator is not None and self.kind != "csv":
             raise InputError(f"--separator is for CSV, but {self.name} is read as {self.kind}: leave it out")
-        if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+        if separator is not None and (not 1 <= len(separator) <= 4 or set(separator) & set('"\r\n')):
             raise InputError(
-                f"--separator {separator!r}: expected one character, such as ';' (a tab is $'\\t' in most shells)"
+                f"--separator {separator!r}: expected a character, such as ';' (a tab is $'\\t' in most shells), or up "
+                "to four, such as '::'"
             )
         self.header: list[str] | None = None
         self.keys: dict[str, str | None] = {} if path is None else path_keys(path)
@@ -148,7 +151,12 @@ class Source:
             yield chunk
 
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
-        reader = csv.reader(text, strict=True, delimiter=self._separator)
+        between = self._separator
+        if len(between) > 1:
+            lines, between = (line.replace(self._separator, LIST_SEPARATOR) for line in text), LIST_SEPARATOR
+        else:
+            lines = iter(text)
+        reader = csv.reader(lines, strict=True, delimiter=between)
         try:
             header = next(reader, None)
             if header is None:

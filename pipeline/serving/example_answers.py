@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -76,8 +77,8 @@ def classes(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows:
         if labels is None
         else [[label.decode("utf-8", "replace") for label in row] for row in tables[0].tolist()]
     )
-    values = np.zeros(tables[0].shape) if scores is None else tables[-1]
-    return [list(zip(row, value, strict=True)) for row, value in zip(names, values.tolist(), strict=True)]
+    values: list[Any] = (np.zeros(tables[0].shape) if scores is None else tables[-1]).tolist()
+    return [list(zip(row, value, strict=True)) for row, value in zip(names, values, strict=True)]
 
 
 def regressions(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows: int) -> list[float]:

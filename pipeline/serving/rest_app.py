@@ -1,4 +1,4 @@
-"""The REST side, path by path as TensorFlow Serving has it, with `/healthz` and `/readyz` beside it."""
+"""The REST side, path by path as TensorFlow Serving has it; `/healthz`, `/readyz` and `/openapi.json` beside it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,6 +23,7 @@ from pipeline.serving.json_examples import example_request
 from pipeline.serving.json_tensors import is_row_format, parse_body, predict_inputs, signature_name
 from pipeline.serving.metadata import metadata_json
 from pipeline.serving.metrics import CONTENT_TYPE
+from pipeline.serving.openapi import openapi_route
 from pipeline.serving.refused_body import RefusedBody
 from pipeline.serving.settings import Limits
 from pipeline.serving.token import shown
@@ -85,11 +87,12 @@ class RestApp:
         self._token = token
         routes = [
             *health_routes(engine),
+            openapi_route(),
             Route("/v1/{path:path}", self._v1, methods=_ALL_METHODS),
         ]
         if metrics_path is not None:
             routes.insert(0, Route(metrics_path, self._metrics))
-        self.asgi = Starlette(routes=routes)
+        self.asgi = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_path})
 
     async def _metrics(self, request: Request) -> Response:
         if not shown(request.headers.get("authorization"), self._token):
@@ -181,6 +184,12 @@ class RestApp:
             if call.api == "Classify":
                 return json_answers.classifications(self._engine.classify(spec, examples, call)[1])
             return json_answers.regressions(self._engine.regress(spec, examples, call)[1])
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    """No path of the server's, or not with this method."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _json(json_answers.error(f"Malformed request: {request.method} {request.url.path}"), status)
 
 
 def _spec(match: re.Match[str]) -> Spec:

@@ -133,7 +133,7 @@ def _execute(layout: RunLayout, error: Exception, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(execute, "LocalRunner", Runner)
     monkeypatch.setattr(execute, "create_pipeline", lambda settings: None)
     monkeypatch.setattr(execute, "data_fingerprint", lambda declaration, data: "f")
-    monkeypatch.setattr(execute, "unread_message", lambda declaration, data: None)
+    monkeypatch.setattr(execute, "file_notes", lambda declaration, data: [])
     request = RunRequest("simulated", layout.root, layout.root)
     console = Console(file=io.StringIO())
     declaration = load_declaration("simulated", [])

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from components.dataset.names import Written
 from components.dataset.sections.section import ColumnType, Section
 
 Treatment = Literal["vocabulary", "buckets", "normalise", "log_normalise", "as_is"]
@@ -26,6 +27,12 @@ class Feature(Section):
         description="How its values are read; an int of -1 is no value, in logs and requests. Missing in a number, "
         r"in any case: nothing, `nan`, `-nan`, `null`, `none`, `na`, `n/a`, `\N`; in a string: nothing, so `null` "
         "is a text."
+    )
+    written: Written = Field(
+        default="plain",
+        description="How a float's texts are written. point: `$1,234.50`, `12.5%` (which is 12.5), `(3.00)` for a "
+        "loss, `-` and `?` for nothing, besides plain numbers; comma: `1.234,50 €`, `12,5%`. Requests have numbers; "
+        "`dfei predict --written` reads such texts.",
     )
     treatment: Treatment = Field(description="What becomes of them: see above.")
     max_size: int = Field(default=100_000, ge=1, lt=2**31, description="vocabulary: most entries kept.")
@@ -50,6 +57,8 @@ class Feature(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Feature:
+        if self.written != "plain" and self.type != "float":
+            raise ValueError(f"written: {self.written} is for type float, not {self.type}")
         if self.treatment == "vocabulary" and self.type == "float":
             raise ValueError("a vocabulary needs type int or string, not float")
         if self.treatment != "vocabulary" and self.type == "string":

@@ -11,7 +11,10 @@ from components.dataset.sections.section import FileList, Names, Section
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso", "dmy", "mdy", "yymmddhh", "random"]
 UTF_8 = "utf-8"
-Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]$")]
+Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]{1,4}$")]
+
+
+_SEPARATOR = "Between values: a character of ASCII, or up to four as in `::`; the suffix tells it."
 
 
 def _known_encoding(name: str) -> str:
@@ -38,7 +41,8 @@ class Impressions(Section):
         "below it. The keys of folders as Hive and Spark write them (`dt=2026-03-14/scene=feed/part-0.parquet`) are "
         "columns, read as text or as they are declared. Files and folders that begin with `.` or `_` are left out. The "
         "suffix tells the format: .csv, .tsv, .jsonl, .ndjson or .json (one object in each line), all with .gz too; "
-        "RecBole's .inter, .user and .item; .parquet. One line of CSV is one row: a value in quotes may hold "
+        "RecBole's .inter, .user and .item; .parquet; .txt, .dat and .data (text, as .csv) where they are named or a "
+        "glob matches them. One line of CSV is one row: a value in quotes may hold "
         "separators and doubled quotes, not line breaks; a table with such values needs Parquet.",
     )
     ignore: Names = Field(
@@ -46,7 +50,7 @@ class Impressions(Section):
         description="Names, folders or globs of what stays unread, though a pattern of `files` matches it or though it "
         "looks like the log, which is warned of otherwise.",
     )
-    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    separator: Separator = Field(default=None, description=_SEPARATOR)
     encoding: Encoding = Field(default=UTF_8, description="Of CSV's text: cp1252, latin-1, gb18030 ...")
     columns: Names = Field(
         default_factory=list,
@@ -59,7 +63,7 @@ class Lookup(Section):
 
     files: FileList = Field(description="File names, folders or globs, as for the impressions.")
     ignore: Names = Field(default_factory=list, description="Names, folders or globs of what stays unread.")
-    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    separator: Separator = Field(default=None, description=_SEPARATOR)
     encoding: Encoding = Field(default=UTF_8, description="Of CSV's text.")
     columns: Names = Field(default_factory=list, description="Names of the columns where no header has them.")
     key: str | Annotated[dict[str, str], Field(min_length=1, max_length=1)] = Field(
@@ -109,7 +113,7 @@ class Events(Section):
     """
 
     files: FileList = Field(description="File names or globs, as for the impressions.")
-    separator: Separator = Field(default=None, description="Between values; the suffix tells it.")
+    separator: Separator = Field(default=None, description=_SEPARATOR)
     encoding: Encoding = Field(default=UTF_8, description="Of CSV's text.")
     ignore: Names = Field(default_factory=list, description="Names, folders or globs of what stays unread.")
     timestamp: Timestamp | None = Field(

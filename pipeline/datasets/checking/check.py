@@ -16,7 +16,7 @@ from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
 from components.dataset.schema import declared_schema
 from components.dataset.sections import Events
-from components.dataset.unread import unread_message
+from components.dataset.unread import file_notes
 from components.errors import InputError
 from components.example_gen import checks
 from components.progress import Progress
@@ -124,9 +124,8 @@ def _planned(declaration: Declaration, data: Path, findings: list[Finding]) -> R
         findings += _also_missing(declaration, data, str(error))
         return None
     size = sum(file.size for file in plan.files)
-    unread = unread_message(declaration, str(data))
-    if unread:
-        found, _, remedy = unread.rpartition("; ")
+    for note in file_notes(declaration, str(data)):
+        found, _, remedy = note.rpartition("; ")
         findings.append(Finding("warn", "files", found, remedy))
     findings.append(Finding("ok", "files", f"{len(plan.files)} file(s) of impressions, {size / 1e6:,.1f} MB"))
     findings += [_of_events(declaration, events, data) for events in declaration.events]

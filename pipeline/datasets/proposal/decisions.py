@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
 
 from components.dataset.label import is_positive
+from components.dataset.names import meant
 from components.dataset.sections import Positive
 from components.errors import InputError
 from pipeline.datasets.proposal import roles, timestamps
@@ -56,8 +56,8 @@ class Decider:
         """
         name = self._given.get(role)
         if name is not None and name not in self._columns:
-            close = get_close_matches(name, list(self._columns), n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(self._columns)}"
+            close = meant(name, self._columns, cutoff=0.5)
+            hint = f"did you mean {close}?" if close else f"there are {', '.join(self._columns)}"
             raise InputError(f"{_FLAGS[role]} {name}: no such column; {hint}")
         return name
 

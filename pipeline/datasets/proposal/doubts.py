@@ -17,6 +17,11 @@ _SHOWN_NAMES = 6
 
 def doubts(result: Draft) -> Iterator[str]:
     """One sentence for each guess that the user may know better, with what to do."""
+    for guess in result.guesses.values():
+        if guess.certainty == "weak" and guess.column:
+            others = [name for name, _ in guess.candidates if name != guess.column][:3]
+            instead = f", perhaps {', '.join(others)}" if others else ""
+            yield f"{guess.role}: {guess.column} is not certain ({guess.why}); --{guess.role} names another{instead}"
     for leak in result.leaks:
         kept = leak.column in (result.role("user"), result.role("item"), result.role("domain"), result.author)
         fate = "it has a role and stays" if kept else "it is set aside under post_exposure"
@@ -41,6 +46,8 @@ def doubts(result: Draft) -> Iterator[str]:
         # What a change of the file would make usable.
         if column.values.kind == "unusable" and column.values.column.dtype == pl.String:
             yield f"{column.name}: set aside: {column.values.why}"
+        if column.values.written != "plain":
+            yield f"{column.name}: {column.values.why}; if that is wrong, change `written` in the declaration"
     if result.role("user") is None:
         yield "no user: no GAUC, no averages by user; name one with --user"
     if result.role("item") is None:

@@ -79,6 +79,8 @@ def behaviour(column: Column, columns: list[Column]) -> Choice:
     name = column.name
     if column.values.kind not in ("int", "float"):
         return Choice(name, "after", "text, named like what comes after the exposure: set aside", judged=True)
+    if column.values.written != "plain":
+        return Choice(name, "after", f"named like a reaction; {column.values.why}: set aside", judged=True)
     if binary(column):
         share = mean(column.values.column)
         return Choice(
@@ -112,7 +114,7 @@ def _length_of(column: Column, columns: list[Column]) -> str | None:
     for other in columns:
         if other.name == column.name or not has(other.name, LENGTHS) or is_after(other):
             continue
-        if other.values.kind not in ("int", "float"):
+        if other.values.kind not in ("int", "float") or other.values.written != "plain":
             continue
         same_unit = _unit(other.name) == _unit(column.name)
         ratio = median((spent / other.values.column.cast(pl.Float64)).filter(spent > 0))
@@ -157,7 +159,8 @@ def as_feature(column: Column) -> Choice:
         if column.distinct > _MANY:
             settings["min_count"] = 5
         return Choice(name, "feature", f"list: {values.why}", settings)
-    if values.kind == "float" and column.stated != "token":
+    named_numbers = values.written != "plain" and has(name, IDENTIFIERS)
+    if values.kind == "float" and column.stated != "token" and not named_numbers:
         return _number(column)
     if values.kind == "int" and _is_number(column):
         return _number(column)
@@ -219,7 +222,8 @@ def _judgement(
 
 def identity(column: Column, role: str) -> Choice:
     """A column with a role: domain, user, item or author."""
-    kind = "string" if column.values.kind == "string" else "int"
+    plain_number = column.values.kind != "string" and column.values.written == "plain"
+    kind = "int" if plain_number else "string"
     settings: dict[str, Any] = {"type": kind, "treatment": "vocabulary"}
     if role == "domain":
         return Choice(column.name, "feature", f"the domain: {column.distinct} values", settings)
@@ -260,7 +264,11 @@ def _number(column: Column) -> Choice:
     long_tail = low >= 0 and high > 4 * max(middle, 1e-9) and high > 3
     treatment = "log_normalise" if long_tail else "normalise"
     why = f"{_range(numbers)}, median {middle:.4g}" + (": a long tail" if long_tail else "")
-    return Choice(column.name, "feature", why, {"type": "float", "treatment": treatment})
+    settings = {"type": "float", "treatment": treatment}
+    if column.values.written != "plain":
+        settings["written"] = column.values.written
+        why += f"; {column.values.why}"
+    return Choice(column.name, "feature", why, settings)
 
 
 def _category(column: Column) -> Choice:

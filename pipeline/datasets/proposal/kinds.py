@@ -8,9 +8,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from components.dataset.names import Written
 from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from components.dataset.values import MISSING_NUMBERS, to_type
+from components.dataset.written import MARKS, NUMBER
 from pipeline.datasets.proposal.figures import highest, lowest, mean
 
 Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]
@@ -25,26 +27,9 @@ _BEYOND_INT = 2**63
 _PLAIN_NUMBER = r"^-?\d+(\.\d+)?$"
 _DECIMAL_COMMA = r"^-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
-# A price or a share: a currency or a per cent sign before or behind, thousands apart, losses in brackets.
-_AMOUNT = r"\d[\d.,'\u00a0\u202f]*"
-_MONEY = r"(?:[$€£¥₹₽₩]|USD|EUR|GBP|JPY|CNY|INR|Rs\.?|kr\.?|zł)"
-_WITH_SIGN = rf"^[-+(]?\s*(?:{_MONEY}\s*[-+]?{_AMOUNT}|{_AMOUNT}\s*(?:{_MONEY}|[%‰]))\s*\)?$"
-_MARKS = [
-    "-",
-    "--",
-    "\u2014",
-    "\u2013",
-    "?",
-    ".",
-    "*",
-    "missing",
-    "unknown",
-    "#N/A",
-    "(null)",
-    "(none)",
-    "nil",
-]
-_MOSTLY = 0.95
+_FEWEST_NUMBERS = 0.2
+_LOOKED_AT = 200
+_MOST_STRAYS = 0.05
 _NEARLY_ALL = 0.99
 _STRAY = 0.005
 _YEAR_LAST: tuple[TimeUnit, ...] = ("mdy", "dmy")
@@ -63,6 +48,7 @@ class Values:
       max_length: values of a list that nineteen of twenty rows do not exceed.
       present: share of rows with a value.
       why: what led to the kind, for a comment.
+      written: how the texts of numbers are written.
     """
 
     kind: Kind
@@ -72,6 +58,7 @@ class Values:
     max_length: int = 1
     present: float = 0.0
     why: str = ""
+    written: Written = "plain"
 
 
 def values_of(column: pl.Series) -> Values:
@@ -106,7 +93,8 @@ def _of_text(column: pl.Series) -> Values:
     given = stripped.filter(~missing)
     if given.is_empty():
         return Values("empty", column, why="no values")
-    if not given.str.contains(_LEADING_ZERO).any() and not given.str.contains(_TOO_LONG).any():
+    code = given.str.contains(_LEADING_ZERO).any() or given.str.contains(_TOO_LONG).any()
+    if not code:
         for kind in ("int", "float"):
             typed = to_type(column, kind)
             if not typed.bad.any():
@@ -115,14 +103,9 @@ def _of_text(column: pl.Series) -> Values:
     present = _share(text.is_not_null())
     if written_unit(given) is not None:
         return Values("time", text, present=present, why="dates or times as text")
-    clothed = _clothed(given)
-    if clothed is not None:
-        remedy = "write them with a decimal point and nothing else, and nothing where there is none"
-        return Values("unusable", text, present=present, why=f"numbers written as {clothed}: {remedy}")
-    if _has_commas(given):
-        shown = str(given.filter(given.str.contains(",", literal=True)).first())
-        why = f"numbers with commas, such as {shown}: write them with a decimal point and nothing else, lists as a|b"
-        return Values("unusable", text, present=present, why=why)
+    found = None if code else _as_written(column, given)
+    if found is not None:
+        return found
     return _list_of_text(text, present) or Values("string", text, present=present)
 
 
@@ -171,17 +154,30 @@ def written_unit(column: pl.Series) -> TimeUnit | None:
     return min(spans, key=lambda found: found[0])[1] if spans else None
 
 
-def _clothed(given: pl.Series) -> str | None:
-    """An example where nearly all texts are numbers with a currency, a per cent sign or marks for nothing."""
-    plain = given.str.contains(_PLAIN_NUMBER)
-    signed = given.str.contains(_WITH_SIGN)
-    marks = given.is_in(_MARKS)
-    numbers = plain | signed
-    if mean(numbers | marks) < _MOSTLY or mean(numbers) < 0.2 or not (signed | marks).any():
+def _as_written(column: pl.Series, given: pl.Series) -> Values | None:
+    """Numbers with a currency, a per cent sign, thousands apart, a decimal comma or marks for nothing."""
+    marks = given.str.to_lowercase().is_in(MARKS)
+    # A look at the first spares most columns the reading of all.
+    if mean(given.head(_LOOKED_AT).str.contains(NUMBER) | marks.head(_LOOKED_AT)) < _FEWEST_NUMBERS:
         return None
-    return ", ".join(
-        repr(str(text)) for text in given.filter(signed | marks).unique(maintain_order=True).head(3)
-    )
+    commas = given.str.contains(",", literal=True).any()
+    if commas and not given.str.contains(r"[^\d.,\s+-]").any() and not _has_commas(given):
+        return None
+    readings: tuple[Written, ...] = ("point", "comma")
+    read = {written: to_type(column, "float", written=written) for written in readings}
+    written = min(readings, key=lambda reading: mean(read[reading].bad))
+    numbers, bad = read[written].values.is_not_null(), mean(read[written].bad)
+    if bad > _MOST_STRAYS or mean(numbers) < _FEWEST_NUMBERS:
+        return None
+    dressed = given.filter(~given.str.contains(_PLAIN_NUMBER)).unique(maintain_order=True).head(3)
+    why = f"numbers written as {', '.join(repr(str(text)) for text in dressed)}"
+    if bad > _STRAY:
+        stray = column.filter(read[written].bad).first()
+        remedy = "correct these, or write them with a decimal point and nothing else"
+        why += f", but for {bad:.1%} of the rows, such as {str(stray)!r}: {remedy}"
+        return Values("unusable", column, present=_share(column.is_not_null()), why=why)
+    why += f", read with a decimal {written}"
+    return Values("float", read[written].values, present=_share(numbers), why=why, written=written)
 
 
 def _has_commas(given: pl.Series) -> bool:

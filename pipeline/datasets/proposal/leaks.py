@@ -95,11 +95,8 @@ def _codes(column: pl.Series) -> npt.NDArray[np.int64]:
     if column.dtype.is_numeric() and column.n_unique() > 4 * _BUCKETS:
         numbers = column.cast(pl.Float64).to_numpy()
         finite = np.isfinite(numbers)
-        edges = (
-            np.unique(np.quantile(numbers[finite], np.linspace(0, 1, _BUCKETS + 1)[1:-1]))
-            if finite.any()
-            else []
-        )
+        inner = np.linspace(0, 1, _BUCKETS + 1)[1:-1]
+        edges = np.unique(np.quantile(numbers[finite], inner)) if finite.any() else np.zeros(0)
         return np.where(finite, np.searchsorted(edges, numbers, side="right") + 1, 0).astype(np.int64)
     return (column.cast(pl.String).fill_null("\0").rank("dense") - 1).to_numpy().astype(np.int64)
 

@@ -16,7 +16,7 @@ from components.dataset.joins import read_lookup
 from components.dataset.label import label_of
 from components.dataset.loader import load_declaration
 from components.dataset.read_plan import cut, plan_reading
-from components.dataset.unread import unread_message
+from components.dataset.unread import file_notes
 from components.errors import InputError
 from components.example_gen.scan import days
 from components.progress import Progress
@@ -188,8 +188,7 @@ def _about_files(sources: Sources, declaration: Declaration) -> list[str]:
             f"{', '.join(log.section.files)} also matches {len(log.more)} files that were not named ({shown}): they "
             "are read too; name under `impressions.ignore` what is to stay unread"
         )
-    unread = unread_message(declaration, str(sources.data_dir))
-    return [*said, unread] if unread else said
+    return [*said, *file_notes(declaration, str(sources.data_dir))]
 
 
 def _valid(document: dict[str, Any]) -> Declaration:

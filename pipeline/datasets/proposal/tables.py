@@ -11,6 +11,7 @@ import polars as pl
 
 from components.dataset.blocks import read_all
 from components.dataset.encodings import encoding_hint
+from components.dataset.file_names import is_any_text
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.names import key_readings
 from components.dataset.sections import Impressions
@@ -22,7 +23,7 @@ from pipeline.datasets.proposal.named_files import Patterns, as_patterns, common
 from pipeline.datasets.proposal.text_format import TextFormat, settings_of
 from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
-_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATORS = (",", ";", "\t", "|", "::")
 _KEY = "__key"
 _SHOWN_COLUMNS = 12
 _HEAD_BYTES = 64 << 10
@@ -237,7 +238,9 @@ def _require_same_columns(files: Sequence[DataFile]) -> None:
 
 def _other_separator(path: Path) -> str | None:
     """A separator that cuts the first lines into more columns than the suffix's; `None` where that is right."""
-    if not path.name.lower().endswith((".csv", ".tsv")):
+    if not path.name.lower().endswith((".csv", ".tsv")) and not is_any_text(path.name):
+        return None
+    if path.suffix.lower() == ".gz":
         return None
     with path.open("rb") as stream:
         lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in stream.readlines(1 << 16)[:20]]

@@ -55,4 +55,4 @@ def settings_of(text: TextFormat, lookups: Sequence[Path]) -> dict[Path | None, 
 def _no_setting(text: TextFormat, error: ValidationError) -> str:
     if error.errors()[0]["loc"][0] == "encoding":
         return f"--encoding {text.encoding}: {error.errors()[0]['ctx']['error']}"
-    return f"--separator {text.separator!r}: expected one ASCII character, such as ';' or '\\t'"
+    return f"--separator {text.separator!r}: expected an ASCII character, such as ';' or '\\t', or a few, as in '::'"

@@ -37,7 +37,7 @@ def by_csv_module(texts: list[str]) -> tuple[list[tuple[int, tuple[str, ...]]], 
 @given(st.lists(lines, max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
 @example(['"",x,""', '""""",a', 'a,"""b",c', 'a,b"c,d"', '"a"b,c,d', "a,b,"], "\n", True)
 def test_same_rows_and_same_refusals_as_the_csv_module(texts: list[str], end: str, ended: bool) -> None:
-    block = parse_lines((end.join(texts) + (end if ended else "")).encode(), COLUMNS, ",")
+    block = parse_lines((end.join(texts) + (end if ended else "")).encode(), ",", COLUMNS)
     rows, bad = by_csv_module(texts)
     values = [tuple(value or "" for value in row) for row in block.frame.iter_rows()]
     assert list(zip(block.lines.tolist(), values, strict=True)) == rows
@@ -56,7 +56,7 @@ def test_same_rows_and_same_refusals_as_the_csv_module(texts: list[str], end: st
     ],
 )
 def test_reasons(line: bytes, reason: str) -> None:
-    block = parse_lines(b"a,b,c\n\n" + line + b"\nd,e,f", COLUMNS, ",")
+    block = parse_lines(b"a,b,c\n\n" + line + b"\nd,e,f", ",", COLUMNS)
     assert block.frame.rows() == [("a", "b", "c"), ("d", "e", "f")]
     assert block.lines.tolist() == [0, 3]
     assert block.count == 4

@@ -8,7 +8,7 @@ import pytest
 
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
-from components.dataset.unread import unread_files, unread_message
+from components.dataset.unread import file_notes, unread_files, unread_message
 
 HEADER = "user,ts,tab,click\n"
 
@@ -74,3 +74,11 @@ def test_a_file_that_a_pattern_matches_changes_the_fingerprint(folder: Path) -> 
     (folder / "log-2026-04-01.csv").write_text(HEADER)
     assert data_fingerprint(data, str(folder)) != before
     assert unread_files(data, str(folder)) == []
+
+
+def test_a_table_whose_log_says_which_files_count(folder: Path) -> None:
+    data = declared(["log-2026-03-0*.csv"])
+    assert file_notes(data, str(folder)) == []
+    (folder / "_delta_log").mkdir()
+    [note] = file_notes(data, str(folder))
+    assert note.startswith(f"{folder.name} is a Delta table: its own log says which files count")

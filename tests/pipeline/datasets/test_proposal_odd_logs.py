@@ -103,16 +103,17 @@ def test_files_most_of_whose_lines_are_no_rows(tmp_path: Path, text: str, messag
         propose(ProposalRequest([log], output=tmp_path / "a.yaml"), None)
 
 
-def test_numbers_with_commas_are_set_aside_with_a_warning(tmp_path: Path) -> None:
+def test_numbers_with_commas_are_read_and_said(tmp_path: Path) -> None:
     given = columns()
     given["price"] = [f"{n % 40},{n % 100:02d}" for n in range(3000)]
     log = csv_log(tmp_path, given, separator=";")
     written = write(ProposalRequest([log], output=tmp_path / "a.yaml"))
-    assert "price" not in written.declaration.features
+    assert written.declaration.features["price"].written == "comma"
     assert any(
-        warning.startswith("price: set aside: numbers with commas, such as 0,00: write them")
+        warning.startswith("price: numbers written as '0,00', '1,01', '2,02', read with a decimal comma; if")
         for warning in written.proposal.draft.warnings
     )
+    assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
 
 
 def test_hashes_of_64_bits_are_users(tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_rare_flaws_beyond_the_sample_are_found_and_said(tmp_path: Path) -> None
     size[::300] = "unknown"
     log = csv_log(tmp_path, columns(40_000, size=size))
     written = write(ProposalRequest([log], output=tmp_path / "a.yaml"))
-    assert "size" not in written.declaration.features
+    assert written.declaration.features["size"].written == "point"
     assert "numbers written as 'unknown'" in (tmp_path / "a.yaml").read_text()
     assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
 
