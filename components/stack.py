@@ -1,8 +1,8 @@
-"""What the two stacks do differently, each with its reason: nothing else in the project asks on which one it runs.
+"""What the two stacks do differently, each with its reason: only `models.segment_sum` asks for itself which one it is.
 
 The stacks are TFX 1.21 with TensorFlow 2.21 on Python 3.12 and 3.13, and TFX 1.16 with TensorFlow 2.16 on Python 3.11
 (`requirements-current.txt`, `requirements.txt`). Whatever is written here is right on both; what differs and needs no
-code, such as a slower `unsorted_segment_sum`, is in docs/stacks.md.
+code is in docs/stacks.md.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ def _tables(declaration: Declaration, data_dir: str) -> str:
     folders = {
         folder
         for section in sections
-        for path in files_of(root, section)
+        for pattern in section.files
+        for path in matches(root, pattern)
         for folder in path.parents
         if folder.is_relative_to(root)
     }

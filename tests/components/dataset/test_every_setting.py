@@ -57,6 +57,7 @@ TOGETHER = {
         for name in ("scene", "maker", "size")
         for part in ("separator", "list", "max_length")
     ),
+    *(f"features.{name}.written" for name in ("scene", "maker")),
     "features.scene.treatment",
     "moving_average.history_behaviours",
     "moving_average.train_state",
