@@ -73,11 +73,12 @@ def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -
         limits = np.iinfo(dtype)
         wrong = next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), None)
     if wrong is not None:
-        dressed = dtype.kind == "f" and isinstance(given[wrong], str) and _reads(given[wrong])
+        value = given[wrong]
+        dressed = dtype.kind == "f" and isinstance(value, str) and _reads(value)
         hint = "; --written point reads $1,234.50 and 12.5%, --written comma 1.234,50" if dressed else ""
         raise InputError(
             f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
-            f"{given[wrong]!r:.60}{hint}"
+            f"{value!r:.60}{hint}"
         )
     return np.fromiter(values, object, len(values)) if dtype.kind == "O" else np.array(values, dtype)
 

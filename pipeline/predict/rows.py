@@ -8,7 +8,7 @@ import io
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
@@ -151,11 +151,10 @@ class Source:
             yield chunk
 
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
+        lines: Iterable[str] = text
         between = self._separator
         if len(between) > 1:
             lines, between = (line.replace(self._separator, LIST_SEPARATOR) for line in text), LIST_SEPARATOR
-        else:
-            lines = iter(text)
         reader = csv.reader(lines, strict=True, delimiter=between)
         try:
             header = next(reader, None)
