@@ -98,8 +98,7 @@ def read_rows(
         )
     else:
         rows = row_store.decode(committed_of(patterns), layout, work, report, every)
-    known = rows.domain < layout.domain_count
-    return rows if known.all() else rows.where(known)
+    return rows.of_known_domains()
 
 
 def split_validation(

@@ -65,7 +65,7 @@ def read_earlier_day(
     """
     then = read_layout(day.transform_graph, declaration)
     files = [file for split in ("train", "eval") for file in committed_files(f"{day.examples}/Split-{split}")]
-    rows = decode(files, then, work, every=every)
+    rows = decode(files, then, work, every=every).of_known_domains()
     place = {name: n for n, name in enumerate(layout.domains)}
     domains = np.array([place.get(name, -1) for name in then.domains], np.int32)
     kept = domains[rows.domain] >= 0

@@ -88,6 +88,11 @@ class RowStore:
         chosen = np.flatnonzero(mask)
         return RowStore(self._columns, self._layout, chosen if self._rows is None else self._rows[chosen])
 
+    def of_known_domains(self) -> RowStore:
+        """Without the rows of domains that the layout does not know: forgotten, or of the evaluation alone."""
+        known = self.domain < self._layout.domain_count
+        return self if known.all() else self.where(known)
+
     def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Model inputs of the rows at `indices`, int (...,): arrays (..., shape of a row) by name."""
         at = indices if self._rows is None else self._rows[indices]

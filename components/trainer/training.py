@@ -103,19 +103,25 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
         if declaration.report.study:
             found = _study(fn_args, inputs, served, work)
-            (Path(fn_args.model_run_dir) / STUDY).write_text(found.model_dump_json(indent=1))
+            if found is not None:
+                (Path(fn_args.model_run_dir) / STUDY).write_text(found.model_dump_json(indent=1))
         if config.get("compared"):
             predictor = Predictor(model)
             judge(fn_args, inputs.layout, lambda rows: sigmoid(predictor.predict(rows)))
         write_facts(fn_args, facts)
 
 
-def _study(fn_args: FnArgs, inputs: TrainingInputs, served: export.ServedModel, work: Path) -> Study:
-    """What the trained model does on the evaluation rows; nothing of it has a say in the training."""
+def _study(fn_args: FnArgs, inputs: TrainingInputs, served: export.ServedModel, work: Path) -> Study | None:
+    """What the trained model does on the evaluation rows; nothing of it has a say in the training.
+
+    None where all of them are of domains that it does not know.
+    """
     every = _thinning(fn_args, len(inputs.rows), inputs.declaration.report.rows)
     eval_rows = read_rows(
         fn_args.eval_files, inputs.layout, work / "evaluation rows", "reading rows to judge", every
     )
+    if not len(eval_rows):
+        return None
 
     def score(rows: Mapping[str, np.ndarray], domain: np.ndarray) -> np.ndarray:
         scores = served.predict_transformed({k: tf.constant(v) for k, v in rows.items()}, tf.constant(domain))

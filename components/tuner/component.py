@@ -56,7 +56,9 @@ class ModelTunerExecutor(base_executor.BaseExecutor):
         declaration = Declaration.from_json(exec_properties["declaration"])
         graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         layout = read_layout(graph, declaration)
-        rows = row_store.open_rows(Path(artifact_utils.get_split_uri(input_dict["rows"], "train")), layout)
+        rows = row_store.open_rows(
+            Path(artifact_utils.get_split_uri(input_dict["rows"], "train")), layout
+        ).of_known_domains()
         learned_from, validation = split_validation(rows, declaration.split.validation_days)
         wanted = int(exec_properties["trials"])
         done = 0

@@ -98,7 +98,7 @@ def evidence(
         ]
         for variant in variants
     }
-    trained = open_rows(decoded / "Split-train", layout)
+    trained = open_rows(decoded / "Split-train", layout).of_known_domains()
     return Evidence(rows, evaluated.user, scored, Material(evaluated.store, trained, layout, graph))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,3 +170,14 @@ def test_processes_that_find_no_row_all_say_so(tmp_path: Path) -> None:
     for one in told:
         with pytest.raises(InputError, match="no training row"):
             one.result()
+
+
+def test_rows_of_domains_that_the_layout_does_not_know_are_left_out(tmp_path: Path) -> None:
+    written = _write(tmp_path / "rows.gz", 9)
+    rows = decode([str(tmp_path / "rows.gz")], LAYOUT, tmp_path / "store")
+    assert rows.of_known_domains() is rows
+    fewer = dataclasses.replace(LAYOUT, domains=("1",), domain_rows=(3,), history=())
+    known = RowStore(rows._columns, fewer).of_known_domains()
+    assert known.gather(np.arange(len(known)))["numeric"][:, 0].tolist() == [
+        row["numeric"][0] for row in written if row["domain"] == [0]
+    ]
