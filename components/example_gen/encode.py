@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from tfx_bsl.coders import example_coder
 
 from components.dataset.declaration import Declaration
 from components.dataset.label import is_positive, label_of
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import Behaviour
 from components.dataset.values import LARGEST_FLOAT
+from components.example_bytes import serialize
 
 # Rows encoded at a time: a tf.Example is many times as large as its row.
 _SLICE_ROWS = 8192
@@ -62,8 +62,7 @@ def encode(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[list[
     """Serialised tf.Examples of the rows, in order, a slice at a time; a null is an absent feature."""
     for start in range(0, len(frame), slice_rows):
         part = frame.slice(start, slice_rows)
-        batch = pa.RecordBatch.from_arrays([_lists(part[name]) for name in part.columns], names=part.columns)
-        yield example_coder.RecordBatchToExamples(batch)
+        yield serialize({name: _lists(part[name]) for name in part.columns}).to_pylist()
 
 
 def _lists(column: pl.Series) -> pa.Array:
