@@ -20,9 +20,9 @@ from components.dataset.joins import read_lookup
 from components.dataset.read_plan import Piece, cut
 from components.errors import InputError
 from components.example_gen.encode import encode, example_frame
-from components.example_gen.errors import in_worker
 from components.example_gen.passes import GZIP, LOOKUPS, PieceFn
 from components.example_gen.storage import piece_path, read_json, write_frame, write_json
+from components.worker_errors import in_worker
 
 EVENTS = "events"
 NO_LABEL = -1

@@ -10,9 +10,10 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components.beam_jobs import beam_runner
 from components.committed import remove_leftovers
 from components.dataset.declaration import Declaration
-from components.example_gen.ingest import beam_runner, ingest, splits_of
+from components.example_gen.ingest import ingest, splits_of
 
 EXAMPLES = "examples"
 REPORT_FILE = "ingest_report.json"

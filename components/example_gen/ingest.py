@@ -8,12 +8,12 @@ job, so that a user's mistake is found before anything is written.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import apache_beam as beam
 from tfx.dsl.io import fileio
 
+from components.beam_jobs import Runner
 from components.dataset.blocks import BLOCK_BYTES
 from components.dataset.declaration import Declaration
 from components.dataset.joins import read_lookup
@@ -22,7 +22,6 @@ from components.dataset.read_plan import Piece, ReadPlan, cut, plan_reading
 from components.errors import InputError
 from components.example_gen import checks
 from components.example_gen.duplicates import DROPS, HASHES, PARTITION_ROWS
-from components.example_gen.errors import in_driver
 from components.example_gen.events import EVENTS, ingest_events
 from components.example_gen.passes import (
     LOOKUPS,
@@ -34,6 +33,7 @@ from components.example_gen.passes import (
 )
 from components.example_gen.scan import SHOWN_REJECTS
 from components.example_gen.storage import piece_path, read_json, write_frame
+from components.worker_errors import in_driver
 
 SPLITS = ("train", "eval")
 
@@ -43,7 +43,6 @@ def splits_of(declaration: Declaration) -> tuple[str, ...]:
     return (*SPLITS, EVENTS) if declaration.events else SPLITS
 
 
-Runner = Callable[[Sequence[Any], beam.DoFn], None]
 _BYTES_PER_ROW = {"csv": 40, "csv.gz": 8, "json": 120, "json.gz": 12}
 
 
@@ -99,27 +98,6 @@ def ingest(
     fileio.rmtree(folder)
     report = _report(plan, scan, written, rejected_lines)
     return {**report, "events": events} if events else report
-
-
-def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
-    """Does each job as a Beam pipeline of its own.
-
-    Args:
-      make_pipeline: makes an empty Beam pipeline.
-    """
-
-    def run(elements: Sequence[Any], work: beam.DoFn) -> None:
-        if not elements:
-            return
-        with make_pipeline() as pipeline:
-            _ = (
-                pipeline
-                | "Elements" >> beam.Create(list(elements), reshuffle=False)
-                | "Spread" >> beam.Reshuffle()
-                | type(work).__name__ >> beam.ParDo(work)
-            )
-
-    return run
 
 
 def _documents(folder: str, kind: str, pieces: Sequence[Piece]) -> list[dict[str, Any]]:

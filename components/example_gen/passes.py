@@ -20,10 +20,10 @@ from components.dataset.joins import LookupTable, join
 from components.dataset.read_plan import Piece, ReadPlan
 from components.example_gen.duplicates import HashWriter, drops_of_piece, find_duplicates, hash_rows
 from components.example_gen.encode import encode, example_frame
-from components.example_gen.errors import in_worker
 from components.example_gen.scan import PieceScan, days
 from components.example_gen.storage import piece_path, read_frame, write_json
 from components.progress import Progress, report
+from components.worker_errors import in_worker
 
 SCANS = "scans"
 WRITTEN = "written"

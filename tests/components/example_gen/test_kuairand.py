@@ -13,9 +13,10 @@ import apache_beam as beam
 import polars as pl
 import pytest
 
+from components.beam_jobs import beam_runner
 from components.dataset import load_declaration
 from components.dataset.files import data_fingerprint
-from components.example_gen.ingest import beam_runner, ingest
+from components.example_gen.ingest import ingest
 from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import read_columns
 

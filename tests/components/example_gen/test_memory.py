@@ -16,7 +16,8 @@ import json, resource, sys
 from pathlib import Path
 import apache_beam as beam
 from components.dataset import load_declaration
-from components.example_gen.ingest import beam_runner, ingest
+from components.beam_jobs import beam_runner
+from components.example_gen.ingest import ingest
 from pipeline.beam_runner import beam_args
 
 folder, data = Path(sys.argv[1]), sys.argv[2]

@@ -10,8 +10,8 @@ import apache_beam as beam
 import pytest
 
 from components import committed
+from components.beam_jobs import beam_runner
 from components.errors import InputError
-from components.example_gen.ingest import beam_runner
 from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import (
     DAY_MS,
