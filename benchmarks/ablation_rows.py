@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from google.protobuf import json_format
-from tfx.components.transform.executor import Executor as Transform
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.proto import transform_pb2
 from tfx.types import standard_artifacts
@@ -18,7 +17,7 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.example_gen.executor import Executor as ExampleGen
 from components.trainer import row_store
-from components.transform.component import PREPROCESSING_FN
+from components.transform.executor import StatefulExecutor
 from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
 from models.rows import RowSource
@@ -112,14 +111,11 @@ def _run(declaration: Declaration, data: Path, folder: Path) -> None:
         raise InputError(f"{declaration.name}: put its schema (.pbtxt) beside the declaration")
     (folder / "schema" / "schema.pbtxt").write_bytes(checked_in.read_bytes())
     splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
-    Transform(context).Do(
+    StatefulExecutor(context).Do(
         {"examples": [examples], "schema": [schema]},
         {"transform_graph": [graph], "transformed_examples": [rows]},
         {
-            "preprocessing_fn": PREPROCESSING_FN,
             "splits_config": json_format.MessageToJson(splits),
             "custom_config": json_utils.dumps({"declaration": declaration.to_json()}),
-            "disable_statistics": 1,
-            "force_tf_compat_v1": 0,
         },
     )

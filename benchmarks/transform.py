@@ -78,13 +78,12 @@ def run_transform(folder: Path, settings: tuple[str, ...]) -> dict[str, float]:
     import apache_beam  # noqa: F401
     import tensorflow_transform  # noqa: F401
     from google.protobuf import json_format
-    from tfx.components.transform.executor import Executor
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.proto import transform_pb2
     from tfx.types import standard_artifacts
     from tfx.utils import json_utils
 
-    import components.transform.preprocessing  # noqa: F401
+    from components.transform.executor import StatefulExecutor
 
     declaration = load_declaration("kuairand-pure", settings)
     examples, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
@@ -102,15 +101,12 @@ def run_transform(folder: Path, settings: tuple[str, ...]) -> dict[str, float]:
     )
     splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
     return _used(
-        lambda: Executor(context).Do(
+        lambda: StatefulExecutor(context).Do(
             {"examples": [examples], "schema": [schema]},
             {"transform_graph": [graph], "transformed_examples": [transformed]},
             {
-                "preprocessing_fn": "components.transform.preprocessing.preprocessing_fn",
                 "splits_config": json_format.MessageToJson(splits),
                 "custom_config": json_utils.dumps({"declaration": declaration.to_json()}),
-                "disable_statistics": 1,
-                "force_tf_compat_v1": 0,
             },
         )
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
@@ -21,6 +20,7 @@ from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
 from components.pusher.atomic import AtomicPusher
 from components.signature_check.component import SignatureCheck
+from components.statistics_gen.component import FileStatisticsGen
 from pipeline import views
 from pipeline.code_hash import code_hash
 
@@ -69,8 +69,10 @@ class Chain:
             fingerprint=f"{settings.data_fingerprint}-{code_hash('example_gen')}",
         )
         self.examples: BaseChannel = self.example_gen.outputs["examples"]
-        self.statistics_gen = StatisticsGen(
-            examples=self.examples, exclude_splits=["events"] if declaration.events else []
+        self.statistics_gen = FileStatisticsGen(
+            code=code_hash("statistics_gen"),
+            examples=self.examples,
+            exclude_splits=["events"] if declaration.events else [],
         )
         self.statistics: BaseChannel = self.statistics_gen.outputs["statistics"]
         self.schema_gen = ImportSchemaGen(schema_file=settings.schema_file)

@@ -15,9 +15,17 @@ from models.registry import MODELS
 
 HOUSE = Path(__file__).resolve().parent.parent
 
-_SHARED = ("components/dataset", "components/errors.py")
+_SHARED = (
+    "components/dataset",
+    "components/errors.py",
+    "components/worker_errors.py",
+    "components/beam_jobs.py",
+    "components/example_bytes.py",
+    "components/example_files.py",
+)
 _SOURCES: dict[str, tuple[str, ...]] = {
     "example_gen": ("components/example_gen",),
+    "statistics_gen": ("components/statistics_gen",),
     "transform": ("components/transform",),
     "trainer": (
         "components/trainer",
@@ -43,7 +51,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
 
 
 # Those of a single run; the others are a comparison's.
-COMPONENTS = ("example_gen", "transform", "trainer", "evaluator", "signature_check")
+COMPONENTS = ("example_gen", "statistics_gen", "transform", "trainer", "evaluator", "signature_check")
 
 
 REGISTRY = "models/registry.py"

@@ -22,9 +22,9 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import Artifact
 
 from components.errors import InputError
-from pipeline.beam_progress import OPERATORS
 from pipeline.engine_options import with_engine, without_engine
 from pipeline.events import NodeRun, NodeStarted
+from pipeline.fixed_batches import OPERATORS
 from pipeline.memory import PeakMemory
 from pipeline.metadata_texts import open_metadata
 

@@ -1,7 +1,7 @@
-"""One Beam pass over the log: vocabularies, moments, a row sample and the sums of every average at once.
+"""One pass over the log: vocabularies, moments, a row sample and the sums of every average at once.
 
-Rows are buffered into blocks and reduced with NumPy, so that Beam moves a few arrays per block instead of a value
-per row and column. Partial results are combined per (kind, partition), then cut down to the declared table sizes.
+Rows are gathered into blocks and reduced with NumPy. Partial results are joined by kind and partition, then cut down to
+the declared table sizes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import apache_beam as beam
 import numpy as np
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
-from components.progress import Progress, report
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.moving_averages import decayed_sums
@@ -46,46 +42,35 @@ class Partial:
     dropped: tuple[int, int] = (0, 0)
 
 
-class ReduceRows(beam.DoFn):
-    """Reduces batches of rows to `((name, index, partition), Partial)`.
+def reduce_rows(
+    plan: TransformPlan, batches: Iterable[Block], analysed_until: int | None = None
+) -> Iterator[tuple[int, Partial]]:
+    """Reduces batches of rows to partial results, each with the number of its partition.
 
-    An element is a tuple of arrays of one batch: hashes int64 (n, H), integers int64 (n, I), texts object (n, S),
-    numbers float32 (n, N + Q), behaviours float32 (n, F), label float32 (n,), below 0 of an event, local time in ms
-    int64 (n,).
+    Args:
+      plan: what is computed.
+      batches: tuples of arrays of one batch: hashes int64 (n, H), integers int64 (n, I), texts object (n, S), numbers
+        float32 (n, N + Q), behaviours float32 (n, F), label float32 (n,), below 0 of an event, local time in ms int64
+        (n,).
+      analysed_until: see `reduce_block`.
     """
+    for block in _blocks(batches):
+        for partial in reduce_block(plan, block, analysed_until):
+            by = "key" if "key" in partial.chunk and partial.merge != "sample" else None
+            for part, chunk in chunks.split(partial.chunk) if by else [(0, partial.chunk)]:
+                yield part, replace(partial, chunk=chunk)
 
-    def __init__(self, plan: TransformPlan) -> None:
-        self._plan = plan
-        self._done = 0
 
-    def start_bundle(self) -> None:
-        self._blocks: list[Block] = []
-        self._rows = 0
-
-    def process(
-        self, batch: Block, analysed_until: int | None = None
-    ) -> Iterator[tuple[tuple[str, int, int], Partial]]:
-        self._analysed_until = analysed_until
-        self._blocks.append(batch)
-        self._rows += len(batch[-1])
-        self._done += len(batch[-1])
-        report(Progress("analysing rows", self._done))
-        if self._rows >= BLOCK_ROWS:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for output in self._flush():
-            window = GlobalWindow()
-            yield WindowedValue(output, window.max_timestamp(), [window])
-
-    def _flush(self) -> Iterator[tuple[tuple[str, int, int], Partial]]:
-        if self._rows:
-            block = tuple(np.concatenate(columns) for columns in zip(*self._blocks, strict=True))
-            self._blocks, self._rows = [], 0
-            for partial in reduce_block(self._plan, block, self._analysed_until):
-                by = "key" if "key" in partial.chunk and partial.merge != "sample" else None
-                for part, chunk in chunks.split(partial.chunk) if by else [(0, partial.chunk)]:
-                    yield (partial.name, partial.index, part), replace(partial, chunk=chunk)
+def _blocks(batches: Iterable[Block]) -> Iterator[Block]:
+    """Batches gathered into blocks of at least `BLOCK_ROWS` rows, the last one excepted."""
+    gathered: list[Block] = []
+    for batch in batches:
+        gathered.append(batch)
+        if sum(len(part[-1]) for part in gathered) >= BLOCK_ROWS:
+            yield tuple(np.concatenate(columns) for columns in zip(*gathered, strict=True))
+            gathered = []
+    if gathered:
+        yield tuple(np.concatenate(columns) for columns in zip(*gathered, strict=True))
 
 
 def reduce_block(plan: TransformPlan, block: Block, analysed_until: int | None = None) -> Iterator[Partial]:
@@ -215,33 +200,31 @@ def join(plan: TransformPlan, merge: str, parts: Sequence[Chunk]) -> Chunk:
     return chunks.MERGE[merge](parts)
 
 
-class MergePartials(beam.CombineFn):
-    """Joins partial results of one kind and partition."""
+class Merge:
+    """Joins partial results of one partition, those of a kind with their like, in the order in which they come."""
 
     _PENDING = 16
 
     def __init__(self, plan: TransformPlan) -> None:
         self._plan = plan
+        self._found: dict[tuple[str, int], list[Partial]] = {}
 
-    def create_accumulator(self) -> list[Partial]:
-        return []
+    def add(self, partial: Partial) -> None:
+        """Takes one more."""
+        pending = self._found.setdefault((partial.name, partial.index), [])
+        pending.append(partial)
+        if len(pending) >= self._PENDING:
+            pending[:] = [self._joined(pending)]
 
-    def add_input(self, accumulator: list[Partial], element: Partial) -> list[Partial]:
-        accumulator.append(element)
-        return self.compact(accumulator) if len(accumulator) >= self._PENDING else accumulator
+    def results(self) -> list[Partial]:
+        """One of each kind."""
+        return [self._joined(pending) for pending in self._found.values()]
 
-    def merge_accumulators(self, accumulators: Iterable[list[Partial]]) -> list[Partial]:
-        return self.compact([partial for accumulator in accumulators for partial in accumulator])
-
-    def compact(self, accumulator: list[Partial]) -> list[Partial]:
-        if len(accumulator) < 2:
-            return accumulator
-        first = accumulator[0]
-        merged = join(self._plan, first.merge, [partial.chunk for partial in accumulator])
-        return [replace(first, chunk=merged)]
-
-    def extract_output(self, accumulator: list[Partial]) -> Partial:
-        return self.compact(accumulator)[0]
+    def _joined(self, partials: Sequence[Partial]) -> Partial:
+        first = partials[0]
+        if len(partials) == 1:
+            return first
+        return replace(first, chunk=join(self._plan, first.merge, [partial.chunk for partial in partials]))
 
 
 def prune(partial: Partial, plan: TransformPlan, prior: BehaviourState) -> Partial:

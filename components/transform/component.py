@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tfx import types
-from tfx.components.transform.executor import Executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import transform_pb2
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import TransformSpec
 from tfx.utils import json_utils
 
-PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
-PRIOR_STATE = "prior_state"
-STATE = "state"
-
+from components.transform.executor import PREPROCESSING_FN, PRIOR_STATE, STATE, StatefulExecutor
 
 # `state.npz` and `state.json`: see `components.transform.state`. TFX's type for what earlier runs of Transform found:
 # a type of our own has no title that both Kubeflow's compiler and TFX's container know.
@@ -34,32 +28,6 @@ class StatefulTransformSpec(TransformSpec):
         **TransformSpec.OUTPUTS,
         STATE: ChannelParameter(type=BehaviourStateArtifact),
     }
-
-
-class StatefulExecutor(Executor):
-    """TFX's, which tells `preprocessing_fn` where the states are."""
-
-    def Do(  # noqa: N802 - the name is TFX's
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Adds the folders `prior_state` (empty for none) and `state` to `custom_config`; all else is TFX's.
-
-        The folders are no parameters of the component: its cache key has what the prior state is, not where.
-        """
-        prior = input_dict.get(PRIOR_STATE) or []
-        config = {
-            **json_utils.loads(exec_properties["custom_config"]),
-            PRIOR_STATE: artifact_utils.get_single_uri(prior) if prior else "",
-            STATE: artifact_utils.get_single_uri(output_dict[STATE]),
-        }
-        super().Do(
-            {name: found for name, found in input_dict.items() if name != PRIOR_STATE},
-            {name: found for name, found in output_dict.items() if name != STATE},
-            {**exec_properties, "custom_config": json_utils.dumps(config)},
-        )
 
 
 class StatefulTransform(base_beam_component.BaseBeamComponent):

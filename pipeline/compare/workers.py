@@ -109,13 +109,13 @@ def _run(node: str, execution: bytes, spec: bytes, beam: bool) -> tuple[bytes, f
     from tfx.proto.orchestration import executable_spec_pb2, execution_invocation_pb2
 
     from components import progress
-    from pipeline.beam_progress import ReportingBeamOperator
+    from pipeline.fixed_batches import FixedBatchesOperator
 
     info = data_types.ExecutionInfo.from_proto(
         execution_invocation_pb2.ExecutionInvocation.FromString(execution)
     )
     if beam:
-        operator = ReportingBeamOperator(executable_spec_pb2.BeamExecutableSpec.FromString(spec))
+        operator = FixedBatchesOperator(executable_spec_pb2.BeamExecutableSpec.FromString(spec))
     else:
         operator = python_executor_operator.PythonExecutorOperator(
             executable_spec_pb2.PythonClassExecutableSpec.FromString(spec)

@@ -1,21 +1,17 @@
-"""TFDV's statistics of a stream of rows, block by block, in bounded memory.
-
-TFDV's own entry points take a Beam pipeline, whose local runner holds what it groups, or one batch in memory. Its
-generators can do better: they add batches to an accumulator of fixed size (sketches of quantiles, top values and
-distinct values), which is all that a stream needs.
-"""
+"""TFDV's statistics of frames of rows, and what they say of a column."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from tensorflow_data_validation.statistics import stats_impl, stats_options
+from tensorflow_data_validation.statistics import stats_options
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components.statistics_gen.accumulated import Accumulated
 
 _BATCH_ROWS = 32_768
 
@@ -63,22 +59,18 @@ class StatisticsStream:
             use_sketch_based_topk_uniques=True,
             num_top_values=10,
         )
-        self._generators: list[Any] = stats_impl.get_generators(options, in_memory=True)
-        self._accumulators = [generator.create_accumulator() for generator in self._generators]
+        self._found = Accumulated(options)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Adds rows; nulls are missing values."""
         for start in range(0, len(frame), _BATCH_ROWS):
             part = frame.slice(start, _BATCH_ROWS)
             batch = pa.RecordBatch.from_arrays([as_lists(part[n]) for n in part.columns], names=part.columns)
-            self._accumulators = [
-                generator.add_input(accumulator, batch)
-                for generator, accumulator in zip(self._generators, self._accumulators, strict=True)
-            ]
+            self._found.add(batch)
 
     def result(self) -> statistics_pb2.DatasetFeatureStatisticsList:
         """The statistics, as TFDV's own functions take them."""
-        return stats_impl.extract_statistics_output(self._accumulators, self._generators)
+        return self._found.result()
 
 
 def as_lists(column: pl.Series) -> pa.Array:

@@ -1,4 +1,5 @@
-"""DeclaredExampleGen inside TFX: what it hands on, StatisticsGen reads; its parameters are its cache key."""
+"""DeclaredExampleGen inside TFX: what it hands on, both StatisticsGens read, and find the same; its parameters are its
+cache key."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from components.dataset.files import data_fingerprint
 from components.dataset.schema import declared_schema
 from components.errors import InputError
 from components.example_gen.component import DeclaredExampleGen
+from components.statistics_gen.component import FileStatisticsGen
 from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import declare, log_text, write_data
 
@@ -31,7 +33,11 @@ def run(folder: Path, declaration: Any, data: Path) -> DeclaredExampleGen:
     pipeline = tfx_pipeline.Pipeline(
         pipeline_name="ingestion",
         pipeline_root=str(folder / "root"),
-        components=[example_gen, StatisticsGen(examples=example_gen.outputs["examples"])],
+        components=[
+            example_gen,
+            StatisticsGen(examples=example_gen.outputs["examples"]),
+            FileStatisticsGen(examples=example_gen.outputs["examples"], code="1").with_id("Files"),
+        ],
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(folder / "metadata.db")),
         beam_pipeline_args=list(beam_args("direct", ["workers=1"])),
         enable_cache=True,
@@ -58,13 +64,18 @@ def test_statistics_gen_reads_the_examples(tmp_path: Path) -> None:
     report = json.loads((Path(examples.uri) / "ingest_report.json").read_text())
     assert (report["train"], report["eval"], report["rows_read"]) == (36, 12, 48)
     assert report["first_day"] == "2022-04-25"
-    [statistics] = outputs(tmp_path, "ExampleStatistics")
+    statistics, of_files = sorted(
+        outputs(tmp_path, "ExampleStatistics"), key=lambda artifact: "Files" in artifact.uri
+    )
     for split, rows in (("train", 36), ("eval", 12)):
         found = tfdv.load_stats_binary(f"{statistics.uri}/Split-{split}/FeatureStats.pb")
         dataset = found.datasets[0]
         assert dataset.num_examples == rows
         names = {feature.path.step[0]: feature for feature in dataset.features}
         assert set(names) == set(declaration.example_columns())
+        ours = tfdv.load_stats_binary(f"{of_files.uri}/Split-{split}/FeatureStats.pb").datasets[0]
+        assert (ours.num_examples, ours.name) == (dataset.num_examples, dataset.name)
+        assert {feature.path.step[0]: feature for feature in ours.features} == names
         # The user 0 is in no table, the user 2 has no age there.
         assert names["age"].num_stats.common_stats.num_missing == rows / 2
         assert tfdv.validate_statistics(found, declared_schema(declaration)).anomaly_info == {}

@@ -60,19 +60,13 @@ def analyse_block(
     until = None
     if plan.refreshed_days:
         until = collect.first_refreshed_day((block[-1] // plan.day_ms).tolist(), plan.refreshed_days)
-    merged: dict[tuple[str, int, int], list[collect.Partial]] = {}
+    merged: dict[int, collect.Merge] = {}
     edges = [0, *sorted(cuts), len(block[-1])]
-    combine = collect.MergePartials(plan)
     for start, end in itertools.pairwise(edges):
-        reducer = collect.ReduceRows(plan)
-        reducer.start_bundle()
-        emitted = []
-        if end > start:
-            emitted += reducer.process(tuple(column[start:end] for column in block), until)
-        emitted += [windowed.value for windowed in reducer.finish_bundle()]
-        for key, partial in emitted:
-            merged[key] = combine.add_input(merged.get(key, []), partial)
-    partials = [collect.prune(combine.extract_output(found), plan, prior) for found in merged.values()]
+        batches = [tuple(column[start:end] for column in block)] if end > start else []
+        for partition, partial in collect.reduce_rows(plan, batches, until):
+            merged.setdefault(partition, collect.Merge(plan)).add(partial)
+    partials = [collect.prune(found, plan, prior) for merge in merged.values() for found in merge.results()]
     return build_tables(plan, partials, prior)
 
 

@@ -1,4 +1,4 @@
-"""Runs TFX's own Transform executor over small splits, and reads what it writes."""
+"""Runs Transform's executor over small splits, and reads what it writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
 from components.dataset.declaration import Declaration
-from components.transform.component import PREPROCESSING_FN, BehaviourStateArtifact, StatefulExecutor
+from components.transform.component import BehaviourStateArtifact
+from components.transform.executor import StatefulExecutor
 from pipeline.beam_runner import beam_args
 
 _TYPES = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
@@ -120,6 +121,7 @@ def execute(
     schema: schema_pb2.Schema,
     prior: Path | None = None,
     one_day: bool = False,
+    workers: int = 1,
 ) -> Path:
     """Runs Transform's executor on an Examples artifact, after the state in the folder `prior`; its own goes to the
     folder `state`."""
@@ -136,7 +138,7 @@ def execute(
     splits = transform_pb2.SplitsConfig(analyze=analyze, transform=["train", "eval"])
     StatefulExecutor(
         BaseBeamExecutor.Context(
-            beam_pipeline_args=list(beam_args("direct", ["workers=1"])),
+            beam_pipeline_args=list(beam_args("direct", [f"workers={workers}"])),
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )
@@ -148,11 +150,8 @@ def execute(
         },
         {"transform_graph": [graph], "transformed_examples": [transformed], "state": states[1:]},
         {
-            "preprocessing_fn": PREPROCESSING_FN,
             "splits_config": json_format.MessageToJson(splits),
             "custom_config": json_utils.dumps({"declaration": declared.to_json(), "one_day": one_day}),
-            "disable_statistics": 1,
-            "force_tf_compat_v1": 0,
         },
     )
     return folder / "graph"
@@ -168,3 +167,17 @@ def read_split(folder: Path, split: str) -> dict[str, np.ndarray]:
             kind = feature.WhichOneof("kind")
             columns.setdefault(name, []).append(np.array(getattr(feature, kind).value))
     return {name: np.stack(values) for name, values in columns.items()}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What a run of Transform leaves that must not differ from another's: rows, state and assets, as bytes, and the
+    variables of the graph. A SavedModel has the names of its functions numbered through the process."""
+    files = [
+        *folder.glob("transformed/*/*"),
+        *folder.glob("state/*"),
+        *folder.glob("graph/transform_fn/assets/*"),
+    ]
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    variables = tf.train.load_checkpoint(str(folder / "graph" / "transform_fn" / "variables" / "variables"))
+    names = [name for name in variables.get_variable_to_shape_map() if not name.startswith("_")]
+    return found | {name: variables.get_tensor(name).tobytes() for name in names}

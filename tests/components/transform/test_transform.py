@@ -1,4 +1,4 @@
-"""TFX's Transform with this preprocessing_fn: treatments by hand, frozen evaluation state, serving without labels."""
+"""Transform as the pipeline runs it: treatments by hand, frozen evaluation state, serving without labels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.trainer.raw_inputs import RawInputs
 from components.transform.domain_curves import read_domain_curves
-from components.transform.preprocessing import preprocessing_fn
 from components.transform.row_layout import asset_path, read_layout, read_summary
 from components.transform.serving_graph import quantile_ids
+from components.transform.transform_plan import make_plan
 from models.features import CategoricalFeature
 from tests.components.transform import direct, helpers, oracle
 from tests.components.transform.strategies import DAY
@@ -86,6 +86,17 @@ def by_row(run: Path, split: str, rows: list[dict[str, Any]]) -> dict[str, np.nd
     ]
     assert sorted(order) == list(range(len(rows)))
     return {name: values[order] for name, values in found.items()}
+
+
+def test_the_same_rows_leave_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    types = DECLARED.example_columns()
+    train = [helpers.encode(row, types) for row in TRAIN]
+    evaluation = [helpers.encode(row, types) for row in EVALUATION]
+    helpers.run_transform(tmp_path, DECLARED, [train[:7], train[7:]], [evaluation])
+    first, second = helpers.contents(run), helpers.contents(tmp_path)
+    assert len(first) > 10
+    assert [name for name in first if first[name] != second.get(name)] == []
+    assert first.keys() == second.keys()
 
 
 def test_layout(run: Path) -> None:
@@ -332,4 +343,4 @@ def test_a_key_of_two_lists_is_refused() -> None:
         declared.model_copy(update={"features": features}), keys=[["tag", "tags"]]
     )
     with pytest.raises(InputError, match="joins the lists"):
-        preprocessing_fn(direct.inputs_of(declared, TRAIN), {"declaration": declared.to_json()})
+        make_plan(declared)
