@@ -33,7 +33,8 @@ def files_of(examples: Sequence[types.Artifact], splits: Sequence[str]) -> list[
     found = []
     for split in splits:
         for uri in artifact_utils.get_split_uris(list(examples), split):
-            found += [(split, path) for path in committed_files(uri)]
+            if fileio.isdir(uri):
+                found += [(split, path) for path in committed_files(uri)]
     return [ExampleFile(index, split, path) for index, (split, path) in enumerate(found)]
 
 
