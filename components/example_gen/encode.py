@@ -1,4 +1,4 @@
-"""Joined rows to tf.Examples: behaviours derived, types narrowed to int64, float32 and bytes, missing left out."""
+"""Joined rows to the columns of examples: behaviours derived, types narrowed to int64, float32 and bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from components.dataset.label import is_positive, label_of
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import Behaviour
 from components.dataset.values import LARGEST_FLOAT
-from components.example_bytes import serialize
 
 # Rows encoded at a time: a tf.Example is many times as large as its row.
 _SLICE_ROWS = 8192
@@ -58,11 +57,12 @@ def _behaviour(rows: pl.DataFrame, behaviour: Behaviour) -> pl.Series:
     return values.zip_with(fits, pl.Series([None], dtype=pl.Float64))
 
 
-def encode(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[list[bytes]]:
-    """Serialised tf.Examples of the rows, in order, a slice at a time; a null is an absent feature."""
+def batches(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows as columns of lists, which is how examples hold values, in order, a slice at a time; a null is an absent
+    feature."""
     for start in range(0, len(frame), slice_rows):
         part = frame.slice(start, slice_rows)
-        yield serialize({name: _lists(part[name]) for name in part.columns}).to_pylist()
+        yield pa.RecordBatch.from_arrays([_lists(part[name]) for name in part.columns], names=part.columns)
 
 
 def _lists(column: pl.Series) -> pa.Array:

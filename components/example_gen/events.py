@@ -10,17 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
-import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from components.committed import commit, temporary_of
 from components.dataset.declaration import Declaration
 from components.dataset.events import EventsPlan, plan_events, read_events
 from components.dataset.joins import read_lookup
 from components.dataset.read_plan import Piece, cut
 from components.errors import InputError
-from components.example_gen.encode import encode, example_frame
-from components.example_gen.passes import GZIP, LOOKUPS, PieceFn
+from components.example_files import ExampleWriter
+from components.example_gen.encode import batches, example_frame
+from components.example_gen.passes import LOOKUPS, PieceFn
 from components.example_gen.storage import piece_path, read_json, write_frame, write_json
 from components.worker_errors import in_worker
 
@@ -53,22 +52,19 @@ class WriteEvents(PieceFn):
         with in_worker(self._uri):
             written, late, rejected = 0, 0, 0
             path = f"{self._uri}/data_tfrecord-{self._name}-{piece.index:05d}.gz"
-            temporary = temporary_of(path)
-            writer: tf.io.TFRecordWriter | None = None
+            writer: ExampleWriter | None = None
             for rows, skipped, bad in read_events(
                 self._events, piece, self.tables(), self._before_ms, self._block_bytes
             ):
                 late, rejected = late + skipped, rejected + bad
                 written += len(rows)
                 if len(rows):
-                    writer = writer or tf.io.TFRecordWriter(temporary, GZIP)
-                    for examples in encode(event_frame(rows, self._plan.declaration)):
-                        for example in examples:
-                            writer.write(example)
+                    writer = writer or ExampleWriter(path)
+                    for batch in batches(event_frame(rows, self._plan.declaration)):
+                        writer.write(batch)
                 self.progress("writing events", len(rows))
             if writer is not None:
                 writer.close()
-                commit(temporary, path)
             counts = {"rows": written, "later": late, "rejected": rejected}
             write_json(piece_path(self._folder, EVENTS, piece.index), counts)
         return []

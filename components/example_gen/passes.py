@@ -12,14 +12,13 @@ from collections import Counter
 import apache_beam as beam
 import numpy as np
 import polars as pl
-import tensorflow as tf
 
-from components.committed import commit, temporary_of
 from components.dataset.impressions import read_piece
 from components.dataset.joins import LookupTable, join
 from components.dataset.read_plan import Piece, ReadPlan
+from components.example_files import ExampleWriter
 from components.example_gen.duplicates import HashWriter, drops_of_piece, find_duplicates, hash_rows
-from components.example_gen.encode import encode, example_frame
+from components.example_gen.encode import batches, example_frame
 from components.example_gen.scan import PieceScan, days
 from components.example_gen.storage import piece_path, read_frame, write_json
 from components.progress import Progress, report
@@ -28,8 +27,6 @@ from components.worker_errors import in_worker
 SCANS = "scans"
 WRITTEN = "written"
 LOOKUPS = "lookups"
-# Level 1 takes a third of the time of the default level, for two fifths more space.
-GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
 class PieceFn(beam.DoFn):
@@ -119,7 +116,7 @@ class WritePiece(PieceFn):
             drops = drops_of_piece(self._folder, piece.index, range(self._partitions))
             counts: Counter[str] = Counter(duplicates=len(drops))
             unmatched = [0] * len(self._plan.lookups)
-            writers: dict[str, tuple[tf.io.TFRecordWriter, str]] = {}
+            writers: dict[str, ExampleWriter] = {}
             row = 0
             for block in read_piece(self._plan, piece, self.tables(), self._block_bytes):
                 numbers = np.arange(row, row + len(block.text))
@@ -133,28 +130,16 @@ class WritePiece(PieceFn):
                     self._write(part, split, piece, writers)
                     counts[split] += len(part)
                 self.progress("writing examples", len(block.text))
-            for split, (writer, temporary) in writers.items():
+            for writer in writers.values():
                 writer.close()
-                commit(temporary, self._path(split, piece))
             document = {"unmatched": unmatched, **{k: counts[k] for k in ("train", "eval", "duplicates")}}
             write_json(piece_path(self._folder, WRITTEN, piece.index), document)
         return []
 
-    def _write(
-        self,
-        part: pl.DataFrame,
-        split: str,
-        piece: Piece,
-        writers: dict[str, tuple[tf.io.TFRecordWriter, str]],
-    ) -> None:
+    def _write(self, part: pl.DataFrame, split: str, piece: Piece, writers: dict[str, ExampleWriter]) -> None:
         if part.is_empty():
             return
         if split not in writers:
-            temporary = temporary_of(self._path(split, piece))
-            writers[split] = tf.io.TFRecordWriter(temporary, GZIP), temporary
-        for examples in encode(part):
-            for example in examples:
-                writers[split][0].write(example)
-
-    def _path(self, split: str, piece: Piece) -> str:
-        return f"{self._split_uris[split]}/data_tfrecord-{piece.index:05d}.gz"
+            writers[split] = ExampleWriter(f"{self._split_uris[split]}/data_tfrecord-{piece.index:05d}.gz")
+        for batch in batches(part):
+            writers[split].write(batch)

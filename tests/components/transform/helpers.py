@@ -16,6 +16,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
 from components.dataset.declaration import Declaration
+from components.example_files import ExampleWriter, read_batches
 from components.transform.component import BehaviourStateArtifact
 from components.transform.executor import StatefulExecutor
 from pipeline.beam_runner import beam_args
@@ -97,20 +98,33 @@ def write_split(folder: Path, files: Sequence[Iterable[bytes]]) -> None:
                 writer.write(record)
 
 
+def add_columns(folder: Path) -> None:
+    """Writes the files of a split again as ExampleGen does, their columns beside the examples."""
+    for path in sorted(folder.glob("*.gz")):
+        batches = list(read_batches(str(path)))
+        writer = ExampleWriter(str(path))
+        for batch in batches:
+            writer.write(batch)
+        writer.close()
+
+
 def run_transform(
     folder: Path,
     declared: Declaration,
     train: Sequence[Iterable[bytes]],
     evaluation: Sequence[Iterable[bytes]],
+    columns: bool = False,
     **options: Any,
 ) -> Path:
-    """Runs Transform as the pipeline does, with the `options` of `execute`. Returns the folder of the
-    `transform_graph` artifact."""
+    """Runs Transform as the pipeline does, with the `options` of `execute`, on examples alone or on their `columns`.
+    Returns the folder of the `transform_graph` artifact."""
     examples = standard_artifacts.Examples()
     examples.uri = str(folder / "examples")
     examples.split_names = '["train", "eval"]'
     write_split(folder / "examples" / "Split-train", train)
     write_split(folder / "examples" / "Split-eval", evaluation)
+    for split in ("train", "eval") if columns else ():
+        add_columns(folder / "examples" / f"Split-{split}")
     return execute(folder, declared, examples, schema_of(declared), **options)
 
 

@@ -88,11 +88,12 @@ def by_row(run: Path, split: str, rows: list[dict[str, Any]]) -> dict[str, np.nd
     return {name: values[order] for name, values in found.items()}
 
 
-def test_the_same_rows_leave_the_same_bytes(run: Path, tmp_path: Path) -> None:
+def test_the_same_rows_leave_the_same_bytes_as_examples_and_as_columns(run: Path, tmp_path: Path) -> None:
     types = DECLARED.example_columns()
     train = [helpers.encode(row, types) for row in TRAIN]
     evaluation = [helpers.encode(row, types) for row in EVALUATION]
-    helpers.run_transform(tmp_path, DECLARED, [train[:7], train[7:]], [evaluation])
+    helpers.run_transform(tmp_path, DECLARED, [train[:7], train[7:]], [evaluation], columns=True)
+    assert len(list(tmp_path.glob("examples/Columns-*/*.arrow"))) == 3
     first, second = helpers.contents(run), helpers.contents(tmp_path)
     assert len(first) > 10
     assert [name for name in first if first[name] != second.get(name)] == []
