@@ -31,6 +31,10 @@ MODULES = (
     "tensorflow_model_analysis.view",
     "IPython",
     "scipy.stats",
+    "scipy.sparse",
+    # Keras's pictures.
+    "scipy.linalg",
+    "scipy.ndimage",
     "sklearn.neighbors",
     # What asks a cloud where it runs.
     "googleapiclient.discovery",
@@ -38,9 +42,18 @@ MODULES = (
     "docker",
 )
 
+
+def _is_sparse(value: object) -> bool:
+    """`scipy.sparse.issparse`: without SciPy's sparse matrices nothing is one."""
+    return executed("scipy.sparse") and sys.modules["scipy.sparse"].issparse(value)
+
+
 # What is known of a module that nobody has executed: where IPython is not, there is no shell of it. Beam asks at each
-# of its steps.
-KNOWN: Mapping[str, Mapping[str, Any]] = {"IPython": {"get_ipython": lambda: None}}
+# of its steps. Keras takes `issparse` when it is imported.
+KNOWN: Mapping[str, Mapping[str, Any]] = {
+    "IPython": {"get_ipython": lambda: None},
+    "scipy.sparse": {"issparse": _is_sparse},
+}
 
 
 class OnDemandFinder(MetaPathFinder):
