@@ -317,7 +317,7 @@ def test_serving_needs_only_features_and_sees_the_last_state(run: Path, tmp_path
     ).stdout
     answer = json.loads(text.splitlines()[-1])
     assert {"label"}.isdisjoint(answer)
-    assert answer["domain"] == [0, 1, 0]
+    assert answer["domain"] == [0, 1, 2]
     now = [{"tab": 1, "user": 1}, {"tab": 8, "user": 5}, {"tab": 77, "user": 123}]
     analysis = direct.analyse(DECLARED, TRAIN)
     lookup = direct.look_up(DECLARED, analysis, now, now=True)
