@@ -25,6 +25,7 @@ from apache_beam.runners.portability.fn_api_runner import translations
 from rich.console import Console
 from rich.table import Table
 
+from components.beam_jobs import beam_runner
 from components.dataset.blocks import BLOCK_BYTES
 from components.dataset.declaration import Declaration
 from components.dataset.read_plan import cut, plan_reading
@@ -33,7 +34,7 @@ from components.evaluator.extractors import custom_extractors
 from components.evaluator.score_tables import LIMIT
 from components.evaluator.spilled import MOST_BYTES
 from components.example_gen.duplicates import PARTITION_ROWS
-from components.example_gen.ingest import beam_runner, likely_rows
+from components.example_gen.ingest import likely_rows
 from components.example_gen.passes import FindDuplicates, ScanPiece, WritePiece
 
 # A harness that has imported what it needs, measured.
@@ -168,7 +169,7 @@ def show(jobs: Sequence[Job], engine: Sequence[str], declaration: Declaration, c
         table.add_row(job.component, job.does, str(job.graph.stages), str(shuffles), parts, known)
     console.print(table)
     lines = (
-        "StatisticsGen and Transform draw their graphs from the examples: they are not known before there are some.",
+        "StatisticsGen and Transform go over the files of examples that ExampleGen writes, one worker a file.",
         f"Beam's options: {' '.join(engine)}",
         f"Workers need: Python {platform.python_version()}, apache-beam {version('apache-beam')} and this project in "
         "the same state: its image, or `python -m pipeline.worker_pool` in its environment; the folders of --data and "
