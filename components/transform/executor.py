@@ -8,6 +8,7 @@ TensorFlow Transform, the two schemas, and transformed examples.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow_transform as tft
@@ -106,7 +107,7 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
                 dataset_metadata.DatasetMetadata(schema), f"{graph}/{tft.TFTransformOutput.RAW_METADATA_DIR}"
             )
             impl_helper.analyze_in_place(
-                lambda inputs: preprocessing_fn(inputs, {**config, "tables": tables}),
+                _once(lambda inputs: preprocessing_fn(inputs, {**config, "tables": tables}), graph),
                 False,
                 features,
                 impl_helper.get_type_specs_from_feature_specs(features),
@@ -116,6 +117,15 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
             uris = {split: artifact_utils.get_split_uri([transformed], split) for split in splits.transform}
             run(files_of(examples, splits.transform), TransformFile(work, uris))
         fileio.rmtree(folder)
+
+
+def _once(trace: Callable[[Any], dict[str, Any]], graph: str) -> Callable[[Any], dict[str, Any]]:
+    """A function to trace until the graph lies in its folder.
+
+    TensorFlow Transform traces it again for what it has said of its outputs beside their shapes, which is nothing.
+    """
+    written = f"{graph}/{tft.TFTransformOutput.TRANSFORM_FN_DIR}/saved_model.pb"
+    return lambda inputs: {} if fileio.exists(written) else trace(inputs)
 
 
 def _analysis(run: Runner, work: Work, files: list[ExampleFile], state: str) -> str:

@@ -62,20 +62,18 @@ class FindDays(beam.DoFn):
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._graph: RawGraph | None = None
 
     def process(self, file: ExampleFile) -> list[None]:
         """Writes the days."""
-        work, plan = self._work, self._work.plan
-        dtypes = {name: work.dtypes[name] for name in (plan.time, plan.label)}
-
-        def time_and_label(raw: Mapping[str, Raw]) -> tuple[tf.Tensor, tf.Tensor]:
-            return tf.cast(raw[plan.time], tf.int64), tf.cast(raw[plan.label], tf.float32)
-
-        days: set[int] = set()
-        with in_worker(work.folder):
-            for time, label in RawGraph(plan, dtypes, time_and_label).over(file.path):
+        plan, days = self._work.plan, set[int]()
+        with in_worker(self._work.folder):
+            if self._graph is None:
+                dtypes = {name: self._work.dtypes[name] for name in (plan.time, plan.label)}
+                self._graph = RawGraph(plan, dtypes, lambda raw: (raw[plan.time], raw[plan.label]))
+            for time, label in self._graph.over(file.path):
                 days.update((time.numpy()[~(label.numpy() < 0)] // plan.day_ms).tolist())
-            write_pickle(f"{work.folder}/{DAYS}/{file.index:06d}", days)
+            write_pickle(f"{self._work.folder}/{DAYS}/{file.index:06d}", days)
         return []
 
 
