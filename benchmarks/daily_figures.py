@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
 from components.comparison.scores import EvaluationRows, Scored, user_weights
+from components.dataset.names import LOCAL_TIME
+from components.dataset.parquet import read_table
 from models.calibration import Calibration
-from models.metrics import log_loss
+from models.metrics import log_losses
 from pipeline.daily.ledger import DayEntry, Ledger
+from pipeline.simulate.settings import FIRST_DAY
 
 SAMPLES, SEED = 500, 1
 MIN_ROWS = 500
@@ -35,9 +39,11 @@ def figures(work: Path) -> dict[str, Any]:
     entries = Ledger(work / "feed/daily").entries()
     judged = _judge(work, entries)
     common = [day for day, of_day in judged.items() if all(way in of_day for way in WAYS)]
+    expected = {"ranking, all ways, clicks as expected": _ranking(judged, common, WAYS, expected=True)}
     return {
         "days": {day: _day(entry) for day, entry in entries.items()},
         "ranking, days that all ways judged": _ranking(judged, common, WAYS),
+        **(expected if all("probability" in judged[day]["daily"] for day in common) else {}),
         "ranking, all days": _ranking(judged, list(judged), ("daily", WITHOUT)),
         "calibration": _calibration(judged),
         "costs": _costs(work, entries),
@@ -71,6 +77,10 @@ def _judge(work: Path, entries: Mapping[str, DayEntry]) -> dict[str, Judged]:
                 partial.rename(kept)
             with np.load(kept, allow_pickle=False) as stored:
                 found.setdefault(day, {})[way] = dict(stored)
+        truth = _truth(work / "data", day, found[day]["daily"])
+        if truth is not None:
+            for rows in found[day].values():
+                rows["probability"] = truth
         calibration = Calibration.read(Path(service.model_run))
         if calibration is not None:
             found[day][WITHOUT] = _not_calibrated(found[day]["daily"], calibration)
@@ -97,18 +107,35 @@ def _scored(work: Path, model: Path, examples: Path) -> dict[str, np.ndarray]:
     [argument] = signature.structured_input_signature[1]
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     files = [str(path) for path in sorted(examples.glob("Split-*/*.gz"))]
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("label", "domain", "user", "prediction")}
+    parts: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("label", "domain", "user", "time", "prediction")
+    }
     for records in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(4096).as_numpy_iterator():
         batch = decoder.DecodeBatch(records.tolist())
         [prediction] = signature(**{argument: tf.constant(records)}).values()
         parts["prediction"].append(np.asarray(prediction, np.float64).reshape(-1))
         parts["label"].append(np.asarray(column_values(batch, roles["label"]).data, np.int64))
+        parts["time"].append(np.asarray(column_values(batch, LOCAL_TIME).data, np.int64))
         for role in ("domain", "user"):
             values = column_values(batch, roles[role]).data
             parts[role].append(
                 np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()])
             )
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _truth(data: Path, day: str, rows: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The true click probability of each row of a simulated day; None where the feed is not simulated."""
+    if not (data / "truth").is_dir():
+        return None
+    number = (np.datetime64(day) - np.datetime64(FIRST_DAY)).astype(int)
+    log = pl.read_csv(data / f"impressions/part-{number:03}.csv", columns=["timestamp_ms", "user_id"])
+    log = log.with_columns(
+        pl.Series(read_table(data / f"truth/part-{number:03}.parquet")["probability"]).alias("probability")
+    )
+    asked = pl.DataFrame({"timestamp_ms": rows["time"], "user_id": rows["user"].astype(np.int64)})
+    found = asked.join(log.unique(["timestamp_ms", "user_id"]), ["timestamp_ms", "user_id"], "left")
+    return np.asarray(found["probability"].to_numpy())
 
 
 def _not_calibrated(rows: dict[str, np.ndarray], calibration: Calibration) -> dict[str, np.ndarray]:
@@ -120,32 +147,45 @@ def _not_calibrated(rows: dict[str, np.ndarray], calibration: Calibration) -> di
     return {**rows, "prediction": 1 / (1 + np.exp(-logit))}
 
 
-def _ranking(judged: Mapping[str, Judged], days: list[str], ways: tuple[str, ...]) -> dict[str, Any]:
-    """AUC of all rows of these days together, and the first way's lead over the others."""
+def _ranking(
+    judged: Mapping[str, Judged], days: list[str], ways: tuple[str, ...], *, expected: bool = False
+) -> dict[str, Any]:
+    """AUC of all rows of these days together, and the first way's lead over the others.
+
+    With `expected` the AUC is that of expected clicks: each row is a click and none, as often as it truly is. Luck of
+    the clicks is then no part of it, and domains count by their rows alone.
+    """
     if not days or any(way not in judged[day] for day in days for way in ways):
         return {}
     rows = {way: _together([judged[day][way] for day in days]) for way in ways}
     one = rows[ways[0]]
     names, domain = np.unique(one["domain"], return_inverse=True)
-    of_rows = EvaluationRows(one["label"], domain, one["user"], tuple(names.tolist()), MIN_ROWS)
-    scored = {way: Scored(of_rows, rows[way]["prediction"]) for way in ways}
-    weights = user_weights(one["user"], SAMPLES, SEED)
+    times = 2 if expected else 1
+    count = len(domain)
+    chance = one["probability"] if expected else np.ones(count)
+    weight = np.concatenate([chance, 1 - chance]) if expected else chance
+    label = np.repeat([1, 0], count) if expected else one["label"]
+    of_rows = EvaluationRows(
+        label, np.tile(domain, times), np.tile(one["user"], times), tuple(names.tolist()), times * MIN_ROWS
+    )
+    scored = {way: Scored(of_rows, np.tile(rows[way]["prediction"], times)) for way in ways}
+    weights = [np.tile(drawn, times) * weight for drawn in user_weights(one["user"], SAMPLES, SEED)]
     drawn = {
         way: np.array([[s.overall_auc(w), s.average_auc(w)] for w in weights], float)
         for way, s in scored.items()
     }
-    found: dict[str, Any] = {"days": len(days), "rows": len(domain), "domains": len(of_rows.counted())}
+    found: dict[str, Any] = {"days": len(days), "rows": count, "domains": len(of_rows.counted())}
     for way, s in scored.items():
-        label, prediction = rows[way]["label"], rows[way]["prediction"]
+        prediction = rows[way]["prediction"]
         figures: dict[str, Any] = {
-            "overall_auc": s.overall_auc(),
-            "average_auc": s.average_auc(),
-            "log_loss": log_loss(label, prediction),
-            "calibration": float(prediction.sum() / label.sum()),
+            "overall_auc": s.overall_auc(weight),
+            "average_auc": s.average_auc(weight),
+            "log_loss": float(np.average(log_losses(label, np.tile(prediction, times)), weights=weight)),
+            "calibration": float(prediction.sum() / (chance if expected else one["label"]).sum()),
         }
         for column, name in enumerate(("overall_auc", "average_auc")):
             figures[f"{name}_interval"] = _middle(drawn[way][:, column])
-            lead = (getattr(scored[ways[0]], name)() or 0.0) - (figures[name] or 0.0)
+            lead = (getattr(scored[ways[0]], name)(weight) or 0.0) - (figures[name] or 0.0)
             between = _middle(drawn[ways[0]][:, column] - drawn[way][:, column])
             figures[f"{name}_lead_of_{ways[0]}"] = [lead, *between]
         found[way] = figures
@@ -179,7 +219,6 @@ def _calibration(judged: Mapping[str, Judged]) -> dict[str, Any]:
             "predicted over observed": float(rows["prediction"].sum() / rows["label"].sum()),
             "domain-days": len(off),
             "mean |log(predicted/observed)|": float(np.mean(off)) if off else None,
-            # What chance alone makes of it, with so many clicks.
         }
     return found
 
@@ -223,9 +262,8 @@ def _sizes(entries: Mapping[str, DayEntry]) -> dict[str, dict[str, float]]:
 def print_figures(found: Mapping[str, Any]) -> None:
     """Tables for people."""
     console = Console(width=160)
-    for title in ("ranking, days that all ways judged", "ranking, all days"):
-        ranking = found[title]
-        if not ranking:
+    for title, ranking in found.items():
+        if not title.startswith("ranking") or not ranking:
             continue
         table = Table(
             "",

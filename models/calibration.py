@@ -1,10 +1,14 @@
-"""Calibration by domain: a scale and an offset of the logit, fitted on rows that the model has not learned.
+"""Calibration by domain: a scale and an offset of the logit, learned from days before the model learned them.
 
     p = sigmoid(scale_d z + offset_d)
 
-The common pair maximises the likelihood of all rows, held to (1, 0) by a Gaussian prior; each domain's pair that of its
-own rows, held to the common one. So a domain of few rows is corrected as all are, and one without rows exactly so. A
-scale is above 0: the order of scores within a domain, and so its AUC, never changes (Platt, 1999, with shrinkage).
+What is corrected is what stays wrong: a model that learns every day is itself right about yesterday, and to correct
+that once more overshoots. So the pairs are a filter's. Before a day its beliefs are Gaussian, about the common pair and
+about how far each domain's is from it; the day's rows, scored by a model that has not learned them, move both by as
+much as they tell (the highest posterior, with the curvature there as the new certainty). The first beliefs, `COMMON`
+and `OWN`, are narrow: a day's chance moves little, and what many days say in the same way is believed. A domain of few
+rows stays near the common pair, and a new one has it. A scale is above 0: the order of scores within a domain, and so
+its AUC, never changes (Platt, 1999).
 """
 
 from __future__ import annotations
@@ -17,8 +21,12 @@ from pathlib import Path
 import numpy as np
 
 CALIBRATION = "calibration.json"
-PRIOR_DEVIATION = (0.2, 0.5)
-"""How far a domain's scale and offset may be expected to lie from the common ones."""
+COMMON = (0.05, 0.1)
+"""How far the common scale and offset may be expected to lie from 1 and 0."""
+OWN = (0.02, 0.05)
+"""How far a domain's may be expected to lie from the common ones."""
+DAILY = (0.002, 0.01)
+"""How far any of them may be expected to move in a day."""
 SCALES = (0.25, 4.0)
 _STEPS = 50
 
@@ -30,13 +38,14 @@ class Calibration:
     Attributes:
         domains: their names.
         scale, offset: by domain, float64 (D,).
-        common: scale and offset of a domain that is not among them.
     """
 
     domains: tuple[str, ...]
     scale: np.ndarray
     offset: np.ndarray
     common: tuple[float, float] = (1.0, 0.0)
+    common_covariance: np.ndarray | None = None
+    covariance: np.ndarray | None = None
 
     @classmethod
     def none(cls, domains: Sequence[str]) -> Calibration:
@@ -48,7 +57,17 @@ class Calibration:
         at = {name: n for n, name in enumerate(self.domains)}
         pairs = [(self.scale[at[d]], self.offset[at[d]]) if d in at else self.common for d in domains]
         values = np.array(pairs, np.float64).reshape(-1, 2)
-        return Calibration(tuple(domains), values[:, 0], values[:, 1], self.common)
+        own = None
+        if self.covariance is not None:
+            own = np.array([self.covariance[at[d]] if d in at else _diagonal(OWN) for d in domains])
+        return Calibration(
+            tuple(domains),
+            values[:, 0],
+            values[:, 1],
+            self.common,
+            self.common_covariance,
+            None if own is None else own.reshape(-1, 2, 2),
+        )
 
     def apply(self, logits: np.ndarray, domain: np.ndarray) -> np.ndarray:
         """Calibrated logits (n,) of rows of `domain` (n,), indices."""
@@ -61,6 +80,8 @@ class Calibration:
             "scale": self.scale.tolist(),
             "offset": self.offset.tolist(),
             "common": list(self.common),
+            "common_covariance": _listed(self.common_covariance),
+            "covariance": _listed(self.covariance),
         }
         (directory / CALIBRATION).write_text(
             json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8"
@@ -74,61 +95,92 @@ class Calibration:
         document = json.loads((directory / CALIBRATION).read_text(encoding="utf-8"))
         scale, offset = np.array(document["scale"]), np.array(document["offset"])
         first, second = document["common"]
-        return cls(tuple(document["domains"]), scale, offset, (first, second))
+        # Calibrations of before held no certainty.
+        certainty = [document.get(name) for name in ("common_covariance", "covariance")]
+        arrays = [None if value is None else np.array(value, np.float64) for value in certainty]
+        return cls(tuple(document["domains"]), scale, offset, (first, second), *arrays)
 
 
 def fit_calibration(
-    logits: np.ndarray, label: np.ndarray, domain: np.ndarray, domains: Sequence[str]
+    logits: np.ndarray,
+    label: np.ndarray,
+    domain: np.ndarray,
+    domains: Sequence[str],
+    earlier: Calibration | None = None,
 ) -> Calibration:
-    """The calibration that these rows ask for.
+    """What is believed after a day.
 
     Args:
         logits: uncalibrated, (n,), of rows that the model has not learned.
         label: 0 or 1, (n,).
         domain: index among `domains`, (n,).
         domains: names, in the order of their index.
+        earlier: what was believed before it; None: nothing.
 
     Example:
         >>> logits, label = np.zeros(4000), np.arange(4000) % 4 == 0  # says one half, and a quarter was clicked
-        >>> found = fit_calibration(logits, label, np.zeros(4000, int), ["home", "new"])
-        >>> found.offset.round(2).tolist()  # log(1/3) = -1.10
-        [-1.1, -1.1]
+        >>> found = None
+        >>> for day in range(3):
+        ...     found = fit_calibration(logits, label, np.zeros(4000, int), ["home", "new"], found)
+        ...     print(found.offset.round(2).tolist())  # towards log(1/3) = -1.10
+        [-1.06, -0.97]
+        [-1.11, -1.03]
+        [-1.12, -1.06]
     """
     logits, label = np.asarray(logits, np.float64), np.asarray(label, np.float64)
-    common = _most_likely(logits, label, np.array([1.0, 0.0]), np.array([1.0, 10.0]))
-    pairs = np.tile(common, (len(domains), 1))
+    before = (earlier or Calibration.none(domains)).of(domains)
+    certainty = _diagonal(COMMON) if before.common_covariance is None else before.common_covariance
+    distance = np.stack([before.scale, before.offset], axis=1) - np.array(before.common)
+    own = np.tile(_diagonal(OWN), (len(domains), 1, 1)) if before.covariance is None else before.covariance
+    # The first day's beliefs have not moved yet.
+    moved = _diagonal(DAILY) if earlier is not None else np.zeros((2, 2))
+    common, certainty = _most_likely(logits, label, np.array(before.common), certainty + moved)
+    pairs, own = common + distance, own + moved
     order = np.argsort(domain, kind="stable")
     edges = np.searchsorted(domain[order], np.arange(len(domains) + 1))
     for d in range(len(domains)):
         rows = order[edges[d] : edges[d + 1]]
         if len(rows):
-            pairs[d] = _most_likely(logits[rows], label[rows], common, np.array(PRIOR_DEVIATION))
-    return Calibration(tuple(domains), pairs[:, 0], pairs[:, 1], (float(common[0]), float(common[1])))
+            pairs[d], own[d] = _most_likely(logits[rows], label[rows], pairs[d], own[d])
+    scale = np.clip(pairs[:, 0], *SCALES)
+    return Calibration(
+        tuple(domains), scale, pairs[:, 1], (float(common[0]), float(common[1])), certainty, own
+    )
 
 
-def _most_likely(z: np.ndarray, y: np.ndarray, prior: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Scale and offset of the highest posterior, by Newton's method with halved steps; the scale within `SCALES`."""
-    precision = 1.0 / np.square(deviation)
+def _diagonal(deviations: tuple[float, float]) -> np.ndarray:
+    return np.diag(np.square(deviations))
+
+
+def _listed(values: np.ndarray | None) -> list[object] | None:
+    return None if values is None else values.tolist()
+
+
+def _most_likely(
+    z: np.ndarray, y: np.ndarray, prior: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset of the highest posterior, and its covariance: Newton's method with halved steps.
+
+    The scale stays within `SCALES`.
+    """
+    precision = np.linalg.inv(covariance)
 
     def loss(pair: np.ndarray) -> float:
         moved = pair[0] * z + pair[1]
-        return float(
-            (np.logaddexp(0, moved) - y * moved).sum() + 0.5 * (precision * (pair - prior) ** 2).sum()
-        )
+        away = pair - prior
+        return float((np.logaddexp(0, moved) - y * moved).sum() + 0.5 * away @ precision @ away)
+
+    def hessian(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p = 1.0 / (1.0 + np.exp(-np.clip(pair[0] * z + pair[1], -60, 60)))
+        error, weight = p - y, p * (1 - p)
+        gradient = np.array([(error * z).sum(), error.sum()]) + precision @ (pair - prior)
+        slope = (weight * z).sum()
+        return gradient, np.array([[(weight * z * z).sum(), slope], [slope, weight.sum()]]) + precision
 
     pair = prior.copy()
     now = loss(pair)
     for _ in range(_STEPS):
-        p = 1.0 / (1.0 + np.exp(-np.clip(pair[0] * z + pair[1], -60, 60)))
-        error, weight = p - y, p * (1 - p)
-        gradient = np.array([(error * z).sum(), error.sum()]) + precision * (pair - prior)
-        hessian = np.array(
-            [
-                [(weight * z * z).sum() + precision[0], (weight * z).sum()],
-                [(weight * z).sum(), weight.sum() + precision[1]],
-            ]
-        )
-        step = np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(*hessian(pair)[::-1])
         while True:
             tried = pair - step
             tried[0] = np.clip(tried[0], *SCALES)
@@ -141,4 +193,4 @@ def _most_likely(z: np.ndarray, y: np.ndarray, prior: np.ndarray, deviation: np.
             pair, now = tried, after
         if done:
             break
-    return pair
+    return pair, np.linalg.inv(hessian(pair)[1])

@@ -55,8 +55,28 @@ def distances(
     for name, anomaly in sorted(found.anomaly_info.items()):
         for reason in anomaly.reason:
             if reason.type in _REASONS:
-                column = name.removeprefix(BEHAVIOUR_PREFIX)
-                yield Finding("distribution", f"column {column}: {reason.description}")
+                # TFDV quotes a name with a dot.
+                feature = ".".join(anomaly.path.step) or name.strip("'")
+                yield Finding(
+                    "distribution",
+                    f"column {feature.removeprefix(BEHAVIOUR_PREFIX)}: {reason.description.rstrip('.')}"
+                    f"{_means(before, today, feature)}: another unit, another way to count, or other users?",
+                )
+
+
+def _means(
+    before: statistics_pb2.DatasetFeatureStatisticsList,
+    today: statistics_pb2.DatasetFeatureStatisticsList,
+    feature: str,
+) -> str:
+    """From what mean to what mean a number has moved; empty for a category."""
+    means = [
+        found.num_stats.mean
+        for statistics in (before, today)
+        for found in statistics.datasets[0].features
+        if ".".join(found.path.step) == feature and found.HasField("num_stats")
+    ]
+    return f" (its mean was {means[0]:.4g} and is {means[1]:.4g})" if len(means) == 2 else ""
 
 
 def read_statistics(path: str | Path) -> statistics_pb2.DatasetFeatureStatisticsList:

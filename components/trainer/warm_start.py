@@ -5,7 +5,10 @@ A Trainer whose `custom_config` has `continues` trains so. Its keys:
 * `warm_start`: the `model_run` folder of the training to go on from; empty: from nothing (a rebase, the first day);
 * `replay`: earlier days, `{"examples", "transform_graph"}` each; `replay_share`: the share of their rows that is read;
 * `epochs`: of a warm-started training; one from nothing is as long as the declaration says;
-* `calibrate`: whether the calibration is fitted anew, on the split that is learned and before it is learned.
+* `calibrate`: whether there is a calibration, which goes on from that of the training before and learns from the split
+  before the weights do;
+* `newest_state`: the day's last training, on the newest hours: held to predict them no worse once it has learned them,
+  its calibration that of the training before.
 
 It leaves in its own `model_run` what the next training goes on from.
 """
@@ -53,7 +56,8 @@ class Continuation:
       replay: earlier days, the latest last.
       replay_share: share of their rows, above 0.
       epochs: of a warm-started training.
-      calibrate: whether the calibration is fitted anew.
+      calibrate: whether there is a calibration.
+      last: whether it is the day's last training.
     """
 
     warm_start: Path | None
@@ -61,6 +65,7 @@ class Continuation:
     replay_share: float = 1.0
     epochs: int = 1
     calibrate: bool = False
+    last: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Continuation | None:
@@ -73,6 +78,7 @@ class Continuation:
             replay_share=float(config.get("replay_share", 1.0)),
             epochs=int(config.get("epochs", 1)),
             calibrate=bool(config.get("calibrate")),
+            last=bool(config.get("newest_state")),
         )
 
 
@@ -110,8 +116,9 @@ class Continued:
         self._replayed = self._read_replayed(work)
         self._start: dict[str, np.ndarray] = {}
         self._loss_before: float | None = None
-        # That of the earlier model corrects what this training corrects by itself: together they overshoot.
-        self.calibration = Calibration.none(inputs.layout.domains)
+        earlier = Calibration.read(asked.warm_start) if asked.warm_start and asked.calibrate else None
+        self._believed = earlier
+        self.calibration = (earlier or Calibration.none(inputs.layout.domains)).of(inputs.layout.domains)
 
     @property
     def settings(self) -> TrainingSettings:
@@ -135,15 +142,20 @@ class Continued:
         return None if self._earlier is not None else self._inputs.validation
 
     def before(self, model: DomainModel, optimizer: TwoRateOptimizer) -> None:
-        """Gives the model the earlier weights, and fits the calibration on rows that it has not learned."""
-        if self._earlier is not None:
-            warm_start(model, optimizer, self._values, self._earlier)
-            self._start = {variable_name(v): v.numpy() for v in model.trainable_variables}
-        if self._asked.calibrate:
-            rows = self._inputs.rows
-            logits = Predictor(model).predict(rows)
+        """Gives the model the earlier weights; the calibration learns from rows that these have not learned."""
+        if self._earlier is None:
+            return
+        warm_start(model, optimizer, self._values, self._earlier)
+        self._start = {variable_name(v): v.numpy() for v in model.trainable_variables}
+        if not (self._asked.calibrate or self._asked.last):
+            return
+        rows = self._inputs.rows
+        logits = Predictor(model).predict(rows)
+        if self._asked.calibrate and not self._asked.last:
+            domains = self._inputs.layout.domains
+            self.calibration = fit_calibration(logits, rows.label, rows.domain, domains, self._believed)
+        if self._asked.last:
             self._loss_before = log_loss_of_logits(rows.label, logits)
-            self.calibration = fit_calibration(logits, rows.label, rows.domain, self._inputs.layout.domains)
 
     def after(self, model: DomainModel, optimizer: TwoRateOptimizer) -> None:
         """Checks how far the weights have moved, and remembers them.

@@ -120,6 +120,7 @@ def _learning(
         "code": code_hash("trainer"),
         "work_dir": settings.work_dir,
         "continues": True,
+        "calibrate": declaration.daily.calibrate,
     }
     candidate = ContinuedTrainer(
         examples=transformed,
@@ -139,7 +140,7 @@ def _learning(
         transform_graph=graph,
         schema=chain.schema,
         split="eval",
-        custom_config={**config, "calibrate": declaration.daily.calibrate, "newest_state": True},
+        custom_config={**config, "newest_state": True},
         earlier_run=candidate.outputs["model_run"],
     ).with_id("Trainer")
     trainer.add_upstream_node(evaluator)

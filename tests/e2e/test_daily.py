@@ -164,7 +164,7 @@ def live(feed: Feed, troubles: dict[int, Case], days: int) -> list[str]:
 def _wrong(feed: Feed, troubles: dict[int, Case], today: int, waiting: set[int]) -> list[str]:
     """What is not as it must be on a day, of this day and all before it."""
     found = feed.history()
-    wrong = _unlike(found[date(0)], "refused", "the first day fills the averages")
+    wrong = _unlike(found[date(0)], "refused", "the first day fills the averages", "the first day")
     newest = ""
     for day in range(1, today + 1):
         case = troubles.get(day)

@@ -118,7 +118,7 @@ CASES = (
         "a column emptied",
         _changed(pl.lit(None, pl.Int64).alias("position")),
         "refused",
-        "position is missing",
+        "column position",
     ),
     Case(
         "a column in other units",

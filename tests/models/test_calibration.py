@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from models.calibration import PRIOR_DEVIATION, SCALES, Calibration, fit_calibration
+from models.calibration import DAILY, SCALES, Calibration, fit_calibration
 
 
 def sigmoid(z):
@@ -23,29 +23,50 @@ def drifted(n=20_000, seed=0):
     return z, (rng.random(n) < sigmoid(truth)).astype(float), domain
 
 
-def test_each_domain_is_brought_to_what_was_observed():
-    z, y, domain = drifted()
-    found = fit_calibration(z, y, domain, ["a", "b", "c"])
-    p = sigmoid(found.apply(z, domain))
+def test_what_stays_wrong_day_after_day_is_corrected():
+    found = None
+    for day in range(20):
+        z, y, domain = drifted(10_000, seed=day)
+        found = fit_calibration(z, y, domain, ["a", "b", "c"], found)
+    z, _, domain = drifted(seed=99)
+    p, truth = (
+        sigmoid(found.apply(z, domain)),
+        sigmoid(np.select([domain == 1, domain == 2], [z - 0.5, z / 2], z)),
+    )
     for d in range(3):
-        assert abs(p[domain == d].sum() / y[domain == d].sum() - 1) < 0.01
-    np.testing.assert_allclose(found.scale, [1, 1, 0.5], atol=0.08)
-    np.testing.assert_allclose(found.offset, [0, -0.5, 0], atol=0.08)
+        assert abs(p[domain == d].sum() / truth[domain == d].sum() - 1) < 0.03
+    np.testing.assert_allclose(found.scale, [1, 1, 0.5], atol=0.15)
+    np.testing.assert_allclose(found.offset, [0, -0.5, 0], atol=0.12)
 
 
-def test_the_fit_is_the_highest_posterior_that_a_general_optimiser_finds():
+def test_what_chance_makes_of_a_day_moves_little():
+    """400 clicks a day in all, over 20 domains: a model that is right is left nearly as it is."""
+    found = None
+    for day in range(30):
+        rng = np.random.default_rng(day)
+        z, domain = rng.normal(-1.5, 1, 2000), rng.integers(0, 20, 2000)
+        y = (rng.random(2000) < sigmoid(z)).astype(float)
+        found = fit_calibration(z, y, domain, [str(d) for d in range(20)], found)
+    assert np.abs(found.offset).max() < 0.15
+    assert np.abs(found.scale - 1).max() < 0.1
+
+
+def test_a_day_is_the_highest_posterior_that_a_general_optimiser_finds():
     z, y, domain = drifted(3000)
-    found = fit_calibration(z, y, domain, ["a", "b", "c"])
-    common = np.array(found.common)
+    before = fit_calibration(*drifted(3000, seed=1), ["a", "b", "c"])
+    found = fit_calibration(z, y, domain, ["a", "b", "c"], before)
     for d in range(3):
         zd, yd = z[domain == d], y[domain == d]
+        distance = np.array([before.scale[d], before.offset[d]]) - before.common
+        prior = np.array(found.common) + distance
+        precision = np.linalg.inv(before.covariance[d] + np.diag(np.square(DAILY)))
 
-        def loss(pair, zd=zd, yd=yd):
+        def loss(pair, zd=zd, yd=yd, prior=prior, precision=precision):
             moved = pair[0] * zd + pair[1]
-            prior = 0.5 * (((pair - common) / PRIOR_DEVIATION) ** 2).sum()
-            return (np.logaddexp(0, moved) - yd * moved).sum() + prior
+            away = pair - prior
+            return (np.logaddexp(0, moved) - yd * moved).sum() + 0.5 * away @ precision @ away
 
-        best = minimize(loss, common, bounds=[SCALES, (None, None)], method="L-BFGS-B").x
+        best = minimize(loss, prior, bounds=[SCALES, (None, None)], method="L-BFGS-B").x
         np.testing.assert_allclose([found.scale[d], found.offset[d]], best, atol=2e-3)
 
 
@@ -79,3 +100,5 @@ def test_written_and_read_it_is_the_same(tmp_path):
     np.testing.assert_array_equal(again.scale, found.scale)
     np.testing.assert_array_equal(again.offset, found.offset)
     assert (again.domains, again.common) == (found.domains, found.common)
+    np.testing.assert_array_equal(again.covariance, found.covariance)
+    np.testing.assert_array_equal(again.common_covariance, found.common_covariance)

@@ -81,11 +81,11 @@ class Daily(Section):
     replay_days: int = Field(
         default=7, ge=0, le=3_660, description="Earlier days of which a share of the rows is learned again."
     )
-    replay_share: float = Field(default=0.1, ge=0, le=1, description="That share.")
+    replay_share: float = Field(default=0.3, ge=0, le=1, description="That share.")
     calibrate: bool = Field(
         default=True,
-        description="Whether the served model has a last stage that scales and moves the logit of each domain, fitted "
-        "on the newest hours before they are learned.",
+        description="Whether the served model has a last stage that scales and moves the logit of each domain by what "
+        "stayed wrong from day to day: it learns from each day's rows before the model does.",
     )
     rebase_days: int = Field(
         default=14,

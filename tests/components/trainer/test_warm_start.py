@@ -110,9 +110,8 @@ def test_the_second_day_begins_where_the_first_ended_and_learns_on(first_day, tm
     assert loss[1] < loss[0]
 
 
-def test_the_calibration_is_fitted_before_the_rows_are_learned_and_no_later_model_gets_it(
-    first_day, tmp_path
-):
+def test_the_calibration_learns_before_the_weights_and_goes_on(first_day, tmp_path):
+    """The day's last training hands it on; without the setting there is none."""
     _, run = first_day
     given = inputs(seed=2)
     given.rows.label[:] = 1 - given.rows.label * (np.arange(400) % 3 > 0)
@@ -120,10 +119,13 @@ def test_the_calibration_is_fitted_before_the_rows_are_learned_and_no_later_mode
     written = Calibration.read(tmp_path / "run")
     assert written is not None
     assert not np.allclose(written.offset, 0)
-    after = Continued(Continuation(tmp_path / "run"), given, graph(tmp_path / "g"), tmp_path)
     np.testing.assert_array_equal(written.offset, continued.calibration.offset)
-    np.testing.assert_array_equal(after.calibration.offset, 0)
-    np.testing.assert_array_equal(after.calibration.scale, 1)
+    last = Continuation(tmp_path / "run", calibrate=True, last=True)
+    _, finished = fit(last, given, tmp_path / "last work", tmp_path / "last")
+    np.testing.assert_array_equal(finished.calibration.offset, written.offset)
+    off = Continued(Continuation(tmp_path / "run"), given, graph(tmp_path / "g"), tmp_path)
+    np.testing.assert_array_equal(off.calibration.offset, 0)
+    np.testing.assert_array_equal(off.calibration.scale, 1)
 
 
 def test_a_weight_that_moved_further_than_the_steps_explain_is_refused(first_day, tmp_path):
