@@ -60,9 +60,10 @@ def _rows(gates: DriftGates, history: Sequence[Measured], today: Measured) -> It
     whole = row_changes([{"": day.overall} for day in history], {"": today.overall})[""]
     if whole.exceeds(gates.deviations, gates.factor):
         yield Finding("rows", f"{_rows_words(whole)} in all: {_volume_remedy(whole)}")
-        # Every domain has lost or gained as much: one sentence says it.
-        return
     for name, change in row_changes([day.domains for day in history], today.domains).items():
+        # Where all domains have lost or gained as much, the sentence above says it.
+        if whole.exceeds(gates.deviations, gates.factor) and change.found:
+            continue
         if change.expected >= gates.min_rows and change.exceeds(gates.deviations, gates.factor):
             yield Finding(
                 "rows of a domain", f"domain {name}: {_rows_words(change)}: {_volume_remedy(change)}"

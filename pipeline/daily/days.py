@@ -231,6 +231,8 @@ def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Pa
     rows: dict[int, int] = defaultdict(int)
     sums: dict[int, int] = defaultdict(int)
     lines = 0
+    # The same values under other names are other rows.
+    names_of_columns = hashlib.blake2b("\x1f".join(sorted(file.columns)).encode(), digest_size=16).digest()
     for block in read_all(file):
         lines += len(block.frame)
         text = block.frame.select(
@@ -248,7 +250,8 @@ def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Pa
         for day, row in zip(days.to_list(), text.to_list(), strict=True):
             if day is not None:
                 rows[day] += 1
-                sums[day] += int.from_bytes(hashlib.blake2b(row.encode(), digest_size=_BITS // 8).digest())
+                digest = hashlib.blake2b(row.encode(), digest_size=_BITS // 8, key=names_of_columns)
+                sums[day] += int.from_bytes(digest.digest())
     if lines and not rows:
         raise InputError(
             f"{file.path}: none of the {lines:,} rows has a readable time in column {clock.column} (unit {clock.unit})"

@@ -95,6 +95,16 @@ def test_a_domain_that_is_gone_is_refused_and_a_small_one_is_not(
     assert refused(declaration, week, with_domain(week[0], "3", Counts())) == []
 
 
+def test_a_domain_that_is_gone_is_named_though_it_was_most_of_the_rows(
+    declaration: Declaration, week: list[Measured]
+) -> None:
+    found = refused(declaration, week, with_domain(week[0], "0", Counts()))
+    assert {finding.words.split(" rows")[0] for finding in found if finding.gate == "rows of a domain"} == {
+        "domain 0: 0"
+    }
+    assert "in all" in found[0].words
+
+
 def test_a_new_domain_is_said_and_passes(declaration: Declaration, week: list[Measured]) -> None:
     found = findings(declaration, week, with_domain(week[0], "new", Counts(rows=300, clicks=30)))
     [said] = [finding for finding in found if finding.gate == "new domain"]

@@ -76,6 +76,17 @@ def test_a_changed_value_or_a_row_more_is_another_day(tmp_path: Path) -> None:
     assert len(set(second)) == 1
 
 
+def test_a_column_of_another_name_is_another_day(tmp_path: Path) -> None:
+    """As the good file of a day that came with a column renamed is: its values are those of before."""
+    for name, header in (("a", LOG_HEADER), ("b", LOG_HEADER.replace("item", "item_of"))):
+        write(tmp_path / name, {"log-0.csv": rows_of(0), "log-1.csv": rows_of(1)})
+        path = tmp_path / name / "log-0.csv"
+        path.write_text(path.read_text().replace(LOG_HEADER, header))
+    one, other = (read(tmp_path / name).days for name in "ab")
+    assert one[DAYS[0]].fingerprint != other[DAYS[0]].fingerprint
+    assert one[DAYS[1]].fingerprint == other[DAYS[1]].fingerprint
+
+
 def test_a_file_delivered_twice_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, {f"log-{day}.csv": rows_of(day) for day in range(2)})
     before = read(tmp_path).days[DAYS[1]]
