@@ -1,7 +1,8 @@
 """The portable path of Flink and Spark, without them: a job service, and SDK harnesses in a worker pool.
 
 Beam's own job service in Python takes the pipeline over the portable job API, as Flink's job server does, and asks
-the worker pool for harness processes of their own, which get everything by pickle and over the data channel.
+the worker pool for harness processes of their own, which get everything by pickle and over the data channel. It has
+Flink's bad sides (`tests/engines/adversary.py`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 def portable(tmp_path: Path) -> Iterator[list[str]]:
     """Options of an engine behind a job service."""
     [port] = free_ports(1)
-    module = "apache_beam.runners.portability.local_job_service_main"
-    command = [sys.executable, "-m", module, f"--port={port}", f"--staging_dir={tmp_path / 'staged'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.engines.adversary",
+        f"--port={port}",
+        f"--staging_dir={tmp_path / 'staged'}",
+    ]
     with worker_pool(tmp_path) as pool, service("job-service", port, command, tmp_path):
         yield [f"job_endpoint=localhost:{port}", f"environment_config={pool}"]
 
