@@ -58,16 +58,15 @@ def findings(declaration: Declaration, history: Sequence[Measured], today: Measu
 
 def _rows(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
     whole = row_changes([{"": day.overall} for day in history], {"": today.overall})[""]
-    if whole.exceeds(gates.deviations, gates.factor):
-        yield Finding("rows", f"{_rows_words(whole)} in all: {_volume_remedy(whole)}")
+    if (refuses := _judged(whole, gates)) is not None:
+        yield Finding("rows", f"{_rows_words(whole)} in all: {_volume_remedy(whole)}", refuses)
     for name, change in row_changes([day.domains for day in history], today.domains).items():
         # Where all domains have lost or gained as much, the sentence above says it.
         if whole.exceeds(gates.deviations, gates.factor) and change.found:
             continue
-        if change.expected >= gates.min_rows and change.exceeds(gates.deviations, gates.factor):
-            yield Finding(
-                "rows of a domain", f"domain {name}: {_rows_words(change)}: {_volume_remedy(change)}"
-            )
+        if change.expected >= gates.min_rows and (refuses := _judged(change, gates)) is not None:
+            words = f"domain {name}: {_rows_words(change)}: {_volume_remedy(change)}"
+            yield Finding("rows of a domain", words, refuses)
 
 
 def _rows_words(change: Change) -> str:

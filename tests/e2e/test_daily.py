@@ -157,7 +157,9 @@ def live(feed: Feed, troubles: dict[int, Case], days: int) -> list[str]:
             and feed.history()[date(day)]["status"] == "refused"
         ):
             feed.run("--accept", date(day))
-            wrong += _unlike(feed.history()[date(day)], "pushed", "accepted", case.name)
+            accepted = feed.history()[date(day)]
+            wrong += _unlike(accepted, "pushed", case.words, f"{case.name}, accepted")
+            wrong += [] if accepted["accepted"] else [f"{date(day)} is not marked as accepted"]
     return list(dict.fromkeys(wrong))
 
 

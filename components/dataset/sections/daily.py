@@ -25,9 +25,10 @@ class DriftGates(Section):
         "many of chance.",
     )
     factor: float = Field(
-        default=1.5,
+        default=1.75,
         gt=1,
-        description="And rows or the odds of a click change at least by this factor, before a day is refused.",
+        description="And rows or the odds of a click change at least by this factor, before a day is refused; two "
+        "thirds of such a change, in logarithms and deviations, are said.",
     )
     missing_share: float = Field(
         default=0.1, gt=0, le=1, description="Rise of the share of rows in which a feature is missing."

@@ -146,7 +146,7 @@ def test_few_clicks_are_not_taken_for_many(declaration: Declaration) -> None:
 
 def test_a_change_that_is_not_quite_refused_is_said(declaration: Declaration, week: list[Measured]) -> None:
     rate = rate_changes([day.domains for day in week], week[0].domains)["0"].expected
-    for share, refuses in ((0.5, True), (0.77, False)):
+    for share, refuses in ((0.5, True), (0.72, False)):
         rows = week[0].domains["0"].rows
         moved = with_domain(week[0], "0", Counts(rows=rows, clicks=round(rows * rate * share)))
         [found] = [one for one in findings(declaration, week, moved) if one.words.startswith("domain 0")]
