@@ -4,16 +4,18 @@ Beside the average with the decay in use there is one for each of a few candidat
 held against that bucket's mean: its one-step-ahead error. Of a domain, with `mse_g` the mean of the squared errors of
 candidate `g`, each bucket weighing by its values, over `T` buckets,
 
-    score_g = sum over behaviours of T log mse_g,
+    score_g = T times the mean over behaviours of log mse_g,
 
 twice the negative log likelihood of errors of unknown size: large domains and frequent behaviours have no louder say.
 A domain takes the candidate with the least
 
-    score_g + PRIOR_BUCKETS * (sum of all domains' scores_g) / (sum of their T),
+    score_g + PRIOR_BUCKETS * common_g,
+    common_g = (T (sum of all domains' scores_g) / (sum of their T) + USUAL_BUCKETS * usual_g) / (T + USUAL_BUCKETS)
 
-so that one of few buckets takes what suits all. What is chosen for a bucket knows the buckets before it alone, so
-folding a log in pieces gives what one pass does, and no row sees a later one. Of a random walk with noise the best such
-average is the steady-state Kalman filter, of decay `1 - K`.
+with the largest T: a domain of few buckets takes what suits all, and all take the usual decay while nobody has many,
+`usual_g` being the log mse expected where that is the best. What is chosen for a bucket knows the buckets before it
+alone, so folding a log in pieces gives what one pass does, and no row sees a later one. Of a random walk with noise the
+best such average is the steady-state Kalman filter, of decay `1 - K`.
 """
 
 from __future__ import annotations
@@ -23,10 +25,26 @@ from dataclasses import dataclass
 import numpy as np
 
 CANDIDATES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
-PRIOR_BUCKETS = 10.0
-FIRST = CANDIDATES.index(0.9)
-"""Taken while there is no error to choose by."""
+USUAL = 0.9
+PRIOR_BUCKETS, USUAL_BUCKETS = 20.0, 10.0
 _LEAST = 1e-12
+
+
+def expected_mse(best: float, decay: float) -> float:
+    """One-step-ahead mean squared error of an average, over the variance of the noise, where another decay is best.
+
+    Of a random walk with noise whose steady-state Kalman gain is `K = 1 - best`, hence the variance of a step
+    `q = K^2 / (1 - K)`; with `k = 1 - decay` it is 1 + (k^2 + q) / (1 - (1 - k)^2).
+
+    >>> round(expected_mse(0.8, 0.8), 3), round(expected_mse(0.8, 0.5), 3)  # the best one's is 1 / best
+    (1.25, 1.4)
+    """
+    gain, own = 1 - best, 1 - decay
+    step = gain**2 / (1 - gain)
+    return 1 + (own**2 + step) / (1 - (1 - own) ** 2)
+
+
+_USUAL_SCORE = np.log([expected_mse(USUAL, decay) for decay in CANDIDATES])
 
 
 @dataclass(frozen=True)
@@ -72,11 +90,12 @@ class DecayState:
     def chosen(self) -> np.ndarray:
         """The place of each domain's decay among the candidates, int (D,)."""
         mse = self.errors / np.maximum(self.values, 1.0)[:, None]
-        score = (self.buckets[:, None] * np.log(mse + _LEAST)).sum(axis=2)
-        buckets = self.buckets.sum()
-        if buckets == 0:
-            return np.full(len(score), FIRST)
-        return np.asarray((score + PRIOR_BUCKETS * score.sum(axis=0) / buckets).argmin(axis=1))
+        score = (self.buckets[:, None] * np.log(mse + _LEAST)).mean(axis=2)
+        buckets = self.buckets.mean(axis=1)
+        most = buckets.max(initial=0.0)
+        all_domains = score.sum(axis=0) / max(buckets.sum(), 1e-9)
+        common = (most * all_domains + USUAL_BUCKETS * _USUAL_SCORE) / (most + USUAL_BUCKETS)
+        return np.asarray((score + PRIOR_BUCKETS * common).argmin(axis=1))
 
     def current(self) -> np.ndarray:
         """The averages with each domain's own decay, float64 (D, F)."""

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from components.transform.decay_choice import CANDIDATES, FIRST, DecayState
+from components.transform.decay_choice import CANDIDATES, USUAL, DecayState, expected_mse
 from components.transform.moving_averages import DomainStart, domain_averages
 
 ROWS = 100.0
@@ -51,6 +51,9 @@ def test_its_error_is_the_kalman_filters() -> None:
             state = state.moved(mean, np.ones_like(mean))
         mse = state.errors[:, CANDIDATES.index(best), 0] / state.values[:, 0]
         assert mse.mean() == pytest.approx(1 / best, rel=0.03)
+        for place, decay in enumerate(CANDIDATES):
+            found = state.errors[:, place, 0] / state.values[:, 0]
+            assert found.mean() == pytest.approx(expected_mse(best, decay), rel=0.05)
 
 
 def test_domains_of_different_kinds_get_different_decays() -> None:
@@ -61,27 +64,30 @@ def test_domains_of_different_kinds_get_different_decays() -> None:
     assert found[5:].min() >= 0.9
 
 
-def test_a_domain_of_few_buckets_takes_nearly_what_suits_all() -> None:
-    many = walks(0.95, domains=30, buckets=400, seed=4)
-    rising = np.arange(3.0)[:, None, None]
-    assert chosen(rising) <= 0.3
+@pytest.mark.parametrize("best", [0.1, 0.95])
+def test_a_domain_of_few_buckets_takes_nearly_what_suits_all(best: float) -> None:
+    many, own = walks(best, domains=30, buckets=400, seed=4), np.array([0.0, 1.0, 0.5])[:, None, None]
     state = DecayState.empty(31, 1)
     for t, mean in enumerate(many):
         late = t >= 397
         count = np.full((31, 1), ROWS)
         count[30] = ROWS if late else 0.0
-        state = state.moved(np.concatenate([mean, rising[t - 397] if late else np.zeros((1, 1))]), count)
+        state = state.moved(np.concatenate([mean, own[t - 397] if late else np.zeros((1, 1))]), count)
     everyone = np.array(CANDIDATES)[state.chosen()]
-    assert np.median(everyone[:30]) == 0.95
-    assert everyone[30] >= 0.8
+    assert np.median(everyone[:30]) == best
+    assert abs(everyone[30] - best) <= 0.2
 
 
-def test_nothing_is_chosen_before_there_is_an_error() -> None:
+def test_the_usual_decay_stands_while_nobody_has_many_buckets() -> None:
     state = DecayState.empty(3, 2)
-    assert (state.chosen() == FIRST).all()
+    assert (np.array(CANDIDATES)[state.chosen()] == USUAL).all()
     state = state.moved(np.ones((3, 2)), np.ones((3, 2)))
-    assert (state.chosen() == FIRST).all()
     assert (state.current() == 1).all()
+    # One error is the same for all candidates.
+    state = state.moved(np.full((3, 2), 5.0), np.ones((3, 2)))
+    assert (np.array(CANDIDATES)[state.chosen()] == USUAL).all()
+    short = chosen(walks(USUAL, domains=20, buckets=12))
+    assert np.median(np.abs(short - USUAL)) <= 0.11
 
 
 def folded(means: np.ndarray, start: DomainStart | None = None):
