@@ -32,7 +32,10 @@ def with_comparators(schema: schema_pb2.Schema, declaration: Declaration) -> sch
         if declared is None and not behaviour:
             continue
         if declared is None or not declared.is_categorical:
-            feature.drift_comparator.jensen_shannon_divergence.threshold = distance
+            divergence = feature.drift_comparator.jensen_shannon_divergence
+            divergence.threshold = distance
+            # Bins of equal width over a long tail move with the largest number of the day.
+            divergence.source.type = schema_pb2.HistogramSelection.QUANTILES
         elif feature.type == schema_pb2.BYTES:
             feature.drift_comparator.infinity_norm.threshold = distance
     return result

@@ -14,6 +14,8 @@ from components.dataset.sections import DriftGates
 from components.drift.changes import Change, rate_changes, row_changes
 from components.drift.figures import Measured
 
+# How much figures usually move is a guess until so many good days tell: twice the deviations then.
+_KNOWN_AFTER = 3
 # A change of so much of what is refused is said.
 _SAID = 2 / 3
 # An hour that usually has so many rows is not empty by chance.
@@ -46,6 +48,8 @@ def findings(declaration: Declaration, history: Sequence[Measured], today: Measu
     if not history:
         return []
     gates = declaration.daily.gates
+    if len(history) < _KNOWN_AFTER:
+        gates = gates.model_copy(update={"deviations": 2 * gates.deviations})
     found = [
         *_rows(gates, history, today),
         *_hours(declaration, history, today),

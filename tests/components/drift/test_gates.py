@@ -95,6 +95,15 @@ def test_a_domain_that_is_gone_is_refused_and_a_small_one_is_not(
     assert refused(declaration, week, with_domain(week[0], "3", Counts())) == []
 
 
+def test_what_is_usual_is_not_known_of_the_first_days(declaration: Declaration, week: list[Measured]) -> None:
+    """A domain's first day may be a part of one: twice its rows pass. That no label is left does not."""
+    first = with_domain(week[1], "2", Counts(rows=400, clicks=200))
+    today = with_domain(week[0], "2", Counts(rows=850, clicks=425))
+    assert refused(declaration, [first], today) == []
+    none = with_domain(today, "0", Counts(rows=today.domains["0"].rows))
+    assert refused(declaration, [first], none)
+
+
 def test_a_domain_that_is_gone_is_named_though_it_was_most_of_the_rows(
     declaration: Declaration, week: list[Measured]
 ) -> None:
