@@ -28,19 +28,23 @@ from rich.table import Table
 from components.beam_jobs import beam_runner
 from components.dataset.blocks import BLOCK_BYTES
 from components.dataset.declaration import Declaration
-from components.dataset.read_plan import cut, plan_reading
+from components.dataset.read_plan import Piece, ReadPlan, cut, plan_reading
 from components.evaluator.config import eval_config
 from components.evaluator.extractors import custom_extractors
 from components.evaluator.score_tables import LIMIT
 from components.evaluator.spilled import MOST_BYTES
+from components.example_files import ExampleFile
 from components.example_gen.duplicates import PARTITION_ROWS
 from components.example_gen.ingest import likely_rows
 from components.example_gen.passes import FindDuplicates, ScanPiece, WritePiece
+from components.transform.chunks import PARTITIONS
+from components.transform.transform_plan import make_plan
 
 # A harness that has imported what it needs, measured.
 _HARNESS_MB = 700
 # Three tables of (group, score, counts), and the rows themselves with two models' scores; see `score_tables.LIMIT`.
 _EVALUATOR_MB = LIMIT * (3 * 32 + 40) >> 20
+_LONG_PATH = "/" + 255 * "x"
 # A partition of hashes and positions, sorted by way of a copy.
 _PARTITION_MB = 3 * 24 * PARTITION_ROWS >> 20
 
@@ -118,12 +122,12 @@ def planned(declaration: Declaration, data_dir: str) -> list[Job]:
     Raises:
       InputError: a file or a column is missing.
     """
-    return [*_ingestion(declaration, data_dir), _evaluation(declaration)]
-
-
-def _ingestion(declaration: Declaration, data_dir: str) -> Iterator[Job]:
     plan = plan_reading(declaration, data_dir)
     pieces = cut(plan)
+    return [*_ingestion(plan, pieces), *_over_files(declaration, len(pieces)), _evaluation(declaration)]
+
+
+def _ingestion(plan: ReadPlan, pieces: Sequence[Piece]) -> Iterator[Job]:
     partitions = max(1, math.ceil(likely_rows(plan) / PARTITION_ROWS))
     uris = {"train": "train", "eval": "eval"}
     passes: list[tuple[str, Sequence[Any], beam.DoFn]] = [
@@ -131,12 +135,27 @@ def _ingestion(declaration: Declaration, data_dir: str) -> Iterator[Job]:
         ("finds duplicates", range(partitions), FindDuplicates("", len(pieces), partitions)),
         ("writes examples", pieces, WritePiece(plan, "", partitions, BLOCK_BYTES, 0, uris)),
     ]
-    coder = registry.get_coder(object)
     for does, elements, work in passes:
-        drawn: list[Graph] = []
-        beam_runner(functools.partial(_Sketch, drawn))(elements, work)
-        largest = max(len(coder.encode(element)) for element in elements)
-        yield Job("ExampleGen", does, drawn[0], len(elements), largest)
+        yield _pass("ExampleGen", does, elements, work)
+
+
+def _over_files(declaration: Declaration, pieces: int) -> Iterator[Job]:
+    """The passes over the files that ExampleGen writes: a piece of the log has rows of one split, or of two."""
+    files = [ExampleFile(number, "train", _LONG_PATH) for number in range(2 * pieces)]
+    yield _pass("StatisticsGen", "counts values", files, beam.DoFn())
+    if make_plan(declaration).refreshed_days:
+        yield _pass("Transform", "finds the days", files, beam.DoFn())
+    yield _pass("Transform", "reduces rows to counts and sums", files, beam.DoFn())
+    yield _pass("Transform", "merges what the files gave", range(PARTITIONS), beam.DoFn())
+    yield _pass("Transform", "transforms rows", files, beam.DoFn())
+
+
+def _pass(component: str, does: str, elements: Sequence[Any], work: beam.DoFn) -> Job:
+    drawn: list[Graph] = []
+    beam_runner(functools.partial(_Sketch, drawn))(elements, work)
+    coder = registry.get_coder(object)
+    largest = max(len(coder.encode(element)) for element in elements)
+    return Job(component, does, drawn[0], len(elements), largest)
 
 
 def _evaluation(declaration: Declaration) -> Job:
@@ -169,7 +188,8 @@ def show(jobs: Sequence[Job], engine: Sequence[str], declaration: Declaration, c
         table.add_row(job.component, job.does, str(job.graph.stages), str(shuffles), parts, known)
     console.print(table)
     lines = (
-        "StatisticsGen and Transform go over the files of examples that ExampleGen writes, one worker a file.",
+        "StatisticsGen and Transform go over the files of examples that ExampleGen writes: one for each piece of the "
+        "log, or two where it has rows of both splits.",
         f"Beam's options: {' '.join(engine)}",
         f"Workers need: Python {platform.python_version()}, apache-beam {version('apache-beam')} and this project in "
         "the same state: its image, or `python -m pipeline.worker_pool` in its environment; the folders of --data and "

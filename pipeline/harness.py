@@ -34,8 +34,7 @@ PRELOADED = (
     "tensorflow_transform.beam",
     "tensorflow_data_validation",
     "tensorflow_model_analysis",
-    "tfx.components.transform.executor",
-    "components.transform.preprocessing",
+    "components.transform.passes",
     "components.evaluator.extractors",
 )
 _POLL_SECONDS = 0.5

@@ -33,9 +33,10 @@ def test_the_jobs_of_a_run(tmp_path: Path) -> None:
     simulate(tmp_path, domains=3, rows=3000)
     declaration = load_declaration("simulated", [])
     jobs = planned(declaration, str(tmp_path))
-    ingestion = [job for job in jobs if job.component == "ExampleGen"]
-    assert [(job.graph.stages, len(job.graph.shuffles)) for job in ingestion] == [(2, 1)] * 3
-    for job in ingestion:
+    passes = [job for job in jobs if job.component != "Evaluator"]
+    assert [job.component for job in passes] == [*["ExampleGen"] * 3, "StatisticsGen", *["Transform"] * 3]
+    assert {(job.graph.stages, len(job.graph.shuffles)) for job in passes} == {(2, 1)}
+    for job in passes:
         assert job.parts and job.parts >= 1
         assert 0 < job.largest < 10_000
     [evaluation] = [job for job in jobs if job.component == "Evaluator"]
