@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow_hotfix  # noqa: F401 - as in components.dataset.parquet
 import tensorflow as tf
@@ -71,13 +72,17 @@ class ExampleWriter:
         self._columns: Any = None
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Writes rows: every column lists of values, null where a row has none; all batches have the same types."""
+        """Writes rows.
+
+        Args:
+          batch: columns of one value a row or of lists of values, null where a row has none; all batches have the same
+            types.
+        """
         if self._columns is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            options = pa.ipc.IpcWriteOptions(compression="zstd")
             self._columns = pa.ipc.new_stream(self._file, batch.schema, options=options)
         self._columns.write_batch(batch)
-        columns = {name: batch.column(place) for place, name in enumerate(batch.schema.names)}
-        for example in serialize(columns).to_pylist():
+        for example in serialize(dict(zip(batch.schema.names, _lists(batch), strict=True))).to_pylist():
             self._examples.write(example)
 
     def close(self) -> None:
@@ -115,14 +120,29 @@ def read_batches(path: str, names: Sequence[str] | None = None) -> Iterator[pa.R
 
 
 def _stored(file: Any, names: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    if names is None:
-        yield from pa.ipc.open_stream(file)
-        return
-    # What is left out is not decompressed.
-    schema = pa.ipc.open_stream(file).schema
-    file.seek(0)
-    wanted = [place for place, name in enumerate(schema.names) if name in set(names)]
-    yield from pa.ipc.open_stream(file, options=pa.ipc.IpcReadOptions(included_fields=wanted))
+    options = pa.ipc.IpcReadOptions()
+    if names is not None:
+        # What is left out is not decompressed.
+        schema = pa.ipc.open_stream(file).schema
+        file.seek(0)
+        wanted = [place for place, name in enumerate(schema.names) if name in set(names)]
+        options = pa.ipc.IpcReadOptions(included_fields=wanted)
+    for batch in pa.ipc.open_stream(file, options=options):
+        yield pa.RecordBatch.from_arrays(_lists(batch), names=batch.schema.names)
+
+
+def _lists(batch: pa.RecordBatch) -> list[pa.Array]:
+    """The columns as lists of values, which is how examples hold them."""
+    return [_list(column) for column in batch.columns]
+
+
+def _list(column: pa.Array) -> pa.Array:
+    if pa.types.is_large_list(column.type):
+        return column
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(~missing)])
+    mask = np.append(missing, False) if missing.any() else None
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64(), mask=mask), column.drop_null())
 
 
 def write_pickle(path: str, value: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -58,25 +57,18 @@ def _behaviour(rows: pl.DataFrame, behaviour: Behaviour) -> pl.Series:
 
 
 def batches(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[pa.RecordBatch]:
-    """The rows as columns of lists, which is how examples hold values, in order, a slice at a time; a null is an absent
-    feature."""
+    """The rows as columns of int64, float32 and bytes, or of lists of these, in order, a slice at a time; a null is an
+    absent feature."""
     for start in range(0, len(frame), slice_rows):
         part = frame.slice(start, slice_rows)
-        yield pa.RecordBatch.from_arrays([_lists(part[name]) for name in part.columns], names=part.columns)
+        yield pa.RecordBatch.from_arrays([_narrowed(part[name]) for name in part.columns], names=part.columns)
 
 
-def _lists(column: pl.Series) -> pa.Array:
-    """A column as lists of no or one value (or as its own lists), which is how examples hold values."""
+def _narrowed(column: pl.Series) -> pa.Array:
     array = column.rechunk().to_arrow()
     if isinstance(column.dtype, pl.List):
         return array.cast(pa.large_list(_narrow(array.type.value_type)))
-    if pa.types.is_large_string(array.type):
-        array = array.cast(pa.large_binary())
-    missing = np.asarray(column.is_null())
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(~missing)])
-    return pa.LargeListArray.from_arrays(
-        pa.array(offsets, pa.int64(), mask=np.append(missing, False)), array.drop_null()
-    )
+    return array.cast(_narrow(array.type))
 
 
 def _narrow(kind: pa.DataType) -> pa.DataType:

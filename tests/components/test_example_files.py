@@ -44,6 +44,18 @@ def test_columns_and_examples_are_read_alike(tmp_path: Path) -> None:
     assert read(path, ["user", "nobody"]) == {"user": expected["user"]}
 
 
+def test_columns_of_one_value_a_row_are_read_as_lists(tmp_path: Path) -> None:
+    path = str(tmp_path / "Split-eval" / "data_tfrecord-00001.gz")
+    writer = ExampleWriter(path)
+    age, user = pa.array([1.5, None, 2.5], pa.float32()), pa.array([7, 8, -9], pa.int64())
+    writer.write(pa.RecordBatch.from_arrays([age, user], names=["age", "user"]).slice(1))
+    writer.close()
+    expected = {"age": [None, [2.5]], "user": [[8], [-9]]}
+    assert read(path) == expected
+    Path(columns_path(path)).unlink()
+    assert read(path) == expected
+
+
 def test_the_folder_of_a_split_has_examples_alone(tmp_path: Path) -> None:
     path = write(tmp_path)
     assert [str(file) for file in (tmp_path / "Split-train").iterdir()] == [path]

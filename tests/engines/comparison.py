@@ -27,9 +27,9 @@ from components.transform.domain_curves import read_domain_curves
 from components.transform.row_layout import read_summary
 
 EXECUTORS = {
-    "DeclaredExampleGen": "components.example_gen.executor",
-    "Transform": "tfx.components.transform.executor",
-    "Evaluator": "tfx.components.evaluator.executor",
+    "DeclaredExampleGen": "components.example_gen.executor.Executor",
+    "Transform": "components.transform.executor.StatefulExecutor",
+    "Evaluator": "tfx.components.evaluator.executor.Executor",
 }
 # Sums of doubles in another order, then float32.
 TOLERANCE = 1e-6
@@ -59,7 +59,8 @@ def run_again(root: Path, node: str, beam_args: Sequence[str], target: Path) -> 
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=list(beam_args), unique_id="1", tmp_dir=str(target / "tmp")
     )
-    importlib.import_module(EXECUTORS[node]).Executor(context).Do(inputs, moved, properties)
+    module, _, name = EXECUTORS[node].rpartition(".")
+    getattr(importlib.import_module(module), name)(context).Do(inputs, moved, properties)
     return Twice(direct, {key: Path(artifact.uri) for key, [artifact] in moved.items()})
 
 
