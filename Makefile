@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 CURRENT_ROOT ?= /var/tmp/dfei-debian-13
 
-.PHONY: help env run test test-slow test-current test-flink lint bench soak sbom docs protos lock clean
+.PHONY: help env run test test-slow test-current test-flink lint bench soak fuzz sbom docs protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,15 @@ SOAK_MINUTES ?= 60
 
 soak: env ## A server under good, bad, slow and broken requests and new versions, SOAK_MINUTES (60) long
 	$(BIN)/python -m benchmarks.soak --minutes $(SOAK_MINUTES)
+
+FUZZ_RUNS ?= 20000
+FUZZ = PYTHONPATH=out/atheris $(BIN)/python -m tools.fuzz
+
+fuzz: env ## Readers of outside bytes under atheris, FUZZ_RUNS (20000) inputs each
+	$(BIN)/uv pip install --quiet --target out/atheris --python $(BIN)/python "atheris>=3"
+	$(FUZZ) csv -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=60 -artifact_prefix=out/
+	$(FUZZ) declaration -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=60 -artifact_prefix=out/ -seed_inputs=schemas/simulated.yaml
+	$(FUZZ) grpc -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=60 -artifact_prefix=out/
 
 sbom: env ## What the environment is made of, as sbom.cdx.json (CycloneDX), and whether all licences are allowed
 	$(BIN)/uv tool run --from cyclonedx-bom==7.2.1 cyclonedx-py environment --no-validate --output-format JSON \

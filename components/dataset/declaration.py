@@ -167,7 +167,13 @@ class Declaration(Section):
 
     def has_type(self, column: str) -> bool:
         """Whether a raw column has a type, declared or by its use; one that is only the key of a lookup has none."""
-        return column in self.raw_columns() or column in self.columns
+        roles = (self.domain, self.user, self.item, self.label, self.timestamp.column)
+        return (
+            column in self.features
+            or column in self.columns
+            or column in roles
+            or any(column in behaviour.columns for behaviour in self.behaviours.values())
+        )
 
     def raw_columns(self) -> dict[str, ColumnType]:
         """Every column that is read from the files (impressions or lookups), with its type."""
