@@ -27,7 +27,9 @@ with atheris.instrument_imports(
     from pipeline.client.messages import SERVING
 
 _SCRATCH = Path(tempfile.mkdtemp())
-_VALID = "name: a\nimpressions: {files: [l.csv]}\nlabel: y\ndomain: d\ntimestamp: {column: t, unit: s}\nfeatures: "
+_VALID = (
+    "name: a\nimpressions: {files: [l.csv]}\nlabel: y\ndomain: d\ntimestamp: {column: t, unit: s}\nfeatures: "
+)
 
 
 def csv(data: bytes) -> None:
