@@ -15,6 +15,7 @@ from tfx.utils import path_utils
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
+from components.dataset.schema import missing_schema
 from components.dataset.unread import file_notes
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
@@ -106,12 +107,15 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
 
 
 def _doubts(declaration: Declaration) -> list[str]:
-    """What weakens every figure of the run."""
+    """What weakens every figure of the run, or what is held against it."""
+    absent = missing_schema(declaration)
+    doubts = [absent] if absent is not None else []
     if not declaration.timestamp.is_random:
-        return []
+        return doubts
     return [
+        *doubts,
         f"the log has no time: it was split at random by {declaration.timestamp.column}, not forward in time; the "
-        "figures do not tell how the model does tomorrow, and look better than they would"
+        "figures do not tell how the model does tomorrow, and look better than they would",
     ]
 
 

@@ -7,6 +7,8 @@ declaration implies. Label, behaviours and time are not expected in the environm
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -53,6 +55,18 @@ def declared_schema(declaration: Declaration) -> schema_pb2.Schema:
         same = feature.type == drafted.type and _is_single(feature) == _is_single(drafted)
         curated.feature.append(feature if same else drafted)
     return curated
+
+
+def missing_schema(declaration: Declaration) -> str | None:
+    """What to know of a data set that has no schema beside its declaration; `None` where it has one."""
+    if declaration.schema_path() is not None or not declaration.source:
+        return None
+    expected = Path(declaration.source).with_suffix(".pbtxt").name
+    return (
+        f"{expected} is not there beside {Path(declaration.source).name}: the data is held against the declared types "
+        "alone, not against how often its columns are usually missing; copy it along with the declaration, or write it "
+        "anew with `dfei dataset new`"
+    )
 
 
 def draft_schema(declaration: Declaration) -> schema_pb2.Schema:

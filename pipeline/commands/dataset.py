@@ -58,7 +58,8 @@ def new(
         Path | None, typer.Option("--output", "-o", help="The declaration to write; default: NAME.yaml here.")
     ] = None,
     name: Annotated[
-        Column, typer.Option("--name", help="Name of the data set; default: the first file's.")
+        Column,
+        typer.Option("--name", help="Name of the data set; default: the first file's or its folder's."),
     ] = None,
     label: Annotated[
         Column, typer.Option("--label", metavar="COLUMN", help="What the model predicts.")
@@ -127,8 +128,8 @@ def new(
 ) -> None:
     """Look at files that nobody has described, and write a declaration and its schema.
 
-    Every guess stands in the declaration with its reason. On a terminal it asks only what it cannot guess; elsewhere
-    such a guess is an error that names the option which gives it, unless `--yes` takes the likeliest.
+    Every guess stands in the declaration with its reason. On a terminal it asks for each role, Enter takes its guess;
+    elsewhere what it cannot guess is an error that names the option which gives it, unless `--yes` takes the likeliest.
 
     Exit codes: 0 written; 2 a file is not usable, or a role cannot be guessed.
 
@@ -168,6 +169,8 @@ def new(
             force=force,
         )
         done = propose(request, asker(console, steps.paused) if interactive and not yes else None, steps)
+        roles = ", ".join(f"{role} {guess.column or '-'}" for role, guess in done.draft.guesses.items())
+        console.print(f"{done.draft.name}: {as_is(roles)}; days of {done.draft.zone}", highlight=False)
         for warning in done.draft.warnings:
             console.print(f"[yellow]![/] {as_is(warning)}", highlight=False)
         console.print(

@@ -14,7 +14,7 @@ from components.dataset.files import find_files
 from components.dataset.joins import LookupTable, read_lookup
 from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
-from components.dataset.schema import declared_schema
+from components.dataset.schema import declared_schema, missing_schema
 from components.dataset.sections import Events
 from components.dataset.unread import file_notes
 from components.errors import InputError
@@ -111,6 +111,10 @@ def _of_settings(declaration: Declaration) -> list[Finding]:
         found.append(
             Finding("fail", "schema", str(error), "mend the file, or write it anew with `dfei dataset new`")
         )
+    absent = missing_schema(declaration)
+    if absent is not None:
+        told, _, remedy = absent.rpartition("; ")
+        found.append(Finding("warn", "schema", told, remedy))
     return found
 
 
@@ -219,7 +223,9 @@ def _all_rows(
     findings += rules.newcomers(found, first_eval_day)
     findings += rules.columns(plan, found)
     findings += rules.duplicates(found, repeated)
-    if not any(finding.topic == "schema" for finding in _of_settings(declaration)):
+    if not any(
+        finding.topic == "schema" and finding.level == "fail" for finding in _of_settings(declaration)
+    ):
         findings += schema.findings()
     return found, findings
 

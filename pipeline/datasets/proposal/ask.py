@@ -1,4 +1,4 @@
-"""Asks at a terminal for the roles that cannot be guessed."""
+"""Asks at a terminal for the roles; Enter takes what is guessed."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
@@ -23,20 +25,35 @@ _AGREES = 0.9
 _OFFSET = r"([+-])(\d{2}):?(\d{2})?\s*$"
 
 
-def time_zone(clock: Values, unit: TimeUnit, others: dict[str, Values]) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Zone:
+    """The zone in which days begin.
+
+    Attributes:
+      name: IANA's.
+      why: for the comment.
+      told: whether the files tell it; else it is a guess.
+    """
+
+    name: str
+    why: str
+    told: bool = True
+
+
+def time_zone(clock: Values, unit: TimeUnit, others: dict[str, Values]) -> Zone:
     """The zone in which days begin, and why.
 
     Offsets in the text tell it; else a second column with the local date or hour does; else nothing does.
     """
     if unit not in ("s", "ms", "us", "ns"):
-        return _zone_of_text(clock.column)
+        return Zone(*_zone_of_text(clock.column))
     instants = to_local_ms(clock.column, unit, "UTC").values
     for name, values in others.items():
         if values.kind in ("int", "string", "time") and has(name, PARTS_OF_TIME):
             found = _zone_by(name, values, instants)
             if found is not None:
-                return found
-    return "UTC", _nothing_tells(instants)
+                return Zone(*found)
+    return Zone("UTC", _nothing_tells(instants), told=False)
 
 
 def _zone_of_text(column: pl.Series) -> tuple[str, str]:
@@ -70,7 +87,8 @@ def _zone_of_text(column: pl.Series) -> tuple[str, str]:
         return "UTC", f"most times have the offset {sign}{hours}:{minutes or '00'}, which names no zone"
     return (
         name,
-        f"the offset of most times is {sign}{hours}:{minutes or '00'}; a place's name (Europe/Paris) knows summer time",
+        f"the offset of most times is {sign}{hours}:{minutes or '00'}{_called(name)}; a place's name (as Europe/Paris) "
+        "knows summer time",
     )
 
 
@@ -94,7 +112,10 @@ def _zone_by(name: str, values: Values, instants: pl.Series) -> tuple[str, str] 
     if share < _AGREES or zone is None:
         return None
     ahead = f"{abs(best):g} hours {'ahead of' if best > 0 else 'behind'} UTC" if best else "UTC"
-    return zone, f"{ahead}, where the column {name} agrees with the timestamp in {share:.1%} of the rows"
+    return (
+        zone,
+        f"{ahead}{_called(zone)}, where the column {name} agrees with the timestamp in {share:.1%} of the rows",
+    )
 
 
 def _zone_name(offset: float) -> str | None:
@@ -103,6 +124,13 @@ def _zone_name(offset: float) -> str | None:
     if offset == int(offset) and -12 <= offset <= 14:
         return f"Etc/GMT{'-' if offset > 0 else '+'}{abs(int(offset))}"
     return _ZONES.get(offset)
+
+
+def _called(zone: str) -> str:
+    """What to know of a name that looks like its contrary."""
+    return (
+        f", which IANA calls {zone} (its signs are the other way round)" if zone.startswith("Etc/GMT") else ""
+    )
 
 
 def _nothing_tells(instants: pl.Series) -> str:

@@ -70,13 +70,14 @@ class Decider:
         named = self.given(guess.role)
         if named is not None:
             return self._taken(guess, named, "given")
-        if guess.certainty == "sure":
+        asks = self._ask is not None and not self._take_guesses
+        if guess.certainty == "sure" and not asks:
             return guess
         if guess.certainty == "weak" and self._take_guesses:
             return guess
-        if guess.certainty == "none" and not required:
+        if guess.certainty == "none" and not required and not guess.candidates:
             return guess
-        if self._ask is not None and not self._take_guesses:
+        if self._ask is not None and asks:
             answer = self._ask(guess, list(self._columns))
             if answer is not None:
                 return self._taken(guess, answer, "sure")
@@ -88,7 +89,7 @@ class Decider:
 
     def _taken(self, guess: Guess, column: str, certainty: Any) -> Guess:
         facts = self._columns[column]
-        why = dict(guess.candidates).get(column) or f"{facts.distinct:,} values in the sample"
+        why = dict(guess.candidates).get(column) or f"{facts.distinct:,} values {facts.where}"
         return Guess(guess.role, column, certainty, f"given; {why}", guess.candidates)
 
 

@@ -42,6 +42,12 @@ def doubts(result: Draft) -> Iterator[str]:
                 f"{choice.column}: a feature, as its name looks back; if it is only known after the exposure, move it "
                 "to post_exposure"
             )
+        if "at_serving" in choice.settings:
+            yield (
+                f"{choice.column}: a place among what is shown is not known when items are ranked: it is learned from, "
+                f"fixed at {choice.settings['at_serving']} in evaluation and serving, and no part of requests; take "
+                "at_serving away where callers know it"
+            )
     for column in result.columns.values():
         # What a change of the file would make usable.
         if column.values.kind == "unusable" and column.values.column.dtype == pl.String:

@@ -128,8 +128,8 @@ class Draft:
         return [ChosenKey(key, "") for key in (*keys, *keys_of_domain)]
 
 
-def make_columns(sources: Sources, distinct: Mapping[str, int] | None = None) -> dict[str, Column]:
-    """What every column of the sample holds; `distinct` are TFDV's counts of distinct values, where there are any."""
+def make_columns(sources: Sources) -> dict[str, Column]:
+    """What every column of the sample holds."""
     keys = {lookup.left_key for lookup in sources.lookups}
     stated = believed_types(sources.log.files[0].own_columns)
     for lookup in sources.lookups:
@@ -139,11 +139,10 @@ def make_columns(sources: Sources, distinct: Mapping[str, int] | None = None) ->
     for name in sources.rows.columns:
         told = stated.get(name, "")
         values = as_stated(sources.rows[name], told) if told else values_of(sources.rows[name])
-        count = (distinct or {}).get(name)
-        if count is None:
-            plain = values.column.explode() if isinstance(values.column.dtype, pl.List) else values.column
-            count = int(plain.drop_nulls().n_unique()) if plain.dtype != pl.Null else 0
-        columns[name] = Column(name, values, count, sources.origin(name) is None, name in keys, told)
+        plain = values.column.explode() if isinstance(values.column.dtype, pl.List) else values.column
+        count = int(plain.drop_nulls().n_unique()) if plain.dtype != pl.Null else 0
+        of_log = sources.origin(name) is None
+        columns[name] = Column(name, values, count, of_log, name in keys, told, not sources.log.is_whole)
     return columns
 
 
@@ -192,15 +191,15 @@ def draft(
     require_two(columns[domain.column or ""])
     taken.add(domain.column or "")
     if no_time:
-        found_zone, why = "UTC", "there is no time"
+        found = clock.Zone("UTC", "there is no time")
     else:
-        found_zone, why = clock.time_zone(
+        found = clock.time_zone(
             columns[timestamp.column or ""].values,
             moments.unit,
             {c.name: c.values for c in everything if c.in_log and c.name not in taken},
         )
     if zone is not None:
-        found_zone, why = zone, "given"
+        found = clock.Zone(zone, "given")
     result = Draft(
         name=name,
         sources=sources,
@@ -208,12 +207,14 @@ def draft(
         guesses={"timestamp": timestamp, "label": label_guess, "user": user, "item": item, "domain": domain},
         label=label,
         unit=moments.unit,
-        zone=found_zone,
-        zone_why=why,
+        zone=found.name,
+        zone_why=found.why,
         hours=24.0,
         keep=frozenset(_known(columns, keep)),
     )
     result.warnings += [f"timestamp {moments.column}: {doubt}" for doubt in moments.doubts]
+    if not found.told:
+        result.warnings.append(f"time_zone {found.name}: {found.why}; --time-zone names it")
     result.hours = day_hours(result.local_ms())
     _choose(result, everything, taken)
     return result

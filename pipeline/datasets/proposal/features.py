@@ -56,8 +56,8 @@ class Choice:
 
 
 def is_after(column: Column) -> bool:
-    """Whether its name says that it is only known after the exposure; a lookup's columns are known before."""
-    if not column.in_log or column.values.kind == "list":
+    """Whether its name says that it is only known after the exposure; a lookup's columns and key are known before."""
+    if not column.in_log or column.is_key or column.values.kind == "list":
         return False
     name = words(column.name)
     long_view = "long" in name and "view" in name
@@ -143,7 +143,22 @@ def feature(column: Column, columns: Sequence[Column], key: Column | None, clock
     judged = _judgement(column, columns, key, clock_ms)
     if judged is not None:
         return Choice(column.name, "none", judged, judged=True)
-    return as_feature(column)
+    choice = as_feature(column)
+    if _is_position(column):
+        first = int(lowest(column.values.column))
+        choice.settings["at_serving"] = first
+        choice.why += (
+            f"; a place among what is shown, not known before: learned as logged, {first} when serving"
+        )
+    return choice
+
+
+def _is_position(column: Column) -> bool:
+    """Whether it tells where among others an item was shown: numbers from 0 or 1 on, named like it."""
+    named = words(column.name)[-1:] and words(column.name)[-1] in POSITIONS
+    if not (named and column.in_log and column.values.kind == "int"):
+        return False
+    return lowest(column.values.column) in (0, 1) and highest(column.values.column) > 1
 
 
 def as_feature(column: Column) -> Choice:
@@ -194,8 +209,10 @@ def _refusal(column: Column, key: Column | None) -> str | None:
         return f"the same value in all rows: {str(values.column.drop_nulls().first())[:40]!r}"
     own = column.in_log and column.distinct >= 0.9 * column.present and column.present > _FEW
     if own and (values.kind in ("string", "time") or has(column.name, IDENTIFIERS)):
-        values_in_rows = f"{column.distinct:,} in {column.present:,}"
-        return f"a value of its own in nearly every row ({values_in_rows}): nothing to learn"
+        if column.distinct == column.present:
+            return "a value of its own in every row: nothing to learn"
+        counted = f"{column.distinct:,} values in {column.present:,} rows"
+        return f"a value of its own in nearly every row ({counted}): nothing to learn"
     texts = values.kind in ("string", "time")
     if key is not None and texts and column.distinct > _FEW and column.distinct >= 0.95 * key.distinct:
         return f"one value for each {key.name}, which says as much"
@@ -281,7 +298,7 @@ def _category(column: Column) -> Choice:
         settings["min_count"] = 5
     what = "an identifier" if identifier else "a category"
     values = "numbers" if kind == "int" else "texts"
-    return Choice(column.name, "feature", f"{what}: {column.distinct:,} {values} in the sample", settings)
+    return Choice(column.name, "feature", f"{what}: {column.distinct:,} {values} {column.where}", settings)
 
 
 def _range(numbers: pl.Series) -> str:

@@ -27,7 +27,6 @@ from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_co
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.keys import KeyRows, choose
 from pipeline.datasets.proposal.named_files import named_after
-from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.schema_file import schema_file
 from pipeline.datasets.proposal.split import choose_split, rows_that_decide, telling_rows
 from pipeline.datasets.proposal.tables import Sources, open_sources
@@ -35,7 +34,6 @@ from pipeline.datasets.proposal.text_format import TextFormat
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
 from pipeline.datasets.survey import Survey, Visitor, survey
-from pipeline.datasets.tfdv_statistics import ColumnStatistics, StatisticsStream, column_statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +135,7 @@ def propose(
         TextFormat(request.separator, request.encoding, request.columns),
         request.sample,
     )
-    columns, statistics = _statistics(sources, progress)
+    columns = make_columns(sources)
     result = draft(
         name,
         sources,
@@ -171,7 +169,7 @@ def propose(
         output.write_text(_header(result, sources) + to_text(document(result)), encoding="utf-8")
         declaration = load_declaration(str(output))
         schema = output.with_suffix(".pbtxt")
-        schema.write_text(schema_file(declaration, statistics, len(sources.rows)), encoding="utf-8")
+        schema.write_text(schema_file(declaration, columns), encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"{output}: cannot be written: {error.strerror}; name another with --output"
@@ -215,30 +213,6 @@ def _require_zone(zone: str | None) -> None:
             iana_zone(zone)
     except ValueError as error:
         raise InputError(f"--time-zone: {error}") from None
-
-
-def _statistics(
-    sources: Sources, progress: Callable[[Progress], None]
-) -> tuple[dict[str, Column], dict[str, ColumnStatistics]]:
-    """Columns with TFDV's counts of distinct values, and TFDV's figures by column."""
-    columns = make_columns(sources)
-    countable = [
-        c for c in columns.values() if c.name and c.values.kind in ("int", "float", "string", "list")
-    ]
-    frame = pl.DataFrame({c.name: c.values.column for c in countable})
-    ints = frozenset(
-        c.name
-        for c in countable
-        if c.values.kind == "int" or (c.values.kind == "list" and c.values.item == "int")
-    )
-    stream = StatisticsStream(ints)
-    step = 32_768
-    for start in range(0, len(frame), step):
-        stream.add(frame.slice(start, step))
-        progress(Progress("statistics", min(start + step, len(frame)), len(frame)))
-    statistics = column_statistics(stream.result())
-    distinct = {name: found.distinct for name, found in statistics.items() if found.distinct}
-    return make_columns(sources, distinct), statistics
 
 
 def _look_at_all(
@@ -307,9 +281,21 @@ def _warn_of_few(result: Draft, domains: int, evaluated: pl.DataFrame) -> None:
         )
     elif deciding < domains:
         result.warnings.append(
-            f"{domains - deciding} of {domains} domains do not decide: they have fewer than {result.min_rows:,} "
-            f"evaluation rows, or fewer than {rarer_rows(result.min_rows):,} of a class"
+            f"{domains - deciding} of {domains} domains do not decide{_named(evaluated, result.min_rows)}: they have "
+            f"fewer than {result.min_rows:,} evaluation rows, or fewer than {rarer_rows(result.min_rows):,} of a class"
         )
+
+
+def _named(evaluated: pl.DataFrame, min_rows: int, shown: int = 3) -> str:
+    """Which domains of the evaluation do not decide, those of most rows first."""
+    sums = evaluated.group_by("domain").agg(pl.col("rows", "positives").sum()).sort("rows", descending=True)
+    weak = [
+        f"{name} ({rows:,} rows, {clicks:,} clicks)"
+        for name, rows, clicks in sums.select("domain", "rows", "positives").iter_rows()
+        if telling_rows(rows, clicks) < min_rows
+    ]
+    more = f" and {len(weak) - shown} more" if len(weak) > shown else ""
+    return f", as {', '.join(weak[:shown])}{more}" if weak else ""
 
 
 def _decisive(domains: pl.DataFrame) -> list[int]:

@@ -31,6 +31,7 @@ MOST_DOMAINS = 2_000
 _MOST_RATINGS = 21
 _MOST_EVENTS = 30
 _SHOWN = 6
+_ENTITIES = 50
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,11 @@ class Column:
     Attributes:
       name: as it is joined.
       values: what it holds.
-      distinct: distinct values in the sample, as TFDV counts them; of numbers, as polars does.
+      distinct: distinct values in the sample.
       in_log: whether the impressions have it; else a lookup.
       is_key: whether a lookup is joined by it.
       stated: the type that its header states; empty where it states none.
+      sampled: whether there are more rows than these.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Column:
     in_log: bool
     is_key: bool = False
     stated: str = ""
+    sampled: bool = False
+
+    @property
+    def where(self) -> str:
+        """Where its distinct values were counted."""
+        return "in the sample" if self.sampled else "in the log"
 
     @property
     def present(self) -> int:
@@ -164,13 +172,22 @@ def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
         "user",
         columns,
         taken,
-        lambda name: 3.0 if has(name, USERS) else 1.0 if has(name, WEAK_USERS) else 0.0,
+        lambda column: (
+            3.0 if has(column.name, USERS) else 1.0 if has(column.name, WEAK_USERS) else 0.0,
+            "named like a user",
+        ),
     )
 
 
 def guess_item(columns: Sequence[Column], taken: set[str]) -> Guess:
-    """The item."""
-    return _entity("item", columns, taken, lambda name: 3.0 if has(name, ITEMS) else 0.0)
+    """The item; by whatever name, what a table is joined by that is not the user's."""
+
+    def named(column: Column) -> tuple[float, str]:
+        if has(column.name, ITEMS):
+            return 3.0, "named like an item"
+        return 1.5 if column.is_key and column.distinct >= _ENTITIES else 0.0, "a table is joined by it"
+
+    return _entity("item", columns, taken, named)
 
 
 def guess_author(columns: Sequence[Column], taken: set[str]) -> str | None:
@@ -187,21 +204,24 @@ def guess_author(columns: Sequence[Column], taken: set[str]) -> str | None:
     return max(found, key=lambda column: column.distinct).name if found else None
 
 
-def _entity(role: str, columns: Sequence[Column], taken: set[str], named: Callable[[str], float]) -> Guess:
+def _entity(
+    role: str, columns: Sequence[Column], taken: set[str], named: Callable[[Column], tuple[float, str]]
+) -> Guess:
     found: list[tuple[float, str, str]] = []
     for column in columns:
         if not column.in_log or column.name in taken or column.values.kind not in ("int", "string"):
             continue
-        score = named(column.name)
+        score, like = named(column)
         if score == 0 or column.distinct < 3 or words(column.name)[0] in ("is", "has", "num"):
             continue
         identified = has(column.name, IDENTIFIERS) or len(words(column.name)) == 1
         score += 1.0 if identified else -1.0
         score += 1.0 if column.is_key else 0.0
-        score += 0.5 if column.distinct >= 50 else -1.0
+        score += 0.5 if column.distinct >= _ENTITIES else -1.0
         per = column.present / max(1, column.distinct)
         score -= 2.0 if per < 1.02 and len(columns) > 1 else 0.0
-        found.append((score, column.name, f"{column.distinct:,} values in the sample, {per:.1f} rows each"))
+        why = f"{column.distinct:,} values {column.where}, {per:.1f} rows each; {like}"
+        found.append((score, column.name, why))
     found.sort(key=lambda item: -item[0])
     shown = tuple((name, why) for _, name, why in found[:_SHOWN])
     if not found:
@@ -213,6 +233,6 @@ def _entity(role: str, columns: Sequence[Column], taken: set[str], named: Callab
         role,
         name if certainty != "none" else None,
         certainty,
-        f"{why}; named like {'an' if role[0] in 'aeio' else 'a'} {role}",
+        why,
         shown,
     )

@@ -1,42 +1,53 @@
-"""The schema beside a proposed declaration: what the declaration implies, narrowed by what TFDV saw."""
+"""The schema beside a proposed declaration: what the declaration implies, narrowed by what the log shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import polars as pl
 from google.protobuf import text_format
 
 from components.dataset.declaration import Declaration
 from components.dataset.names import LOCAL_TIME
 from components.dataset.schema import draft_schema
-from pipeline.datasets.tfdv_statistics import ColumnStatistics
+from pipeline.datasets.proposal.roles import Column
 
 _HEADER = """\
 # What the examples of {name} must look like; a run stops when they do not.
-# Proposed from a sample of {rows:,} rows: types and lists as declared; columns with a value in every row may be missing
-# in a tenth of them, others in twice as many as they are; texts have no closed domain, so new values are no anomaly.
+# Proposed from {rows}: types and lists as declared; a column may be missing in a tenth of the rows, or in twice as
+# many as now where that is more; texts have no closed domain, so new values are no anomaly.
 """
+MISSING_TIMES, MISSING_AT_LEAST = 2, 0.1
 
 
-def schema_file(declaration: Declaration, statistics: Mapping[str, ColumnStatistics], rows: int) -> str:
+def schema_file(declaration: Declaration, columns: Mapping[str, Column]) -> str:
     """The text of the `.pbtxt` file.
 
     Args:
       declaration: the proposed one.
-      statistics: by column of the sample.
-      rows: rows of the sample.
+      columns: of the joined sample, by name.
     """
     schema = draft_schema(declaration)
     for feature in schema.feature:
-        found = statistics.get(feature.name)
+        found = columns.get(feature.name)
         always = {declaration.label, declaration.domain, LOCAL_TIME}
         if feature.name in always or found is None or feature.name not in declaration.features:
             continue
-        share = found.rows / max(1, found.rows + found.missing)
-        if share > 0.02:
-            feature.presence.min_fraction = 0.9 if share == 1.0 else round(share / 2, 2)
+        allowed = max(MISSING_AT_LEAST, MISSING_TIMES * _missing(found))
+        if allowed < 1:
+            feature.presence.min_fraction = round(1 - allowed, 4)
             feature.presence.min_count = 1
         if declaration.features[feature.name].type == "float":
             feature.float_domain.disallow_nan = True
             feature.float_domain.disallow_inf = True
+    label = columns[declaration.label]
+    count = len(label.values.column)
+    rows = f"a sample of {count:,} rows" if label.sampled else f"all {count:,} rows"
     return _HEADER.format(name=declaration.name, rows=rows) + text_format.MessageToString(schema)
+
+
+def _missing(column: Column) -> float:
+    """The share of rows without a value; an empty list is none."""
+    values = column.values.column
+    given = values.list.len() > 0 if isinstance(values.dtype, pl.List) else values.is_not_null()
+    return 1 - int(given.sum()) / max(1, len(values))

@@ -50,6 +50,11 @@ class Table:
     more: list[str] = field(default_factory=list)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the sample is all of it."""
+        return len(self.sample) >= self.rows
+
+    @property
     def name(self) -> str:
         """Its files, as messages name them."""
         return ", ".join(file.name for file in self.files[:3]) + (" ..." if len(self.files) > 3 else "")

@@ -112,7 +112,10 @@ def clock_candidate(
         str(np.datetime64(round(end), "ms").astype("datetime64[s]"))
         for end in (lowest(given), highest(given))
     )
-    why = f"{why}: {first.replace('T', ' ')} to {last.replace('T', ' ')}"
+    # Texts without an offset are shown as they are written.
+    shifted = to_local_ms(values.column, unit, "Asia/Shanghai").values
+    zone = "" if shifted.equals(moments) else " UTC"
+    why = f"{why}: {first.replace('T', ' ')} to {last.replace('T', ' ')}{zone}"
     doubts = tuple(doubt for doubt, _ in against)
     return ClockCandidate(name, unit, score - sum(weight for _, weight in against), why, doubts)
 

@@ -28,13 +28,13 @@ def _set(text: str) -> frozenset[str]:
 
 USERS = _set(
     "user usr uid userid customer cust visitor member viewer client account person player listener reader buyer "
-    "subscriber passenger guest consumer shopper reviewer"
+    "subscriber passenger guest consumer shopper reviewer traveller traveler rider student patient"
 )
 WEAK_USERS = _set("session cookie device visit fingerprint browser")
 ITEMS = _set(
     "item itemid iid video movie film product prod sku article news ad advert creative track song music book game doc "
     "document content post story asin listing offer hotel recipe photo image episode show podcast clip goods job "
-    "title restaurant poi adgroup adid"
+    "title restaurant poi adgroup adid flight trip property apartment accommodation destination"
 )
 AUTHORS = _set(
     "author creator seller brand artist publisher director vendor uploader advertiser merchant channelid owner maker "

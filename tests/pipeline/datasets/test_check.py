@@ -185,7 +185,10 @@ def test_settings_that_a_later_component_refuses(tmp_path: Path) -> None:
     assert not result.would_run
     (tmp_path / "small.pbtxt").unlink()
     result = check(declare(tmp_path, JUDGED), data)
-    assert [finding.found for finding in found(result, "schema")] == ["the examples fit their declared types"]
+    assert [(finding.level, finding.found[:35]) for finding in found(result, "schema")] == [
+        ("warn", "small.pbtxt is not there beside sma"),
+        ("ok", "the examples fit their declared typ"),
+    ]
     assert result.would_run
 
 

@@ -108,12 +108,12 @@ def test_a_local_date_or_hour_beside_the_timestamp_tells_the_zone(kind: str, hou
     text = local.dt.strftime("%Y%m%d" if kind == "date" else "%-H")
     clock = values_of(pl.Series(seconds).cast(pl.String))
     name = "date" if kind == "date" else "local_hour"
-    assert time_zone(clock, "s", {name: values_of(text)})[0] == zone
+    assert time_zone(clock, "s", {name: values_of(text)}).name == zone
 
 
 def test_offsets_in_the_text_tell_the_zone() -> None:
     def zone(*values: str) -> str:
-        return time_zone(values_of(pl.Series(values)), "iso", {})[0]
+        return time_zone(values_of(pl.Series(values)), "iso", {}).name
 
     assert (
         zone("2024-05-06T10:00:00+02:00", "2024-05-06T10:00:00+0200", "2024-05-06T10:00:00+01:00")
@@ -127,10 +127,10 @@ def test_offsets_in_the_text_tell_the_zone() -> None:
 def test_nothing_tells_the_zone_but_the_quiet_hours_are_named() -> None:
     hours = np.concatenate([np.repeat(np.arange(24), 5), np.repeat(np.arange(2, 16), 100)])
     clock = values_of(pl.Series((NOON // 86_400 * 86_400 + hours * 3600).astype(str)))
-    zone, why = time_zone(clock, "s", {})
-    assert zone == "UTC"
-    assert "fewest rows around" in why
-    assert int(why.split("around ")[1][:2]) in (*range(17, 24), 0)
+    zone = time_zone(clock, "s", {})
+    assert (zone.name, zone.told) == ("UTC", False)
+    assert "fewest rows around" in zone.why
+    assert int(zone.why.split("around ")[1][:2]) in (*range(17, 24), 0)
 
 
 @pytest.mark.parametrize(

@@ -110,14 +110,14 @@ def test_yes_takes_the_likeliest(film_folder: Path) -> None:
     assert "# NOT CERTAIN: 21 values. It might also be" in written.text
 
 
-def test_a_terminal_is_asked_only_what_is_not_certain(film_folder: Path) -> None:
+def test_what_a_terminal_answers_is_taken(film_folder: Path) -> None:
     asked: list[Guess] = []
 
-    def ask(guess: Guess, columns: list[str]) -> str:
+    def ask(guess: Guess, columns: list[str]) -> str | None:
         asked.append(guess)
         assert "occupation" in columns
-        return "gender"
+        return "gender" if guess.role == "domain" else guess.column
 
     written = write(films(film_folder, output=film_folder / "asked.yaml"), ask)
-    assert [guess.role for guess in asked] == ["domain"]
+    assert [guess.role for guess in asked] == ["timestamp", "label", "user", "item", "domain"]
     assert written.declaration.domain == "gender"

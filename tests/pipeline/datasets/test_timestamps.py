@@ -33,7 +33,7 @@ def test_the_size_of_numbers_tells_their_unit(factor: int, unit: str) -> None:
     values: list[object] = [str((NOON + n) * factor) for n in range(50)]
     [found] = clock_candidates([column("when", values), column("price", ["5"] * 50)], NOW)
     assert (found.column, found.unit) == ("when", unit)
-    assert found.why.endswith("in the order of the file: 2024-05-06 12:00:00 to 2024-05-06 12:00:49")
+    assert found.why.endswith("in the order of the file: 2024-05-06 12:00:00 to 2024-05-06 12:00:49 UTC")
 
 
 @pytest.mark.parametrize(
