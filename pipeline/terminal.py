@@ -170,6 +170,8 @@ class RunDisplay:
         self._last_line = 0.0
         self._remaining = Remaining()
         self._place = ""
+        self._expected: float | None = None
+        self._cached: list[str] = []
 
     def __enter__(self) -> RunDisplay:
         if self._live:
@@ -179,6 +181,7 @@ class RunDisplay:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._bars.stop()
+        self._say_cached()
 
     def node(self, event: NodeStarted | NodeRun) -> None:
         """A component began or ended."""
@@ -187,16 +190,23 @@ class RunDisplay:
             expected = self._last_time.get(title(event.node))
             self._bars.reset(self._task, description=self._place, total=None, detail="", expected=expected)
             self._last_line = time.monotonic()
-            if not self._live and expected is not None and expected > PLAIN_INTERVAL_SECONDS:
-                self._console.print(f"  {self._place}: {roughly(expected)} last time", highlight=False)
+            self._expected = expected
             return
         if event.node in _SILENT:
             return
         if event.node == "DeclaredExampleGen":
             self._rows = _rows_by_split(event)
-        took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
-        mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
-        self._console.print(f"{mark} {title(event.node):<18} {took}", highlight=False)
+        if event.cached:
+            self._cached.append(title(event.node))
+            return
+        self._say_cached()
+        self._console.print(f"[green]✓[/] {title(event.node):<18} {event.seconds:.1f} s", highlight=False)
+
+    def _say_cached(self) -> None:
+        """The components that came from the cache since the last one that ran, in one line."""
+        if self._cached:
+            self._console.print(f"[dim]=[/] from the cache: {', '.join(self._cached)}", highlight=False)
+            self._cached.clear()
 
     def note(self, text: str) -> None:
         """A component says what should be read, though the run goes on."""
@@ -208,6 +218,10 @@ class RunDisplay:
             rows = sum(self._rows[split] for split in _SPLITS_OF[event.step])
             event = dataclasses.replace(event, total=rows)
         left = self._remaining.seconds(event)
+        if not self._live and self._expected is not None and self._expected > PLAIN_INTERVAL_SECONDS:
+            # Said of what runs: what comes from the cache reports nothing.
+            self._console.print(f"  {self._place}: {roughly(self._expected)} last time", highlight=False)
+        self._expected = None
         if self._live:
             # The bar has its own column for the time that is left.
             detail = visible(line(event, None))

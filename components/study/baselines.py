@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.comparison.evaluation_rows import evaluation_rows
+from components.comparison.lead import Lead
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import user_test
-from components.study.document import Baseline, Lead
+from components.study.document import Baseline
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.features import FeatureLayout
 from models.metrics import log_loss

@@ -7,29 +7,13 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from components.comparison.lead import Lead
+
 
 class _Part(BaseModel):
     """A part of a study; what a later version added is ignored."""
 
     model_config = ConfigDict(extra="ignore")
-
-
-class Lead(_Part):
-    """How far the model is ahead of another system in average AUC, on the same rows.
-
-    Attributes:
-      difference: the model's minus the other's; below 0 where it is behind.
-      low, high: the middle 95 % of the differences over resampled sets of users.
-    """
-
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def beyond_chance(self) -> bool:
-        """Whether the interval leaves zero on one side."""
-        return self.low > 0 or self.high < 0
 
 
 class Baseline(_Part):

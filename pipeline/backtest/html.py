@@ -8,7 +8,7 @@ from pipeline.backtest import story
 from pipeline.backtest.result import Backtest
 from pipeline.compare.figures import auc_map, average_plot, difference_plot
 from pipeline.compare.html import SHOWN_DOMAINS
-from pipeline.compare.table import spread
+from pipeline.compare.table import WORDS, spread
 from pipeline.report.metrics import write_whole
 from pipeline.report.numbers import plural
 from pipeline.report.page import render
@@ -49,6 +49,7 @@ def backtest_page(backtest: Backtest) -> str:
         rivals=rivals,
         leads=leads[0][:SHOWN_DOMAINS] if leads else [],
         spread=spread,
+        words=WORDS,
         first_place=backtest.models[0].name == backtest.reference,
         tuned=bool(backtest.trials),
     )

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from pipeline.backtest.result import Backtest
 from pipeline.backtest.story import outcome
-from pipeline.compare.table import LEGEND, brief, spread, versus
+from pipeline.compare.table import brief, legend, spread, versus
 from pipeline.report.numbers import UNDEFINED, figure
+from pipeline.screen import as_is
 
 _WIDE, _WIDE_PERIOD = 95, 16
 
@@ -22,7 +23,7 @@ def print_backtest(backtest: Backtest, console: Console) -> None:
       console: where to.
     """
     console.print(_table(backtest, wide=console.width >= _WIDE + _WIDE_PERIOD * len(backtest.periods)))
-    console.print(f"[dim]{LEGEND}[/]", highlight=False)
+    console.print(f"[dim]{as_is(legend(backtest.model(backtest.reference).title))}[/]", highlight=False)
     for sentence in outcome(backtest):
         console.print(sentence, highlight=False, markup=False)
 

@@ -15,6 +15,7 @@ from pipeline.screen import as_is, line, visible
 from pipeline.terminal import title
 
 _PLAIN_INTERVAL_SECONDS = 30.0
+_NAMED = 3
 
 
 def node_title(node: str) -> str:
@@ -49,6 +50,7 @@ class CompareDisplay:
         self._whole: TaskID | None = None
         self._lines: dict[str, float] = {}
         self._done = 0
+        self._cached: list[str] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> CompareDisplay:
@@ -59,6 +61,12 @@ class CompareDisplay:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._bars.stop()
+        if self._cached:
+            named = ", ".join(self._cached[:_NAMED]) + (" ..." if len(self._cached) > _NAMED else "")
+            self._console.print(
+                f"[dim]=[/] {len(self._cached)} of {self._done} from the cache: {as_is(named)}",
+                highlight=False,
+            )
 
     def node(self, event: NodeStarted | NodeRun) -> None:
         """A component began or ended."""
@@ -96,6 +104,9 @@ class CompareDisplay:
             self._bars.update(self._whole, completed=self._done, detail=f"{self._done} done")
         if event.node == CHAMPION:
             return
-        took = "from the cache" if event.cached else f"{event.seconds:.1f} s"
-        mark = "[dim]=[/]" if event.cached else "[green]✓[/]"
-        self._console.print(f"{mark} {as_is(node_title(event.node)):<44} {took}", highlight=False)
+        if event.cached:
+            self._cached.append(node_title(event.node))
+            return
+        self._console.print(
+            f"[green]✓[/] {as_is(node_title(event.node)):<44} {event.seconds:.1f} s", highlight=False
+        )

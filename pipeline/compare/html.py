@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from components.comparison.lead import NARROW
 from pipeline.compare import story
 from pipeline.compare.figures import auc_map, average_plot, difference_plot
 from pipeline.compare.result import Compared, Comparison
-from pipeline.compare.table import spread
+from pipeline.compare.ship import advice
+from pipeline.compare.table import WORDS, spread
 from pipeline.report.metrics import write_whole
 from pipeline.report.page import render
 
@@ -28,7 +30,7 @@ def comparison_page(comparison: Comparison) -> str:
         title=f"{len(comparison.models)} models on {comparison.dataset}",
         comparison=comparison,
         reference=reference,
-        lead=[" ".join(story.outcome(comparison)), story.equal_terms(comparison)],
+        lead=[" ".join(story.outcome(comparison)), story.equal_terms(comparison), advice(comparison)],
         averages=average_plot(
             [(model.title, model.average_auc) for model in comparison.models],
             strong=[model.name == comparison.reference for model in comparison.models],
@@ -37,6 +39,9 @@ def comparison_page(comparison: Comparison) -> str:
         differences=difference_plot(tested, reference.title) if tested else None,
         map=_map(comparison),
         rivals=rivals,
+        words=WORDS,
+        narrow=f"{NARROW:g}",
+        has_p=any(found.seed_p_value is not None for _, found in tested),
         leads=shown if rivals else [],
         hidden=max(0, len(comparison.domains) - SHOWN_DOMAINS),
         spread=spread,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
+from components.comparison.lead import Lead, Verdict
 from components.comparison.significance import SeedTest, UserTest
 
 
@@ -79,24 +80,6 @@ class Trial(BaseModel):
 _Z95 = 1.96
 
 
-class Lead(BaseModel):
-    """The reference model minus another.
-
-    Attributes:
-      difference: of the means over seeds.
-      low, high: 95 % of the paired bootstrap over users.
-    """
-
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """`ahead`, `behind` or `tie`: whether the bootstrap's interval leaves 0 on one side."""
-        return "ahead" if self.low > 0 else "behind" if self.high < 0 else "tie"
-
-
 class Versus(Lead):
     """The reference model minus this one, in average AUC.
 
@@ -132,10 +115,10 @@ class Versus(Lead):
         return Lead(difference=middle, low=middle - half, high=middle + half)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """As `Lead.verdict`; `unknown` where the average is ahead or behind and the weighted mean does not agree."""
         plain, weighted = super().verdict, self.weighted
-        if plain == "tie" or weighted is None or weighted.verdict == plain:
+        if not self.beyond_chance or weighted is None or weighted.verdict == plain:
             return plain
         return "unknown"
 

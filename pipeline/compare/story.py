@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from components.comparison.lead import NARROW
 from models.metrics import needed
 from pipeline.compare.result import Comparison, Versus
 from pipeline.report.numbers import count, figure, listing, plural
@@ -85,21 +86,39 @@ def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], sample
     """
     words = {
         "ahead": f"By the users, {reference} is ahead beyond chance of",
-        "tie": "it cannot be told apart from",
+        "tie": f"it is level, within {NARROW:g}, with",
         "behind": "it is beyond chance behind",
-        "unknown": "how it stands to the others is not known, for the average rests on domains that tell little "
+        "wide": "these rows are too few to tell how it stands to",
+        "unclear": "how it stands to the others is not known, for the average rests on domains that tell little "
         "(weighted by how exactly each is known, the difference is another): to",
     }
     parts = []
-    for verdict, phrase in words.items():
-        titles = [title for title, found in others if found is not None and found.verdict == verdict]
+    for kind, phrase in words.items():
+        titles = [title for title, found in others if found is not None and _kind(found) == kind]
         parts += [f"{phrase} {listing(titles)}"] if titles else []
     if not parts:
         return ""
     text = "; ".join(parts)
-    if not text.startswith("By the users"):
+    if text.startswith("it "):
         text = text.replace("it ", f"By the users, {reference} ", 1)
+    elif not text.startswith("By the users"):
+        text = (text[:1].upper() + text[1:]).replace(" it ", f" {reference} ", 1)
     return f"{text} (95 % of {samples} resampled sets of users)."
+
+
+def untuned() -> str:
+    """What all models of a comparison without a search had in common, and what to do about it."""
+    return (
+        "All were trained with the declared settings, one learning rate for all: --trials 4 searches each model's own, "
+        "which may change the order."
+    )
+
+
+def _kind(found: Versus) -> str:
+    """The verdict, and where it is not known, why."""
+    if found.verdict != "unknown":
+        return found.verdict
+    return "unclear" if found.beyond_chance else "wide"
 
 
 def equal_terms(comparison: Comparison) -> str:
@@ -109,7 +128,7 @@ def equal_terms(comparison: Comparison) -> str:
         "validation days; the best was trained with every seed where it gains more over the declared one than the "
         "gain's standard error over the users, else the declared one."
         if comparison.trials
-        else "All were trained with the declared settings, untuned."
+        else untuned()
     )
     rows = comparison.rows
     return (

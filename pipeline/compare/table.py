@@ -6,13 +6,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from components.comparison.lead import NARROW
 from pipeline.compare.result import Comparison, Spread, Versus
-from pipeline.compare.story import outcome
+from pipeline.compare.ship import advice
+from pipeline.compare.story import outcome, untuned
 from pipeline.report.numbers import UNDEFINED, chance, count, figure, signed
 from pipeline.screen import as_is
 
 _WIDE = 150
-LEGEND = "✓ the reference is ahead, ✗ behind, by 95 % of the resampled users; = a tie"
+WORDS = {"ahead": "ahead", "behind": "behind", "tie": "a tie", "unknown": "not known"}
 _MARKS = {"ahead": "[green]✓[/]", "behind": "[red]✗[/]", "tie": "=", "unknown": "?"}
 
 
@@ -24,13 +26,21 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
       console: where to.
     """
     console.print(_table(comparison, wide=console.width >= _WIDE))
-    console.print(f"[dim]{LEGEND}[/]", highlight=False)
+    console.print(f"[dim]{as_is(legend(comparison.model(comparison.reference).title))}[/]", highlight=False)
     for sentence in outcome(comparison):
         console.print(sentence, highlight=False, markup=False)
+    if not comparison.trials and len(comparison.models) > 1:
+        console.print(untuned(), highlight=False, markup=False)
     for model in comparison.models:
         if model.tuned or model.trials:
             settings = ", ".join(model.tuned) or "as declared"
             console.print(f"[dim]  {model.title}: {as_is(settings)}[/]", highlight=False)
+        if model.blessed < len(model.trained):
+            why = next((run.failures[0] for run in model.trained if run.failures), "")
+            of = f"{len(model.trained) - model.blessed} of {len(model.trained)} seeds"
+            console.print(
+                f"[dim]  {model.title}: {of} did not pass the gates: {as_is(why)}[/]", highlight=False
+            )
     champion = comparison.champion
     if champion is not None:
         where = f", pushed to {as_is(champion.pushed_to)}" if champion.pushed_to else ""
@@ -39,6 +49,17 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             f"{figure(champion.validation_average_auc)}{where}",
             highlight=False,
         )
+    told = advice(comparison)
+    if told:
+        console.print(as_is(told), style="bold", highlight=False, soft_wrap=True)
+
+
+def legend(reference: str) -> str:
+    """What the signs stand for, beside the title of the reference."""
+    return (
+        f"✓ {reference} is ahead of this model, ✗ behind it, in 95 % of the resampled users; = level within "
+        f"{NARROW:g}; ? not known"
+    )
 
 
 def _table(comparison: Comparison, wide: bool) -> Table:

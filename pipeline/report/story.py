@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from components.comparison.lead import NARROW, Lead
 from components.evaluator.results import DomainResult, EvaluationResult
 from models.metrics import needed
 from pipeline.report.numbers import (
@@ -122,13 +123,22 @@ def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[
             # An interval over other domains than those that decide would contradict the table.
             found.append((baseline.name, f"{figure(average)}, this model {signed(gain)}"))
             continue
-        side = "ahead" if lead.difference > 0 else "behind"
-        chance = f"{side} beyond chance" if lead.beyond_chance else "not beyond chance"
-        interval = f"95 % of resampled users {signed(lead.low)} to {signed(lead.high)}"
-        found.append(
-            (baseline.name, f"{figure(average)}, this model {signed(lead.difference)} ({interval}): {chance}")
-        )
+        found.append((baseline.name, f"{figure(average)}, this model {told(lead)}"))
     return found
+
+
+_VERDICTS = {
+    "ahead": "ahead beyond chance",
+    "behind": "behind beyond chance",
+    "tie": f"a tie, level within {NARROW:g}",
+    "unknown": "not known, the interval is wide",
+}
+
+
+def told(lead: Lead) -> str:
+    """A difference with its interval, and what it allows to say."""
+    interval = f"95 % of resampled users {signed(lead.low)} to {signed(lead.high)}"
+    return f"{signed(lead.difference)} ({interval}): {_VERDICTS[lead.verdict]}"
 
 
 def uncounted_words(evaluation: EvaluationResult, shown: int = 3) -> str | None:

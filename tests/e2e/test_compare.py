@@ -183,7 +183,7 @@ def test_killed_it_goes_on_and_comes_out_the_same(root: Path, small_feed: Path, 
     assert not (tmp_path / "root" / "comparison.json").exists()
     finished = compare(small_feed, tmp_path / "root", *options)
     assert finished.code == 0, finished.text
-    assert "ExampleGen from the cache" in finished.text
+    assert "from the cache: ExampleGen" in finished.text
     whole, resumed = result(root), result(tmp_path / "root")
     for name in ("dfei", "lightgbm"):
         one, two = (next(m for m in r["models"] if m["name"] == name) for r in (whole, resumed))

@@ -51,7 +51,21 @@ def test_lines_say_how_many_of_all_rows_and_how_long_still(clock: Clock, tmp_pat
         "  5/10 Transform: analysing rows: 250 of 1,000 rows, about 33 s left",
         "  5/10 Transform: analysing rows: 500 of 1,000 rows, about 22 s left",
         "✓ Transform          33.0 s",
-        "= Pusher             from the cache",
+        "= from the cache: Pusher",
+    ]
+
+
+def test_what_comes_from_the_cache_is_one_line_and_says_nothing_of_last_time(clock: Clock) -> None:
+    out = io.StringIO()
+    names = ("StatisticsGen", "Transform", "Trainer", "AtomicPusher")
+    with RunDisplay(Console(file=out, width=120), dict.fromkeys(names, 40.0)) as display:
+        for place, name in enumerate(names, 1):
+            display.node(NodeStarted(name, place, 4))
+            display.node(NodeRun(name, name != "Trainer", 1.0, 1.0, {}))
+    assert out.getvalue().splitlines() == [
+        "= from the cache: StatisticsGen, Transform",
+        "✓ Trainer            1.0 s",
+        "= from the cache: Pusher",
     ]
 
 

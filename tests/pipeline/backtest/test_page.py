@@ -62,7 +62,7 @@ def test_it_says_in_which_domains_the_reference_is_ahead() -> None:
         outcome(result)
     )
     page = backtest_page(result)
-    assert "Where DFEI is ahead" in page
+    assert "DFEI against each, domain by domain" in page
     versus = result.model("star").versus
     assert versus is not None
     for lead in versus.domains.values():
@@ -70,7 +70,7 @@ def test_it_says_in_which_domains_the_reference_is_ahead() -> None:
     for model in result.models:
         if model.versus is not None:
             model.versus.domains = {}
-    assert "Where DFEI is ahead" not in backtest_page(result)
+    assert "DFEI against each, domain by domain" not in backtest_page(result)
     assert "Within" not in " ".join(outcome(result))
 
 

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from components.comparison.lead import Lead
 from pipeline.cli import app
 from pipeline.compare.html import comparison_page
-from pipeline.compare.result import Comparison, Lead, Spread
+from pipeline.compare.result import Comparison, Spread
 from pipeline.compare.story import equal_terms, outcome
 from pipeline.compare.table import print_comparison
 from pipeline.report.numbers import signed
@@ -29,13 +30,13 @@ def test_it_says_plainly_when_the_reference_is_not_first() -> None:
     first, tests = outcome(comparison())
     assert first == "STAR has the highest average AUC: 0.7250. DFEI is number 2, at 0.7150."
     assert "DFEI is ahead beyond chance of MLP" in tests
-    assert "cannot be told apart from LightGBM" in tests
+    assert "these rows are too few to tell how it stands to LightGBM" in tests
     assert "beyond chance behind STAR" in tests
 
 
 def test_it_says_where_the_reference_is_ahead_of_its_closest_rival() -> None:
     result = comparison()
-    assert "Where DFEI is ahead" not in comparison_page(result)
+    assert "DFEI against each, domain by domain" not in comparison_page(result)
     star = result.model("star").versus
     assert star is not None
     star.domains = {
@@ -45,7 +46,7 @@ def test_it_says_where_the_reference_is_ahead_of_its_closest_rival() -> None:
     words = "DFEI against STAR is ahead beyond chance in tab 1 and behind in tab 4."
     assert f"Within the 2 values of tab that count, {words}" in outcome(result)
     page = comparison_page(result)
-    assert "Where DFEI is ahead" in page
+    assert "DFEI against each, domain by domain" in page
     assert '<td class="yes" title="+0.0040 to +0.0200">+0.0100</td>' in page
     low, high, difference = (signed(value) for value in (-0.05, -0.01, -0.03))
     assert f'<td class="no" title="{low} to {high}">{difference}</td>' in page
@@ -64,7 +65,10 @@ def test_it_names_what_all_had_in_common() -> None:
     words = equal_terms(comparison())
     assert "4 models learned from the same 110,000 impressions" in words
     assert "2 sets of settings" in words
-    assert "untuned" in equal_terms(comparison(trials=0))
+    untuned = equal_terms(comparison(trials=0))
+    assert "one learning rate for all: --trials 4 searches each model's own" in untuned
+    assert "--trials" not in words
+    assert "--trials 4" in _printed(comparison(trials=0))
 
 
 def test_the_distance_to_the_best_possible_is_told() -> None:

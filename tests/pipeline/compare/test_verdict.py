@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.compare.result import Lead, Versus
+from components.comparison.lead import Lead
+from pipeline.compare.result import Versus
 from pipeline.compare.story import verdicts
 
 
@@ -49,7 +50,8 @@ def test_weighted_mean_by_hand():
     [
         (0.01, 0.03, {"a": (0.02, 0.01), "b": (0.02, 0.015)}, "ahead"),
         (-0.03, -0.01, {"a": (-0.02, 0.01), "b": (-0.02, 0.015)}, "behind"),
-        (-0.01, 0.01, {"a": (0.02, 0.01)}, "tie"),
+        (-0.004, 0.005, {"a": (0.02, 0.01)}, "tie"),
+        (-0.01, 0.004, {"a": (0.02, 0.01)}, "unknown"),
         (0.01, 0.03, {}, "ahead"),
         (0.01, 0.03, {"a": (0.02, 0.0)}, "ahead"),
         (0.01, 0.03, {"a": (-0.02, 0.001), "b": (0.06, 0.05)}, "unknown"),

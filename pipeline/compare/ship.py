@@ -1,0 +1,90 @@
+"""What to do with a comparison: which model to ship and how, or that nothing is to be gained."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from pipeline.compare.result import Compared, Comparison
+from pipeline.report.numbers import figure, listing, signed
+
+_MODELS = "--models"
+_FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
+
+
+def advice(comparison: Comparison) -> str:
+    """The last line: what to ship, why and the command for it, or that nothing is to be gained by another model."""
+    if comparison.champion is not None and comparison.champion.pushed_to:
+        return ""
+    passed = [model for model in comparison.models if _passed(model)]
+    if not passed:
+        return "Nothing to ship: no model passed its gates with every seed."
+    reference = comparison.model(comparison.reference)
+    better = [model for model in passed if model.versus is not None and model.versus.verdict == "behind"]
+    if better:
+        best = better[0]
+        found = best.versus
+        assert found is not None
+        return _ship(
+            comparison,
+            best,
+            f"{signed(-found.difference)} over {reference.title} in average AUC (95 % of resampled users "
+            f"{signed(-found.high)} to {signed(-found.low)})",
+        )
+    if not _passed(reference):
+        best = passed[0]
+        return _ship(
+            comparison,
+            best,
+            f"{reference.title} did not pass its gates; of those that did it has the highest average AUC "
+            f"({figure(best.average_auc.mean)})",
+        )
+    return _ship(comparison, reference, _why_the_reference(comparison, passed))
+
+
+def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> str:
+    """Nothing is beyond chance better; what is level with it may be cheaper."""
+    tested = [model for model in comparison.models if model.versus is not None]
+    if not tested:
+        return "it passed its gates; nothing was compared with it"
+    if all(model.versus is not None and model.versus.verdict == "ahead" for model in tested):
+        return "ahead of all others beyond chance"
+    words = "nothing is to be gained by another model that these rows can show"
+    level = [model for model in passed if model.versus is not None and model.versus.verdict == "tie"]
+    cheaper = [model for model in level if _answers_faster(model, comparison.model(comparison.reference))]
+    if cheaper:
+        words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
+    return words
+
+
+def _ship(comparison: Comparison, model: Compared, why: str) -> str:
+    return f"Ship {model.title}: {why}.\n  {command(comparison.command, model.name)}"
+
+
+def _passed(model: Compared) -> bool:
+    return model.blessed == len(model.trained) > 0
+
+
+def _answers_faster(model: Compared, than: Compared) -> bool:
+    own, other = model.latency.get("1"), than.latency.get("1")
+    return own is not None and other is not None and own.median_ms < other.median_ms
+
+
+def command(compared: str, name: str) -> str:
+    """The command that pushes a model of a comparison: its trainings come from the cache.
+
+    Args:
+      compared: the comparison's own command.
+      name: of the model.
+
+    >>> command("dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --no-push", "mlp")
+    'dfei compare --dataset a.yaml --root out --seeds 2 --models mlp --push'
+    """
+    kept: list[str] = []
+    words = iter(shlex.split(compared))
+    for word in words:
+        if word == _MODELS:
+            next(words, None)
+        elif word not in _FLAGS and not word.startswith(f"{_MODELS}="):
+            kept.append(word)
+    return shlex.join([*kept, _MODELS, name, "--push"])
