@@ -15,6 +15,7 @@ from pipeline.commands.predict import predict
 from pipeline.commands.report import report
 from pipeline.commands.run import run
 from pipeline.commands.serve import serve
+from pipeline.commands.signature import signature
 from pipeline.commands.simulate import simulate
 from pipeline.commands.study import study
 from pipeline.commands.worker import worker
@@ -49,6 +50,7 @@ app.command()(simulate)
 app.command()(report)
 app.command()(serve)
 app.command()(predict)
+app.command()(signature)
 app.command()(worker)
 app.add_typer(dataset, name="dataset")
 app.add_typer(study, name="study")

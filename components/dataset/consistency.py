@@ -52,6 +52,10 @@ def problems(declaration: Declaration) -> Iterator[InconsistencyError]:
         column = getattr(declaration, role)
         if column is None:
             continue
+        if column in declaration.at_serving():
+            yield InconsistencyError(
+                ("features", column, "at_serving"), f"{column} is the {role}: every request carries it"
+            )
         if column in forbidden:
             yield InconsistencyError((role,), f"{column} is {forbidden[column]}: it cannot be the {role} too")
         elif column not in declaration.features and column not in declaration.columns:

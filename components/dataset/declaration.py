@@ -190,10 +190,15 @@ class Declaration(Section):
         columns[LOCAL_TIME] = "int"
         return columns
 
+    def at_serving(self) -> dict[str, int | float | str]:
+        """Features that no request carries, and the value that serving takes in their place."""
+        return {name: f.at_serving for name, f in self.features.items() if f.at_serving is not None}
+
     def serving_columns(self) -> dict[str, ColumnType]:
         """The raw columns that a request carries: the features and the columns of domain, user and item."""
-        names = [*self.features, self.domain, self.user, self.item]
-        return {name: self.column_type(name) for name in names if name is not None}
+        names = [name for name in self.features if name not in self.at_serving()]
+        names += [name for name in (self.domain, self.user, self.item) if name is not None]
+        return {name: self.column_type(name) for name in names}
 
     def post_exposure_columns(self) -> tuple[str, ...]:
         """Raw columns that may never reach a model input: label, behaviours' sources, `post_exposure`."""

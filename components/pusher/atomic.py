@@ -26,6 +26,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 
 from components.pusher.version_names import version_number
+from components.version_notes import REQUEST
 
 PUSHED_FACTS = Path("assets.extra") / "pushed.json"
 _UNFINISHED = ".unfinished-"
@@ -52,7 +53,7 @@ def pushed_version_of(base: Path, model: str) -> Path | None:
     return None
 
 
-def push(source: Path, base: Path, model: str) -> Path:
+def push(source: Path, base: Path, model: str, request: Path | None = None) -> Path:
     """Puts the SavedModel `source` into `base` as the next version, once no other process pushes there.
 
     Args:
@@ -60,6 +61,7 @@ def push(source: Path, base: Path, model: str) -> Path:
       base: the directory that TF Serving watches; made where it is missing.
       model: what identifies the model (its artifact's URI): the newest version, while it holds the same files, is not
         pushed twice.
+      request: a file with a request to try the version with, which goes along.
 
     Returns:
       The version's directory, `<base>/<unix seconds>`.
@@ -75,10 +77,10 @@ def push(source: Path, base: Path, model: str) -> Path:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-        return _push(source, base, model)
+        return _push(source, base, model, request)
 
 
-def _push(source: Path, base: Path, model: str) -> Path:
+def _push(source: Path, base: Path, model: str, request: Path | None) -> Path:
     for leftover in base.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(leftover)
     already = pushed_version_of(base, model)
@@ -91,6 +93,8 @@ def _push(source: Path, base: Path, model: str) -> Path:
         facts = unfinished / PUSHED_FACTS
         facts.parent.mkdir(exist_ok=True)
         facts.write_text(json.dumps({"model": model, "version": version}))
+        if request is not None and request.is_file():
+            shutil.copyfile(request, unfinished / REQUEST)
         for path in unfinished.rglob("*"):
             _flush(path)
         unfinished.rename(base / str(version))
@@ -132,6 +136,7 @@ class AtomicExecutor(tfx_executor.Executor):
         json_format.Parse(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
         if "://" in destination.filesystem.base_directory:
             super().Do(input_dict, output_dict, exec_properties)
+            self._add_request(input_dict, output_dict)
             return
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
@@ -140,10 +145,31 @@ class AtomicExecutor(tfx_executor.Executor):
             self._MarkNotPushed(pushed)
             return
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        request = _request(input_dict)
         version = push(
-            Path(self.GetModelPath(input_dict)), Path(destination.filesystem.base_directory), model.uri
+            Path(self.GetModelPath(input_dict)),
+            Path(destination.filesystem.base_directory),
+            model.uri,
+            None if request is None else Path(request),
         )
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
+
+    def _add_request(
+        self, input_dict: dict[str, list[types.Artifact]], output_dict: dict[str, list[types.Artifact]]
+    ) -> None:
+        """Puts the request to try the version with into what TFX has pushed to a bucket."""
+        request = _request(input_dict)
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        where = pushed.get_string_custom_property("pushed_destination")
+        if request is not None and where and fileio.exists(request):
+            fileio.makedirs(f"{where}/{REQUEST.parent}")
+            fileio.copy(request, f"{where}/{REQUEST}", overwrite=True)
+
+
+def _request(input_dict: dict[str, list[types.Artifact]]) -> str | None:
+    """Where the signature check has put a request, if there was one."""
+    checked = input_dict.get(standard_component_specs.INFRA_BLESSING_KEY)
+    return f"{checked[0].uri}/{REQUEST.name}" if checked else None
 
 
 class AtomicPusher(Pusher):

@@ -19,8 +19,10 @@ from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.signature_check import fresh_process
-from components.signature_check.real_rows import write_requests
+from components.signature_check.example_request import example_request
+from components.signature_check.real_rows import read_serialized, write_requests
 from components.transform.row_layout import read_layout
+from components.version_notes import REQUEST, write_request
 
 REPORT = "signature_check.json"
 ROWS = 512
@@ -45,7 +47,10 @@ class SignatureCheckSpec(component_spec.ComponentSpec):
 
 
 class SignatureCheckExecutor(base_executor.BaseExecutor):
-    """Writes real requests, has a fresh process answer them, and blesses the model if every check passed."""
+    """Writes real requests, has a fresh process answer them, and blesses the model if every check passed.
+
+    One of them lies beside the report: the Pusher puts it into the version.
+    """
 
     def Do(  # noqa: N802 - the name is TFX's
         self,
@@ -73,6 +78,9 @@ class SignatureCheckExecutor(base_executor.BaseExecutor):
             write_requests(files, ROWS, declaration, transform_graph, layout, requests)
             results = run_fresh_process(model_dir, requests, report)
         failed = [result for result in results if not result["passed"]]
+        write_request(
+            report.with_name(REQUEST.name), example_request(read_serialized(files, ROWS), declaration)
+        )
         blessing.set_int_custom_property("blessed", int(not failed))
 
 

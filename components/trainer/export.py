@@ -16,6 +16,7 @@ from components.baseline.target import write_target
 from components.dataset.declaration import Declaration
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
 from components.transform.applied import TransformGraph
+from components.version_notes import write_domains
 from models.base import DomainModel
 from models.calibration import Calibration
 from models.dispatch import explain_mixed, predict_mixed, resemblance_mixed
@@ -53,7 +54,7 @@ class ServedModel(tf.Module):
         self.declaration = declaration
         self._calibration = calibration
         self.transform = TransformGraph(transform_output)
-        self._layout = layout
+        self.layout = layout
         self._inputs = RawInputs(declaration, transform_output.raw_feature_spec())
         self.predict_transformed = tf.function(
             self._score, input_signature=[_row_specs(layout), _DOMAIN_SPEC], autograph=False
@@ -134,7 +135,7 @@ class ServedModel(tf.Module):
 
     def _transform(self, raw: dict[str, Any]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         packed = self.transform(raw)
-        return unpack(packed, self._layout), tf.cast(tf.reshape(packed["domain"], [-1]), tf.int32)
+        return unpack(packed, self.layout), tf.cast(tf.reshape(packed["domain"], [-1]), tf.int32)
 
     def _score(self, rows: dict[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
         logits = predict_mixed(self.model, rows, domain)
@@ -175,6 +176,8 @@ def save(served: ServedModel, directory: Path) -> None:
     """Writes the SavedModel with its signatures, warm-up requests and what it predicts into `directory`."""
     tf.saved_model.save(served, str(directory), signatures=served.signatures())
     write_target(served.declaration, directory)
+    domain = next(feature for feature in served.request_features if feature.is_domain)
+    write_domains(directory, domain.input, served.layout.domains)
     _write_warmup_requests(served, directory / "assets.extra")
 
 

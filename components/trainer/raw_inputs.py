@@ -3,7 +3,8 @@
 A caller sends one flat tensor per feature; `tf.Example`s carry the same features. A missing value is NaN for a
 number, the empty string for text and -1 for an integer: the Transform graph then sees no value at all, exactly
 as for a log row in which the column was empty, or held -1. The domain, which every row has, may be -1 itself.
-Neither label, behaviours nor time are asked for: the graph gets -1 as the time, which stands for "now". Every
+Neither label, behaviours nor time are asked for: the graph gets -1 as the time, which stands for "now". Nor are
+features that are declared `at_serving`: they have the declared value, in `tf.Example`s too. Every
 feature but the domain may be left out of a request.
 
 Where rows to evaluate see averages that are refreshed daily, the tables know the evaluation days' own labels. The
@@ -108,7 +109,8 @@ class RawInputs:
     def __init__(self, declaration: Declaration, raw_spec: Mapping[str, Any]) -> None:
         self.features = request_features(declaration)
         self._types = declaration.serving_columns()
-        self._spec = {feature.name: raw_spec[feature.name] for feature in self.features}
+        self._fixed = declaration.at_serving()
+        self._spec = {name: raw_spec[name] for name in (*(f.name for f in self.features), *self._fixed)}
         self._time_spec = raw_spec[TIME_FEATURE]
         self._reads_time = declaration.moving_average.eval_state == "daily"
 
@@ -130,6 +132,7 @@ class RawInputs:
         first = tf.size(flat[self.features[0].name], tf.int64)
         shape = tf.stack([first, tf.constant(1, tf.int64)])
         raw = {feature.name: self._from_flat(feature, flat[feature.name], shape) for feature in self.features}
+        raw |= self._as_served(first)
         raw[TIME_FEATURE] = self._now(first)
         return raw
 
@@ -189,7 +192,7 @@ class RawInputs:
         Raises:
           tf.errors.InvalidArgumentError: there are too many for one request.
         """
-        spec = {name: self._lenient(name) for name in self._spec}
+        spec = {name: self._lenient(name) for name in self._spec if name not in self._fixed}
         if self._reads_time:
             spec[TIME_FEATURE] = tf.io.FixedLenFeature([], tf.int64, NOW)
         rows = within_bounds(tf.size(serialized), [serialized])
@@ -198,7 +201,7 @@ class RawInputs:
             parsed[TIME_FEATURE] = self._as_declared(parsed[TIME_FEATURE])
         else:
             parsed[TIME_FEATURE] = self._now(rows)
-        return parsed
+        return {**parsed, **self._as_served(rows)}
 
     def _from_flat(
         self, feature: RequestFeature, value: tf.Tensor, shape: tf.Tensor
@@ -234,13 +237,27 @@ class RawInputs:
         size = tf.TensorShape(spec.shape).num_elements() or 1
         return tf.io.FixedLenFeature(spec.shape, spec.dtype, [missing_value(spec.dtype)] * size)
 
+    def _as_served(self, rows: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
+        """What no request carries: the declared values."""
+        return {
+            name: _like(self._spec[name], tf.fill([rows], tf.constant(value, self._spec[name].dtype)))
+            for name, value in self._fixed.items()
+        }
+
     def _now(self, rows: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
         return self._as_declared(tf.fill([rows], tf.constant(NOW, tf.int64)))
 
     def _as_declared(self, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
-        if isinstance(self._time_spec, tf.io.FixedLenFeature):
-            return tf.reshape(value, [-1, *self._time_spec.shape])
-        return tf.sparse.from_dense(tf.expand_dims(value, 1))
+        return _like(self._time_spec, value)
+
+
+def _like(spec: object, value: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
+    """A value (rows,) for every row, as a raw feature spec has it; 0 and "" are values."""
+    if isinstance(spec, tf.io.FixedLenFeature):
+        return tf.reshape(value, [-1, *spec.shape])
+    rows = tf.size(value, tf.int64)
+    where = tf.stack([tf.range(rows), tf.zeros([rows], tf.int64)], axis=1)
+    return tf.SparseTensor(where, value, tf.stack([rows, tf.constant(1, tf.int64)]))
 
 
 def _ints(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 
 from components.dataset.declaration import Declaration
 from components.errors import InputError
+from components.transform.at_serving import as_served
 from components.transform.columns import Columns, Raw, read_columns
 from components.transform.reading import used_columns
 from components.transform.serving_graph import ServingGraph, TableVariables, quantile_ids
@@ -41,7 +42,8 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
         paths = [tf.constant(path) for path in tables.assets.tolist()]
     for path in paths:
         tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS, path)
-    return pack(plan, tables, variables, read_columns(inputs, plan))
+    served = as_served(inputs, declaration, int(tables.latest[0]))
+    return pack(plan, tables, variables, read_columns(served, plan))
 
 
 def read_tables(path: str) -> Tables:

@@ -67,6 +67,14 @@ def serve(
             help="Close a version before the next is loaded: the memory of one, and no answers in between.",
         ),
     ] = False,
+    refuse_unknown_domains: Annotated[
+        bool,
+        typer.Option(
+            "--refuse-unknown-domains",
+            help="Answer a request for a domain that was not in training with an error; default: scored, counted, and "
+            "said once.",
+        ),
+    ] = False,
     batching: Annotated[
         Path | None,
         typer.Option("--batching-parameters-file", help="TF Serving's batching parameters (text proto)."),
@@ -122,6 +130,7 @@ def serve(
                 predictions_together=max(Limits.predictions_together, 2 * max_predictions),
             ),
             unload_before_load=unload_before_load,
+            refuse_unknown_domains=refuse_unknown_domains,
             batching_parameters_file=batching,
             monitoring_config_file=monitoring,
             model_config_file=models,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,7 +85,7 @@ class LocalTarget:
     """
 
     def __init__(self, directory: Path) -> None:
-        path = _version_directory(directory)
+        path = version_directory(directory)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
@@ -101,7 +101,7 @@ class LocalTarget:
         self.name = str(path)
         self.parallel = 1
         self.signatures: Mapping[str, Signature] = {
-            name: Signature(_specs(signature.inputs), _specs(signature.outputs))
+            name: Signature(_specs(signature.inputs, signature.defaults), _specs(signature.outputs))
             for name, signature in self._model.signatures.items()
         }
 
@@ -115,11 +115,16 @@ class LocalTarget:
             raise InputError(f"{self.name}: {error}") from error
 
 
-def _specs(ports: tuple[Port, ...]) -> dict[str, TensorSpec]:
-    return {port.name: TensorSpec(port.dtype, port.shape) for port in ports}
+def _specs(ports: tuple[Port, ...], optional: Container[str] = ()) -> dict[str, TensorSpec]:
+    return {port.name: TensorSpec(port.dtype, port.shape, port.name in optional) for port in ports}
 
 
-def _version_directory(directory: Path) -> Path:
+def version_directory(directory: Path) -> Path:
+    """The newest whole version in a folder of versions, or the version itself.
+
+    Raises:
+      InputError: there is none.
+    """
     from pipeline.serving.version_files import scan
 
     if not directory.is_dir():

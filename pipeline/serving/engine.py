@@ -16,6 +16,7 @@ from pipeline.serving.metrics import Metrics
 from pipeline.serving.runners import Runner
 from pipeline.serving.saved_model import LoadedModel, ServedSignature
 from pipeline.serving.settings import Limits
+from pipeline.serving.unknown_domains import UnknownDomains
 from pipeline.serving.versions import ModelVersions, VersionState
 
 Shapes = Mapping[str, Sequence[int]]
@@ -67,6 +68,7 @@ class Engine:
       admission: how many requests at the same time.
       limits: of predictions.
       metrics: where requests are counted.
+      refuse_unknown_domains: whether a domain that was not in training is an error.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Engine:
         admission: Admission,
         limits: Limits,
         metrics: Metrics,
+        refuse_unknown_domains: bool = False,
     ) -> None:
+        self._unknown_domains = UnknownDomains(metrics, refuse_unknown_domains)
         self.models = models
         self.admission = admission
         self.metrics = metrics
@@ -131,6 +135,7 @@ class Engine:
             signature = serving.model.signature(spec.signature)
             given = decode(signature, lambda shapes: self._require_few(signature, shapes))
             signature.check(given)
+            self._unknown_domains.look(spec.name, serving.model, given)
             inputs = signature.complete(given)
             predictions = self._require_few(signature, {name: array.shape for name, array in given.items()})
             begun = time.monotonic()

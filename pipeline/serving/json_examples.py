@@ -39,7 +39,9 @@ def _serialize(features: Any) -> bytes:
         try:
             feature = example.features.feature[name]
             for item in value if isinstance(value, list) else [value]:
-                _add(feature, name, item)
+                # No value at all is what an example has for a missing one.
+                if item is not None:
+                    _add(feature, name, item)
         except UnicodeEncodeError as error:
             raise invalid("a JSON string has half of a surrogate pair, which is no UTF-8") from error
     return example.SerializeToString()

@@ -122,7 +122,9 @@ def predict_inputs(
         columns = _columns(document["inputs"], signature)
     fits({port.name: _shape(columns[port.name]) for port in signature.inputs if port.name in columns})
     return {
-        port.name: to_tensor(columns[port.name], port) for port in signature.inputs if port.name in columns
+        port.name: to_tensor(columns[port.name], port, signature.defaults.get(port.name))
+        for port in signature.inputs
+        if port.name in columns
     }
 
 
@@ -139,7 +141,9 @@ def _columns(inputs: Any, signature: ServedSignature) -> Mapping[str, Any]:
             raise invalid(f"Missing named input: {port.name} in 'inputs' object.")
     if unknown := sorted(inputs.keys() - {port.name for port in signature.inputs}):
         raise invalid(f"Not an input: {', '.join(unknown)}. There are: {_names(signature)}")
-    return inputs
+    return {
+        name: value for name, value in inputs.items() if value is not None or name not in signature.defaults
+    }
 
 
 def _columns_of_rows(rows: list[Any], signature: ServedSignature) -> Mapping[str, list[Any]]:
@@ -166,7 +170,11 @@ def _columns_of_rows(rows: list[Any], signature: ServedSignature) -> Mapping[str
                 f"equal to: {_names(signature)}; see {', '.join(wrong)}"
             )
     given = set().union(*rows)
-    return {name: [row.get(name, optional.get(name)) for row in rows] for name in names if name in given}
+    return {
+        name: [optional.get(name) if row.get(name) is None else row[name] for row in rows]
+        for name in names
+        if name in given
+    }
 
 
 def _element(default: np.ndarray) -> Any:
@@ -190,8 +198,13 @@ def _is_base64(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def to_tensor(value: Any, port: Port) -> np.ndarray:
+def to_tensor(value: Any, port: Port, default: np.ndarray | None = None) -> np.ndarray:
     """A nested JSON list as an array of an input's type.
+
+    Args:
+      value: the list.
+      port: the input.
+      default: of the input, whose first value stands for `null`; `None`: the input has none, and takes no `null`.
 
     Raises:
       RequestError: INVALID_ARGUMENT, naming the input: an element has another type, or the list is ragged.
@@ -199,6 +212,9 @@ def to_tensor(value: Any, port: Port) -> np.ndarray:
     try:
         shape = _shape(value)
         flat = _flatten(value, shape)
+        if default is not None and None in flat:
+            missing = default.ravel()[0] if default.dtype == object else default.ravel()[0].item()
+            flat = [missing if item is None else item for item in flat]
         return _convert(flat, port.dtype).reshape(shape)
     except RequestError as error:
         raise invalid(f"input {port.name!r}: {error.message}") from error
@@ -233,8 +249,8 @@ def _convert(flat: list[Any], code: int) -> np.ndarray:
     if dtype is None:
         raise invalid(f"{tensors.dtype_name(code)} cannot be written in JSON")
     if code == tensors.STRING:
-        if types - {str}:
-            flat = [item if isinstance(item, str) else _from_base64(item) for item in flat]
+        if types - {str, bytes}:
+            flat = [item if isinstance(item, (str, bytes)) else _from_base64(item) for item in flat]
         try:
             return np.fromiter((i.encode() if isinstance(i, str) else i for i in flat), object, len(flat))
         except UnicodeEncodeError as error:

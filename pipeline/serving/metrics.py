@@ -33,6 +33,10 @@ class Metrics:
             _PREFIX + "request_count", "The total number of requests.", ("model_name", "status")
         )
         self._registry.register(self._requests)
+        self._unknown_domains = _Counter(
+            "dfei_unknown_domain_rows", "Rows of requests whose domain was not in training.", ("model_name",)
+        )
+        self._registry.register(self._unknown_domains)
         self._registry.register(_States(states))
 
         def histogram(name: str, text: str, labels: tuple[str, ...], buckets: list[float]) -> Histogram:
@@ -64,6 +68,10 @@ class Metrics:
         """A request was answered."""
         self._requests.add((model, status))
 
+    def unknown_domains(self, model: str, rows: int) -> None:
+        """So many rows of a request were of domains that were not in training."""
+        self._unknown_domains.add((model,), rows)
+
     def latency(self, model: str, api: str, entrypoint: str, seconds: float) -> None:
         """How long a successful request took."""
         self._latency.labels(model, api, entrypoint).observe(seconds * 1e6)
@@ -91,9 +99,9 @@ class _Counter(Collector):
         self._lock = threading.Lock()
         self._counts: collections.Counter[tuple[str, ...]] = collections.Counter()
 
-    def add(self, labels: tuple[str, ...]) -> None:
+    def add(self, labels: tuple[str, ...], count: int = 1) -> None:
         with self._lock:
-            self._counts[labels] += 1
+            self._counts[labels] += count
 
     def collect(self) -> Iterable[Metric]:
         metric = Metric(self._name, self._text, "untyped")

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
+from components.version_notes import read_domains
 from pipeline.client import tensors
 from pipeline.serving.errors import Code, RequestError, invalid
 
@@ -117,12 +118,16 @@ class LoadedModel:
       path: the version's directory.
       threads: of the session, within and between operations; 0 for one per core.
 
+    Attributes:
+      domains: the input of the domain, and the values that were in training; `None` where that was not noted.
+
     Raises:
       OSError, ValueError, tf.errors.OpError: it is not a SavedModel, or not a whole one.
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.closed = False
+        self.domains = read_domains(path)
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from components.errors import InputError
 from components.pusher.version_names import version_number
-from pipeline.screen import Screen
+from pipeline.example_curl import example_curl
+from pipeline.screen import Screen, as_is
 from pipeline.serving.config_files import (
     METRICS_PATH,
     read_batching_parameters,
@@ -59,6 +60,7 @@ def serve(
     session_threads: int = 0,
     wait_seconds: float = 0.0,
     unload_before_load: bool = False,
+    refuse_unknown_domains: bool = False,
     console: Console | None = None,
 ) -> None:
     """Serves a pushed model until SIGTERM or SIGINT, then finishes the requests under way and returns.
@@ -85,6 +87,7 @@ def serve(
       session_threads: of TensorFlow; 0 for one per core.
       wait_seconds: how long to wait for a first version where there is none yet.
       unload_before_load: whether a version is closed before the next is loaded: half the memory, and a gap.
+      refuse_unknown_domains: whether a request for a domain that was not in training is an error.
       console: where to say what is served.
 
     Raises:
@@ -115,6 +118,7 @@ def serve(
         certificate=None if rest_certificate is None else (str(rest_certificate), str(rest_key)),
         token=read_token(token_file) if token_file else "",
         unload_first=unload_before_load,
+        refuse_unknown_domains=refuse_unknown_domains,
         batching=read_batching_parameters(batching_parameters_file) if batching_parameters_file else None,
         limits=limits or Limits(),
         metrics_path=read_metrics_path(monitoring_config_file) if monitoring_config_file else METRICS_PATH,
@@ -226,6 +230,10 @@ def _announce(server: ModelServer, settings: ServerSettings, name: str, console:
         console.print(f"REST  {base}/v1/models/{name}:predict", highlight=False)
         if settings.metrics_path:
             console.print(f"      metrics {base}{settings.metrics_path}", highlight=False)
+        model = server.engine.models[name]
+        curl = example_curl(model.base / str(model.available[-1]), name, base) if model.available else None
+        if curl is not None:
+            console.print(f"      {as_is(curl)}", highlight=False)
     if server.grpc_port is not None:
         tls = " (TLS)" if settings.ssl else ""
         console.print(f"gRPC  {host}:{server.grpc_port}, model {name}{tls}", highlight=False)

@@ -63,7 +63,14 @@ class ModelServer:
             else Batcher(settings.batching, limits.running, self.metrics, limits.predictions)
         )
         most = limits.running + limits.waiting
-        self.engine = Engine(models, self._runner, Admission(most), limits, self.metrics)
+        self.engine = Engine(
+            models,
+            self._runner,
+            Admission(most),
+            limits,
+            self.metrics,
+            refuse_unknown_domains=settings.refuse_unknown_domains,
+        )
         self._bodies = Budget(limits.buffered_bytes, Code.UNAVAILABLE, "bytes of requests at the same time")
         self._workers = ThreadPoolExecutor(most + _SPARE_THREADS, thread_name_prefix="rest")
         self._grpc_threads = ThreadPoolExecutor(most + _SPARE_THREADS, thread_name_prefix="grpc")

@@ -69,6 +69,7 @@ class ServerSettings:
       ssl: TLS of gRPC; `None` for none.
       certificate: PEM files of REST's certificate chain and its key; `None` for no TLS.
       token: what callers of the metrics, and of methods that change the server, have to show; empty for nothing.
+      refuse_unknown_domains: whether a request for a domain that was not in training is an error.
       unload_first: whether a version is closed before the next one is loaded: less memory, and a gap in between.
       batching: dynamic batching; `None` for none.
       limits: what it takes on.
@@ -88,6 +89,7 @@ class ServerSettings:
     ssl: SslConfig | None = None
     certificate: tuple[str, str] | None = None
     token: str = dataclasses.field(default="", repr=False)
+    refuse_unknown_domains: bool = False
     unload_first: bool = False
     batching: BatchingParameters | None = None
     limits: Limits = Limits()

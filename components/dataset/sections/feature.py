@@ -54,6 +54,11 @@ class Feature(Section):
         "with U+001F behind each.",
     )
     max_length: int = Field(default=1, ge=1, le=100, description="Most values used of a list.")
+    at_serving: int | float | str | None = Field(
+        default=None,
+        description="For what is not known when items are ranked, as the position: trained on as logged, and this "
+        "value in evaluation and serving, where requests do not carry it.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Feature:
@@ -67,7 +72,16 @@ class Feature(Section):
             raise ValueError(f"a list needs treatment vocabulary, not {self.treatment}")
         if not self.is_list and self.max_length != 1:
             raise ValueError("max_length is for lists: it needs a separator, or `list: true`")
+        if self.at_serving is not None:
+            self._fits_type(self.at_serving)
         return self
+
+    def _fits_type(self, value: float | str) -> None:
+        if self.is_list:
+            raise ValueError("at_serving is for single values, not for lists")
+        kinds = {"int": int, "float": (int, float), "string": str}[self.type]
+        if isinstance(value, bool) or not isinstance(value, kinds):  # type: ignore[arg-type]
+            raise ValueError(f"at_serving {value!r} is no {self.type}, as the feature is")
 
     @property
     def is_categorical(self) -> bool:

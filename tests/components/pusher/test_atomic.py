@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.pusher import atomic
+from components.version_notes import read_request
 from pipeline.serving.version_files import scan
 
 
@@ -36,6 +37,15 @@ def test_a_push_is_a_numbered_copy_with_its_facts(model: Path, tmp_path: Path) -
         "model": "artifacts/Trainer/model/7",
         "version": int(version.name),
     }
+
+
+def test_a_request_to_try_it_with_goes_along_and_is_no_part_of_the_model(model: Path, tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text('{"instances": [{"user": 7}]}')
+    version = atomic.push(model, tmp_path / "serving", "a", request)
+    assert read_request(version) == request.read_text()
+    assert atomic.push(model, tmp_path / "serving", "a", request) == version
+    assert read_request(atomic.push(model, tmp_path / "other", "a", tmp_path / "none")) is None
 
 
 def test_the_newest_version_is_not_pushed_twice_but_an_older_one_comes_back_as_a_new_version(

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.dataset.declaration import Declaration
+from components.signature_check.example_request import example_request
 from components.signature_check.real_rows import differing_readings, named_rows
 from components.trainer.raw_inputs import RawInputs, request_features
 
@@ -45,3 +46,18 @@ def test_readings() -> None:
     assert differing_readings(inputs, serialized, named) == [
         "codes of row 2, b'5': [] in the example, [5] in a request"
     ]
+
+
+def test_the_request_to_try_a_model_with_is_the_fullest_row_as_a_caller_writes_it() -> None:
+    document = {**DECLARATION, "features": dict(DECLARATION["features"])}  # type: ignore[call-overload]
+    document["features"]["price"] = {"type": "float", "treatment": "normalise"}
+    declaration = Declaration.model_validate(document)
+    full = tf.train.Example.FromString(example([b"sci-fi", b"action"], [7, 8]))
+    full.features.feature["price"].float_list.value.append(0.4)
+    rows = [example([], []), full.SerializeToString(), example([b"a"], [])]
+    assert example_request(rows, declaration) == {
+        "tab": "home",
+        "genres": "sci-fi\x1faction\x1f",
+        "codes": "7,8",
+        "price": 0.4,
+    }

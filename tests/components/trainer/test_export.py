@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 from components.baseline.target import read_target
 from components.trainer import export
 from components.transform.row_layout import read_layout
+from components.version_notes import read_domains
 from models.calibration import Calibration
 from models.prediction import Predictor
 from models.registry import build_model
@@ -88,6 +89,7 @@ def model(saved: Path) -> LoadedModel:
 
 def test_an_export_says_what_it_predicts(saved: Path) -> None:
     assert read_target(str(saved)) == {"label": "click", "positive": None, "domain": "tab"}
+    assert read_domains(saved) == ("tab", frozenset("0123"))
 
 
 def _ask(model: LoadedModel, signature: str, inputs: dict[str, np.ndarray]) -> np.ndarray:

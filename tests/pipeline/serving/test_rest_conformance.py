@@ -282,3 +282,24 @@ def test_a_name_that_is_no_input_is_an_error_in_both_formats(ours: Served) -> No
         status, answer = predict(ours, {"signature_name": "optional", **body})
         assert status == 400
         assert "Y" in answer["error"]
+
+
+def test_null_is_a_missing_value_where_the_input_has_one(ours: Served) -> None:
+    for body in (
+        {"inputs": {"x": [1.0, 2.0], "y": [3.0, None]}},
+        {"instances": [{"x": 1.0, "y": 3.0}, {"x": 2.0, "y": None}]},
+    ):
+        status, answer = predict(ours, {"signature_name": "optional", **body})
+        assert (status, *answer.values()) == (200, [4.0, 9.0])
+    assert predict(ours, {"signature_name": "optional", "inputs": {"x": [1.0], "y": None}})[0] == 200
+    rows = [{"tab": [0], "video_id": [1, None], "tag": [None]}]
+    status, answer = predict(ours, {"signature_name": "candidates", "instances": rows})
+    assert status == 200
+    np.testing.assert_allclose(answer["predictions"], [[1 / (1 + np.exp(-np.array([0.1, -0.1])))]], rtol=1e-5)
+    status, answer = predict(ours, {"signature_name": "optional", "inputs": {"x": [1.0, None]}})
+    assert status == 400
+    assert "'x'" in answer["error"] and "Null" in answer["error"]
+    body = {"signature_name": "regress", "examples": [{"user_id": 3, "duration": None}, {"user_id": 3}]}
+    status, answer = ask(ours, f"/v1/models/{NAME}:regress", body)
+    assert status == 200
+    assert answer["results"][0] == answer["results"][1]

@@ -1,0 +1,132 @@
+"""What a model wants to be asked, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from components.version_notes import read_domains
+from pipeline.client import Signature, TensorSpec, tensors
+from pipeline.example_curl import example_curl
+from pipeline.predict.targets import open_target, version_directory
+from pipeline.report.numbers import plural
+from pipeline.screen import Screen, as_is
+
+_SHOWN_DOMAINS = 12
+_MISSING = {"int64": "-1", "float32": "NaN", "string": '""'}
+_WHAT = {
+    "serving_default": "rows, a value of each input for each",
+    "rank": "one user, some candidates, some domains: each candidate in each domain",
+    "examples": "serialized tf.Examples",
+    "explain": "rows: how much each of the domains weighs in each prediction",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """A model and what it can be asked.
+
+    Attributes:
+      name: of the version, for people.
+      signatures: by name.
+      domain: the input of the domain; empty where it is not known.
+      domains: values that were in training; none where they are not known.
+      curl: a request with a real row; None where there is none.
+    """
+
+    name: str
+    signatures: dict[str, Signature]
+    domain: str = ""
+    domains: tuple[str, ...] = ()
+    curl: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "signatures": {
+                name: {
+                    "inputs": {
+                        key: {**_spec(port), "optional": port.optional} for key, port in found.inputs.items()
+                    },
+                    "outputs": {key: _spec(port) for key, port in found.outputs.items()},
+                }
+                for name, found in self.signatures.items()
+            },
+            "domain": self.domain,
+            "domains": list(self.domains),
+            "curl": self.curl,
+        }
+
+
+def describe(model_dir: Path | None, url: str | None) -> Described:
+    """Looks at a pushed model or a served one.
+
+    Args:
+      model_dir: the folder of versions, or one version.
+      url: or a server with the model's name.
+
+    Raises:
+      InputError: both or neither are named, or there is no such model.
+    """
+    with open_target(url, model_dir) as target:
+        found = Described(target.name, dict(target.signatures))
+    if model_dir is None:
+        return found
+    version = version_directory(model_dir)
+    column, values = read_domains(version) or ("", ())
+    return dataclasses.replace(
+        found,
+        domain=column,
+        domains=tuple(values),
+        curl=example_curl(version, version.resolve().parent.name),
+    )
+
+
+def print_signature(told: Described) -> None:
+    """Prints one table for each signature, then the domains and a request."""
+    screen = Screen(soft_wrap=True)
+    screen.print(f"[bold]{as_is(told.name)}[/]", highlight=False)
+    for name, found in told.signatures.items():
+        what = f": {_WHAT[name]}" if name in _WHAT else ""
+        screen.print(f"\n[bold]{as_is(name)}[/]{what}", highlight=False)
+        screen.print(_inputs(found))
+        outputs = ", ".join(f"{key} {_type(port)} {_shape(port)}" for key, port in found.outputs.items())
+        screen.print(f"→ {as_is(outputs)}", highlight=False)
+    if told.domains:
+        more = f" and {len(told.domains) - _SHOWN_DOMAINS} more" if len(told.domains) > _SHOWN_DOMAINS else ""
+        shown = ", ".join(told.domains[:_SHOWN_DOMAINS])
+        screen.print(
+            f"\n{as_is(told.domain)}: {plural(len(told.domains), 'value')} in training, {as_is(shown)}{more}",
+            highlight=False,
+        )
+    if told.curl is not None:
+        screen.print(f"\na real row, once it is served:\n  {as_is(told.curl)}", highlight=False)
+
+
+def _inputs(found: Signature) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("input", "type", "shape", "no value"):
+        table.add_column(title, no_wrap=True)
+    for name, port in sorted(found.inputs.items(), key=lambda entry: (entry[1].optional, entry[0])):
+        missing = f"{_MISSING.get(_type(port), '')}, or left out" if port.optional else "every request has it"
+        table.add_row(as_is(name), _type(port), _shape(port), missing)
+    return table
+
+
+def _spec(port: TensorSpec) -> dict[str, Any]:
+    return {"type": _type(port), "shape": port.shape}
+
+
+def _type(port: TensorSpec) -> str:
+    return tensors.dtype_name(port.dtype)
+
+
+def _shape(port: TensorSpec) -> str:
+    if port.shape is None:
+        return "any"
+    return f"[{', '.join('n' if size < 0 else str(size) for size in port.shape)}]"
