@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import AsJson, Dataset, Quiet, Settings, ending
+from pipeline.commands.shared import AsJson, Dataset, Quiet, Settings, ending, warn
 
 Texts = list[str] | None
 
@@ -82,12 +82,15 @@ def compile_(
     Examples:
 
         dfei compile --dataset kuairand-pure --output dfei.yaml --image registry/dfei@sha256:...
-        --volume impressions:/data --data /data/KuaiRand-Pure --push-destination /data/serving
+        --volume impressions:/data --volume dfei-models:/models --data /data/KuaiRand-Pure
+        --push-destination /models/dfei
 
         dfei compile --dataset kuairand-pure --output dfei.json --image ... --pipeline-root gs://bucket/root
-        --data gs://bucket/KuaiRand-Pure --push-destination gs://bucket/serving
+        --data gs://bucket/KuaiRand-Pure --push-destination gs://bucket/serving/dfei
     """
     with ending():
+        from components.dataset.schema import missing_schema
+        from kubeflow.next_step import next_step
         from kubeflow.options import CompileRequest, check_request
         from pipeline.beam_runner import beam_args
         from pipeline.request import declared
@@ -127,5 +130,10 @@ def compile_(
             written = compile_package(request)
             for path in written:
                 console.print(str(path), highlight=False, soft_wrap=True)
+            for line in next_step(request):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+        absent = missing_schema(request.declaration)
+        if absent is not None:
+            warn(absent)
         if as_json:
             print_json({"files": [str(path) for path in written]})

@@ -122,7 +122,16 @@ class _States(Collector):
             "1 for the state that a version is in.",
             labels=("model_name", "version", "state"),
         )
+        served = GaugeMetricFamily(
+            "dfei_served_version",
+            "The newest version that answers; a pushed one's number is the time of its push, in seconds since 1970.",
+            labels=("model_name",),
+        )
         for model, versions in sorted(self._states().items()):
             for number, state in versions.items():
                 gauge.add_metric((model, str(number), state.state), 1)
+            available = [number for number, state in versions.items() if state.state == "AVAILABLE"]
+            if available:
+                served.add_metric((model,), max(available))
         yield gauge
+        yield served
