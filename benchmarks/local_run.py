@@ -31,12 +31,12 @@ Timings = dict[str, list[float]]
 
 
 def kuairand_dir() -> Path:
-    """`$KUAIRAND_DIR`, else the shared data beside the project.
+    """`$KUAIRAND_DIR`, else `KuaiRand-Pure` here.
 
     Raises:
       InputError: it is in neither place.
     """
-    path = Path(os.environ.get("KUAIRAND_DIR", HOUSE.parent / "shared" / "data" / "KuaiRand-Pure"))
+    path = Path(os.environ.get("KUAIRAND_DIR", "KuaiRand-Pure"))
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; set KUAIRAND_DIR to KuaiRand-Pure as downloaded")
     return path

@@ -113,7 +113,7 @@ def _log_tail(root: Path) -> str:
 @pytest.fixture(scope="session")
 def kuairand() -> Path:
     """KuaiRand's shared part, or a skip that says where it was looked for."""
-    path = Path(os.environ.get("KUAIRAND_DIR", HOUSE.parent / "shared" / "data" / "KuaiRand-Pure"))
+    path = Path(os.environ.get("KUAIRAND_DIR", "KuaiRand-Pure"))
     if not path.is_dir():
         pytest.skip(f"no KuaiRand-Pure at {path}; set KUAIRAND_DIR")
     return path

@@ -12,7 +12,7 @@ import pytest
 from models.features import CategoricalFeature, FeatureLayout
 from models.rows import ArrayRows
 
-ROOT = Path(os.environ.get("KUAIRAND_DIR", Path(__file__).parents[2].parent / "shared/data/KuaiRand-Pure"))
+ROOT = Path(os.environ.get("KUAIRAND_DIR", "KuaiRand-Pure"))
 TABS = (1, 0, 4, 6, 2)
 HOUR_MS = 3_600_000
 IDS = {"user_id": 4001, "video_id": 4001, "author_id": 2001}

@@ -20,8 +20,7 @@ from components.example_gen.ingest import ingest
 from pipeline.beam_runner import beam_args
 from tests.components.example_gen.small import read_columns
 
-ROOT = Path(__file__).resolve().parents[3]
-KUAIRAND = Path(os.environ.get("KUAIRAND_DIR", ROOT.parent / "shared" / "data" / "KuaiRand-Pure"))
+KUAIRAND = Path(os.environ.get("KUAIRAND_DIR", "KuaiRand-Pure"))
 LOG = KUAIRAND / "data" / "log_standard_4_22_to_5_08_pure.csv"
 
 pytestmark = pytest.mark.skipif(
