@@ -26,10 +26,12 @@ from components.study.document import Study
 from components.study.study import STUDY
 from components.trainer.compared import read_facts
 from components.transform.domain_curves import read_domain_curves
+from components.version_notes import REQUEST
 from pipeline.best_possible import best_possible
 from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.create import PipelineSettings, create_pipeline
 from pipeline.events import NodeRun
+from pipeline.example_curl import how_to_ask
 from pipeline.failures import explain
 from pipeline.layout import RunLayout
 from pipeline.local import LocalRunner
@@ -102,6 +104,8 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
     write_metrics(summary, layout.metrics)
     write_report(summary, layout.report)
     print_summary(summary, console)
+    for line in how_to_ask(Path(summary.pushed_to)) if summary.pushed_to else ():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {layout.report}", highlight=False, markup=False)
     return summary
 
@@ -222,4 +226,5 @@ def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | 
     if reasons:
         return reasons, None
     [model] = runs["Trainer"].outputs["model"]
-    return [], str(atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri))
+    request = runs["SignatureCheck"].uri("blessing") / REQUEST.name
+    return [], str(atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri, request))

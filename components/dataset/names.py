@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import combinations, pairwise
 from typing import Literal, get_args
@@ -58,8 +58,22 @@ def _look(name: str) -> str:
 
 
 def suggest(name: object, known: Iterable[object]) -> str:
-    """' Did you mean x?' when some known name is close, ' Known: …' when they are few, else nothing."""
+    """' Did you mean x?' when some known name is close, ' Known: …' when they are few, else nothing.
+
+    >>> suggest("lr", ["learning_rate", "epochs"])
+    ' Did you mean learning_rate?'
+    """
     names = sorted({str(candidate) for candidate in known})
-    if close := meant(name, names):
+    if close := meant(name, names) or " or ".join(_short_for(str(name).lower(), names)):
         return f" Did you mean {close}?"
     return f" Known: {', '.join(names)}." if 0 < len(names) <= 12 else ""
+
+
+def _short_for(name: str, names: Sequence[str]) -> list[str]:
+    """Names of which this is the initials, a word or the beginning of one: `lr`, `rate`, `drop`."""
+    words = {known: known.lower().replace("-", "_").split("_") for known in names}
+    if len(name) < 2:
+        return []
+    initials = [known for known, parts in words.items() if "".join(part[:1] for part in parts) == name]
+    begun = [known for known, parts in words.items() if any(part.startswith(name) for part in parts)]
+    return (initials or (begun if len(name) > 2 else []))[:3]

@@ -96,7 +96,7 @@ def ingest(
                 declaration, data_dir, split_uris[EVENTS], folder, run, before, block_bytes
             )
     fileio.rmtree(folder)
-    report = _report(plan, scan, written, rejected_lines)
+    report = _report(plan, scan, first_eval_day, written, rejected_lines)
     return {**report, "events": events} if events else report
 
 
@@ -117,6 +117,7 @@ def likely_rows(plan: ReadPlan) -> int:
 def _report(
     plan: ReadPlan,
     scan: checks.Scan,
+    first_eval_day: int,
     written: Sequence[dict[str, Any]],
     lookups: Sequence[tuple[int, int, Sequence[tuple[str, int, str]]]],
 ) -> dict[str, Any]:
@@ -133,6 +134,10 @@ def _report(
         "train": totals["train"],
         "eval": totals["eval"],
         "first_day": checks.date_of(min(scan.days), plan.declaration.split.day_ms),
+        "last_train_day": checks.date_of(
+            max(day for day in scan.days if day < first_eval_day), plan.declaration.split.day_ms
+        ),
+        "first_eval_day": checks.date_of(first_eval_day, plan.declaration.split.day_ms),
         "last_day": checks.date_of(max(scan.days), plan.declaration.split.day_ms),
         "files": [
             {"file": file.name, "rows": rows, "rejected": rejected}

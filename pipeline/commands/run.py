@@ -87,6 +87,7 @@ def run(
         warnings.extend(summary.warnings)
         if summary.pushed_to:
             return ""
-        return "the model was not pushed: " + "; ".join(summary.reasons)
+        # The screen has the reasons.
+        return "the model was not pushed" + (f": {'; '.join(summary.reasons)}" if quiet or as_json else "")
 
     run_command(layout.root, "run", work, layout.metrics, quiet=quiet, as_json=as_json, warnings=warnings)

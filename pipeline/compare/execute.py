@@ -27,6 +27,7 @@ from pipeline.compare.table import print_comparison
 from pipeline.compare.variants import Variant
 from pipeline.compare.workers import WorkerPool
 from pipeline.events import NodeRun
+from pipeline.example_curl import how_to_ask
 from pipeline.execute import PACKAGES, decision
 from pipeline.place import Place
 from pipeline.report.metrics import write_whole
@@ -125,6 +126,9 @@ def execute(
     write_whole(layout.comparison, comparison.model_dump_json(indent=1))
     write_page(comparison, layout.comparison_page)
     print_comparison(comparison, console)
+    if champion is not None and champion.pushed_to:
+        for line in how_to_ask(Path(champion.pushed_to)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"result: {layout.comparison}\nreport: {layout.comparison_page}", highlight=False, markup=False
     )

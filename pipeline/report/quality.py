@@ -103,7 +103,7 @@ def domain_section(summary: RunSummary) -> DomainSection | None:
             name=name,
             result=result,
             spread=None if result.auc_standard_error is None else Z95 * result.auc_standard_error,
-            best=possible.get(name),
+            best=possible.get(name) if result.decides else None,
             why=_why(result, evaluation.min_rows),
             others={baseline.name: baseline.domains.get(name) for baseline in baselines},
         )

@@ -53,16 +53,24 @@ def verdict(summary: RunSummary) -> Verdict:
 def data_sentence(summary: RunSummary) -> str:
     """What the model learned from and was evaluated on."""
     train, evaluated = summary.rows.get("train"), summary.rows.get("eval")
-    first, last = (day(summary.ingest.get(key)) for key in ("first_day", "last_day"))
-    when = f", {first} to {last}" if UNDEFINED not in (first, last) else ""
     if train is None:
-        return f"{summary.model_title} on {summary.dataset}{when}."
+        return f"{summary.model_title} on {summary.dataset}{_when(summary, 'first_day', 'last_day')}."
     kept = (
-        f" The last days, {count(evaluated)} impressions, were kept back to judge it."
+        f" The last days{_when(summary, 'first_eval_day', 'last_day')}, {count(evaluated)} impressions, were kept back "
+        "to judge it."
         if evaluated is not None
         else ""
     )
+    when = _when(summary, "first_day", "last_train_day")
     return f"{summary.model_title} learned from {count(train)} impressions of {summary.dataset}{when}.{kept}"
+
+
+def _when(summary: RunSummary, first: str, last: str) -> str:
+    """ ", 1 March 2026 to 12 March 2026"; empty where the run does not say."""
+    days = [day(summary.ingest.get(key)) for key in (first, last)]
+    if UNDEFINED in days:
+        return ""
+    return f", {days[0]}" if days[0] == days[1] else f", {days[0]} to {days[1]}"
 
 
 def quality_sentences(evaluation: EvaluationResult) -> list[str]:

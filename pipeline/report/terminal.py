@@ -92,7 +92,8 @@ def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> T
         error = domain.auc_standard_error
         cells += [figure(Z95 * error if error is not None else None, 3)] if wide else []
         cells += [figure(domain.baseline_auc)] if evaluation.baseline is not None else []
-        cells += [figure(best.domains.get(name))] if best is not None else []
+        # Of few rows a model may well be above it.
+        cells += [figure(best.domains.get(name) if domain.decides else None)] if best is not None else []
         cells += [figure(domain.log_loss), figure(domain.calibration, 3)]
         table.add_row(*cells, style="" if domain.decides else "dim")
     return table

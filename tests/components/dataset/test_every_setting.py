@@ -59,6 +59,7 @@ TOGETHER = {
     ),
     *(f"features.{name}.written" for name in ("scene", "maker")),
     "features.scene.treatment",
+    *(f"features.{name}.at_serving" for name in ("scene", "maker")),
     "moving_average.history_behaviours",
     "moving_average.train_state",
 }

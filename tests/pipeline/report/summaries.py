@@ -142,6 +142,8 @@ def run(count: int = 15, days: int = 9, **changes: Any) -> RunSummary:
                 "rejected": 2,
                 "rejected_share": 2 / 185_061,
                 "first_day": "2022-04-25",
+                "last_train_day": "2022-05-03",
+                "first_eval_day": "2022-05-04",
                 "last_day": "2022-05-05",
                 "files": [{"file": "log.csv", "rows": 185_061, "rejected": 2}],
                 "lookups": [{"file": "users.csv", "rows": 27_285, "rejected": 0}],

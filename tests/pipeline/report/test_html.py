@@ -126,7 +126,8 @@ def test_the_page_tells_the_run_in_words() -> None:
     for words in (
         "DFEI on made-up",
         "✓ Blessed and pushed",
-        "DFEI learned from 150,011 impressions of made-up, 25 April 2022 to 5 May 2022.",
+        "DFEI learned from 150,011 impressions of made-up, 25 April 2022 to 3 May 2022.",
+        "The last days, 4 May 2022 to 5 May 2022",
         "It is served from /out/serving/dfei/1770127331.",
         "Served worst: tab ",
         "dfei run --dataset made-up --root out",

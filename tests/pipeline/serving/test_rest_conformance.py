@@ -295,7 +295,7 @@ def test_null_is_a_missing_value_where_the_input_has_one(ours: Served) -> None:
     rows = [{"tab": [0], "video_id": [1, None], "tag": [None]}]
     status, answer = predict(ours, {"signature_name": "candidates", "instances": rows})
     assert status == 200
-    np.testing.assert_allclose(answer["predictions"], [[1 / (1 + np.exp(-np.array([0.1, -0.1])))]], rtol=1e-5)
+    np.testing.assert_allclose(answer["predictions"], [[1 / (1 + np.exp(-np.array([1.1, 0.9])))]], rtol=1e-5)
     status, answer = predict(ours, {"signature_name": "optional", "inputs": {"x": [1.0, None]}})
     assert status == 400
     assert "'x'" in answer["error"] and "Null" in answer["error"]
