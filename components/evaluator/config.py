@@ -25,6 +25,7 @@ METRICS = {
 }
 _INVALID = "invalid_predictions"
 _LOSSES = ("log_loss", "normalized_entropy")
+CHANGE = "average_auc_change"
 MARGIN_PREFIX = "auc_margin_of_domain_"
 
 
@@ -67,6 +68,21 @@ def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.
         metrics.append(_metric(gauc.GAUC, thresholds.get(gauc.NAME), name=gauc.NAME, user=declaration.user))
     if deviations > 0:
         metrics += _beyond_chance(declaration, deviations)
+    # Not a gate: how the change against the last blessed model is said, with its interval.
+    metrics.append(
+        _metric(
+            beyond_chance.BeyondChance,
+            None,
+            name=CHANGE,
+            of="average_auc",
+            value="",
+            domain=declaration.domain,
+            user=declaration.user or "",
+            min_rows=evaluation.min_rows,
+            deviations=deviations,
+            **Threshold().model_dump(),
+        )
+    )
     for value, threshold in evaluation.domains.items() if deviations <= 0 else ():
         reference = threshold.min or 0.0
         metrics.append(

@@ -10,9 +10,14 @@ from typing import Any
 from tensorflow_model_analysis.writers import eval_config_writer
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from components.comparison.lead import Lead
+from components.evaluator.config import CHANGE
 from components.evaluator.results import DomainResult, EvaluationResult, Overall, Scores
 from components.evaluator.words import describe
 from models.metrics import decides
+
+# 95 % of a normal distribution lie within this many standard errors.
+Z95 = 1.96
 
 
 def read_evaluation(evaluation_uri: str | Path) -> EvaluationResult:
@@ -38,8 +43,17 @@ def read_evaluation(evaluation_uri: str | Path) -> EvaluationResult:
         min_rows=min_rows,
         blessed=False,
         baseline=_overall(everything.get(baseline, {})) if baseline is not None else None,
+        lead=_lead(own) if baseline is not None else None,
     )
     return describe(result, config, writer.load_and_deserialize_validation_result(uri), own)
+
+
+def _lead(own: dict[str, float]) -> Lead | None:
+    """Over the last blessed model, 95 % of what drawing other users would give."""
+    drop, error = (_figure(own.get(f"{CHANGE}_{name}")) for name in ("drop", "drop_error"))
+    if drop is None or error is None:
+        return None
+    return Lead(difference=-drop, low=-drop - Z95 * error, high=-drop + Z95 * error)
 
 
 def _domain(metrics: Any) -> str | None:

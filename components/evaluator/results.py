@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from components.comparison.lead import Lead
+
 
 class Scores(BaseModel):
     """How well a model does on some rows; None where a figure is undefined.
@@ -83,6 +85,7 @@ class EvaluationResult(BaseModel):
       gates: every condition with its outcome.
       notes: what a reader should know besides, such as a gated domain that may not decide.
       baseline: the last blessed model on the same rows; None on the first run.
+      lead: how far this model is ahead of it in average AUC, users drawn by chance; None where not known.
     """
 
     rows: int
@@ -95,6 +98,7 @@ class EvaluationResult(BaseModel):
     gates: list[Gate] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     baseline: Overall | None = None
+    lead: Lead | None = None
 
     @property
     def average_auc(self) -> float | None:

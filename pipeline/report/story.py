@@ -103,8 +103,11 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
     own = evaluation.average_auc if evaluation else None
     earlier = evaluation.baseline.average_auc if evaluation and evaluation.baseline else None
     if own is not None and earlier is not None and not summary.unchanged_since:
+        change = (
+            signed(own - earlier) if evaluation is None or evaluation.lead is None else told(evaluation.lead)
+        )
         sentences.append(
-            f"The last blessed model reaches {figure(earlier)} on the same rows: this one {signed(own - earlier)}."
+            f"The last blessed model reaches {figure(earlier)} on the same rows: this one {change}."
         )
     if own is not None and evaluation is not None and summary.study is not None:
         sentences += [

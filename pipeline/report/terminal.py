@@ -8,7 +8,7 @@ from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
 from pipeline.report.numbers import UNDEFINED, count, day, figure, percent, plural, short, signed
-from pipeline.report.story import Z95, lead_words, served_words, uncounted_words, verdict
+from pipeline.report.story import Z95, lead_words, served_words, told, uncounted_words, verdict
 from pipeline.report.summary import RunSummary
 from pipeline.screen import as_is
 
@@ -57,6 +57,11 @@ def print_summary(summary: RunSummary, console: Console) -> None:
 def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[str]:
     """Against what, by how much, and whether that is beyond chance; what had no say."""
     lines = [f"against {name}: {words}" for name, words in lead_words(summary, evaluation)]
+    earlier = evaluation.baseline.average_auc if evaluation.baseline else None
+    if evaluation.lead is not None and earlier is not None and not summary.unchanged_since:
+        lines.insert(
+            0, f"against the last blessed model: {figure(earlier)}, this model {told(evaluation.lead)}"
+        )
     uncounted = uncounted_words(evaluation)
     return lines + ([uncounted] if uncounted else [])
 
@@ -107,7 +112,8 @@ def _overall(summary: RunSummary, evaluation: EvaluationResult) -> str:
     average = evaluation.average_auc
     parts = [f"[bold]average AUC {figure(average)}[/] over {plural(len(evaluation.deciding), 'domain')}"]
     earlier = evaluation.baseline.average_auc if evaluation.baseline else None
-    if average is not None and earlier is not None and not summary.unchanged_since:
+    said_below = summary.unchanged_since or evaluation.lead is not None
+    if average is not None and earlier is not None and not said_below:
         parts[0] += f" ({signed(average - earlier)} against the last blessed model)"
     if summary.best_possible_auc is not None and summary.best_possible_auc.average is not None:
         parts[0] += f" (best possible {figure(summary.best_possible_auc.average)})"

@@ -54,6 +54,7 @@ def test_a_good_model_is_blessed_on_the_first_run(judge: Judge, rows: Impression
     assert evaluated.result.blessed
     assert evaluated.result.failures == []
     assert evaluated.result.baseline is None
+    assert evaluated.result.lead is None
     assert [gate.condition for gate in evaluated.result.gates] == [
         "every prediction is a probability",
         "average AUC at least 0.65",
@@ -98,6 +99,9 @@ def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Im
     assert result.baseline.average_auc is not None
     assert result.average_auc is not None
     fall = result.baseline.average_auc - result.average_auc
+    assert result.lead is not None
+    assert result.lead.difference == pytest.approx(-fall, abs=1e-6)
+    assert result.lead.low < result.lead.difference < result.lead.high
     assert result.failures == [
         f"log loss rose by {result.log_loss - result.baseline.log_loss:.4f} from {result.baseline.log_loss:.4f} of the "
         f"last blessed model to {result.log_loss:.4f}; at most 0.005 is allowed",

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from components.comparison.lead import Lead
+from components.evaluator.results import Overall
 from pipeline.report import RunSummary, print_summary
 from pipeline.report.numbers import UNDEFINED
 from tests.pipeline.report.summaries import domain, evaluation, run
@@ -97,6 +98,19 @@ def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() ->
     minus = "\N{MINUS SIGN}"
     assert f"(95 % of resampled users {minus}0.0080 to +0.0040): not known, the interval is wide" in text
     assert f"against other domains: 0.5500, this model +{gain:.4f}\n" in text
+
+
+def test_the_change_against_the_last_blessed_model_has_its_interval() -> None:
+    found = evaluation(
+        {"a": domain(900, 90, 0.7)},
+        baseline=Overall(average_auc=0.69),
+        lead=Lead(difference=0.01, low=-0.002, high=0.022),
+    )
+    text = printed(run(evaluation=found), 200)
+    minus = "\N{MINUS SIGN}"
+    told = f"+0.0100 (95 % of resampled users {minus}0.0020 to +0.0220): not known, the interval is wide"
+    assert f"against the last blessed model: 0.6900, this model {told}" in text
+    assert text.count("last blessed model") == 1
 
 
 def test_domains_that_have_no_say_are_named_with_the_reason() -> None:
