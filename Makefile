@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 CURRENT_ROOT ?= /var/tmp/dfei-debian-13
 
-.PHONY: help env run test test-slow test-current test-flink lint bench soak fuzz sbom docs protos lock clean
+.PHONY: help env run test test-slow test-current test-flink lint bench soak fuzz sbom docs pictures protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -65,6 +65,13 @@ sbom: env ## What the environment is made of, as sbom.cdx.json (CycloneDX), and 
 
 docs: env ## Remake the pages of docs/ that are made from the code
 	$(BIN)/python -m pipeline.reference
+
+PICTURES ?= out/comparison
+
+pictures: env ## Remake README's pictures (chromium): a drawing, and the first screens of $(ROOT) and of a comparison in $(PICTURES)
+	$(BIN)/dfei run --dataset simulated --root $(ROOT)
+	$(BIN)/dfei compare --dataset simulated --root $(PICTURES) --models dfei,mlp,mmoe,lightgbm
+	$(BIN)/python tools/pictures.py --run $(ROOT) --comparison $(PICTURES) --out docs/pictures
 
 protos: env ## Remake the descriptor sets (.binpb) from the .proto files beside them
 	for proto in pipeline/client/serving pipeline/serving/configs pipeline/serving/health; do \
