@@ -22,6 +22,7 @@ from components.example_files import GZIP, ExampleFile, read_pickle, write_pickl
 from components.progress import Progress, report
 from components.transform import chunks, collect
 from components.transform.analyser import prior_of
+from components.transform.at_serving import as_served
 from components.transform.collect import Merge, Partial
 from components.transform.columns import Columns, Raw, read_columns
 from components.transform.preprocessing import pack, read_tables
@@ -181,10 +182,12 @@ class TransformFile(beam.DoFn):
 
     def _make_graph(self) -> RawGraph:
         plan, tables = self._work.plan, read_tables(f"{self._work.folder}/{TABLES}")
-        variables = TableVariables(tables)
-        return RawGraph(
-            plan, self._work.dtypes, lambda raw: pack(plan, tables, variables, read_columns(raw, plan))
-        )
+        variables, latest = TableVariables(tables), int(tables.latest[0])
+
+        def packed(raw: Mapping[str, Raw]) -> dict[str, tf.Tensor]:
+            return pack(plan, tables, variables, read_columns(as_served(raw, plan, latest), plan))
+
+        return RawGraph(plan, self._work.dtypes, packed)
 
 
 def block_of(plan: TransformPlan, columns: Columns) -> tuple[tf.Tensor, ...]:

@@ -42,7 +42,7 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
         paths = [tf.constant(path) for path in tables.assets.tolist()]
     for path in paths:
         tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS, path)
-    served = as_served(inputs, declaration, int(tables.latest[0]))
+    served = as_served(inputs, plan, int(tables.latest[0]))
     return pack(plan, tables, variables, read_columns(served, plan))
 
 

@@ -119,6 +119,7 @@ class TransformPlan:
       events: whether there are rows without a label: what users did elsewhere, for the averages of keys alone.
       time, label: names of those columns.
       definitions: what a carried state depends on, JSON: see `state.disagreement`.
+      at_serving: features that no request carries, and their values in evaluation and serving.
     """
 
     sources: tuple[Source, ...]
@@ -143,6 +144,7 @@ class TransformPlan:
     time: str
     label: str
     definitions: str
+    at_serving: tuple[tuple[str, int | float | str], ...] = ()
 
     @property
     def sample_rows(self) -> int:
@@ -230,6 +232,7 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
         time="local_time_ms",
         label=declaration.label,
         definitions=_definitions(declaration, sources, vocabularies, keys),
+        at_serving=tuple(declaration.at_serving().items()),
     )
 
 

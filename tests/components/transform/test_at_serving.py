@@ -79,6 +79,12 @@ def test_later_rows_are_seen_as_a_server_sees_them(graph: Path) -> None:
     assert found[0, 0] != 0
 
 
+def test_the_rows_that_were_written_are_these(graph: Path) -> None:
+    train, later = (helpers.read_split(graph.parent, split)["numeric"] for split in ("train", "eval"))
+    assert len(np.unique(train[:, -1])) > 50
+    assert (later[:, -1] == 0.25).all()
+
+
 def test_no_request_carries_it_and_what_an_example_says_of_it_does_not_count(graph: Path) -> None:
     names = [feature.name for feature in request_features(DECLARED)]
     assert not {"share", "age"} & set(names)
