@@ -80,7 +80,7 @@ def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.
             user=declaration.user or "",
             min_rows=evaluation.min_rows,
             deviations=deviations,
-            **Threshold().model_dump(),
+            **dict.fromkeys(Threshold.model_fields),
         )
     )
     for value, threshold in evaluation.domains.items() if deviations <= 0 else ():
