@@ -24,10 +24,10 @@ def write_domains(version: Path, name: str, values: Iterable[str]) -> None:
     _write(version / DOMAINS, {"input": name, "values": list(values)})
 
 
-def read_domains(version: Path) -> tuple[str, frozenset[str]] | None:
-    """The domain's input and the values that a version knows; `None` for an export from before there was a note."""
+def read_domains(version: Path) -> tuple[str, tuple[str, ...]] | None:
+    """The domain's input and the values that a version knows, most rows first; `None` for an export from before there was a note."""
     found = _read(version / DOMAINS)
-    return None if found is None else (str(found["input"]), frozenset(map(str, found["values"])))
+    return None if found is None else (str(found["input"]), tuple(map(str, found["values"])))
 
 
 def write_request(path: Path, row: Mapping[str, Any]) -> None:

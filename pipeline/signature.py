@@ -82,7 +82,7 @@ def describe(model_dir: Path | None, url: str | None) -> Described:
     return dataclasses.replace(
         found,
         domain=column,
-        domains=tuple(values),
+        domains=values,
         curl=example_curl(version, version.resolve().parent.name),
     )
 
@@ -114,7 +114,7 @@ def _inputs(found: Signature) -> Table:
         table.add_column(title, no_wrap=True)
     for name, port in sorted(found.inputs.items(), key=lambda entry: (entry[1].optional, entry[0])):
         missing = f"{_MISSING.get(_type(port), '')}, or left out" if port.optional else "every request has it"
-        table.add_row(as_is(name), _type(port), _shape(port), missing)
+        table.add_row(as_is(name), _type(port), as_is(_shape(port)), missing)
     return table
 
 

@@ -127,7 +127,8 @@ class LoadedModel:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         self.closed = False
-        self.domains = read_domains(path)
+        noted = read_domains(path)
+        self.domains = None if noted is None else (noted[0], frozenset(noted[1]))
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads

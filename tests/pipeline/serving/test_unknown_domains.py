@@ -15,6 +15,7 @@ from components.version_notes import REQUEST, read_domains, write_domains, write
 from pipeline.client import CallError, Code, connect
 from pipeline.example_curl import example_curl, how_to_ask
 from pipeline.serving.server import ModelServer
+from pipeline.signature import describe, print_signature
 from tests.pipeline.serving.conftest import ROWS, settings_for
 from tests.pipeline.serving.models import NAME
 
@@ -42,7 +43,7 @@ def counted(server: ModelServer) -> float:
 
 
 def test_they_are_scored_counted_and_said_once(noted: Path, said: pytest.LogCaptureFixture) -> None:
-    assert read_domains(noted / "1") == ("tag", frozenset({"a", ""}))
+    assert read_domains(noted / "1") == ("tag", ("a", ""))
     with ModelServer(settings_for(noted)) as server:
         with connect(f"grpc://127.0.0.1:{server.grpc_port}", NAME) as client:
             for _ in range(3):
@@ -91,3 +92,18 @@ def test_a_long_request_is_named_by_its_file(noted: Path) -> None:
     curl = example_curl(noted / "1", NAME)
     assert curl is not None
     assert curl.endswith(f"-d @{noted / '1' / REQUEST}")
+
+
+def test_a_signature_in_words(noted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_request(noted / "1" / REQUEST, {"user_id": 3, "duration": 0.5, "tag": "a"})
+    told = describe(noted, None)
+    assert (told.domain, told.domains) == ("tag", ("a", ""))
+    print_signature(told)
+    shown = capsys.readouterr().out
+    assert "duration   float32   [n]" in shown
+    assert "every request has it" in shown
+    assert "NaN, or left out" in shown
+    assert "tag: 2 values in training" in shown
+    assert "curl -s http://localhost:8501" in shown
+    document = told.document()
+    assert document["signatures"]["optional"]["inputs"]["y"]["optional"] is True
