@@ -25,7 +25,7 @@ def write_domains(version: Path, name: str, values: Iterable[str]) -> None:
 
 
 def read_domains(version: Path) -> tuple[str, tuple[str, ...]] | None:
-    """The domain's input and the values that a version knows, most rows first; `None` for an export from before there was a note."""
+    """The domain's input and the values that a version knows, most rows first; `None` where that was not noted."""
     found = _read(version / DOMAINS)
     return None if found is None else (str(found["input"]), tuple(map(str, found["values"])))
 
