@@ -25,12 +25,8 @@ from components.evaluator.reading import read_evaluation
 from components.example_gen.executor import REPORT_FILE
 from components.transform.domain_curves import read_domain_curves
 from components.transform.row_layout import read_summary
+from pipeline.engine_job import on_engine
 
-EXECUTORS = {
-    "DeclaredExampleGen": "components.example_gen.executor.Executor",
-    "Transform": "components.transform.executor.StatefulExecutor",
-    "Evaluator": "tfx.components.evaluator.executor.Executor",
-}
 # Sums of doubles in another order, then float32.
 TOLERANCE = 1e-6
 
@@ -43,11 +39,11 @@ class Twice:
     engine: dict[str, Path]
 
 
-def run_again(root: Path, node: str, beam_args: Sequence[str], target: Path) -> Twice:
-    """Runs the executor of one component of the run in `root` with other options for Beam."""
+def run_again(root: Path, component: str, beam_args: Sequence[str], target: Path) -> Twice:
+    """Runs the executor of one component, named by its class, of the run in `root` with other options for Beam."""
     connection = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
     with metadata.Metadata(connection) as store:
-        [kind] = [t for t in store.store.get_execution_types() if t.name.rpartition(".")[2] == node]
+        [kind] = [t for t in store.store.get_execution_types() if t.name.rpartition(".")[2] == component]
         complete = metadata_store_pb2.Execution.COMPLETE
         executions = store.store.get_executions_by_type(kind.name)
         [execution] = [e for e in executions if e.last_known_state == complete]
@@ -59,8 +55,10 @@ def run_again(root: Path, node: str, beam_args: Sequence[str], target: Path) -> 
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=list(beam_args), unique_id="1", tmp_dir=str(target / "tmp")
     )
-    module, _, name = EXECUTORS[node].rpartition(".")
-    getattr(importlib.import_module(module), name)(context).Do(inputs, moved, properties)
+    module, _, name = kind.name.rpartition(".")
+    spec = getattr(importlib.import_module(module), name).EXECUTOR_SPEC
+    with on_engine(beam_args, f"{target}/tmp"):
+        spec.executor_class(context).Do(inputs, moved, properties)
     return Twice(direct, {key: Path(artifact.uri) for key, [artifact] in moved.items()})
 
 
@@ -76,9 +74,10 @@ def _value(value: Any) -> Any:
 
 
 def compare(root: Path, beam_args: Sequence[str], target: Path) -> None:
-    """ExampleGen, Transform with its averages, and Evaluator give on the engine what they gave on the direct runner."""
+    """ExampleGen, StatisticsGen, Transform with its averages and Evaluator give on the engine what they gave before."""
     _same_examples(run_again(root, "DeclaredExampleGen", beam_args, target / "example_gen"))
-    _same_transform(run_again(root, "Transform", beam_args, target / "transform"))
+    _same_statistics(run_again(root, "FileStatisticsGen", beam_args, target / "statistics_gen"))
+    _same_transform(run_again(root, "StatefulTransform", beam_args, target / "transform"))
     _same_evaluation(run_again(root, "Evaluator", beam_args, target / "evaluator"))
 
 
@@ -103,6 +102,15 @@ def _records(folder: Path) -> list[bytes]:
         tf.train.Example.FromString(record).SerializeToString(deterministic=True)
         for record in dataset.as_numpy_iterator()
     ]
+
+
+def _same_statistics(twice: Twice) -> None:
+    for split in ("train", "eval"):
+        first, second = (
+            (side["statistics"] / f"Split-{split}" / "FeatureStats.pb").read_bytes()
+            for side in (twice.direct, twice.engine)
+        )
+        assert first == second and len(first) > 1000
 
 
 def _same_transform(twice: Twice) -> None:
