@@ -41,3 +41,13 @@ class Lead(BaseModel):
         if self.beyond_chance:
             return "ahead" if self.low > 0 else "behind"
         return "tie" if max(-self.low, self.high) <= NARROW else "unknown"
+
+
+class LeadOver(Lead):
+    """A lead in average AUC.
+
+    Attributes:
+      domains: that the average is taken over.
+    """
+
+    domains: tuple[str, ...]

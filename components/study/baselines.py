@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.comparison.evaluation_rows import evaluation_rows
-from components.comparison.lead import Lead
+from components.comparison.lead import LeadOver
 from components.comparison.scores import Scored, user_weights
-from components.comparison.significance import user_test
+from components.comparison.significance import average_of, domain_bootstrap, paired_test
 from components.study.document import Baseline
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.features import FeatureLayout
@@ -125,22 +125,43 @@ def mlp(
     return baseline.model_copy(update={"seconds": time.monotonic() - began}), prediction
 
 
-def lead(sample: Sample, other: np.ndarray, layout: FeatureLayout, min_rows: int, seed: int) -> Lead | None:
-    """How far the model is ahead of another system, with its interval; None where no domain counts.
+def leads(
+    sample: Sample, other: np.ndarray, layout: FeatureLayout, min_rows: Sequence[int], seed: int
+) -> list[LeadOver]:
+    """How far the model is ahead of another system, with its interval, for each set of domains that counts.
 
     Args:
       sample: the rows, with the model's predictions.
       other: the other's, (rows,).
       layout: names the user, over whom is resampled; rows without one are users of their own.
-      min_rows: rows that a domain needs to count.
+      min_rows: rows that a domain needs to count, each of which gives a set of domains.
       seed: of the resampling.
     """
-    rows = evaluation_rows(Subset(sample.source, sample.index), layout, min_rows)
-    if not rows.counted():
-        return None
-    own, others = ([Scored(rows, np.asarray(score, np.float64))] for score in (sample.prediction, other))
-    test = user_test(own, others, user_weights(rows.user, SAMPLES, seed))
-    return Lead(difference=test.difference, low=test.low, high=test.high)
+    source = Subset(sample.source, sample.index)
+    sets = {needed: evaluation_rows(source, layout, needed).counted() for needed in min_rows}
+    widest = min(min_rows)
+    if not sets[widest]:
+        return []
+    rows = evaluation_rows(source, layout, widest)
+    own, others = (Scored(rows, np.asarray(score, np.float64)) for score in (sample.prediction, other))
+    weights = user_weights(rows.user, SAMPLES, seed)
+    samples, theirs = domain_bootstrap([own], weights), domain_bootstrap([others], weights)
+    found = []
+    for counted in dict.fromkeys(tuple(domains) for domains in sets.values() if domains):
+        columns = [sets[widest].index(domain) for domain in counted]
+        gains = [(own.domain_auc(d) or 0.0) - (others.domain_auc(d) or 0.0) for d in counted]
+        test = paired_test(
+            float(np.mean(gains)), average_of(samples[:, columns]), average_of(theirs[:, columns])
+        )
+        found.append(
+            LeadOver(
+                difference=test.difference,
+                low=test.low,
+                high=test.high,
+                domains=tuple(layout.domains[domain] for domain in counted),
+            )
+        )
+    return found
 
 
 class Subset:

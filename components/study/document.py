@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from components.comparison.lead import Lead
+from components.comparison.lead import Lead, LeadOver
 
 
 class _Part(BaseModel):
@@ -24,17 +24,22 @@ class Baseline(_Part):
       description: how it predicts and what it learned from.
       overall_auc, log_loss: over all rows.
       domains: AUC by domain; None with one class.
-      lead: how far the model is ahead of it; None where no domain counts.
+      leads: how far the model is ahead of it, for each set of domains that the gates may let decide.
       seconds: what it took.
     """
 
     name: str
     description: str
-    lead: Lead | None = None
+    leads: list[LeadOver] = Field(default_factory=list)
     overall_auc: float | None = None
     log_loss: float | None = None
     domains: dict[str, float | None] = Field(default_factory=dict)
     seconds: float = 0.0
+
+    def lead(self, domains: Iterable[str]) -> Lead | None:
+        """How far the model is ahead over just these domains; None where that was not worked out."""
+        wanted = set(domains)
+        return next((lead for lead in self.leads if set(lead.domains) == wanted), None)
 
     def average_auc(self, domains: Iterable[str]) -> float | None:
         """Unweighted mean over these domains; None where one of them has no AUC here."""

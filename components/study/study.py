@@ -22,6 +22,7 @@ from models.features import FeatureLayout
 from models.rows import RowSource
 
 STUDY = "study.json"
+MIN_ROWS = (500, 200, 100)
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     # The gates' own `min_rows` is none of the Trainer's business: a changed gate must not train anew.
     # A sample thins the domains out alike.
     enough = declaration.training.validation_min_rows * len(sample) // max(1, len(eval_rows.domain) * every)
-    # As the Evaluator counts domains, unless the gates' own `min_rows` is changed.
-    deciding = declaration.evaluation.min_rows * len(sample) // max(1, len(eval_rows.domain) * every)
+    # As the Evaluator counts domains, with each `min_rows` that a proposal may have: the gates' own is not known here.
+    deciding = [rows * len(sample) // max(1, len(eval_rows.domain) * every) for rows in MIN_ROWS]
     known = known_ids(sample, layout, subject.vocabularies)
     counts = {name: feature.min_count for name, feature in declaration.features.items()}
     begin("click rate")
@@ -77,7 +78,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     systems += _mlp(subject, sample)
     found = [
         baseline.model_copy(
-            update={"lead": baselines.lead(sample, prediction, layout, deciding, declaration.seed)}
+            update={"leads": baselines.leads(sample, prediction, layout, deciding, declaration.seed)}
         )
         for baseline, prediction in systems
     ]

@@ -26,8 +26,6 @@ from pipeline.report.summary import RunSummary
 Z95 = 1.96
 # Calibration farther from 1 than this is worth a sentence.
 _OFF = 0.1
-# Differences nearer than this are of the same domains.
-_SAME = 0.002
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,8 @@ def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[
         average = baseline.average_auc(evaluation.deciding)
         if average is None or evaluation.average_auc is None:
             continue
-        lead, gain = baseline.lead, evaluation.average_auc - average
-        if lead is None or abs(lead.difference - gain) > _SAME:
+        lead, gain = baseline.lead(evaluation.deciding), evaluation.average_auc - average
+        if lead is None:
             # An interval over other domains than those that decide would contradict the table.
             found.append((baseline.name, f"{figure(average)}, this model {signed(gain)}"))
             continue

@@ -233,7 +233,7 @@ def _announce(server: ModelServer, settings: ServerSettings, name: str, console:
         model = server.engine.models[name]
         curl = example_curl(model.base / str(model.available[-1]), name, base) if model.available else None
         if curl is not None:
-            console.print(f"      {as_is(curl)}", highlight=False)
+            console.print(f"      {as_is(curl)}", highlight=False, soft_wrap=True)
     if server.grpc_port is not None:
         tls = " (TLS)" if settings.ssl else ""
         console.print(f"gRPC  {host}:{server.grpc_port}, model {name}{tls}", highlight=False)

@@ -228,21 +228,33 @@ def test_the_mlp_learns_what_there_is_to_learn() -> None:
     assert found.overall_auc > best - 0.02
     assert set(found.domains) == {"a", "b"}
     assert "trained as the model is; epoch" in found.description
-    lead = baselines.lead(sampled(source, prediction), np.full(count, 0.5), LAYOUT, min_rows=100, seed=1)
-    assert lead is not None
+    [lead] = baselines.leads(sampled(source, prediction), np.full(count, 0.5), LAYOUT, [500, 100], seed=1)
+    assert lead.domains == ("a", "b")
     assert lead.low <= lead.difference <= lead.high
     assert lead.difference == pytest.approx(sum(found.domains.values()) / 2 - 0.5, abs=1e-6)
     assert lead.beyond_chance
-    level = baselines.lead(sampled(source, prediction), prediction, LAYOUT, min_rows=100, seed=1)
-    assert level is not None
+    [level] = baselines.leads(sampled(source, prediction), prediction, LAYOUT, [100], seed=1)
     assert (level.difference, level.beyond_chance) == (0, False)
 
 
 def test_where_no_domain_counts_nobody_is_ahead() -> None:
     source = rows([0, 1], [0, 1])
-    assert (
-        baselines.lead(sampled(source, [0.1, 0.9]), np.array([0.5, 0.5]), LAYOUT, min_rows=9, seed=1) is None
-    )
+    assert baselines.leads(sampled(source, [0.1, 0.9]), np.array([0.5, 0.5]), LAYOUT, [9], seed=1) == []
+
+
+def test_each_set_of_domains_has_a_lead_of_its_own() -> None:
+    rng = np.random.default_rng(2)
+    domain = [0] * 900 + [1] * 150
+    label = rng.integers(0, 2, 1050)
+    # Ahead in the large domain alone.
+    own = label + rng.normal(0, np.where(np.array(domain) == 0, 0.5, 9.0))
+    other = label + rng.normal(0, 2.0, 1050)
+    source = rows(domain, label.tolist(), user=rng.integers(0, 80, 1050).tolist())
+    large, both = baselines.leads(sampled(source, own), other, LAYOUT, [500, 200, 100], seed=1)
+    assert (large.domains, both.domains) == (("a",), ("a", "b"))
+    assert large.difference > both.difference
+    [alone] = baselines.leads(sampled(source, own), other, LAYOUT, [500], seed=1)
+    assert alone == large
 
 
 def test_days_are_counted_by_split() -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from components.comparison.lead import Lead
+from components.comparison.lead import Lead, LeadOver
 from components.evaluator.results import Overall
 from pipeline.report import RunSummary, print_summary
 from pipeline.report.numbers import UNDEFINED
@@ -84,11 +84,14 @@ def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() ->
     assert summary.evaluation.average_auc is not None
     rate, mlp = summary.study.baselines
     gain = summary.evaluation.average_auc - 0.55
-    of_others = Lead(difference=gain + 0.01, low=0.11, high=0.19)
+    deciding = tuple(summary.evaluation.deciding)
+    ahead = LeadOver(difference=gain, low=0.11, high=0.19, domains=deciding)
+    level = LeadOver(difference=gain - 0.04, low=-0.008, high=0.004, domains=deciding[::-1])
+    of_others = LeadOver(difference=gain, low=0.11, high=0.19, domains=(*deciding, "other"))
     baselines = [
-        rate.model_copy(update={"lead": Lead(difference=gain, low=0.11, high=0.19)}),
-        mlp.model_copy(update={"lead": Lead(difference=gain - 0.04, low=-0.008, high=0.004)}),
-        rate.model_copy(update={"name": "other domains", "lead": of_others}),
+        rate.model_copy(update={"leads": [of_others, ahead]}),
+        mlp.model_copy(update={"leads": [level]}),
+        rate.model_copy(update={"name": "other domains", "leads": [of_others]}),
     ]
     text = printed(
         summary.model_copy(update={"study": summary.study.model_copy(update={"baselines": baselines})}), 200
