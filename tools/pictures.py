@@ -164,6 +164,7 @@ def screens(run: Path, comparison: Path, out: Path) -> None:
         told = RunLayout(run.resolve()).summary.read_text().replace(str(run.resolve()), "out/simulated")
         write_report(RunSummary.model_validate_json(told), pages["report"])
         told = RunLayout(comparison.resolve()).comparison.read_text()
+        told = told.replace(str(comparison.resolve()), "out/comparison")
         write_page(Comparison.model_validate_json(told), pages["comparison"])
         for name, page in pages.items():
             for scheme, number in SCHEMES.items():

@@ -46,7 +46,7 @@ def comparison_page(comparison: Comparison) -> str:
         hidden=max(0, len(comparison.domains) - SHOWN_DOMAINS),
         spread=spread,
         sizes=sorted({int(size) for model in comparison.models for size in model.latency}),
-        first_place=comparison.models[0].name == comparison.reference,
+        behind=any(found.verdict == "behind" for _, found in tested),
         tuned=[model for model in comparison.models if model.trials],
         costs=_costs(comparison),
     )

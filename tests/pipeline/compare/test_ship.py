@@ -87,3 +87,8 @@ def test_the_best_possible_of_few_rows_is_not_compared() -> None:
     page = comparison_page(result)
     assert "0.7123" in page
     assert "0.3913" not in page
+
+
+def test_the_pages_head_is_no_warning_where_nobody_is_ahead_beyond_chance() -> None:
+    assert 'class="verdict good"' in comparison_page(of(other("mlp", TIE)))
+    assert 'class="verdict bad"' in comparison_page(of(other("star", BEHIND)))
