@@ -6,8 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
+import tensorflow as tf
+
+from components.stack import LOCAL_RUNNER
 
 Runner = Callable[[Sequence[Any], beam.DoFn], None]
+# Compressed examples, about 200,000 rows: what several processes take to start is more than they save.
+SMALL_BYTES = 32 << 20
 
 
 def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
@@ -29,3 +34,27 @@ def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
             )
 
     return run
+
+
+def runner_for(
+    paths: Sequence[str], make_pipeline: Callable[[], beam.Pipeline], beam_args: Sequence[str]
+) -> Runner:
+    """Does jobs over some files: small ones on this machine are done here and now, without Beam.
+
+    Args:
+      paths: the files.
+      make_pipeline: makes an empty Beam pipeline.
+      beam_args: Beam's options; another runner than the local one does every job.
+    """
+    named = [arg.partition("=")[2] for arg in beam_args if arg.startswith("--runner=")]
+    here = all(name in (LOCAL_RUNNER, "DirectRunner") for name in named)
+    if here and sum(tf.io.gfile.stat(path).length for path in paths) < SMALL_BYTES:
+        return in_this_process
+    return beam_runner(make_pipeline)
+
+
+def in_this_process(elements: Sequence[Any], work: beam.DoFn) -> None:
+    """Hands every element to the DoFn, one after another."""
+    for element in elements:
+        for _ in work.process(element):
+            pass

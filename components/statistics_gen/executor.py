@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
-from components.beam_jobs import beam_runner
+from components.beam_jobs import runner_for
 from components.example_files import ExampleFile, files_of, read_batches, read_pickle, write_pickle
 from components.progress import Progress, report
 from components.statistics_gen.accumulated import Accumulated
@@ -74,7 +74,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = files_of([examples], splits)
         with in_driver(folder):
             fileio.makedirs(folder)
-            beam_runner(self._make_beam_pipeline)(files, MeasureFile(folder))
+            paths = [file.path for file in files]
+            run = runner_for(paths, self._make_beam_pipeline, self._beam_pipeline_args or ())
+            run(files, MeasureFile(folder))
             for split in splits:
                 found = Accumulated(stats_options.StatsOptions())
                 for file in files:

@@ -22,7 +22,7 @@ from tfx.proto import transform_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, json_utils
 
-from components.beam_jobs import Runner, beam_runner
+from components.beam_jobs import Runner, runner_for
 from components.dataset.declaration import Declaration
 from components.example_files import ExampleFile, files_of, read_pickle
 from components.transform import chunks
@@ -94,13 +94,15 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
             folder,
             artifact_utils.get_single_uri(prior) if prior else "",
         )
-        run = beam_runner(self._make_beam_pipeline)
         examples = input_dict["examples"]
+        analysed, transforming = (files_of(examples, names) for names in (splits.analyze, splits.transform))
+        paths = {file.path for file in (*analysed, *transforming)}
+        run = runner_for(sorted(paths), self._make_beam_pipeline, self._beam_pipeline_args or ())
         with in_driver(folder):
             tables = _analysis(
                 run,
                 work,
-                files_of(examples, splits.analyze),
+                analysed,
                 artifact_utils.get_single_uri(state) if state else "",
             )
             metadata_io.write_metadata(
@@ -115,7 +117,7 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
             )
         with in_driver(transformed.uri):
             uris = {split: artifact_utils.get_split_uri([transformed], split) for split in splits.transform}
-            run(files_of(examples, splits.transform), TransformFile(work, uris))
+            run(transforming, TransformFile(work, uris))
         fileio.rmtree(folder)
 
 

@@ -54,6 +54,7 @@ def without_the_run(document: Any) -> Any:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_second_run_ends_with_the_same_bytes(small_run: Run, tmp_path: Path, workers: int) -> None:
+    # ExampleGen and the Evaluator are Beam jobs however few rows there are.
     sets = [part for setting in SMALL for part in ("--set", setting)]
     options = ["--beam-option", f"workers={workers}"]
     done = dfei(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
+from components import beam_jobs
 from components.dataset.schema import declared_schema
 from components.example_gen.executor import REPORT_FILE, Executor
 from pipeline import views
@@ -41,7 +42,10 @@ def _ingested(data: Path, target: Path, workers: int) -> tuple[dict[str, Any], d
     return json.loads((target / "examples" / REPORT_FILE).read_text()), records
 
 
-def test_two_processes_write_the_same_examples_and_features(tmp_path: Path) -> None:
+def test_two_processes_write_the_same_examples_and_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beam_jobs, "SMALL_BYTES", 0)
     simulate(tmp_path / "data", domains=5, rows=6_000, seed=2)
     alone = _ingested(tmp_path / "data", tmp_path / "alone", 1)
     together = _ingested(tmp_path / "data", tmp_path / "together", 2)
