@@ -66,7 +66,7 @@ class Plan:
       name: of the study.
       question: one sentence.
       axis: what differs between the points.
-      points: in the order of the axis.
+      points: in the order of the axis, at least one.
       reference: the model that the others are tested against.
       reference_point: the point that the others are tested against, model by model; None: models are tested within
         each point. Its evaluation rows are those of all points.

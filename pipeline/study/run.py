@@ -45,7 +45,7 @@ class _Done:
 
 
 def study(plan: Plan, root: Path, console: Console) -> StudyResult:
-    """Runs the comparisons of a study one after another, then writes `study.json` and `study.html`.
+    """Runs the comparisons of a study one after another; after each `study.json` and `study.html` hold all so far.
 
     Args:
       plan: what to compare.
@@ -60,16 +60,16 @@ def study(plan: Plan, root: Path, console: Console) -> StudyResult:
     layout = RunLayout(root.resolve())
     make_writable(layout.root)
     with root_lock(layout.lock):
-        done = []
+        done: list[_Done] = []
         for number, point in enumerate(plan.points, 1):
             console.rule(f"{plan.name}: {as_is(point.label)} ({number} of {len(plan.points)})")
             done.append(_compared(point, layout, console))
-        result = _result(plan, done, time.monotonic() - begun)
-        from pipeline.study.html import write_page
-        from pipeline.study.table import print_study
+            from pipeline.study.html import write_page
+            from pipeline.study.table import print_study
 
-        write_whole(layout.study, result.model_dump_json(indent=1))
-        write_page(result, layout.study_page)
+            result = _result(plan, done, time.monotonic() - begun)
+            write_whole(layout.study, result.model_dump_json(indent=1))
+            write_page(result, layout.study_page)
         console.rule(plan.name)
         print_study(result, console)
         console.print(f"result: {layout.study}\nreport: {layout.study_page}", highlight=False, markup=False)
