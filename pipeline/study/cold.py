@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.study.domains import DEMANDING
-from pipeline.study.plan import Group, Plan, Point, StudyRequest
+from pipeline.study.plan import AUC, LOG_LOSS, Group, Plan, Point, StudyRequest
 
 if TYPE_CHECKING:
     from components.comparison.scores import Scored
@@ -34,6 +34,7 @@ def plan(request: StudyRequest, seen: Sequence[int], domains: int, rows: int) ->
         question="What does a new domain get before it has rows, and how fast does it learn?",
         axis="rows of each new domain seen",
         points=[_point(request, count, domains, rows) for count in seen],
+        metrics=(AUC, LOG_LOSS),
     )
 
 

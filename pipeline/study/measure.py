@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import CombinedTest, combined_test, holm
-from models.metrics import GroupedScores, log_loss
+from models.metrics import GroupedScores, log_loss, log_losses
 from pipeline.compare.result import Spread
-from pipeline.study.plan import Group
+from pipeline.study.plan import AUC, LOG_LOSS, Group
 from pipeline.study.result import Measured, Tested
 
 SAMPLES = 200
@@ -23,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """The AUC of one model on one group.
+    """A metric of one model on one group; more is better.
 
     Attributes:
       seeds: one per seed (n,); NaN where there is none.
@@ -45,13 +46,17 @@ Curves = Mapping[tuple[str, str], Curve]
 
 
 def curves(
-    scored: Mapping[str, Sequence[Scored]], groups: Mapping[str, Group], samples: int = SAMPLES
+    scored: Mapping[str, Sequence[Scored]],
+    groups: Mapping[str, Group],
+    metric: str = AUC,
+    samples: int = SAMPLES,
 ) -> Curves:
     """By group and model. The same users are drawn for all.
 
     Args:
       scored: each model's scores of the same rows, one per seed.
       groups: of these rows.
+      metric: `AUC`, or `LOG_LOSS`, whose sign is turned.
       samples: resampled sets of users.
     """
     rows = next(iter(scored.values()))[0].rows
@@ -60,11 +65,22 @@ def curves(
     for name, group in groups.items():
         at = np.flatnonzero(group.rows)
         for model, runs in scored.items():
-            ranked = [GroupedScores(rows.label[at], run.score[at], rows.domain[at]) for run in runs]
-            drawn = np.array([[_value(one.auc(w[at])) for w in weights] for one in ranked])
-            seeds = np.array([_value(one.auc()) for one in ranked])
+            value = [_metric(metric, rows.label[at], run.score[at], rows.domain[at]) for run in runs]
+            drawn = np.array([[one(w[at]) for w in weights] for one in value])
+            seeds = np.array([one(np.ones(len(at))) for one in value])
             found[name, model] = Curve(seeds, drawn.mean(axis=0))
     return found
+
+
+def _metric(
+    metric: str, label: npt.NDArray[Any], score: npt.NDArray[Any], domain: npt.NDArray[Any]
+) -> Callable[[Floats], float]:
+    """The metric of some rows by their weights; NaN where there is none."""
+    if metric == LOG_LOSS:
+        losses = log_losses(label, score)
+        return lambda weight: -float(weight @ losses) / weight.sum() if weight.sum() else np.nan
+    ranked = GroupedScores(label, score, domain)
+    return lambda weight: _value(ranked.auc(weight))
 
 
 def measured(
@@ -92,7 +108,11 @@ def measured(
 
 
 def against(
-    point: str, group: str, reference: tuple[str, Curve], others: Iterable[tuple[str, Curve]]
+    point: str,
+    group: str,
+    reference: tuple[str, Curve],
+    others: Iterable[tuple[str, Curve]],
+    metric: str = AUC,
 ) -> list[Tested]:
     """The reference against each of the others, by name."""
     tests = []
@@ -103,6 +123,7 @@ def against(
                 Tested(
                     point=point,
                     group=group,
+                    metric=metric,
                     reference=reference[0],
                     other=name,
                     difference=test.difference,

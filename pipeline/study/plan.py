@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Rows = npt.NDArray[np.bool_]
 
+AUC, LOG_LOSS = "AUC", "log loss"
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -70,6 +72,7 @@ class Plan:
       reference: the model that the others are tested against.
       reference_point: the point that the others are tested against, model by model; None: models are tested within
         each point. Its evaluation rows are those of all points.
+      metrics: what is tested: `AUC` of the pairs within domains, `LOG_LOSS`.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Plan:
     points: Sequence[Point]
     reference: str = "dfei"
     reference_point: str | None = None
+    metrics: tuple[str, ...] = (AUC,)
 
 
 @dataclasses.dataclass(frozen=True)

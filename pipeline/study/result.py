@@ -77,10 +77,10 @@ class Measured(BaseModel):
 
 
 class Tested(BaseModel):
-    """The reference minus another, in the AUC of a group.
+    """The reference minus another on a group; more is better: of the log loss it is the other's minus the reference's.
 
     Attributes:
-      point, group: where.
+      point, group, metric: where, and in what.
       reference, other: what is compared: titles of models, or labels of points.
       difference, low, high: with 95 % over seeds and users together (`combined_test`).
       p_value: None where nothing varies.
@@ -89,6 +89,7 @@ class Tested(BaseModel):
 
     point: str
     group: str
+    metric: str = "AUC"
     reference: str
     other: str
     difference: float

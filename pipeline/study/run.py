@@ -17,7 +17,7 @@ from pipeline.report.metrics import write_whole
 from pipeline.request import make_writable
 from pipeline.root_lock import root_lock
 from pipeline.screen import as_is
-from pipeline.study.plan import Group, Plan, Point
+from pipeline.study.plan import AUC, Group, Plan, Point
 from pipeline.study.result import Cost, GroupFacts, Measured, StudiedPoint, StudyResult, Tested
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Done:
     comparison: Comparison
     studied: StudiedPoint
     measured: list[Measured]
-    curves: Curves
+    curves: Mapping[str, Curves]
     groups: list[str]
     models: dict[str, str]
 
@@ -63,7 +63,7 @@ def study(plan: Plan, root: Path, console: Console) -> StudyResult:
         done: list[_Done] = []
         for number, point in enumerate(plan.points, 1):
             console.rule(f"{plan.name}: {as_is(point.label)} ({number} of {len(plan.points)})")
-            done.append(_compared(point, layout, console))
+            done.append(_compared(point, plan.metrics, layout, console))
             from pipeline.study.html import write_page
             from pipeline.study.table import print_study
 
@@ -76,7 +76,7 @@ def study(plan: Plan, root: Path, console: Console) -> StudyResult:
     return result
 
 
-def _compared(point: Point, layout: RunLayout, console: Console) -> _Done:
+def _compared(point: Point, metrics: Sequence[str], layout: RunLayout, console: Console) -> _Done:
     data = point.data(layout.root) if point.data is not None else point.request.data
     root = layout.root / POINTS / point.name
     comparison, evidence = compare(dataclasses.replace(point.request, data=data, root=root), console)
@@ -87,12 +87,12 @@ def _compared(point: Point, layout: RunLayout, console: Console) -> _Done:
     scored: dict[str, Sequence[Scored]] = {titles[name]: runs for name, runs in evidence.scored.items()}
     if point.further is not None:
         scored |= point.further(evidence, comparison)
-    found = curves(scored, groups)
+    found = {metric: curves(scored, groups, metric) for metric in metrics}
     return _Done(
         point,
         comparison,
         _studied(point, comparison, evidence, groups, root.relative_to(layout.root)),
-        measured(point.name, scored, groups, found),
+        measured(point.name, scored, groups, found[AUC]),
         found,
         list(groups),
         {**titles, **{title: title for title in scored if title not in titles.values()}},
@@ -170,15 +170,16 @@ def _tests(plan: Plan, done: Sequence[_Done], reference: str) -> list[Tested]:
     base = next((one for one in done if one.point.name == plan.reference_point), None)
     for one in done:
         for group in one.groups:
-            own = one.curves[group, reference]
-            if base is not None and one is not base and group in base.groups:
-                theirs = base.curves[group, reference]
-                tests += against(one.point.name, group, (one.point.label, own), [(base.point.label, theirs)])
-            if base is None or one is base:
-                others = [
-                    (title, curve)
-                    for (name, title), curve in one.curves.items()
-                    if name == group and title != reference
-                ]
-                tests += against(one.point.name, group, (reference, own), others)
+            for metric, curves in one.curves.items():
+                own = curves[group, reference]
+                if base is not None and one is not base and group in base.groups:
+                    theirs = (base.point.label, base.curves[metric][group, reference])
+                    tests += against(one.point.name, group, (one.point.label, own), [theirs], metric)
+                if base is None or one is base:
+                    others = [
+                        (title, curve)
+                        for (name, title), curve in curves.items()
+                        if name == group and title != reference
+                    ]
+                    tests += against(one.point.name, group, (reference, own), others, metric)
     return tests

@@ -38,7 +38,7 @@ def print_study(result: StudyResult, console: Console) -> None:
     for test in result.tests:
         if test.verdict != "tie":
             console.print(
-                f"{test.point}, {test.group}: {test.reference} {test.verdict} of {test.other} by "
+                f"{test.point}, {test.group}, {test.metric}: {test.reference} {test.verdict} of {test.other} by "
                 f"{signed(test.difference)} ({signed(test.low)} to {signed(test.high)}), "
                 f"p of the family {chance(test.adjusted)}",
                 highlight=False,

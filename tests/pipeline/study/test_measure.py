@@ -7,7 +7,7 @@ import pytest
 
 from models.metrics import log_loss, within_auc
 from pipeline.study.measure import adjust, against, curves, measured
-from pipeline.study.plan import Group
+from pipeline.study.plan import LOG_LOSS, Group
 from tests.pipeline.study.results import result, scored
 
 SYSTEMS = {"good": scored(1.5), "poor": scored(0.3), "same": scored(1.5)}
@@ -49,6 +49,20 @@ def test_the_better_is_ahead_beyond_chance_and_the_same_is_not_tested() -> None:
     assert by_name["same"].verdict == "tie"
     # One test alone is its own family.
     assert by_name["poor"].adjusted == by_name["poor"].p_value
+
+
+def test_a_smaller_log_loss_is_better() -> None:
+    found = curves(SYSTEMS, GROUPS, LOG_LOSS, samples=50)
+    for seed, run in enumerate(SYSTEMS["poor"]):
+        at = GROUPS["small"].rows
+        assert found["small", "poor"].seeds[seed] == pytest.approx(-log_loss(ROWS.label[at], run.score[at]))
+    [test] = against(
+        "here", "all", ("good", found["all", "good"]), [("poor", found["all", "poor"])], LOG_LOSS
+    )
+    losses = {name: np.mean([log_loss(ROWS.label, run.score) for run in SYSTEMS[name]]) for name in SYSTEMS}
+    assert test.difference == pytest.approx(losses["poor"] - losses["good"])
+    assert test.metric == LOG_LOSS
+    assert test.low < test.difference < test.high
 
 
 def test_the_family_decides() -> None:

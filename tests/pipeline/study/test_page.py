@@ -26,7 +26,7 @@ def test_the_page_holds_every_group_every_test_and_every_cost() -> None:
 def test_the_table_names_what_is_beyond_chance() -> None:
     text = io.StringIO()
     print_study(result(), Console(file=text, width=200))
-    assert "21, tail: DFEI ahead of <MLP> by +0.0100" in text.getvalue()
+    assert "21, tail, AUC: DFEI ahead of <MLP> by +0.0100" in text.getvalue()
     assert "Of 4 tests 4 find the reference ahead beyond chance and 0 behind" in text.getvalue()
 
 
