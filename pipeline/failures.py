@@ -40,6 +40,9 @@ _TEXTS = {
     "File name too long": errno.ENAMETOOLONG,
     "Too many open files": errno.EMFILE,
 }
+# What the loader says of a system library that a package needs: LightGBM needs that of OpenMP.
+_NO_LIBRARY = re.compile(r"(\S+): cannot open shared object file")
+_PACKAGES = {"libgomp.so.1": "libgomp1"}
 _PATH = re.compile(r"(?<![\w.:/])/[^\s;:,'\"()\[\]{}]+")
 
 
@@ -66,6 +69,9 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     for link in links:
         if isinstance(link, (InputError, GateError, EngineError)):
             return str(link), link.exit_code
+        if found := _NO_LIBRARY.search(str(link)):
+            package = _PACKAGES.get(found[1], f"the package that has {found[1]}")
+            return f"{found[1]} is not on this machine: apt-get install {package} (Debian, Ubuntu)", 2
         number = _number(link)
         if number is not None:
             what, remedy = _DISKS[number]

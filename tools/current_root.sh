@@ -24,7 +24,7 @@ if test ! -e "$root/dfei.made"; then
   echo "making $root" >&2
   rm -rf "$root"
   mkdir -p "$root"
-  debootstrap --variant=minbase --include=ca-certificates,git,make,procps,python3,python3-venv \
+  debootstrap --variant=minbase --include=ca-certificates,git,libgomp1,make,procps,python3,python3-venv \
     "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$root.log" 2>&1 || fail "debootstrap failed: see $root.log"
   touch "$root/dfei.made"
 fi

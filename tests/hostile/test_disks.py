@@ -116,6 +116,12 @@ def _caused_by(error: BaseException) -> BaseException:
     return outer
 
 
+def test_a_library_that_the_system_lacks_is_named() -> None:
+    missing = OSError("libgomp.so.1: cannot open shared object file: No such file or directory")
+    told = explain(_caused_by(missing))
+    assert told == ("libgomp.so.1 is not on this machine: apt-get install libgomp1 (Debian, Ubuntu)", 2)
+
+
 def test_defects_keep_their_traceback() -> None:
     assert explain(ValueError("x")) is None
     assert explain(FileNotFoundError(errno.ENOENT, "No such file or directory", "/mnt/a")) is None
