@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 NARROW = 0.005
 """Average AUC within which two models are as good as each other: half of what a proposed gate lets a new model lose."""
+
+_Z95 = 1.96
 
 Verdict = Literal["ahead", "behind", "tie", "unknown"]
 
@@ -47,7 +49,33 @@ class LeadOver(Lead):
     """A lead in average AUC.
 
     Attributes:
-      domains: that the average is taken over.
+      domains: the lead within each domain that the average is taken over.
     """
 
-    domains: tuple[str, ...]
+    domains: dict[str, Lead] = Field(default_factory=dict)
+
+    @property
+    def weighted(self) -> Lead | None:
+        """The leads within the domains, each weighted by how exactly it is known (its inverse variance).
+
+        The average AUC takes all domains alike, so the least exact of them decides what it says. None without domains,
+        or where one shows no variation at all.
+        """
+        errors = [(lead.high - lead.low) / (2 * _Z95) for lead in self.domains.values()]
+        if not errors or min(errors) <= 0:
+            return None
+        weights = [error**-2 for error in errors]
+        total = sum(weights)
+        middle = (
+            sum(w * lead.difference for w, lead in zip(weights, self.domains.values(), strict=True)) / total
+        )
+        half = _Z95 * total**-0.5
+        return Lead(difference=middle, low=middle - half, high=middle + half)
+
+    @property
+    def verdict(self) -> Verdict:
+        """As `Lead.verdict`; `unknown` where the average is ahead or behind and the weighted mean does not agree."""
+        plain, weighted = super().verdict, self.weighted
+        if not self.beyond_chance or weighted is None or weighted.verdict == plain:
+            return plain
+        return "unknown"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.comparison.evaluation_rows import evaluation_rows
-from components.comparison.lead import LeadOver
+from components.comparison.lead import Lead, LeadOver
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import average_of, domain_bootstrap, paired_test
 from components.study.document import Baseline
@@ -158,10 +158,18 @@ def leads(
                 difference=test.difference,
                 low=test.low,
                 high=test.high,
-                domains=tuple(layout.domains[domain] for domain in counted),
+                domains={
+                    layout.domains[domain]: _within(gain, samples[:, column], theirs[:, column])
+                    for domain, gain, column in zip(counted, gains, columns, strict=True)
+                },
             )
         )
     return found
+
+
+def _within(gain: float, own: np.ndarray, others: np.ndarray) -> Lead:
+    test = paired_test(gain, own, others)
+    return Lead(difference=test.difference, low=test.low, high=test.high)
 
 
 class Subset:

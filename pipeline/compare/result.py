@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from components.comparison.lead import Lead, Verdict
+from components.comparison.lead import Lead, LeadOver
 from components.comparison.significance import SeedTest, UserTest
 
 
@@ -77,10 +77,7 @@ class Trial(BaseModel):
     error: float | None = None
 
 
-_Z95 = 1.96
-
-
-class Versus(Lead):
+class Versus(LeadOver):
     """The reference model minus this one, in average AUC.
 
     Attributes:
@@ -94,33 +91,6 @@ class Versus(Lead):
     seed_p_value: float | None
     standard_error: float
     wins: float
-    domains: dict[str, Lead] = Field(default_factory=dict)
-
-    @property
-    def weighted(self) -> Lead | None:
-        """The differences within the domains, each weighted by how exactly it is known (its inverse variance).
-
-        The average AUC takes all domains alike, so the least exact of them decides what it says. None without domains,
-        or where one shows no variation at all.
-        """
-        errors = [(lead.high - lead.low) / (2 * _Z95) for lead in self.domains.values()]
-        if not errors or min(errors) <= 0:
-            return None
-        weights = [error**-2 for error in errors]
-        total = sum(weights)
-        middle = (
-            sum(w * lead.difference for w, lead in zip(weights, self.domains.values(), strict=True)) / total
-        )
-        half = _Z95 * total**-0.5
-        return Lead(difference=middle, low=middle - half, high=middle + half)
-
-    @property
-    def verdict(self) -> Verdict:
-        """As `Lead.verdict`; `unknown` where the average is ahead or behind and the weighted mean does not agree."""
-        plain, weighted = super().verdict, self.weighted
-        if not self.beyond_chance or weighted is None or weighted.verdict == plain:
-            return plain
-        return "unknown"
 
     @classmethod
     def of(cls, seeds: SeedTest, users: UserTest, domains: dict[str, UserTest] | None = None) -> Versus:

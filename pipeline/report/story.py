@@ -147,7 +147,10 @@ _VERDICTS = {
 def told(lead: Lead) -> str:
     """A difference with its interval, and what it allows to say."""
     interval = f"95 % of resampled users {signed(lead.low)} to {signed(lead.high)}"
-    return f"{signed(lead.difference)} ({interval}): {_VERDICTS[lead.verdict]}"
+    words = _VERDICTS[lead.verdict]
+    if lead.verdict == "unknown" and lead.beyond_chance:
+        words = "not known, the domains that tell most do not agree"
+    return f"{signed(lead.difference)} ({interval}): {words}"
 
 
 def uncounted_words(evaluation: EvaluationResult, shown: int = 3) -> str | None:

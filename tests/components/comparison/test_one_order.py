@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.comparison.lead import Lead
+from components.comparison.lead import LeadOver
 from components.comparison.scores import EvaluationRows, Scored
 from components.study import baselines
 from components.study.sample import Sample
@@ -39,7 +39,7 @@ def drawn(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def in_the_report(
     rows: tuple[np.ndarray, np.ndarray, np.ndarray], own: np.ndarray, other: np.ndarray
-) -> Lead:
+) -> LeadOver:
     user, domain, label = rows
     source = ArrayRows({"categorical": user[:, None]}, domain.astype(np.int32), label)
     sample = Sample(source, np.arange(len(label)), domain, label, own)
@@ -49,7 +49,7 @@ def in_the_report(
 
 def in_the_comparison(
     rows: tuple[np.ndarray, np.ndarray, np.ndarray], own: np.ndarray, other: np.ndarray
-) -> Lead:
+) -> LeadOver:
     user, domain, label = rows
     judged = EvaluationRows(label, domain, user, DOMAINS, 40)
     scored = {"dfei": [Scored(judged, own)], "mlp": [Scored(judged, other)]}
@@ -75,6 +75,7 @@ def test_report_and_comparison_agree(seed: int, own_noise: float, other_noise: f
     report, comparison = in_the_report(rows, own, other), in_the_comparison(rows, own, other)
     assert abs(report.difference - comparison.difference) < 1e-9
     assert (report.verdict, comparison.verdict) not in OPPOSITE
+    assert report.domains.keys() == comparison.domains.keys()
     # An interval of the one holds the difference of the other.
     assert report.low <= comparison.difference <= report.high
     assert comparison.low <= report.difference <= comparison.high

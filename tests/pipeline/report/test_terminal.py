@@ -84,10 +84,12 @@ def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() ->
     assert summary.evaluation.average_auc is not None
     rate, mlp = summary.study.baselines
     gain = summary.evaluation.average_auc - 0.55
-    deciding = tuple(summary.evaluation.deciding)
+    deciding = {
+        name: Lead(difference=gain, low=gain - 0.01, high=gain + 0.01) for name in summary.evaluation.deciding
+    }
     ahead = LeadOver(difference=gain, low=0.11, high=0.19, domains=deciding)
-    level = LeadOver(difference=gain - 0.04, low=-0.008, high=0.004, domains=deciding[::-1])
-    of_others = LeadOver(difference=gain, low=0.11, high=0.19, domains=(*deciding, "other"))
+    level = LeadOver(difference=gain - 0.04, low=-0.008, high=0.004, domains=deciding)
+    of_others = LeadOver(difference=gain, low=0.11, high=0.19, domains={**deciding, "other": ahead})
     baselines = [
         rate.model_copy(update={"leads": [of_others, ahead]}),
         mlp.model_copy(update={"leads": [level]}),
