@@ -14,6 +14,9 @@ from components.evaluator.score_tables import ScoreTable
 from components.evaluator.spilled import SpillingCombineFn
 from models.metrics import log_losses, normalized_entropy
 
+UNIT = 2.0**-38
+"""Of sums over rows, a few 10^-12: a million rows of the largest loss fit into 64 bits."""
+
 
 class SliceTotals:
     """What is known of a slice: sums over its rows, and its scores.
@@ -21,7 +24,8 @@ class SliceTotals:
     Attributes:
       rows, positives: number of impressions and of clicks.
       invalid: predictions that are no probabilities.
-      prediction_sum, log_loss_sum: over the valid predictions.
+      prediction_sum, log_loss_sum: over the valid predictions, in units of `UNIT`: whole numbers, so that they are the
+        same in whichever order workers are done.
       scores: of the valid predictions.
     """
 
@@ -29,8 +33,8 @@ class SliceTotals:
         self.rows = 0
         self.positives = 0
         self.invalid = 0
-        self.prediction_sum = 0.0
-        self.log_loss_sum = 0.0
+        self.prediction_sum = 0
+        self.log_loss_sum = 0
         self.scores = ScoreTable()
 
     def add(self, label: np.ndarray, prediction: np.ndarray, valid: np.ndarray) -> None:
@@ -39,8 +43,8 @@ class SliceTotals:
         self.positives += int(label.sum())
         self.invalid += int((~valid).sum())
         label, prediction = label[valid], prediction[valid]
-        self.prediction_sum += float(prediction.sum())
-        self.log_loss_sum += float(log_losses(label, prediction).sum())
+        self.prediction_sum += _units(prediction)
+        self.log_loss_sum += _units(log_losses(label, prediction))
         self.scores.add(np.zeros(len(label), np.int64), prediction, label)
 
     def merge(self, other: SliceTotals) -> None:
@@ -56,9 +60,9 @@ class SliceTotals:
         """Every statistic by name; NaN where it is undefined, as all scores are where a prediction is invalid."""
         table = self.scores.group_auc()
         evaluated = self.invalid == 0 and self.rows > 0
-        log_loss = self.log_loss_sum / self.rows if evaluated else np.nan
+        log_loss = self.log_loss_sum * UNIT / self.rows if evaluated else np.nan
         entropy = normalized_entropy(log_loss, self.rows, self.positives)
-        calibration = self.prediction_sum / self.positives if evaluated and self.positives else np.nan
+        calibration = self.prediction_sum * UNIT / self.positives if evaluated and self.positives else np.nan
         return {
             "example_count": float(self.rows),
             "positives": float(self.positives),
@@ -70,8 +74,12 @@ class SliceTotals:
             "calibration": calibration,
             "calibration_error": abs(calibration - 1),
             "mean_label": self.positives / self.rows if self.rows else np.nan,
-            "mean_prediction": self.prediction_sum / self.rows if evaluated else np.nan,
+            "mean_prediction": self.prediction_sum * UNIT / self.rows if evaluated else np.nan,
         }
+
+
+def _units(values: np.ndarray) -> int:
+    return int(np.rint(values.astype(np.float64) / UNIT).astype(np.int64).sum())
 
 
 STATISTICS = tuple(SliceTotals().statistics())
