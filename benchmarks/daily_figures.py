@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from components.comparison.scores import EvaluationRows, Scored, user_weights
+from components.dataset.declaration import DAY_MS
 from components.dataset.names import LOCAL_TIME
 from components.dataset.parquet import read_table
-from models.calibration import Calibration
+from models.calibration import Calibration, fit_calibration
 from models.metrics import log_losses
 from pipeline.daily.ledger import DayEntry, Ledger
 from pipeline.simulate.settings import FIRST_DAY
@@ -27,6 +28,9 @@ MIN_ROWS = 500
 MIN_CLICKS = 200
 WAYS = ("daily", "anew", "run")
 WITHOUT = "daily, not calibrated"
+REPLAYED = "daily, calibrated by this tree"
+# As `daily.judge_hours`: the calibration learns from the others.
+JUDGE_HOURS, HOUR_MS = 4, 3_600_000
 Judged = dict[str, dict[str, np.ndarray]]
 
 
@@ -38,13 +42,16 @@ def figures(work: Path) -> dict[str, Any]:
     """
     entries = Ledger(work / "feed/daily").entries()
     judged = _judge(work, entries)
+    served = [day for day, ways in judged.items() if WITHOUT in ways]
+    for day, rows in zip(served, _replayed([judged[day][WITHOUT] for day in served]), strict=True):
+        judged[day][REPLAYED] = rows
     common = [day for day, of_day in judged.items() if all(way in of_day for way in WAYS)]
     expected = {"ranking, all ways, clicks as expected": _ranking(judged, common, WAYS, expected=True)}
     return {
         "days": {day: _day(entry) for day, entry in entries.items()},
         "ranking, days that all ways judged": _ranking(judged, common, WAYS),
         **(expected if all("probability" in judged[day]["daily"] for day in common) else {}),
-        "ranking, all days": _ranking(judged, list(judged), ("daily", WITHOUT)),
+        "ranking, all days": _ranking(judged, served, (WITHOUT, "daily", REPLAYED)),
         "calibration": _calibration(judged),
         "costs": _costs(work, entries),
         "sizes": _sizes(entries),
@@ -203,8 +210,8 @@ def _middle(values: np.ndarray) -> list[float]:
 def _calibration(judged: Mapping[str, Judged]) -> dict[str, Any]:
     """Clicks predicted over observed, and how far off single domain-days are."""
     found = {}
-    for way in ("daily", WITHOUT):
-        days = [of_day[way] for of_day in judged.values() if way in of_day]
+    for way in ("daily", WITHOUT, REPLAYED):
+        days = [rows[way] for rows in judged.values() if way in rows]
         if not days:
             continue
         rows = _together(days)
@@ -220,6 +227,23 @@ def _calibration(judged: Mapping[str, Judged]) -> dict[str, Any]:
             "domain-days": len(off),
             "mean |log(predicted/observed)|": float(np.mean(off)) if off else None,
         }
+    return found
+
+
+def _replayed(days: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    """The same predictions with the last stage of this tree: each day's learned from the days before."""
+    names = sorted({str(name) for day in days for name in np.unique(day["domain"])})
+    calibration: Calibration | None = None
+    found = []
+    for day in days:
+        domain = np.searchsorted(names, day["domain"])
+        logits = np.log(day["prediction"]) - np.log1p(-day["prediction"])
+        stage = calibration or Calibration.none(names)
+        found.append({**day, "prediction": 1 / (1 + np.exp(-stage.apply(logits, domain)))})
+        early = day["time"] % DAY_MS < DAY_MS - JUDGE_HOURS * HOUR_MS
+        calibration = fit_calibration(
+            logits[early], day["label"][early], domain[early], names, earlier=calibration
+        )
     return found
 
 
