@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,13 +105,14 @@ def _run(declaration: Declaration, data: Path, folder: Path) -> None:
     ExampleGen(context).Do(
         {}, {"examples": [examples]}, {"declaration": declaration.to_json(), "data_dir": str(data)}
     )
-    examples.split_names = '["train", "eval"]'
+    events = ["events"] if declaration.events else []
+    examples.split_names = json.dumps(["train", "eval", *events])
     (folder / "schema").mkdir(exist_ok=True)
     checked_in = declaration.schema_path()
     if checked_in is None:
         raise InputError(f"{declaration.name}: put its schema (.pbtxt) beside the declaration")
     (folder / "schema" / "schema.pbtxt").write_bytes(checked_in.read_bytes())
-    splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
+    splits = transform_pb2.SplitsConfig(analyze=["train", *events], transform=["train", "eval"])
     StatefulExecutor(context).Do(
         {"examples": [examples], "schema": [schema]},
         {"transform_graph": [graph], "transformed_examples": [rows]},

@@ -26,13 +26,24 @@ def compile_(
     ],
     recurring: Annotated[
         str | None,
-        typer.Option("--recurring", metavar="CRON", help="Runs by a schedule, such as '30 3 * * *'."),
+        typer.Option(
+            "--recurring",
+            metavar="CRON",
+            help="A day of the feed each time, as `dfei daily --next`, by a schedule such as '30 3 * * *'.",
+        ),
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            "--root",
+            help="With --recurring: default of the feed's root, a folder of a volume that every task mounts.",
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             "--data",
-            help="Default of data_dir: a mounted volume's folder or gs://...; {data_day} is the run's day.",
+            help="Default of data_dir: a mounted volume's folder or gs://...",
         ),
     ] = None,
     push_destination: Annotated[
@@ -85,6 +96,9 @@ def compile_(
         --volume impressions:/data --volume dfei-models:/models --data /data/KuaiRand-Pure
         --push-destination /models/dfei
 
+        dfei compile --dataset feed.yaml --output feed.yaml --image ... --recurring '30 5 * * *'
+        --volume impressions:/data --data /data/logs --root /data/feed --push-destination /data/serving
+
         dfei compile --dataset kuairand-pure --output dfei.json --image ... --pipeline-root gs://bucket/root
         --data gs://bucket/KuaiRand-Pure --push-destination gs://bucket/serving/dfei
     """
@@ -109,6 +123,7 @@ def compile_(
             push_destination=push_destination,
             pipeline_root=pipeline_root,
             recurring=recurring,
+            root=root,
             beam_args=beam_args(beam_runner, options, connect=False),
             resources=tuple(resources or ()),
             gpu_type=gpu_type,

@@ -14,6 +14,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components import stack
 from components.dataset.schema import schema_text
 from components.errors import InputError
+from kubeflow import daily_package
 from kubeflow import package as packaging
 from kubeflow.options import CompileRequest, check_request, parse_labels, parse_volumes
 from kubeflow.resources import KUBERNETES_GPU, parse_resources
@@ -41,15 +42,14 @@ def compile_package(request: CompileRequest) -> list[Path]:
     resources = parse_resources(request.resources)
     job = _run_tfx(request)
     package = packaging.Package.of(job["pipelineSpec"])
-    if request.target == "kubeflow":
+    if request.target == "kubeflow" and request.recurring is None:
         packaging.replace_resolver(package, request.image)
-    packaging.add_parameters(
-        package,
-        request.declaration,
-        _defaults(request),
-        schema_text(request.declaration),
-        request.recurring is not None,
-    )
+    parts = (package, request.declaration, _defaults(request), schema_text(request.declaration))
+    if request.recurring is not None:
+        daily_package.add_parameters(*parts)
+        daily_package.wire(package)
+    else:
+        packaging.add_parameters(*parts)
     gpu_type = request.gpu_type or (KUBERNETES_GPU if request.target == "kubeflow" else VERTEX_GPU)
     packaging.finish(package, resources, gpu_type, request.cache)
     packaging.check(package, request.target == "kubeflow")
@@ -67,18 +67,7 @@ def compile_package(request: CompileRequest) -> list[Path]:
 
 
 def _run_tfx(request: CompileRequest) -> dict[str, Any]:
-    pipeline = create_pipeline(
-        PipelineSettings(
-            declaration=request.declaration,
-            data_dir="",
-            data_fingerprint=RUNTIME_FINGERPRINT,
-            schema_file="",
-            pipeline_root=request.pipeline_root or "",
-            serving_dir="",
-            beam_args=request.beam_args,
-            resolve_latest_blessed=True,
-        )
-    )
+    pipeline = _pipeline(request)
     check_drivers(pipeline)
     config = v2.KubeflowV2DagRunnerConfig(
         display_name=request.pipeline_name,
@@ -92,6 +81,26 @@ def _run_tfx(request: CompileRequest) -> dict[str, Any]:
     except (NotImplementedError, TypeError) as error:
         raise InputError(f"the pipeline does not compile for Kubeflow: {error}") from error
     return job
+
+
+def _pipeline(request: CompileRequest) -> Pipeline:
+    """Of `dfei run`; with a schedule that of `dfei daily`."""
+    if request.recurring is not None:
+        return daily_package.create(
+            request.declaration, request.pipeline_root or "", tuple(request.beam_args)
+        )
+    return create_pipeline(
+        PipelineSettings(
+            declaration=request.declaration,
+            data_dir="",
+            data_fingerprint=RUNTIME_FINGERPRINT,
+            schema_file="",
+            pipeline_root=request.pipeline_root or "",
+            serving_dir="",
+            beam_args=request.beam_args,
+            resolve_latest_blessed=True,
+        )
+    )
 
 
 def check_drivers(pipeline: Pipeline) -> None:
@@ -112,7 +121,11 @@ def check_drivers(pipeline: Pipeline) -> None:
 
 
 def _defaults(request: CompileRequest) -> dict[str, str]:
-    defaults = {"data_version": "", "data_day": "", "declaration": "", "settings": "", "beam_args": ""}
+    defaults = dict.fromkeys(
+        ("data_version", "declaration", "settings", "beam_args", "accept", "first_day"), ""
+    )
+    if request.root is not None:
+        defaults["root"] = request.root
     if request.data_dir is not None:
         defaults["data_dir"] = request.data_dir
     if request.push_destination is not None:
@@ -167,7 +180,9 @@ def _write_schedule(request: CompileRequest) -> Path:
         "no_catchup": True,
         "pipeline_package_path": request.output.name,
         "params": {
-            key: value for key, value in _defaults(request).items() if key in ("data_dir", "push_destination")
+            key: value
+            for key, value in _defaults(request).items()
+            if key in ("data_dir", "root", "push_destination")
         },
     }
     path = schedule_path(request.output)

@@ -25,12 +25,11 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as pipeline_pb2
 from tfx.dsl.io import fileio
-from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
 from components.committed import remove_leftovers
 from components.errors import InputError
-from kubeflow import compat, mounts, overrides
-from kubeflow.runtime_parameters import PREFIX
+from kubeflow import compat, day, mounts, overrides
+from kubeflow.runtime_parameters import KEEPS_ABSENT, PREFIX, VIEW
 from pipeline.engine_job import is_distributed, on_engine
 from pipeline.failures import explain
 
@@ -59,14 +58,23 @@ def run(argv: Sequence[str]) -> None:
     json_format.Parse(args.json_serialized_invocation_args, executor_input, ignore_unknown_fields=True)
     inputs_spec = compat.parse_inputs_spec(args.json_serialized_inputs_spec_args)
     compat.name_types(executor_input, inputs_spec)
-    compat.drop_absent(executor_input)
-    beam_args += _apply_parameters(executor_input)
+    told = day.take(executor_input)
+    output_file = executor_input.outputs.output_file
+    if told is not None and told.absence is not None:
+        print(f"{told.task}: nothing to do{' after a refusal' if told.absence.refused else ''}")
+        day.leave_out(executor_input, output_file, told.absence)
+        return
+    # Imports all of TFX: a task that has nothing to do does without.
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+
+    if KEEPS_ABSENT not in executor_input.inputs.parameter_values:
+        compat.drop_absent(executor_input)
+    beam_args += _apply_parameters(executor_input, told)
     shared = is_distributed(beam_args)
     if shared:
         _check_shared(executor_input)
     addresses = {} if shared else compat.localise(executor_input)
 
-    output_file = executor_input.outputs.output_file
     work = _work_folder(executor_input, shared)
     executor_input.outputs.output_file = f"{work}/executor_output.json"
     args.json_serialized_invocation_args = json_format.MessageToJson(executor_input)
@@ -74,6 +82,17 @@ def run(argv: Sequence[str]) -> None:
         with on_engine(beam_args, work):
             kubeflow_v2_run_executor._run_executor(args, beam_args)
         _hand_over(f"{work}/executor_output.json", output_file, addresses)
+    except Exception as error:
+        if told is None or told.day is None:
+            raise
+        from pipeline.daily.outcome import refusal_of
+
+        refusal = refusal_of(error, told.task, told.day.entry.parts)
+        if refusal is None:
+            raise
+        print(f"{told.task} refuses the {refusal.at}: {refusal.reasons}")
+        absence = day.Absence(refused=refusal.at, reasons=refusal.reasons)
+        day.leave_out(executor_input, output_file, absence)
     finally:
         if not shared:
             shutil.rmtree(work, ignore_errors=True)
@@ -83,16 +102,18 @@ def run(argv: Sequence[str]) -> None:
         _delete_markers(executor_input)
 
 
-def _apply_parameters(executor_input: Any) -> list[str]:
+def _apply_parameters(executor_input: Any, told: day.Told | None) -> list[str]:
     """Takes the runtime parameters out of the inputs, applies them, and returns the options for Beam."""
     given = executor_input.inputs.parameter_values
     values = {}
     for name in [name for name in given if name.startswith(PREFIX)]:
         values[name.removeprefix(PREFIX)] = json_format.MessageToDict(given[name])
         del given[name]
-    if not values:
+    if not values and told is None:
         return []
     properties = {name: json_format.MessageToDict(value) for name, value in given.items()}
+    if told is not None and told.day is not None:
+        properties = day.apply(properties, told.day, str(values.pop(VIEW, "")))
     changed, beam_args = overrides.apply(properties, values)
     for name, value in changed.items():
         json_format.ParseDict(value, given[name])

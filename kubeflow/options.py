@@ -35,7 +35,8 @@ class CompileRequest:
       allow_tag: whether a tag is taken for the image.
       data_dir, push_destination: defaults of the runtime parameters; `None`: to be given for each run.
       pipeline_root: the store for artifacts; `None`: the cluster's own default (open source only).
-      recurring: a cron schedule of five fields, or `None`.
+      recurring: a cron schedule of five fields: a day of the feed is compiled; `None`: a run.
+      root: default of the feed's root; `None`: to be given for each run.
       beam_args: Beam's options, compiled in.
       resources: `TASK:cpu=8,memory=16,gpus=1` for tasks that differ from the defaults.
       gpu_type: the accelerator: a resource of Kubernetes, or Vertex's name.
@@ -52,6 +53,7 @@ class CompileRequest:
     push_destination: str | None = None
     pipeline_root: str | None = None
     recurring: str | None = None
+    root: str | None = None
     beam_args: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     gpu_type: str | None = None
@@ -94,6 +96,8 @@ def check_request(request: CompileRequest) -> None:
     _check_places(request)
     if request.recurring is not None:
         check_cron(request.recurring)
+    elif request.root is not None:
+        raise InputError("--root is of a feed that is made day by day: give --recurring, or leave it out")
     parse_labels(request.labels)
     if request.target == "vertex" and request.volumes:
         raise InputError("--volume: Vertex mounts buckets below /gcs and takes no volumes; leave it out")
@@ -120,7 +124,11 @@ def _check_places(request: CompileRequest) -> None:
             raise InputError(f"--pipeline-root {root or '(missing)'}: Vertex needs a gs:// address")
     elif root is not None and not root.startswith(_STORES):
         raise InputError(f"--pipeline-root {root}: expected an address that begins with {', '.join(_STORES)}")
-    for option, place in (("--data", request.data_dir), ("--push-destination", request.push_destination)):
+    for option, place in (
+        ("--data", request.data_dir),
+        ("--push-destination", request.push_destination),
+        ("--root", request.root),
+    ):
         if place is not None and not place.startswith(("/", "gs://")):
             raise InputError(
                 f"{option} {place}: expected a gs:// address or the absolute path of a volume that the containers "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import shlex
@@ -10,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from google.protobuf import json_format
 from pydantic import ValidationError
@@ -45,6 +43,8 @@ VIEWS: dict[str, Callable[[Declaration], str]] = {
     "trainer": views.for_trainer,
     "signatures": views.for_signatures,
     "evaluation": for_evaluation,
+    "gates": views.for_gates,
+    "feed": Declaration.to_json,
 }
 
 
@@ -64,12 +64,15 @@ def apply(properties: dict[str, Any], values: Mapping[str, Any]) -> tuple[dict[s
     changed = dict(properties)
     if names.SCHEMA_TEXT in values:
         changed["schema_file"] = _schema_file(values)
-    elif names.VIEW in values:
+    if names.VIEW in values:
         _apply_declaration(changed, values)
     if "data_dir" in values:
-        changed["data_dir"] = _data_dir(str(values["data_dir"]), values)
+        changed["data_dir"] = _data_dir(str(values["data_dir"]))
     if "push_destination" in values:
         changed["push_destination"] = _destination(values)
+    for name in ("root", "accept", "first_day"):
+        if name in values:
+            changed[name] = str(values[name])
     return changed, shlex.split(str(values.get("beam_args", "")))
 
 
@@ -102,7 +105,7 @@ def resolve(base: str, view: str, values: Mapping[str, Any]) -> str:
     """
     if values.get("declaration"):
         base = _load(str(values["declaration"])).to_json()
-    document = json.loads(_with_day(base, values))
+    document = json.loads(base)
     apply_overrides(document, Declaration, settings(values))
     try:
         declaration = Declaration.model_validate(document)
@@ -171,14 +174,13 @@ def _schema_file(values: Mapping[str, Any]) -> str:
     return str(path)
 
 
-def _data_dir(text: str, values: Mapping[str, Any]) -> str:
-    folder = _with_day(text, values)
-    if not folder:
+def _data_dir(text: str) -> str:
+    if not text:
         raise InputError("data_dir is empty: give the folder with the impression files")
-    local = mounts.to_local(folder)
+    local = mounts.to_local(text)
     if not Path(local).is_dir():
-        remedy = "mount the bucket there" if mounts.is_address(folder) else "mount the volume that holds it"
-        raise InputError(f"data_dir={folder}: this container has no folder {local}; {remedy}")
+        remedy = "mount the bucket there" if mounts.is_address(text) else "mount the volume that holds it"
+        raise InputError(f"data_dir={text}: this container has no folder {local}; {remedy}")
     return local
 
 
@@ -187,40 +189,3 @@ def _destination(values: Mapping[str, Any]) -> str:
     if not base:
         raise InputError("push_destination is empty: give the folder of the served models")
     return json.dumps({"filesystem": {"base_directory": f"{base}/{values['model']}"}})
-
-
-def _with_day(text: str, values: Mapping[str, Any]) -> str:
-    if names.DAY_TOKEN not in text:
-        return text
-    return text.replace(names.DAY_TOKEN, data_day(values))
-
-
-def data_day(values: Mapping[str, Any]) -> str:
-    """The run's day: as given, else the last day that was over when the run was scheduled.
-
-    Raises:
-      InputError: it is no date, or the package was not compiled for recurring runs.
-    """
-    given = str(values.get("data_day", ""))
-    if not given and names.SCHEDULE_TIME in values:
-        return _day_before(str(values[names.SCHEDULE_TIME]), str(values.get(names.TIME_ZONE, "UTC")))
-    try:
-        return str(datetime.date.fromisoformat(given))
-    except ValueError:
-        raise InputError(
-            f"data_day={given!r}: expected YYYY-MM-DD, since {names.DAY_TOKEN} is in data_dir or in the "
-            "declaration"
-        ) from None
-
-
-def _day_before(scheduled: str, time_zone: str) -> str:
-    try:
-        moment = datetime.datetime.fromisoformat(scheduled.replace("Z", "+00:00"))
-    except ValueError:
-        raise InputError(
-            f"this cluster does not say when the run was scheduled (it says {scheduled!r}): give data_day, in a "
-            "schedule as [[ScheduledTime.2006-01-02]]"
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.timezone.utc)
-    return str(moment.astimezone(ZoneInfo(time_zone)).date() - datetime.timedelta(days=1))

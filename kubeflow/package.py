@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -26,6 +26,8 @@ COMMAND = ("python", "-m", "kubeflow.entrypoint")
 INPUTS_FLAG = "--json_serialized_inputs_spec_args"
 # Linux takes no single argument above 128 KiB, and a task's inputs travel as one.
 LARGEST_INPUTS = 100_000
+# The baseline and the day change without any input changing; what was pushed may have been deleted since.
+_NEVER_CACHED = (names.BASELINE, names.PUSHER, names.RESOLVE, names.CLOSE)
 _TYPES = {
     "STRING": pipeline_pb2.ParameterType.STRING,
     "NUMBER_INTEGER": pipeline_pb2.ParameterType.NUMBER_INTEGER,
@@ -85,24 +87,38 @@ class Package:
         self._define(task, name, "STRING")
         self.tasks[task].inputs.parameters[name].runtime_value.constant.string_value = value
 
+    def artifact(self, task: str, name: str, producer: str, key: str) -> None:
+        """Feeds another task's output into a task's input `name`, and makes it wait for that task."""
+        made_by = self.spec.components[self.tasks[producer].component_ref.name]
+        component = self.spec.components[self.tasks[task].component_ref.name]
+        kind = made_by.output_definitions.artifacts[key].artifact_type
+        component.input_definitions.artifacts[name].artifact_type.CopyFrom(kind)
+        source = self.tasks[task].inputs.artifacts[name].task_output_artifact
+        source.producer_task, source.output_artifact_key = producer, key
+        others = self.tasks[task].dependent_tasks
+        if producer not in others:
+            others.append(producer)
+
     def _define(self, task: str, name: str, kind: names.Kind) -> None:
         component = self.spec.components[self.tasks[task].component_ref.name]
         component.input_definitions.parameters[name].parameter_type = _TYPES[kind]
 
 
-def add_parameters(
-    package: Package, declaration: Declaration, defaults: Mapping[str, str], schema_text: str, recurring: bool
+def declare(
+    package: Package,
+    declaration: Declaration,
+    defaults: Mapping[str, str],
+    parameters: Iterable[names.Parameter],
 ) -> None:
-    """Declares the runtime parameters and hands each to its tasks.
+    """Declares runtime parameters and hands each to its tasks.
 
     Args:
       package: changed in place.
       declaration: its values are the defaults of the settings.
       defaults: the other parameters' defaults; a parameter without one must be given for each run.
-      schema_text: the schema, which the image need not have.
-      recurring: whether there is a data day.
+      parameters: which.
     """
-    for parameter in names.parameters(recurring):
+    for parameter in parameters:
         root = package.spec.root.input_definitions.parameters[parameter.name]
         root.parameter_type = _TYPES[parameter.kind]
         root.description = parameter.description
@@ -115,6 +131,20 @@ def add_parameters(
         for task in parameter.tasks:
             if task in package.tasks:
                 package.bind(task, parameter.input_name, parameter)
+
+
+def add_parameters(
+    package: Package, declaration: Declaration, defaults: Mapping[str, str], schema_text: str
+) -> None:
+    """Declares the runtime parameters and hands each to its tasks.
+
+    Args:
+      package: changed in place.
+      declaration: its values are the defaults of the settings.
+      defaults: the other parameters' defaults; a parameter without one must be given for each run.
+      schema_text: the schema, which the image need not have.
+    """
+    declare(package, declaration, defaults, names.PARAMETERS)
     # ExampleGen's own parameter would otherwise hold the compiled folder, of which nothing is to be seen.
     package.constant(names.EXAMPLE_GEN, "data_dir", "")
     for task, view in names.DECLARED_TASKS.items():
@@ -124,11 +154,6 @@ def add_parameters(
         names.EVALUATOR, names.PREFIX + names.BASE_DECLARATION, overrides.for_evaluation(declaration)
     )
     package.constant(names.SCHEMA, names.PREFIX + names.SCHEMA_TEXT, schema_text)
-    if recurring:
-        package.constant(
-            names.EXAMPLE_GEN, names.PREFIX + names.SCHEDULE_TIME, names.SCHEDULE_TIME_PLACEHOLDER
-        )
-        package.constant(names.EXAMPLE_GEN, names.PREFIX + names.TIME_ZONE, declaration.time_zone)
 
 
 def replace_resolver(package: Package, image: str) -> None:
@@ -168,8 +193,7 @@ def finish(package: Package, resources: Mapping[str, Resources], gpu_type: str, 
     for name, task in package.tasks.items():
         component = package.spec.components[task.component_ref.name]
         executor = package.deployment.executors[component.executor_label]
-        # The baseline changes without any input changing; what was pushed may have been deleted since.
-        task.caching_options.enable_cache = cache and name not in (names.BASELINE, names.PUSHER)
+        task.caching_options.enable_cache = cache and name not in _NEVER_CACHED
         if executor.WhichOneof("spec") != "container":
             continue
         executor.container.resources.CopyFrom(resource_spec(resources[name], gpu_type))

@@ -18,10 +18,6 @@ PREFIX = "runtime_"
 VIEW = "view"
 BASE_DECLARATION = "base_declaration"
 SCHEMA_TEXT = "schema_text"
-SCHEDULE_TIME = "schedule_time"
-TIME_ZONE = "time_zone"
-SCHEDULE_TIME_PLACEHOLDER = "{{$.pipeline_job_schedule_time_utc}}"
-DAY_TOKEN = "{data_day}"
 
 EXAMPLE_GEN, STATISTICS, SCHEMA = "DeclaredExampleGen", "StatisticsGen", "ImportSchemaGen"
 VALIDATOR, TRANSFORM, TRAINER = "StrictExampleValidator", "Transform", "Trainer"
@@ -37,6 +33,18 @@ DECLARED_TASKS = {
     SIGNATURES: "signatures",
 }
 
+# Of a day (`kubeflow.day`): what the tasks are told, which task it is, which of its inputs may be absent, whose refusal
+# ends it and what else it needs; and whether it looks at what is absent.
+DAY, TASK, OPTIONAL = PREFIX + "day", PREFIX + "task", PREFIX + "optional"
+AFTER, NEEDS, KEEPS_ABSENT = PREFIX + "after_", PREFIX + "needs_", PREFIX + "keeps_absent"
+RESOLVE, CLOSE = "ResolveDay", "CloseDay"
+DATA_GATES, PROGRESSIVE, PROGRESSIVE_GATE, CANDIDATE = (
+    "DataGates",
+    "Progressive",
+    "ProgressiveGate",
+    "Candidate",
+)
+
 AUTO = "auto"
 Kind = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE"]
 
@@ -51,7 +59,6 @@ class Parameter:
       tasks: the tasks that get it.
       description: shown by Kubeflow's form.
       setting: the dotted name of the setting that it sets; `None` for a parameter that is no setting.
-      recurring: whether only packages for recurring runs have it.
       auto: whether the setting may be `auto`, which is 0 here.
     """
 
@@ -60,7 +67,6 @@ class Parameter:
     tasks: tuple[str, ...]
     description: str
     setting: str | None = None
-    recurring: bool = False
     auto: bool = False
 
     @property
@@ -75,7 +81,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "STRING",
         (EXAMPLE_GEN,),
         "Folder with the impression files and lookup tables, as the containers see it: a mounted volume, or a "
-        "gs:// folder where buckets are mounted below /gcs. {data_day} stands for the run's day.",
+        "gs:// folder where buckets are mounted below /gcs.",
     ),
     Parameter(
         "data_version",
@@ -83,14 +89,6 @@ PARAMETERS: tuple[Parameter, ...] = (
         (EXAMPLE_GEN,),
         "Names the state of the data. A run with another version reads the data again; the same one may come "
         "from the cache.",
-    ),
-    Parameter(
-        "data_day",
-        "STRING",
-        (EXAMPLE_GEN,),
-        "The run's day, YYYY-MM-DD. Empty: the last day that was over, in the data's time zone, when the run "
-        "was scheduled.",
-        recurring=True,
     ),
     Parameter(
         "declaration",
@@ -150,9 +148,37 @@ PARAMETERS: tuple[Parameter, ...] = (
 )
 
 
-def parameters(recurring: bool) -> tuple[Parameter, ...]:
-    """The parameters of a package."""
-    return tuple(parameter for parameter in PARAMETERS if recurring or not parameter.recurring)
+_OF_A_DAY = (
+    Parameter(
+        "root",
+        "STRING",
+        (RESOLVE,),
+        "The feed's root, as `dfei daily --root`: a folder of a volume that every task mounts, with the ledger and "
+        "what each day hands to the next.",
+    ),
+    Parameter("accept", "STRING", (RESOLVE,), "A refused day, YYYY-MM-DD, whose data are taken as they are."),
+    Parameter(
+        "first_day",
+        "STRING",
+        (RESOLVE,),
+        "Make this day and those after it again; on a new root, begin with it.",
+    ),
+)
+
+
+def of_a_day() -> tuple[Parameter, ...]:
+    """The parameters of a feed's package: its first task gets all but those of Beam, and tells the others."""
+    told = [
+        dataclasses.replace(parameter, tasks=(RESOLVE,))
+        for parameter in PARAMETERS
+        if parameter.name not in ("beam_args", "data_version")
+    ]
+    beam = [
+        dataclasses.replace(parameter, tasks=(*BEAM_TASKS, PROGRESSIVE))
+        for parameter in PARAMETERS
+        if parameter.name == "beam_args"
+    ]
+    return (*told, *_OF_A_DAY, *beam)
 
 
 def by_name(name: str) -> Parameter | None:

@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -213,16 +214,21 @@ def _study(model_run: Path) -> Study | None:
     return Study.model_validate_json(found.read_text()) if found.is_file() else None
 
 
-def decision(runs: dict[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:
+def objections(runs: Mapping[str, NodeRun]) -> list[str]:
+    """Why the model was refused; empty: it was not."""
+    evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
+    reasons = list(evaluation.failures)
+    checks = json.loads((runs["SignatureCheck"].uri("blessing") / SIGNATURE_REPORT).read_text())
+    return reasons + [f"signature check: {c['check']}: {c['detail']}" for c in checks if not c["passed"]]
+
+
+def decision(runs: Mapping[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:
     """Why the model was refused (empty: it was not), and the version it was pushed to.
 
     What a server takes is the newest version, so a blessed model whose version is no longer that is pushed again: the
     Pusher came from the cache, and meanwhile another run pushed there, or somebody deleted the version.
     """
-    evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
-    reasons = list(evaluation.failures)
-    checks = json.loads((runs["SignatureCheck"].uri("blessing") / SIGNATURE_REPORT).read_text())
-    reasons += [f"signature check: {c['check']}: {c['detail']}" for c in checks if not c["passed"]]
+    reasons = objections(runs)
     if reasons:
         return reasons, None
     [model] = runs["Trainer"].outputs["model"]

@@ -16,6 +16,8 @@ from components.dataset.read_plan import LookupPlan, Piece, ReadPlan
 from components.dataset.sections import ColumnType, Events, Timestamp
 from components.dataset.times import to_local_ms
 
+_EVER = -(2**63)
+
 
 @dataclass(frozen=True)
 class EventsPlan:
@@ -131,21 +133,23 @@ def read_events(
     plan: EventsPlan,
     piece: Piece,
     tables: Sequence[LookupTable],
+    since_ms: int | None,
     before_ms: int,
     block_bytes: int = BLOCK_BYTES,
-) -> Iterator[tuple[pl.DataFrame, int, int]]:
+) -> Iterator[tuple[pl.DataFrame, int, int, int]]:
     """Joined rows with every raw column (null where the files do not tell it) and `local_time_ms`, block by block.
 
     Args:
       plan: where columns come from.
       piece: what to read.
       tables: the lookups.
+      since_ms: rows before this local time are left out; None: none.
       before_ms: rows of this local time and later are left out.
       block_bytes: bytes of csv in one block.
 
     Yields:
-      The rows, how many were left out as too late, and how many are unusable: a value that does not fit its type, no
-      time, or neither the user nor the item.
+      The rows, how many were left out as too early and as too late, and how many are unusable: a value that does not
+      fit its type, no time, or neither the user nor the item.
     """
     declaration = plan.reading.declaration
     file = plan.reading.files[piece.file]
@@ -163,7 +167,8 @@ def read_events(
         whose = pl.DataFrame([rows[role].is_null() for role in roles])
         bad = bad | whose.select(pl.all_horizontal(pl.all())).to_series()
         late = (rows[LOCAL_TIME] >= before_ms).fill_null(False) & ~bad
-        joined, _ = join(rows.filter(~bad & ~late), plan.reading, tables)
+        early = (rows[LOCAL_TIME] < (since_ms if since_ms is not None else _EVER)).fill_null(False) & ~bad
+        joined, _ = join(rows.filter(~bad & ~late & ~early), plan.reading, tables)
         for name, source in plan.renamed.items():
             joined = joined.with_columns(joined[source].alias(name))
-        yield joined, int(late.sum()), int(bad.sum()) + len(block.bad)
+        yield joined, int(early.sum()), int(late.sum()), int(bad.sum()) + len(block.bad)

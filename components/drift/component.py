@@ -13,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.types.experimental import simple_artifacts
 from tfx.utils import io_utils
 
 from components import progress
@@ -22,6 +23,8 @@ from components.drift import gates
 from components.drift.distances import distances, read_statistics
 from components.drift.figures import MEASURED, STATISTICS, read_measured
 from components.drift.measured import measure
+from components.drift.requests import asked
+from components.drift.skew import skew
 from components.errors import GateError
 from components.trainer.replay import read_values
 from components.transform.row_layout import read_layout
@@ -31,10 +34,9 @@ FINDINGS = "findings.json"
 _STATISTICS_FILE = "FeatureStats.pb"
 
 
-class DayFigures(types.Artifact):
-    """What was measured of a day: `measured.json`, TFDV's statistics, and the findings of its gates."""
-
-    TYPE_NAME = "DayFigures"
+# `measured.json`, TFDV's statistics, and the findings of the gates. A type of our own has no title that both
+# Kubeflow's compiler and TFX's container know.
+DayFigures = simple_artifacts.File
 
 
 class DataGatesSpec(component_spec.ComponentSpec):
@@ -45,6 +47,7 @@ class DataGatesSpec(component_spec.ComponentSpec):
         "day": component_spec.ExecutionParameter(type=str),
         "baseline": component_spec.ExecutionParameter(type=str),
         "known": component_spec.ExecutionParameter(type=str),
+        "requests": component_spec.ExecutionParameter(type=str),
         "accepted": component_spec.ExecutionParameter(type=int),
         "code": component_spec.ExecutionParameter(type=str),
     }
@@ -99,12 +102,15 @@ class DataGatesExecutor(base_executor.BaseExecutor):
                 f"`dfei daily --accept {day}`"
             ) from error
         found = gates.findings(declaration, history, today)
-        if before is not None:
+        rows = asked(exec_properties["requests"], declaration, day) if exec_properties["requests"] else None
+        if before is not None or rows is not None:
             schema = io_utils.SchemaReader().read(
                 io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict["schema"]))
             )
             assert isinstance(schema, schema_pb2.Schema)
-            found += list(distances(declaration, schema, before, read_statistics(statistics)))
+            figures = read_statistics(statistics)
+            found += list(distances(declaration, schema, before, figures)) if before is not None else []
+            found += list(skew(declaration, schema, figures, today, rows)) if rows is not None else []
         (folder / FINDINGS).write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
         accepted = bool(exec_properties["accepted"])
         refused = [one for one in found if one.refuses]
@@ -144,6 +150,7 @@ class DataGates(base_component.BaseComponent):
       baseline: URIs of the figures of the last good days, the newest first; none for the first day.
       known: URI of the transform graph of the last good day, whose vocabularies hold what earlier days had; empty where
         there is none.
+      requests: the folder of the server's log of requests; empty: there is none.
       accepted: whether what moved is true: it is said and does not refuse.
       code: a hash of the code, so that the cache sees code edits.
 
@@ -164,6 +171,7 @@ class DataGates(base_component.BaseComponent):
         day: str,
         baseline: list[str],
         known: str,
+        requests: str,
         accepted: bool,
         code: str,
     ) -> None:
@@ -176,6 +184,7 @@ class DataGates(base_component.BaseComponent):
                 day=day,
                 baseline=json.dumps(baseline),
                 known=known,
+                requests=requests,
                 accepted=int(accepted),
                 code=code,
                 figures=types.Channel(type=DayFigures),

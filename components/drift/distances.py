@@ -12,32 +12,40 @@ from components.dataset.declaration import Declaration
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.drift.gates import Finding
 
-_REASONS = {
+TOO_FAR = {
     anomalies_pb2.AnomalyInfo.COMPARATOR_L_INFTY_HIGH,
     anomalies_pb2.AnomalyInfo.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH,
 }
 
 
-def with_comparators(schema: schema_pb2.Schema, declaration: Declaration) -> schema_pb2.Schema:
-    """The schema with a drift comparator for every feature whose distribution is compared from day to day.
+def compared(
+    schema: schema_pb2.Schema, declaration: Declaration, comparator: str, distance: float, *, behaviours: bool
+) -> schema_pb2.Schema:
+    """The schema with a comparator for every feature whose distribution is compared.
 
     Jensen-Shannon divergence of numbers; of categories L-infinity, the largest change of a value's share.
+
+    Args:
+      schema: as curated.
+      declaration: the data set.
+      comparator: `drift_comparator`, with another day, or `skew_comparator`, with serving.
+      distance: that is allowed.
+      behaviours: whether behaviours are compared too, which no request has.
     """
     result = schema_pb2.Schema()
     result.CopyFrom(schema)
-    distance = declaration.daily.gates.distance
     for feature in result.feature:
         declared = declaration.features.get(feature.name)
-        behaviour = feature.name.startswith(BEHAVIOUR_PREFIX)
+        behaviour = behaviours and feature.name.startswith(BEHAVIOUR_PREFIX)
         if declared is None and not behaviour:
             continue
         if declared is None or not declared.is_categorical:
-            divergence = feature.drift_comparator.jensen_shannon_divergence
+            divergence = getattr(feature, comparator).jensen_shannon_divergence
             divergence.threshold = distance
             # Bins of equal width over a long tail move with the largest number of the day.
             divergence.source.type = schema_pb2.HistogramSelection.QUANTILES
         elif feature.type == schema_pb2.BYTES:
-            feature.drift_comparator.infinity_norm.threshold = distance
+            getattr(feature, comparator).infinity_norm.threshold = distance
     return result
 
 
@@ -54,10 +62,12 @@ def distances(
       schema: as curated; comparators are added here.
       before, today: TFDV's statistics of the two days.
     """
-    found = tfdv.validate_statistics(today, with_comparators(schema, declaration), previous_statistics=before)
+    distance = declaration.daily.gates.distance
+    wanted = compared(schema, declaration, "drift_comparator", distance, behaviours=True)
+    found = tfdv.validate_statistics(today, wanted, previous_statistics=before)
     for name, anomaly in sorted(found.anomaly_info.items()):
         for reason in anomaly.reason:
-            if reason.type in _REASONS:
+            if reason.type in TOO_FAR:
                 # TFDV quotes a name with a dot.
                 feature = ".".join(anomaly.path.step) or name.strip("'")
                 yield Finding(

@@ -7,16 +7,20 @@ as it was; only a model that knew better tells.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.types.experimental import simple_artifacts
 
 from components import progress
 from components.drift.ranking import ranks_worse
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
+
+VERDICT = "verdict.txt"
 
 
 class ProgressiveGateSpec(component_spec.ComponentSpec):
@@ -32,7 +36,7 @@ class ProgressiveGateSpec(component_spec.ComponentSpec):
     INPUTS = {  # noqa: RUF012
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
     }
-    OUTPUTS: dict[str, component_spec.ChannelParameter] = {}  # noqa: RUF012
+    OUTPUTS = {"verdict": component_spec.ChannelParameter(type=simple_artifacts.File)}  # noqa: RUF012
 
 
 class ProgressiveGateExecutor(base_executor.BaseExecutor):
@@ -57,6 +61,9 @@ class ProgressiveGateExecutor(base_executor.BaseExecutor):
             progress.note(f"{exec_properties['day']}: {words} (accepted)")
         elif words:
             raise GateError(words)
+        folder = Path(artifact_utils.get_single_uri(output_dict["verdict"]))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / VERDICT).write_text(words or "the day is ranked as well as the last good ones")
 
 
 class ProgressiveGate(base_component.BaseComponent):
@@ -69,6 +76,9 @@ class ProgressiveGate(base_component.BaseComponent):
       drop: see `ranks_worse`.
       accepted: whether what moved is true: it is said and does not refuse.
       code: a hash of the code, so that the cache sees code edits.
+
+    Outputs:
+      verdict: `verdict.txt`, in words.
     """
 
     SPEC_CLASS = ProgressiveGateSpec
@@ -92,5 +102,6 @@ class ProgressiveGate(base_component.BaseComponent):
                 drop=drop,
                 accepted=int(accepted),
                 code=code,
+                verdict=types.Channel(type=simple_artifacts.File),
             )
         )

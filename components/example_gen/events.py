@@ -16,6 +16,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.events import EventsPlan, plan_events, read_events
 from components.dataset.joins import read_lookup
 from components.dataset.read_plan import Piece, cut
+from components.dataset.sections.split import milliseconds
 from components.errors import InputError
 from components.example_files import ExampleWriter
 from components.example_gen.encode import batches, example_frame
@@ -36,27 +37,36 @@ class WriteEvents(PieceFn):
       plan: what is read.
       folder: with the lookups' tables; what is counted goes there.
       block_bytes: bytes of csv in one block.
+      since_ms: events before this local time are left out; None: none.
       before_ms: events of this local time and later are left out.
       uri: folder of the split.
       name: of this log, different from the other logs'.
     """
 
     def __init__(
-        self, plan: EventsPlan, folder: str, block_bytes: int, before_ms: int, uri: str, name: str
+        self,
+        plan: EventsPlan,
+        folder: str,
+        block_bytes: int,
+        since_ms: int | None,
+        before_ms: int,
+        uri: str,
+        name: str,
     ) -> None:
         super().__init__(plan.reading, folder, 1, block_bytes)
-        self._events, self._before_ms, self._uri, self._name = plan, before_ms, uri, name
+        self._events, self._since_ms, self._before_ms = plan, since_ms, before_ms
+        self._uri, self._name = uri, name
 
     def process(self, piece: Piece) -> list[None]:
         """Writes one TFRecord file, if the piece has rows."""
         with in_worker(self._uri):
-            written, late, rejected = 0, 0, 0
+            written, early, late, rejected = 0, 0, 0, 0
             path = f"{self._uri}/data_tfrecord-{self._name}-{piece.index:05d}.gz"
             writer: ExampleWriter | None = None
-            for rows, skipped, bad in read_events(
-                self._events, piece, self.tables(), self._before_ms, self._block_bytes
+            for rows, before, after, bad in read_events(
+                self._events, piece, self.tables(), self._since_ms, self._before_ms, self._block_bytes
             ):
-                late, rejected = late + skipped, rejected + bad
+                early, late, rejected = early + before, late + after, rejected + bad
                 written += len(rows)
                 if len(rows):
                     writer = writer or ExampleWriter(path)
@@ -65,7 +75,7 @@ class WriteEvents(PieceFn):
                 self.progress("writing events", len(rows))
             if writer is not None:
                 writer.close()
-            counts = {"rows": written, "later": late, "rejected": rejected}
+            counts = {"rows": written, "earlier": early, "later": late, "rejected": rejected}
             write_json(piece_path(self._folder, EVENTS, piece.index), counts)
         return []
 
@@ -99,7 +109,8 @@ def ingest_events(
       uri: folder of the split.
       folder: a folder for intermediate files that all workers share.
       run: does a job, see `ingest.Runner`.
-      before_ms: events of this local time and later are left out: the rows to evaluate begin there.
+      before_ms: events of this local time and later are left out, where `events.before` does not say so: the rows to
+        evaluate begin there.
       block_bytes: bytes of csv in one block.
 
     Returns:
@@ -118,9 +129,12 @@ def ingest_events(
         for index, lookup in enumerate(plan.reading.lookups):
             write_frame(piece_path(own, LOOKUPS, index), read_lookup(lookup, declaration).frame)
         pieces = cut(plan.reading)
-        run(pieces, WriteEvents(plan, own, block_bytes, before_ms, uri, str(number)))
+        before = milliseconds(events.before)
+        since = milliseconds(events.since)
+        until = before_ms if before is None else before
+        run(pieces, WriteEvents(plan, own, block_bytes, since, until, uri, str(number)))
         found = [read_json(piece_path(own, EVENTS, piece.index)) for piece in pieces]
-        counts = {name: sum(one[name] for one in found) for name in ("rows", "later", "rejected")}
+        counts = {name: sum(one[name] for one in found) for name in ("rows", "earlier", "later", "rejected")}
         name = ", ".join(file.name for file in plan.reading.files)
         every = sum(counts.values())
         if counts["rejected"] > declaration.max_rejected_share * every:
@@ -129,7 +143,7 @@ def ingest_events(
                 "there is no time, or neither the user nor the item), more than max_rejected_share "
                 f"{declaration.max_rejected_share} allows: mend the file, or events.columns and the types"
             )
-        if counts["rows"] == 0:
+        if counts["rows"] == 0 and before is None:
             raise InputError(f"{name}: has no event before the rows to evaluate: remove it from `events`")
         report.append({"files": name, "behaviours": list(plan.behaviours), **counts})
     return report

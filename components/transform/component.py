@@ -17,6 +17,19 @@ from components.transform.executor import PREPROCESSING_FN, PRIOR_STATE, STATE, 
 BehaviourStateArtifact = standard_artifacts.TransformCache
 
 
+def splits_config(*, analyze_eval: bool, events: bool) -> transform_pb2.SplitsConfig:
+    """What is analysed, and what is transformed.
+
+    Args:
+      analyze_eval: whether rows to evaluate are averaged over.
+      events: whether there is a split `events`, which is never transformed.
+    """
+    analyzed = ["train", "eval"] if analyze_eval else ["train"]
+    return transform_pb2.SplitsConfig(
+        analyze=[*analyzed, "events"] if events else analyzed, transform=["train", "eval"]
+    )
+
+
 class StatefulTransformSpec(TransformSpec):
     """TFX's, with the state before and after."""
 
@@ -70,11 +83,7 @@ class StatefulTransform(base_beam_component.BaseBeamComponent):
         prior_state: types.BaseChannel | None = None,
         one_day: bool = False,
     ) -> None:
-        analyzed = ["train", "eval"] if one_day or analyze_eval else ["train"]
-        splits = transform_pb2.SplitsConfig(
-            analyze=[*analyzed, "events"] if events else analyzed,
-            transform=["train", "eval"],
-        )
+        splits = splits_config(analyze_eval=one_day or analyze_eval, events=events)
         transformed = types.Channel(type=standard_artifacts.Examples)
         transformed.matching_channel_name = "examples"
         super().__init__(

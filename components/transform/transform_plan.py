@@ -191,8 +191,6 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
             f"moving_average.train_state: {settings.train_state} lets rows see later ones, which a feed of days does "
             "not have yet: set it to past"
         )
-    if one_day and declaration.events:
-        raise InputError("events are read by runs; a feed of days does not read them yet: remove `events`")
     sources = _sources(declaration)
     by_name = {source.name: index for index, source in enumerate(sources)}
     keys, history = _keys(declaration, sources, by_name)

@@ -91,6 +91,19 @@ def serve(
             "(text proto) says.",
         ),
     ] = None,
+    log_requests: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-requests",
+            metavar="FOLDER",
+            help="Write a sample of the requests and their answers there, as TF Serving logs them (PredictionLog in "
+            "TFRecord files); `dfei daily` holds the day's training rows against it.",
+        ),
+    ] = None,
+    log_share: Annotated[
+        float,
+        typer.Option("--log-share", min=1e-6, max=1.0, help="The share of the requests that is logged."),
+    ] = 0.01,
     wait_seconds: Annotated[float, typer.Option(help="How long to wait for a first version.")] = 0.0,
     quiet: Quiet = False,
 ) -> None:
@@ -131,6 +144,8 @@ def serve(
             ),
             unload_before_load=unload_before_load,
             refuse_unknown_domains=refuse_unknown_domains,
+            log_requests=log_requests,
+            log_share=log_share,
             batching_parameters_file=batching,
             monitoring_config_file=monitoring,
             model_config_file=models,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration.pipeline import Pipeline
-from tfx.types import standard_artifacts
+from tfx.types import BaseChannel, standard_artifacts
 
 from components.dataset.declaration import Declaration
 from components.drift.component import DataGates
@@ -48,7 +50,49 @@ class DaySettings(ChainSettings):
     accepted: bool
 
 
-def create_day_pipeline(settings: DaySettings) -> Pipeline:
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a day starts from, as channels of one artifact each; None: there is none.
+
+    Attributes:
+      service: the model in service.
+      earlier_run: what the candidate's training goes on from; None: it begins from nothing.
+      state: the behaviour state after the day before; None: this is the first day.
+      nodes: that give them.
+    """
+
+    service: BaseChannel | None = None
+    earlier_run: BaseChannel | None = None
+    state: BaseChannel | None = None
+    nodes: tuple[BaseNode, ...] = ()
+
+    @classmethod
+    def by(cls, carry: Carry, *, rebase: bool) -> Given:
+        """The artifacts that an earlier day made, from where they lie."""
+        nodes: list[BaseNode] = []
+
+        def imported(uri: str, kind: Any, node: str) -> BaseChannel | None:
+            if not uri:
+                return None
+            nodes.append(Importer(source_uri=uri, artifact_type=kind).with_id(node))
+            return nodes[-1].outputs["result"]
+
+        service = carry.service
+        return cls(
+            service=imported(service.model, standard_artifacts.Model, "InService") if service else None,
+            earlier_run=imported(service.model_run, standard_artifacts.ModelRun, "EarlierRun")
+            if service is not None and not rebase
+            else None,
+            state=imported(carry.state, BehaviourStateArtifact, "PriorState"),
+            nodes=tuple(nodes),
+        )
+
+
+def create_day_pipeline(
+    settings: DaySettings,
+    given: Given | None = None,
+    close: Callable[[Mapping[str, BaseNode]], BaseNode] | None = None,
+) -> Pipeline:
     """Chains the components of a day.
 
     The first day ends with its state: of its own rows none sees a past, so a model of them would not know what to
@@ -56,11 +100,14 @@ def create_day_pipeline(settings: DaySettings) -> Pipeline:
 
     Args:
       settings: the day, what it starts from, the places.
+      given: what it starts from, where a runner gives it otherwise than by `settings.carry`.
+      close: makes a last component of all the others, by id; None: there is no such.
 
     Returns:
       The pipeline, named `dfei-<data set>-daily`.
     """
     declaration, carry, chain = settings.declaration, settings.carry, Chain(settings)
+    given = given or Given.by(carry, rebase=settings.rebase)
     gates = declaration.daily.gates
     data_gates = DataGates(
         examples=chain.examples,
@@ -70,51 +117,43 @@ def create_day_pipeline(settings: DaySettings) -> Pipeline:
         day=settings.day,
         baseline=carry.measured[: gates.baseline_days],
         known=carry.learned[0].transform_graph if carry.learned else "",
+        requests=request_log(declaration, settings.data_dir),
         accepted=settings.accepted,
         code=code_hash("drift"),
     )
     data_gates.add_upstream_node(chain.validator)
-    nodes: list[BaseNode] = [*chain.front, data_gates]
+    nodes: list[BaseNode] = [*given.nodes, *chain.front, data_gates]
     last: BaseNode = data_gates
-    service = None
-    if carry.service is not None:
-        service = Importer(source_uri=carry.service.model, artifact_type=standard_artifacts.Model).with_id(
-            "InService"
-        )
-        progressive = _progressive(settings, chain, service)
+    if given.service is not None:
+        progressive = _progressive(settings, chain, given.service)
         progressive[0].add_upstream_node(data_gates)
-        nodes += [service, *progressive]
+        nodes += progressive
         last = progressive[-1]
-    prior_state = _imported(carry.state, BehaviourStateArtifact, "PriorState", nodes)
     transform = StatefulTransform(
         examples=chain.examples,
         schema=chain.schema,
         declaration=views.for_transform(declaration),
         code=code_hash("transform"),
-        prior_state=prior_state,
+        prior_state=given.state,
+        events=bool(declaration.events),
         one_day=True,
     )
     transform.add_upstream_node(last)
     nodes.append(transform)
-    if prior_state is not None:
-        nodes += _learning(settings, chain, service, transform, nodes)
+    if given.state is not None:
+        nodes += _learning(settings, chain, given, transform)
+    if close is not None:
+        nodes.append(close({node.id: node for node in nodes}))
     return chain.pipeline(f"dfei-{declaration.name}-daily", nodes)
 
 
 def _learning(
-    settings: DaySettings,
-    chain: Chain,
-    service: Importer | None,
-    transform: StatefulTransform,
-    nodes: list[BaseNode],
+    settings: DaySettings, chain: Chain, given: Given, transform: StatefulTransform
 ) -> list[BaseNode]:
     """Candidate, Evaluator, Trainer, signature check, Pusher."""
     declaration, carry = settings.declaration, settings.carry
     graph = transform.outputs["transform_graph"]
     transformed = transform.outputs["transformed_examples"]
-    earlier_run = None
-    if carry.service is not None and not settings.rebase:
-        earlier_run = _imported(carry.service.model_run, standard_artifacts.ModelRun, "EarlierRun", nodes)
     config = {
         "declaration": views.for_trainer(declaration),
         "code": code_hash("trainer"),
@@ -128,11 +167,11 @@ def _learning(
         schema=chain.schema,
         split="train",
         custom_config={**config, **replay(declaration, carry, rebase=settings.rebase)},
-        earlier_run=earlier_run,
+        earlier_run=given.earlier_run,
     ).with_id("Candidate")
     evaluator = chain.evaluator(
         candidate.outputs["model"],
-        baseline=service.outputs["result"] if service is not None else None,
+        baseline=given.service,
         deviations=declaration.daily.deviations,
     )
     trainer = ContinuedTrainer(
@@ -146,6 +185,12 @@ def _learning(
     trainer.add_upstream_node(evaluator)
     pushed = chain.push(trainer.outputs["model"], evaluator.outputs["blessing"], graph)
     return [candidate, evaluator, trainer, *pushed]
+
+
+def request_log(declaration: Declaration, data_dir: str) -> str:
+    """The folder of the server's log of requests; empty where it is not there."""
+    folder = Path(data_dir, declaration.daily.requests)
+    return str(folder) if folder.is_dir() else ""
 
 
 def replay(declaration: Declaration, carry: Carry, *, rebase: bool) -> dict[str, Any]:
@@ -172,10 +217,10 @@ def _earlier(day: LearnedDay) -> dict[str, str]:
     return {"examples": day.examples, "transform_graph": day.transform_graph}
 
 
-def _progressive(settings: DaySettings, chain: Chain, service: Importer) -> list[BaseNode]:
+def _progressive(settings: DaySettings, chain: Chain, service: BaseChannel) -> list[BaseNode]:
     """The model in service on the whole day, before it learns any of it, and the gate that looks at its ranking."""
     gates = settings.declaration.daily.gates
-    evaluator = chain.evaluator(service.outputs["result"], splits=("train", "eval")).with_id("Progressive")
+    evaluator = chain.evaluator(service, splits=("train", "eval")).with_id("Progressive")
     gate = ProgressiveGate(
         evaluation=evaluator.outputs["evaluation"],
         day=settings.day,
@@ -185,12 +230,3 @@ def _progressive(settings: DaySettings, chain: Chain, service: Importer) -> list
         code=code_hash("drift"),
     )
     return [evaluator, gate]
-
-
-def _imported(uri: str, kind: Any, node: str, nodes: list[BaseNode]) -> Any:
-    """A channel of an artifact that an earlier day made; None where there is none."""
-    if not uri:
-        return None
-    importer = Importer(source_uri=uri, artifact_type=kind).with_id(node)
-    nodes.append(importer)
-    return importer.outputs["result"]

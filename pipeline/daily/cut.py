@@ -25,6 +25,7 @@ from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.files import DataFile
 from components.dataset.parquet import ParquetWriter, record_batches
 from components.dataset.parquet_types import to_frame
+from components.dataset.sections import Timestamp
 from components.dataset.times import to_local_ms
 from components.example_gen.checks import day_name
 from components.progress import Progress, report
@@ -33,9 +34,15 @@ _ROWS = 32_768
 _PARTIAL = ".partial"
 
 
-def days_of_rows(frame: pl.DataFrame, declaration: Declaration) -> pl.Series:
-    """The local day of each row, counted from 1970-01-01; null where its time cannot be read."""
-    clock = declaration.timestamp
+def days_of_rows(frame: pl.DataFrame, declaration: Declaration, clock: Timestamp | None = None) -> pl.Series:
+    """The local day of each row, counted from 1970-01-01; null where its time cannot be read.
+
+    Args:
+      frame: the rows.
+      declaration: of the feed.
+      clock: of the rows, where it is not the impressions'.
+    """
+    clock = clock or declaration.timestamp
     return to_local_ms(frame[clock.column], clock.unit, declaration.time_zone).values // DAY_MS
 
 

@@ -7,10 +7,12 @@ growing does not change the days it held before, and rows that came late do.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
+import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.patterns import folder_of, matches, relative_name
+from components.dataset.sections import Events, Impressions
 from components.errors import InputError
 from components.example_gen.checks import day_name
 from components.progress import Progress, report
@@ -80,11 +83,18 @@ class Delivery(BaseModel):
       shared: those of them that other days lie in, too.
       repeats: file -> the file that holds the same rows.
       problems: what is wrong with files of this day.
+      events: by section of the declaration's `events` (its number) and file: those of the day, and of the days before
+        it that bring no impressions.
+      after: the day delivered before this one, ISO; None: there is none.
+      pending: earlier days whose events no state knows yet, in order.
     """
 
     day: str
     parts: dict[str, Part] = Field(default_factory=dict)
     shared: list[str] = Field(default_factory=list)
+    events: dict[str, dict[str, Part]] = Field(default_factory=dict)
+    after: str | None = None
+    pending: list[Delivery] = Field(default_factory=list)
     repeats: dict[str, str] = Field(default_factory=dict)
     problems: list[str] = Field(default_factory=list)
 
@@ -94,10 +104,18 @@ class Delivery(BaseModel):
         return sum(part.rows for part in self.parts.values())
 
     @property
+    def event_rows(self) -> int:
+        """Events."""
+        return sum(part.rows for files in self.events.values() for part in files.values())
+
+    @property
     def fingerprint(self) -> str:
-        """Equal for equal rows, however they are spread over files."""
+        """Equal for equal rows and events, however they are spread over files."""
         total = sum(int(part.hash, 16) for part in self.parts.values()) % (1 << _BITS)
         text = f"{self.rows} {total:032x} {' '.join(sorted(self.problems))}"
+        if self.events:
+            told = sum(int(part.hash, 16) for files in self.events.values() for part in files.values())
+            text += f" {self.event_rows} {told % (1 << _BITS):032x}"
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -114,7 +132,7 @@ class Deliveries(BaseModel):
 
 
 def read_deliveries(declaration: Declaration, data_dir: str, memory: Path) -> Deliveries:
-    """Looks at every impression file that is new or has changed, and puts the days together.
+    """Looks at every file of impressions and events that is new or has changed, and puts the days together.
 
     Args:
       declaration: the data set; `{data_day}` in `impressions.files` stands for a date.
@@ -122,14 +140,36 @@ def read_deliveries(declaration: Declaration, data_dir: str, memory: Path) -> De
       memory: a JSON file that remembers what was found in them; made where it is missing.
 
     Raises:
-      InputError: the folder is missing or cannot be read.
+      InputError: the folder, or a file of events, is missing or cannot be read.
     """
     known = _remembered(memory, declaration)
+    sections: list[Impressions | Events] = [declaration.impressions, *declaration.events]
+    found = [
+        _look(declaration, data_dir, section, known[number] if number < len(known) else {})
+        for number, section in enumerate(sections)
+    ]
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "clock": _clock(declaration),
+        "files": [{name: file.model_dump() for name, file in files.items()} for files in found],
+    }
+    write_whole(memory, json.dumps(document, indent=1))
+    return deliveries(found[0], found[1:])
+
+
+def _look(
+    declaration: Declaration, data_dir: str, section: Impressions | Events, known: Mapping[str, FileDays]
+) -> dict[str, FileDays]:
+    """What the files of a section hold; those that have not changed are not read again.
+
+    Raises:
+      InputError: a file of events cannot be read; of impressions that is its day's problem.
+    """
     files: dict[str, FileDays] = {}
     rows = 0
     root = folder_of(data_dir)
-    ignored = {path for pattern in declaration.impressions.ignore for path in matches(root, pattern)}
-    for pattern in declaration.impressions.files:
+    ignored = {path for pattern in section.ignore for path in matches(root, pattern)}
+    for pattern in section.files:
         for path in matches(root, names.any_day(pattern)):
             if path in ignored:
                 continue
@@ -141,23 +181,18 @@ def read_deliveries(declaration: Declaration, data_dir: str, memory: Path) -> De
                     size=status.st_size, changed_ns=status.st_mtime_ns, named=names.day_in(name, pattern)
                 )
                 try:
-                    found.days = _days_of(declaration, data_dir, name)
+                    found.days = _days_of(declaration, data_dir, name, section)
                 except InputError as error:
+                    if isinstance(section, Events):
+                        raise
                     found.problem = str(error)
                 rows += sum(part.rows for part in found.days.values())
                 report(Progress("reading which days there are", rows))
             files[name] = found
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        memory,
-        json.dumps(
-            {"clock": _clock(declaration), "files": {n: f.model_dump() for n, f in files.items()}}, indent=1
-        ),
-    )
-    return deliveries(files)
+    return files
 
 
-def deliveries(files: Mapping[str, FileDays]) -> Deliveries:
+def deliveries(files: Mapping[str, FileDays], events: Sequence[Mapping[str, FileDays]] = ()) -> Deliveries:
     """Puts files together to days.
 
     A day counts if a file delivers it. What a file holds of other days (rows that came late or early) counts with
@@ -191,7 +226,25 @@ def deliveries(files: Mapping[str, FileDays]) -> Deliveries:
         if not last.problems and last.rows < _BEGUN * usual:
             del days[last.day]
             notes.append(f"{last.day} has {last.rows} rows where {usual} are usual: it has only just begun")
+    _add_events(days, events)
     return Deliveries(days=days, notes=notes)
+
+
+def _add_events(days: Mapping[str, Delivery], events: Sequence[Mapping[str, FileDays]]) -> None:
+    """Gives each day its events, and those of the days before it that bring no impressions."""
+    delivered = sorted(days)
+    for earlier, later in itertools.pairwise(delivered):
+        days[later].after = earlier
+    for number, files in enumerate(events):
+        for name, file in sorted(files.items()):
+            for day, part in file.days.items():
+                at = bisect.bisect_left(delivered, day)
+                if at == len(delivered):
+                    continue
+                mine = days[delivered[at]].events.setdefault(str(number), {})
+                before = mine.get(name, Part(hash="0"))
+                total = (int(before.hash, 16) + int(part.hash, 16)) % (1 << _BITS)
+                mine[name] = Part(rows=before.rows + part.rows, hash=f"{total:x}")
 
 
 def _days_of_unreadable(files: Mapping[str, FileDays], delivered: Iterable[str]) -> dict[str, str]:
@@ -216,17 +269,18 @@ def _next(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-def file_named(declaration: Declaration, data_dir: str, name: str) -> DataFile:
-    """An impression file, by its name as deliveries have it."""
-    section = declaration.impressions.model_copy(update={"files": [glob_escape(name)], "ignore": []})
-    [file] = find_files(data_dir, section)
+def file_named(section: Impressions | Events, data_dir: str, name: str) -> DataFile:
+    """A file, by its name as deliveries have it."""
+    [file] = find_files(data_dir, section.model_copy(update={"files": [glob_escape(name)], "ignore": []}))
     return file
 
 
-def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Part]:
+def _days_of(
+    declaration: Declaration, data_dir: str, name: str, section: Impressions | Events
+) -> dict[str, Part]:
     """The rows of a file by day; whatever else is wrong with them is for ExampleGen to say."""
-    file = file_named(declaration, data_dir, name)
-    clock = declaration.timestamp
+    file = file_named(section, data_dir, name)
+    clock = (section.timestamp if isinstance(section, Events) else None) or declaration.timestamp
     require_column(clock.column, "the timestamp", [file])
     rows: dict[int, int] = defaultdict(int)
     sums: dict[int, int] = defaultdict(int)
@@ -245,7 +299,7 @@ def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Pa
             ).alias("row")
         )["row"]
         # A row without a readable time belongs to the file's day, and is a reject there.
-        found = days_of_rows(block.frame, declaration)
+        found = days_of_rows(block.frame, declaration, clock)
         days = found.fill_null(strategy="forward").fill_null(strategy="backward")
         for day, row in zip(days.to_list(), text.to_list(), strict=True):
             if day is not None:
@@ -261,14 +315,17 @@ def _days_of(declaration: Declaration, data_dir: str, name: str) -> dict[str, Pa
 
 def _clock(declaration: Declaration) -> str:
     """What a file's days depend on besides the file."""
-    return f"{declaration.time_zone} {declaration.timestamp} {declaration.impressions}"
+    return f"{declaration.time_zone} {declaration.timestamp} {declaration.impressions} {declaration.events}"
 
 
-def _remembered(memory: Path, declaration: Declaration) -> dict[str, FileDays]:
+def _remembered(memory: Path, declaration: Declaration) -> list[dict[str, FileDays]]:
+    """By section: the impressions, then the events."""
     try:
         document = json.loads(memory.read_text())
     except (OSError, ValueError):
-        return {}
+        return []
     if document.get("clock") != _clock(declaration):
-        return {}
-    return {name: FileDays.model_validate(found) for name, found in document["files"].items()}
+        return []
+    return [
+        {name: FileDays.model_validate(found) for name, found in files.items()} for files in document["files"]
+    ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
+from components.dataset.sections import Events
 from pipeline.daily import names
 from pipeline.daily.days import Delivery
 
@@ -49,7 +50,21 @@ def for_day(
             "split": split,
             "impressions": impressions,
             "lookups": lookups,
+            "events": _events(declaration, [*delivery.pending, delivery], begin + timedelta(days=1)),
             "moving_average": averages,
             "report": declaration.report.model_copy(update={"study": False}),
         }
     )
+
+
+def _events(declaration: Declaration, days: Sequence[Delivery], before: datetime) -> list[Events]:
+    """The events of the days, in the files that hold them; what the files hold of later days is left out."""
+    found = []
+    for number, section in enumerate(declaration.events):
+        files = sorted({name for day in days for name in day.events.get(str(number), {})})
+        if files:
+            update = {"files": [glob_escape(name) for name in files], "ignore": [], "before": before}
+            if days[0].after is not None:
+                update["since"] = datetime.fromisoformat(days[0].after) + timedelta(days=1)
+            found.append(section.model_copy(update=update))
+    return found

@@ -37,6 +37,7 @@ def begun(
         update={
             "fingerprint": due.delivery.fingerprint,
             "parts": due.delivery.parts,
+            "event_rows": due.delivery.event_rows,
             "status": "refused",
             "refused_at": "data",
             "reasons": list(due.delivery.problems),

@@ -87,6 +87,9 @@ def expire(
                 artifact.state = metadata_store_pb2.Artifact.DELETED
             if gone:
                 store.put_artifacts(gone)
+    for kept_alone in _of_a_cluster(book, needed, _moment(before)):
+        artifacts.append(str(kept_alone))
+        total += _size(kept_alone)
     for folder in [*artifacts, *old_versions]:
         if folder in old_versions:
             total += _size(Path(folder))
@@ -117,6 +120,15 @@ def _runs_of(entries: Mapping[str, DayEntry], models: set[str]) -> set[str]:
     """What a training that goes on from these models starts from."""
     services = [entry.carry.service for entry in entries.values()]
     return {service.model_run for service in services if service is not None and service.model in models}
+
+
+def _of_a_cluster(book: Book, needed: set[str], before: float) -> list[Path]:
+    """What a cluster's runs kept of a day and nobody needs: `artifacts/days/<day>/<run>/<name>`, in no store."""
+    return [
+        folder
+        for folder in sorted((book.layout.artifacts / "days").glob("*/*/*"))
+        if folder.stat().st_mtime < before and not any(Path(uri).is_relative_to(folder) for uri in needed)
+    ]
 
 
 def _inside(uri: str, folder: Path) -> bool:

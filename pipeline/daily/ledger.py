@@ -123,6 +123,7 @@ class DayEntry(BaseModel):
       notes: what else should be read.
       cause: why the day was made, in words.
       fingerprint, parts: of its rows, as they were delivered.
+      event_rows: the events that came with them.
       prior: identity of the entry before.
       accepted: whether what moved was accepted as true.
       salt: how often the day was asked for anew.
@@ -144,6 +145,7 @@ class DayEntry(BaseModel):
     cause: str = ""
     fingerprint: str = ""
     parts: dict[str, Part] = Field(default_factory=dict)
+    event_rows: int = 0
     prior: str = ""
     accepted: bool = False
     salt: int = 0

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 from components import progress
 from components.dataset.declaration import Declaration
 from components.dataset.files import data_fingerprint
-from components.drift.component import read_findings
-from components.errors import GateError, InputError
-from components.evaluator.reading import read_evaluation
-from components.trainer.warm_start import can_follow
-from components.transform.state import cannot_continue
 from pipeline.daily.book import Book
-from pipeline.daily.carry import Made, after
-from pipeline.daily.create import DATA, DaySettings, create_day_pipeline
-from pipeline.daily.cut import CutFiles
-from pipeline.daily.days import Delivery, file_named
-from pipeline.daily.declared import for_day
-from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, Service, now
+from pipeline.daily.create import DaySettings, create_day_pipeline
+from pipeline.daily.days import Delivery
+from pipeline.daily.ledger import Carry, DayEntry, now
+from pipeline.daily.outcome import Refusal, outcome, refusal_of
+from pipeline.daily.start import declared_day, rebase_note, rebase_reason, require_state
 from pipeline.events import NodeRun, NodeStarted
-from pipeline.execute import decision
-from pipeline.failures import explain
 from pipeline.local import LocalRunner, cpu_seconds
 from pipeline.place import Place
-from pipeline.terminal import RunDisplay, title
+from pipeline.terminal import RunDisplay
 
 
 def make_day(
@@ -69,13 +59,13 @@ class _Run:
         self._carry = carry
         self._place = place
         self._delivery = delivery
-        self._declaration = for_day(declaration, delivery, _cut(declaration, delivery, place))
+        self._declaration = declared_day(declaration, delivery, place.data, Book(place.layout))
         self._notes = list(entry.notes)
         self._node = ""
 
     def outcome(self) -> dict[str, Any]:
         """The fields of the entry that the attempt decides."""
-        refusal: tuple[str, str] | None = None
+        refusal: Refusal | None = None
         with (
             RunDisplay(self._place.console) as display,
             progress.listening(display.progress, display.note),
@@ -86,61 +76,20 @@ class _Run:
             try:
                 runner.run(create_day_pipeline(settings))
             except Exception as error:
-                refusal = self._refusal(error)
+                refusal = refusal_of(error, self._node, self._delivery.parts)
                 if refusal is None:
                     raise
                 logging.exception("a gate refused")
-        runs = runner.runs
-        rows = _rows(runs)
-        if rows.get("duplicates"):
-            self._notes.append(f"{rows['duplicates']:,} rows that repeat others were left out")
-        found = {
-            "notes": self._notes,
-            "rows": rows,
-            "progressive": _progressive(runs),
-            "peak_memory_mb": max((run.peak_memory_mb for run in runs.values()), default=0.0),
-            "parts_seconds": {title(run.node): round(run.cpu_seconds, 2) for run in runs.values()},
-        }
-        # Without the state after it the day is as good as not there.
-        if refusal is not None and (refusal[0] == "data" or "Transform" not in runs):
-            return {**found, "reasons": refusal[1].splitlines()}
-        service, reasons = None, refusal[1].splitlines() if refusal is not None else []
-        first = refusal is None and not self._carry.state
-        if first:
-            reasons = [
-                "the first day fills the averages, of which its own rows see nothing yet: the first model is trained "
-                "on the day after"
-            ]
-        elif refusal is None:
-            reasons, version = decision(runs, self._place.serving / self._declaration.model.name)
-            if version is not None:
-                service = Service(
-                    day=self._entry.day,
-                    model=str(runs["Trainer"].uri("model")),
-                    model_run=str(runs["Trainer"].uri("model_run")),
-                    version=version,
-                )
-        made = Made(
-            day=self._entry.day,
-            state=str(runs["Transform"].uri("state")),
-            examples=str(runs["Transform"].uri("transformed_examples")),
-            transform_graph=str(runs["Transform"].uri("transform_graph")),
-            measured=str(runs["DataGates"].uri("figures")),
-            progressive=str(runs["Progressive"].uri("evaluation")) if "Progressive" in runs else "",
-            service=service,
+        return outcome(
+            self._entry,
+            self._carry,
+            self._feed.daily,
+            runner.runs,
+            self._place.serving / self._declaration.model.name,
+            refusal,
+            notes=self._notes,
             rebased=bool(rebase),
         )
-        if service is None and not first:
-            self._notes.append("the day's rows are learned with those of the next day")
-        return {
-            **found,
-            "status": "pushed" if service is not None else "refused",
-            "refused_at": "" if service is not None or first else "model",
-            "reasons": reasons,
-            "notes": [*self._notes, *_moved(runs)],
-            "pushed_to": service.version if service is not None else None,
-            "carry": after(self._carry, made, self._feed.daily),
-        }
 
     def _listen(self, display: RunDisplay) -> Any:
         def listen(event: NodeStarted | NodeRun) -> None:
@@ -150,31 +99,13 @@ class _Run:
         return listen
 
     def _rebase(self) -> str:
-        """Why the training begins from nothing; empty: it goes on from the weights in service."""
-        self._check_state()
-        service = self._carry.service
-        if service is None:
-            return "no model is in service yet"
-        every = self._feed.daily.rebase_every
-        reason = can_follow(Path(service.model_run), self._declaration) or ""
-        if not reason and every and self._carry.trained + 1 >= every:
-            reason = f"{every} days have passed since the last training from nothing (daily.rebase_every)"
-        if reason:
-            days = min(self._feed.daily.rebase_days, len(self._carry.learned) + 1)
-            text = f"trained from nothing on the last {days} days: {reason}"
+        require_state(self._carry, self._declaration)
+        reason = rebase_reason(self._feed, self._declaration, self._carry)
+        if reason and self._carry.service is not None:
+            text = rebase_note(self._feed, self._carry, reason)
             self._notes.append(text)
             progress.note(text)
         return reason
-
-    def _check_state(self) -> None:
-        if not self._carry.state:
-            return
-        reason = cannot_continue(self._carry.state, self._declaration)
-        if reason:
-            raise InputError(
-                f"the declaration has changed in a way that the behaviour state cannot follow: {reason}. Make the days "
-                "again from the first of which the data are there: `dfei daily --from DAY`"
-            )
 
     def _settings(self, *, rebase: bool) -> DaySettings:
         place = self._place
@@ -187,61 +118,3 @@ class _Run:
             rebase=rebase,
             accepted=self._entry.accepted,
         )
-
-    def _refusal(self, error: Exception) -> tuple[str, str] | None:
-        """What was refused, the data or the model, and why; None for whatever is neither."""
-        known = explain(error)
-        if known is None:
-            return None
-        message, code = known
-        if code == GateError.exit_code:
-            return ("data" if self._node in DATA else "model"), message
-        full = "no space left" in message.lower() or "disk is full" in message.lower()
-        # A mistake in a lookup or a setting is not the day's, which stays due.
-        if self._node == DATA[0] and not full and any(name in message for name in self._delivery.parts):
-            return "data", message
-        return None
-
-
-def _cut(declaration: Declaration, delivery: Delivery, place: Place) -> dict[str, Path]:
-    """The day's part of each file that holds other days, too."""
-    cut = CutFiles(Book(place.layout).cut)
-    files = {name: file_named(declaration, str(place.data), name) for name in delivery.shared}
-    return {name: cut.of_day(file, delivery.day, declaration) for name, file in files.items()}
-
-
-def _rows(runs: dict[str, NodeRun]) -> dict[str, int]:
-    if "DeclaredExampleGen" not in runs:
-        return {}
-    report = json.loads((runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text())
-    return {key: int(report[key]) for key in ("train", "eval", "duplicates", "rejected")}
-
-
-def _moved(runs: dict[str, NodeRun]) -> list[str]:
-    return [finding.words for finding in read_findings(runs["DataGates"].uri("figures"))]
-
-
-def _progressive(runs: dict[str, NodeRun]) -> Progressive | None:
-    """The figures of the model in service on the day."""
-    if "Progressive" not in runs:
-        return None
-    found = read_evaluation(str(runs["Progressive"].uri("evaluation")))
-    return Progressive(
-        average_auc=found.average_auc,
-        overall_auc=found.overall_auc,
-        auc_standard_error=found.overall.auc_standard_error,
-        gauc=found.gauc,
-        log_loss=found.log_loss,
-        calibration=found.overall.calibration,
-        domains={
-            name: DomainFigures(
-                rows=domain.rows,
-                positives=domain.positives,
-                auc=domain.auc,
-                auc_standard_error=domain.auc_standard_error,
-                log_loss=domain.log_loss,
-                calibration=domain.calibration,
-            )
-            for name, domain in found.domains.items()
-        },
-    )

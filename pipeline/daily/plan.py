@@ -10,6 +10,7 @@ from pipeline.daily.days import Deliveries, Delivery
 from pipeline.daily.ledger import DayEntry
 
 ASKED_FOR = "asked for"
+_ALLOWED = "daily.late_share allows"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +137,13 @@ def _changed(day: str, delivery: Delivery, entry: DayEntry, late_share: float) -
     kept = all(delivery.parts.get(name) == part for name, part in entry.parts.items())
     before = sum(part.rows for part in entry.parts.values())
     more = delivery.rows - before
+    events = delivery.event_rows - entry.event_rows
+    if kept and more == 0 and events > 0 and not delivery.problems:
+        if events <= late_share * entry.event_rows and entry.status == "pushed":
+            return f"+{day}: {events} late events ({_ALLOWED} {late_share:.2%}): the day stays as it was made"
+        return f"{events} late events"
     if kept and more > 0 and not delivery.problems:
         if more <= late_share * before and entry.status == "pushed":
-            return f"+{day}: {more} late rows (daily.late_share allows {late_share:.2%}): the day stays as it was made"
+            return f"+{day}: {more} late rows ({_ALLOWED} {late_share:.2%}): the day stays as it was made"
         return f"{more} late rows"
     return "delivered anew"

@@ -17,11 +17,11 @@ from components.errors import InputError
 from pipeline.daily.book import Book
 from pipeline.daily.cut import CutFiles
 from pipeline.daily.days import Deliveries, read_deliveries
-from pipeline.daily.entries import begun
 from pipeline.daily.history import write_history
-from pipeline.daily.ledger import Carry, DayEntry, now
+from pipeline.daily.ledger import DayEntry, now
 from pipeline.daily.plan import DueDay, Wanted, next_due
 from pipeline.daily.request import DailyRequest
+from pipeline.daily.start import Start, start
 from pipeline.place import Place, place
 from pipeline.request import declared
 from pipeline.screen import Steps, as_is
@@ -65,13 +65,13 @@ def _due_days(
         console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
     if not arrived.days and not entries:
         raise InputError(f"{place.data}: no file of {', '.join(declaration.impressions.files)} holds a day")
-    _require_known(arrived, entries, request)
+    require_known(arrived, entries, request)
     while True:
         entries = book.ledger.entries()
         due, said = next_due(
             arrived,
             entries,
-            _today(declaration),
+            today(declaration),
             declaration.daily.late_share,
             wanted,
             frozenset(entry.day for entry in made),
@@ -82,7 +82,8 @@ def _due_days(
         if due is None:
             CutFiles(book.cut).clear()
             break
-        entry = _make(declaration, due, entries, wanted.accepted, place)
+        begins = start(due, entries, wanted.accepted, declaration.daily, arrived.days)
+        entry = _make(declaration, due, begins, place)
         book.ledger.write(entry)
         made.append(entry)
         write_history(book, declaration, request.command)
@@ -96,39 +97,20 @@ def _due_days(
     return made
 
 
-def _make(
-    declaration: Declaration,
-    due: DueDay,
-    entries: Mapping[str, DayEntry],
-    accepted: str | None,
-    place: Place,
-) -> DayEntry:
-    earlier = entries.get(due.day)
-    before = (
-        entries[max(day for day in entries if day < due.day)]
-        if min(entries, default=due.day) < due.day
-        else None
-    )
-    same = (
-        earlier is not None and due.delivery is not None and earlier.fingerprint == due.delivery.fingerprint
-    )
-    accept = accepted == due.day or (same and earlier is not None and earlier.accepted)
-    if before is not None and due.delivery is not None:
-        _require_artifacts(before, entries)
+def _make(declaration: Declaration, due: DueDay, begins: Start, place: Place) -> DayEntry:
     place.console.rule(f"{due.day}: {due.cause}")
-    entry = begun(due, before, earlier, accepted=accept, daily=declaration.daily)
-    if due.delivery is None or due.delivery.problems:
-        return entry
+    if begins.delivery is None:
+        return begins.entry
     from pipeline.daily.make import make_day
 
-    return make_day(declaration, due.delivery, entry, before.carry if before is not None else Carry(), place)
+    return make_day(declaration, begins.delivery, begins.entry, begins.carry, place)
 
 
-def _today(declaration: Declaration) -> str:
+def today(declaration: Declaration) -> str:
     return datetime.now(ZoneInfo(declaration.time_zone)).date().isoformat()
 
 
-def _require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request: DailyRequest) -> None:
+def require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request: DailyRequest) -> None:
     """Days that were asked for by name are there."""
     for option, day in (("--from", request.first), ("--accept", request.accept)):
         known = sorted({*arrived.days, *(entries if option == "--accept" else {})})
@@ -137,35 +119,6 @@ def _require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request
             raise InputError(f"{option} {day}: the data hold {shown}")
     if request.accept is not None and request.accept not in arrived.days:
         raise InputError(f"--accept {request.accept}: the files of that day are no longer there")
-
-
-def _require_artifacts(before: DayEntry, entries: Mapping[str, DayEntry]) -> None:
-    """What a day needs of the one before is there.
-
-    Raises:
-      InputError: naming what is gone, and from which day on to make it again.
-    """
-    gone = missing(before)
-    if not gone:
-        return
-    days = sorted(day for day in entries if day <= before.day)
-    again = next(
-        (
-            day
-            for position, day in reversed(list(enumerate(days)))
-            if entries[day].status != "missing"
-            and (position == 0 or not missing(entries[days[position - 1]]))
-        ),
-        days[0],
-    )
-    raise InputError(
-        f"{gone[0]} is gone, which the day after {before.day} starts from: `dfei daily --from {again}` makes it again"
-    )
-
-
-def missing(entry: DayEntry) -> list[str]:
-    """What an entry hands on and is no longer there."""
-    return [uri for uri in entry.carry.uris() if "://" not in uri and not Path(uri).exists()]
 
 
 def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> None:

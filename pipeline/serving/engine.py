@@ -13,6 +13,7 @@ from pipeline.serving.admission import Admission, Budget
 from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.example_answers import Classes, classes, example_inputs, regressions
 from pipeline.serving.metrics import Metrics
+from pipeline.serving.request_log import Answered, RequestLog
 from pipeline.serving.runners import Runner
 from pipeline.serving.saved_model import LoadedModel, ServedSignature
 from pipeline.serving.settings import Limits
@@ -69,6 +70,7 @@ class Engine:
       limits: of predictions.
       metrics: where requests are counted.
       refuse_unknown_domains: whether a domain that was not in training is an error.
+      requests: logs a sample of the requests; `None`: none are.
     """
 
     def __init__(
@@ -79,12 +81,14 @@ class Engine:
         limits: Limits,
         metrics: Metrics,
         refuse_unknown_domains: bool = False,
+        requests: RequestLog | None = None,
     ) -> None:
         self._unknown_domains = UnknownDomains(metrics, refuse_unknown_domains)
         self.models = models
         self.admission = admission
         self.metrics = metrics
         self._runner = runner
+        self._requests = requests
         self._most = limits.predictions
         self._predictions = Budget(
             limits.predictions_together, Code.RESOURCE_EXHAUSTED, "predictions at the same time"
@@ -142,6 +146,9 @@ class Engine:
             with self._predictions.held(predictions):
                 outputs = self._runner.run(serving.model, signature, inputs, call.deadline)
             self.metrics.runtime(spec.name, call.api, time.monotonic() - begun)
+            if self._requests is not None and self._requests.sampled():
+                names = (spec.name, serving.number, signature.name)
+                self._requests.offer(Answered(*names, given, outputs, time.time()))
             return Answer(serving.number, signature, outputs)
 
     def _require_few(self, signature: ServedSignature, shapes: Shapes) -> int:

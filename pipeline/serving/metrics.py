@@ -38,6 +38,12 @@ class Metrics:
         )
         self._registry.register(self._unknown_domains)
         self._registry.register(_States(states))
+        self._logged = _Counter(
+            "dfei_request_log",
+            "Sampled requests: written, dropped for want of time, failed to be written.",
+            ("status",),
+        )
+        self._registry.register(self._logged)
 
         def histogram(name: str, text: str, labels: tuple[str, ...], buckets: list[float]) -> Histogram:
             return Histogram(_PREFIX + name, text, labels, registry=self._registry, buckets=buckets)
@@ -79,6 +85,10 @@ class Metrics:
     def runtime(self, model: str, api: str, seconds: float) -> None:
         """How long its computation took, queueing included."""
         self._runtime.labels(model, api, "TF").observe(seconds * 1e6)
+
+    def logged(self, status: str) -> None:
+        """What became of a request that was to be logged."""
+        self._logged.add((status,))
 
     def batch(self, rows: int, waited: Iterable[float]) -> None:
         """A batch was computed; how long each of its requests had waited, in seconds."""

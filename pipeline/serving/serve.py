@@ -61,6 +61,8 @@ def serve(
     wait_seconds: float = 0.0,
     unload_before_load: bool = False,
     refuse_unknown_domains: bool = False,
+    log_requests: Path | None = None,
+    log_share: float = 0.01,
     console: Console | None = None,
 ) -> None:
     """Serves a pushed model until SIGTERM or SIGINT, then finishes the requests under way and returns.
@@ -88,6 +90,8 @@ def serve(
       wait_seconds: how long to wait for a first version where there is none yet.
       unload_before_load: whether a version is closed before the next is loaded: half the memory, and a gap.
       refuse_unknown_domains: whether a request for a domain that was not in training is an error.
+      log_requests: a folder for a sample of the requests, as TensorFlow Serving logs them; `None` for no log.
+      log_share: the share of the requests that is logged.
       console: where to say what is served.
 
     Raises:
@@ -125,6 +129,8 @@ def serve(
         poll_seconds=poll_seconds,
         drain_seconds=drain_seconds,
         session_threads=session_threads,
+        log_requests=None if log_requests is None else str(log_requests.absolute()),
+        log_share=log_share,
     )
     _run(settings, console or Screen(stderr=True, soft_wrap=True), wait_seconds)
 

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 
 import grpc
@@ -26,6 +27,7 @@ from pipeline.serving.health import health_app
 from pipeline.serving.http_server import HttpServer
 from pipeline.serving.listening import listen
 from pipeline.serving.metrics import Metrics
+from pipeline.serving.request_log import RequestLog
 from pipeline.serving.rest_app import RestApp
 from pipeline.serving.runners import DirectRunner, Runner
 from pipeline.serving.saved_model import LoadedModel
@@ -63,6 +65,11 @@ class ModelServer:
             else Batcher(settings.batching, limits.running, self.metrics, limits.predictions)
         )
         most = limits.running + limits.waiting
+        self._requests = (
+            RequestLog(Path(settings.log_requests), settings.log_share, self.metrics.logged)
+            if settings.log_requests is not None
+            else None
+        )
         self.engine = Engine(
             models,
             self._runner,
@@ -70,6 +77,7 @@ class ModelServer:
             limits,
             self.metrics,
             refuse_unknown_domains=settings.refuse_unknown_domains,
+            requests=self._requests,
         )
         self._bodies = Budget(limits.buffered_bytes, Code.UNAVAILABLE, "bytes of requests at the same time")
         self._workers = ThreadPoolExecutor(most + _SPARE_THREADS, thread_name_prefix="rest")
@@ -201,6 +209,8 @@ class ModelServer:
             pool.shutdown(wait=False)
         for model in self.engine.models.values():
             model.close(drain)
+        if self._requests is not None:
+            self._requests.close()
 
     def __enter__(self) -> ModelServer:
         self.start()

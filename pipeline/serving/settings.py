@@ -79,6 +79,8 @@ class ServerSettings:
         under way.
       drain_seconds: for requests under way when the server stops.
       session_threads: of TensorFlow, within and between operations; 0 for one per core.
+      log_requests: a folder for a sample of the requests; `None` for no log.
+      log_share: the share of the requests that is logged.
     """
 
     models: tuple[ModelSettings, ...]
@@ -98,3 +100,5 @@ class ServerSettings:
     settle_seconds: float = 1.0
     drain_seconds: float = 20.0
     session_threads: int = 0
+    log_requests: str | None = None
+    log_share: float = 0.01

@@ -65,17 +65,33 @@ class Compiled:
 
 @pytest.fixture(scope="session")
 def kubeflow_package(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    """The package for open-source Kubeflow, recurring."""
+    """The package for open-source Kubeflow."""
     output = tmp_path_factory.mktemp("package") / "dfei.yaml"
     compile_package(
         request(
             output,
-            recurring="30 3 * * *",
-            data_dir="/data/{data_day}",
+            data_dir="/data",
             push_destination="/data/serving",
             volumes=("impressions:/data",),
             labels=("team=growth",),
             resources=("Trainer:gpus=1,memory=32", "Transform:retries=0"),
+        )
+    )
+    return Compiled.read(output)
+
+
+@pytest.fixture(scope="session")
+def daily_package(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """A feed's day, for open-source Kubeflow."""
+    output = tmp_path_factory.mktemp("package") / "feed.yaml"
+    compile_package(
+        request(
+            output,
+            recurring="30 5 * * *",
+            data_dir="/data/logs",
+            root="/data/feed",
+            push_destination="/data/serving",
+            volumes=("impressions:/data",),
         )
     )
     return Compiled.read(output)

@@ -26,8 +26,6 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as pipeline_pb2
 from kubeflow import mounts
 from tests.kubeflow.conftest import Compiled
 
-SCHEDULE_TIME = "{{$.pipeline_job_schedule_time_utc}}"
-
 
 class TaskFailedError(Exception):
     """A container's command ended with another code than 0."""
@@ -73,13 +71,12 @@ class Cluster:
         """Where the object store keeps an address."""
         return self._folder / "store" / address.replace("://", "/")
 
-    def run(self, package: Compiled, arguments: dict[str, Any], scheduled: str = "") -> dict[str, Done]:
+    def run(self, package: Compiled, arguments: dict[str, Any]) -> dict[str, Done]:
         """Runs every task in the order of its dependencies.
 
         Args:
           package: the compiled package.
           arguments: the run's parameters.
-          scheduled: when the run was scheduled, in UTC.
         """
         self._runs += 1
         values = _run_parameters(package, arguments)
@@ -92,18 +89,16 @@ class Cluster:
             ]
             assert ready, "the dependencies are a circle"
             for name in sorted(ready):
-                done[name] = self._task(package, name, values, done, scheduled)
+                done[name] = self._task(package, name, values, done)
         return done
 
-    def _task(
-        self, package: Compiled, name: str, values: dict[str, Any], done: dict[str, Done], scheduled: str
-    ) -> Done:
+    def _task(self, package: Compiled, name: str, values: dict[str, Any], done: dict[str, Done]) -> Done:
         task = package.tasks[name]
         component = package.spec.components[task.component_ref.name]
         container = package.executor(name).container
         inputs = pipeline_pb2.ExecutorInput()
         for key, source in task.inputs.parameters.items():
-            value = _task_parameter(source, values, scheduled)
+            value = _task_parameter(source, values)
             _check_type(name, key, value, component.input_definitions.parameters[key].parameter_type)
             json_format.ParseDict(value, inputs.inputs.parameter_values[key])
         for key, source in task.inputs.artifacts.items():
@@ -204,12 +199,11 @@ def _run_parameters(package: Compiled, arguments: dict[str, Any]) -> dict[str, A
     return values
 
 
-def _task_parameter(source: Any, values: dict[str, Any], scheduled: str) -> Any:
+def _task_parameter(source: Any, values: dict[str, Any]) -> Any:
     if source.WhichOneof("kind") == "component_input_parameter":
         return values[source.component_input_parameter]
     assert source.runtime_value.WhichOneof("value") == "constant", source
-    value = json_format.MessageToDict(source.runtime_value.constant)
-    return scheduled if value == SCHEDULE_TIME else value
+    return json_format.MessageToDict(source.runtime_value.constant)
 
 
 def _check_type(task: str, name: str, value: Any, kind: int) -> None:

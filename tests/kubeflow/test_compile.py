@@ -136,7 +136,7 @@ def test_runtime_parameters_have_the_declared_defaults(kubeflow_package: Compile
     assert defaults["decay"] == 0.9
     assert defaults["model"] == "dfei"
     assert defaults["epochs"] == load_declaration("simulated", []).training.epochs
-    assert defaults["data_dir"] == "/data/{data_day}"
+    assert defaults["data_dir"] == "/data"
     assert all(parameter.is_optional for parameter in root.values())
 
 
@@ -144,7 +144,6 @@ def test_a_place_without_a_default_must_be_given(vertex_package: Compiled) -> No
     root = vertex_package.spec.root.input_definitions.parameters
     assert not root["data_dir"].is_optional
     assert not root["data_dir"].HasField("default_value")
-    assert "data_day" not in root
 
 
 def test_a_parameter_reaches_only_the_tasks_it_concerns(kubeflow_package: Compiled) -> None:
@@ -159,17 +158,6 @@ def test_a_parameter_reaches_only_the_tasks_it_concerns(kubeflow_package: Compil
     assert reached["moving_average_decay"] == {"Transform", "Trainer", "SignatureCheck"}
     assert reached["beam_args"] == {"DeclaredExampleGen", "StatisticsGen", "Transform", "Evaluator"}
     assert set(reached) == {parameter.name for parameter in names.PARAMETERS}
-
-
-def test_the_data_day_is_that_of_the_schedule(kubeflow_package: Compiled, vertex_package: Compiled) -> None:
-    assert (
-        _value(kubeflow_package, "DeclaredExampleGen", "runtime_schedule_time")
-        == "{{$.pipeline_job_schedule_time_utc}}"
-    )
-    assert "runtime_schedule_time" not in vertex_package.tasks["DeclaredExampleGen"].inputs.parameters
-    schedule = json.loads((kubeflow_package.path.parent / "dfei.recurring.json").read_text())
-    assert schedule["cron_expression"] == "0 30 3 * * *"
-    assert schedule["params"] == {"data_dir": "/data/{data_day}", "push_destination": "/data/serving"}
 
 
 def test_resources_retries_and_cache(kubeflow_package: Compiled, vertex_package: Compiled) -> None:

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A feed in a folder named by its day, on a volume."""
+    """A feed in a folder of a volume."""
     volume = tmp_path_factory.mktemp("volume")
     simulate(volume / "2024-05-05", domains=6, rows=30_000, days=14, seed=3)
     return volume
@@ -42,7 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
 
 def _arguments(data: Path, **changes: object) -> dict[str, object]:
     return {
-        "data_dir": f"{data}/{{data_day}}",
+        "data_dir": f"{data}/2024-05-05",
         "push_destination": str(data / "serving"),
         "epochs": 2,
         "settings": SMALL,
@@ -52,8 +52,8 @@ def _arguments(data: Path, **changes: object) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def first_run(cluster: Cluster, kubeflow_package: Compiled, data: Path) -> dict[str, Done]:
-    """The first run of a schedule: nothing is served yet."""
-    return cluster.run(kubeflow_package, _arguments(data), scheduled="2024-05-06T03:30:00Z")
+    """The first run: nothing is served yet."""
+    return cluster.run(kubeflow_package, _arguments(data))
 
 
 def _versions(data: Path) -> list[Path]:
@@ -91,9 +91,7 @@ def test_runtime_parameters_reached_the_trainer(first_run: dict[str, Done], clus
 def test_another_learning_rate_reruns_only_what_it_touches_and_meets_a_baseline(
     first_run: dict[str, Done], cluster: Cluster, kubeflow_package: Compiled, data: Path
 ) -> None:
-    done = cluster.run(
-        kubeflow_package, _arguments(data, learning_rate=0.004), scheduled="2024-05-06T03:30:00Z"
-    )
+    done = cluster.run(kubeflow_package, _arguments(data, learning_rate=0.004))
     cached = {name for name, task in done.items() if task.cached}
     assert cached == {
         "DeclaredExampleGen",
@@ -112,11 +110,11 @@ def test_another_learning_rate_reruns_only_what_it_touches_and_meets_a_baseline(
     assert len(_versions(data)) == 1 + int(blessing["blessed"])
 
 
-def test_a_day_without_data_ends_the_run_with_code_2(
+def test_a_folder_that_is_not_there_ends_the_run_with_code_2(
     cluster: Cluster, kubeflow_package: Compiled, data: Path
 ) -> None:
     with pytest.raises(TaskFailedError) as caught:
-        cluster.run(kubeflow_package, _arguments(data), scheduled="2024-05-07T03:30:00Z")
+        cluster.run(kubeflow_package, _arguments(data, data_dir=f"{data}/2024-05-06"))
     assert (caught.value.task, caught.value.code) == ("DeclaredExampleGen", 2)
     assert "2024-05-06" in caught.value.output
 
@@ -129,7 +127,6 @@ def test_a_model_below_its_threshold_is_not_pushed(
     done = cluster.run(
         kubeflow_package,
         _arguments(data, settings=settings, push_destination=str(served)),
-        scheduled="2024-05-06T03:30:00Z",
     )
     assert done["Evaluator"].outputs["blessing"]["metadata"]["blessed"] == 0
     assert done["AtomicPusher"].outputs["pushed_model"]["metadata"]["pushed"] == 0

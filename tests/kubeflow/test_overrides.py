@@ -110,37 +110,16 @@ def test_the_compiled_schema_becomes_a_file() -> None:
 
 def test_the_folder_of_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "2024-05-05").mkdir()
-    properties, _ = overrides.apply(
-        {"data_dir": ""}, {"data_dir": f"{tmp_path}/{{data_day}}", "data_day": "2024-05-05"}
-    )
+    properties, _ = overrides.apply({"data_dir": ""}, {"data_dir": f"{tmp_path}/2024-05-05"})
     assert properties["data_dir"] == f"{tmp_path}/2024-05-05"
     with pytest.raises(InputError, match="mount the volume"):
-        overrides.apply({}, {"data_dir": f"{tmp_path}/{{data_day}}", "data_day": "2024-05-06"})
+        overrides.apply({}, {"data_dir": f"{tmp_path}/2024-05-06"})
     with pytest.raises(InputError, match="data_dir is empty"):
         overrides.apply({}, {"data_dir": ""})
     monkeypatch.setenv(mounts.ROOT_VARIABLE, str(tmp_path))
     (tmp_path / "gcs" / "logs").mkdir(parents=True)
     properties, _ = overrides.apply({}, {"data_dir": "gs://logs"})
     assert properties["data_dir"] == f"{tmp_path}/gcs/logs"
-
-
-def test_the_day_is_the_last_one_that_was_over_in_the_datas_time_zone() -> None:
-    at_midnight = {"schedule_time": "2024-05-05T16:30:00Z", "time_zone": "Asia/Shanghai"}
-    assert overrides.data_day(at_midnight) == "2024-05-05"
-    assert overrides.data_day({**at_midnight, "time_zone": "UTC"}) == "2024-05-04"
-    assert overrides.data_day({**at_midnight, "data_day": "2024-01-31"}) == "2024-01-31"
-    with pytest.raises(InputError, match="YYYY-MM-DD"):
-        overrides.data_day({"data_day": "yesterday"})
-    with pytest.raises(InputError, match="YYYY-MM-DD"):
-        overrides.data_day({})
-    with pytest.raises(InputError, match="give data_day"):
-        overrides.data_day({"schedule_time": "{{$.pipeline_job_schedule_time_utc}}"})
-
-
-def test_the_day_may_stand_in_the_names_of_files(declaration: Declaration) -> None:
-    changed = declared("simulated", ["impressions.files=['log-{data_day}.csv']"], None)
-    text = overrides.resolve(views.for_ingestion(changed), "ingestion", {"data_day": "2024-05-05"})
-    assert json.loads(text)["impressions"]["files"] == ["log-2024-05-05.csv"]
 
 
 def test_the_destination_ends_with_the_model() -> None:

@@ -51,6 +51,13 @@ class DriftGates(Section):
         gt=1,
         description="A number may lie outside what the last good days had by so many times the width of their range.",
     )
+    skew: float | None = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="TFDV's distance of a feature's distribution in the day's training rows from that in the requests "
+        "that the server logged on the day (`daily.requests`); null: not compared.",
+    )
     auc_drop: float = Field(
         default=0.05,
         gt=0,
@@ -106,6 +113,13 @@ class Daily(Section):
         ge=0,
         le=1,
         description="Late rows of a day that is done, as a share of its rows, up to which it is not made again.",
+    )
+    requests: str = Field(
+        default="requests",
+        min_length=1,
+        description="Folder, of its own or in the data folder, where servers log what they are asked (`dfei serve "
+        "--log-requests`, or TF Serving's `PredictionLog`s in TFRecord files); where it is not there, nothing is "
+        "compared with it.",
     )
     gates: DriftGates = Field(default_factory=DriftGates, description="What of a day's data is refused.")
 

@@ -22,7 +22,8 @@ def _wall_clock(moment: datetime) -> datetime:
     return moment
 
 
-def _milliseconds(moment: datetime | None) -> int | None:
+def milliseconds(moment: datetime | None) -> int | None:
+    """Wall-clock milliseconds of a moment, counted as if they were UTC."""
     return None if moment is None else (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
 
 
@@ -65,12 +66,12 @@ class Split(Section):
     @property
     def since_ms(self) -> int | None:
         """Wall-clock milliseconds of `since`, counted as if they were UTC."""
-        return _milliseconds(self.since)
+        return milliseconds(self.since)
 
     @property
     def before_ms(self) -> int | None:
         """Wall-clock milliseconds of `before`, counted as if they were UTC."""
-        return _milliseconds(self.before)
+        return milliseconds(self.before)
 
     @property
     def day_ms(self) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from components.dataset.sections.section import FileList, Names, Section
+from components.dataset.sections.split import Moment
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso", "dmy", "mdy", "yymmddhh", "random"]
 UTF_8 = "utf-8"
@@ -109,7 +110,8 @@ class Events(Section):
     Its rows feed the averages of the behaviours that it tells; they are never trained on nor judged. Its columns go by
     the names that the impressions or the lookups have, and lookups are joined to it as to the impressions. A row needs
     a time, and the user or the item. Rows without the domain count as deviations from an average of their own. Those
-    from the first day to evaluate on are left out.
+    from the first day to evaluate on are left out. A feed of days (`dfei daily`) reads the events of each day with it,
+    and those of days before it that no day has read yet.
     """
 
     files: FileList = Field(description="File names or globs, as for the impressions.")
@@ -125,4 +127,11 @@ class Events(Section):
     )
     behaviours: list[str] | None = Field(
         default=None, description="Behaviours that these files tell; null: all whose columns they have."
+    )
+    since: Moment | None = Field(
+        default=None, description="Events before this moment, written as `split.before`, are left out."
+    )
+    before: Moment | None = Field(
+        default=None,
+        description="Events of this moment and later are left out; null: of the first day to evaluate.",
     )

@@ -46,7 +46,7 @@ def test_events_have_the_columns_of_impressions_and_no_label(tmp_path: Path) -> 
     lines = [f"{FIRST},1,a,1,7", f"{FIRST + 1},3,,0,", f"{FIRST_DAY_MS + 3 * DAY_MS},1,a,1,7"]
     report, examples = write(tmp_path, lines)
     assert report["events"] == [
-        {"files": "searches.csv", "behaviours": ["click"], "rows": 2, "later": 1, "rejected": 0}
+        {"files": "searches.csv", "behaviours": ["click"], "rows": 2, "earlier": 0, "later": 1, "rejected": 0}
     ]
     first, second = examples
     assert first["click"] == second["click"] == [-1]

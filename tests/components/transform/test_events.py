@@ -10,10 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import InputError
 from components.transform.columns import NO_INTEGER
-from components.transform.state import BehaviourState
-from components.transform.transform_plan import make_plan
 from tests.components.transform import direct, oracle
 from tests.components.transform.strategies import CHAINS, DAY, DECAY, DECLARED, STRENGTH, log
 from tests.components.transform.test_state import assert_same_state, cut, fold
@@ -94,9 +91,21 @@ def test_events_fold_like_rows(rows: Rows, times: list[int]) -> None:
         assert_same_state(fold(DECLARED, pieces)[-1].state, direct.analyse(DECLARED, mixed).state)
 
 
-def test_a_feed_of_days_says_that_it_reads_no_events() -> None:
-    declared = DECLARED.model_copy(update={"events": [{"files": ["search.csv"]}]})
-    with pytest.raises(InputError, match="remove `events`"):
-        make_plan(declared, one_day=True)
-    assert make_plan(declared).events and not make_plan(DECLARED).events
-    assert len(BehaviourState.empty(make_plan(declared)).domains["key"]) == 0
+@settings(max_examples=10)
+@given(rows=log(20), events=log(20))
+def test_rows_of_a_day_see_the_events_of_the_days_before_alone(rows: Rows, events: Rows) -> None:
+    """A feed of days: state(t) is state(t-1) and the rows and events of day t, of which the day's rows see nothing."""
+    day = max(row["local_time_ms"] for row in rows) // DAY * DAY
+    today = [row for row in rows if row["local_time_ms"] >= day]
+    past = [row for row in rows if row["local_time_ms"] < day]
+    before = as_events([row for row in events if row["local_time_ms"] < day])
+    of_today = as_events([{**row, "local_time_ms": day + row["local_time_ms"] % DAY} for row in events])
+    prior = direct.analyse(DECLARED, [*past, *before]).state if past else None
+    pending = [] if past else before
+    found = direct.analyse(DECLARED, [*today, *pending, *of_today], prior)
+    without = direct.analyse(DECLARED, [*today, *pending], prior)
+    for name, values in direct.averages(DECLARED, without, today).items():
+        np.testing.assert_allclose(
+            direct.averages(DECLARED, found, today)[name], values, atol=1e-5, err_msg=name
+        )
+    assert_same_state(found.state, direct.analyse(DECLARED, [*past, *before, *today, *of_today]).state)

@@ -72,6 +72,27 @@ def test_the_files_of_a_dated_lookup_are_those_of_the_day() -> None:
     assert day.lookups[0].files == ["items-2024-01-05.csv"]
 
 
+def test_a_days_events_are_its_own_and_those_that_no_state_knows_yet() -> None:
+    section = "{files: ['search-{data_day}.csv', 'weeks-before.csv']}"
+    feed = load_declaration("simulated", [f"events=[{section}, {{files: [shop.csv]}}]"])
+    found = {"0": {"search-2024-01-05.csv": Part(rows=3, hash="1")}}
+    late = Delivery(
+        day="2024-01-04",
+        events={"0": {"search-2024-01-04.csv": Part(rows=2, hash="1")}},
+        after="2024-01-03",
+    )
+    day = Delivery(day="2024-01-05", events=found, after="2024-01-04")
+    [alone] = for_day(feed, day).events
+    assert alone.files == ["search-2024-01-05.csv"]
+    assert (str(alone.since), str(alone.before)) == ("2024-01-05 00:00:00", "2024-01-06 00:00:00")
+    [both] = for_day(feed, day.model_copy(update={"pending": [late]})).events
+    assert both.files == ["search-2024-01-04.csv", "search-2024-01-05.csv"]
+    assert str(both.since) == "2024-01-04 00:00:00"
+    [first] = for_day(feed, day.model_copy(update={"after": None})).events
+    assert first.since is None
+    assert for_day(feed, Delivery(day="2024-01-05")).events == []
+
+
 def test_what_is_replayed() -> None:
     day = declared("daily.replay_days=2", "daily.rebase_days=4", "daily.replay_share=0.25")
     warm = replay(day, carry(), rebase=False)

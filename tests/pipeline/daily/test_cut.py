@@ -23,7 +23,7 @@ from tests.pipeline.daily.test_days import DAYS, line, rows_of, write
 
 def cut(folder: Path, name: str, settings: list[str] | None = None) -> dict[str, Path]:
     declaration = declare(folder, settings or [])
-    file = file_named(declaration, str(folder), name)
+    file = file_named(declaration.impressions, str(folder), name)
     files = CutFiles(folder / "book" / "cut")
     return {day: files.of_day(file, day, declaration) for day in DAYS}
 
@@ -97,7 +97,7 @@ def test_a_day_reads_its_own_rows_alone(tmp_path: Path) -> None:
     delivery = arrived.days[DAYS[1]]
     assert delivery.shared == ["log.csv"]
     part = CutFiles(tmp_path / "book/cut").of_day(
-        file_named(declaration, str(tmp_path), "log.csv"), DAYS[1], declaration
+        file_named(declaration.impressions, str(tmp_path), "log.csv"), DAYS[1], declaration
     )
     files = find_files(str(tmp_path), for_day(declaration, delivery, {"log.csv": part}).impressions)
     assert {Path(file.path) for file in files} == {part, tmp_path / "log-more.csv"}
@@ -108,9 +108,9 @@ def test_a_file_that_has_changed_is_cut_again_and_all_leave_in_the_end(tmp_path:
     write(tmp_path, {"log.csv": [*rows_of(0), *rows_of(1)]})
     files = CutFiles(tmp_path / "book" / "cut")
     declaration = declare(tmp_path, [])
-    one = files.of_day(file_named(declaration, str(tmp_path), "log.csv"), DAYS[0], declaration)
+    one = files.of_day(file_named(declaration.impressions, str(tmp_path), "log.csv"), DAYS[0], declaration)
     write(tmp_path, {"log.csv": [*rows_of(0, 61), *rows_of(1)]})
-    other = files.of_day(file_named(declaration, str(tmp_path), "log.csv"), DAYS[0], declaration)
+    other = files.of_day(file_named(declaration.impressions, str(tmp_path), "log.csv"), DAYS[0], declaration)
     assert len(other.read_text().splitlines()) == len(one.read_text().splitlines()) + 1
     files.clear()
     assert not (tmp_path / "book" / "cut").exists()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.dataset.declaration import Declaration
+from components.errors import InputError
 from pipeline.daily.days import Deliveries, read_deliveries
 from pipeline.daily.names import day_in
 from tests.components.example_gen.small import DAY_MS, FIRST_DAY_MS, LOG_HEADER, declare
@@ -156,7 +157,7 @@ def test_files_that_did_not_change_are_not_read_again(
     before = read(tmp_path)
     read_again = []
 
-    def note(declaration: Declaration, data_dir: str, name: str) -> dict[str, object]:
+    def note(declaration: Declaration, data_dir: str, name: str, section: object) -> dict[str, object]:
         read_again.append(name)
         return {}
 
@@ -189,3 +190,23 @@ def test_a_declared_date_finds_the_files_of_all_days(tmp_path: Path) -> None:
     write(tmp_path, {f"in/{day}.csv": rows_of(n) for n, day in enumerate(DAYS)})
     write(tmp_path, {"in/other.csv": rows_of(7)})
     assert list(read(tmp_path, ["impressions.files=['in/{data_day}.csv']"]).days) == DAYS
+
+
+def test_events_belong_to_their_day_or_to_the_next_that_has_impressions(tmp_path: Path) -> None:
+    write(tmp_path, {f"log-{day}.csv": rows_of(day) for day in (0, 2)})
+    times = [FIRST_DAY_MS + day * DAY_MS + 1 for day in (-20, 0, 1, 2, 3)]
+    (tmp_path / "search.csv").write_text("when,user\n" + "".join(f"{time},1\n" for time in times))
+    events = "events=[{files: [search.csv], timestamp: {column: when, unit: ms}}]"
+    found = read(tmp_path, [events]).days
+    assert {day: one.event_rows for day, one in found.items()} == {DAYS[0]: 2, DAYS[2]: 2}
+    assert (found[DAYS[0]].after, found[DAYS[2]].after) == (None, DAYS[0])
+    without = read(tmp_path).days
+    assert found[DAYS[0]].fingerprint != without[DAYS[0]].fingerprint
+    with (tmp_path / "search.csv").open("a") as stream:
+        stream.write(f"{times[2]},2\n")
+    again = read(tmp_path, [events]).days
+    assert again[DAYS[0]].fingerprint == found[DAYS[0]].fingerprint
+    assert (again[DAYS[2]].event_rows, again[DAYS[2]].fingerprint == found[DAYS[2]].fingerprint) == (3, False)
+    (tmp_path / "search.csv").write_text("at,user\n1,1\n")
+    with pytest.raises(InputError, match="when"):
+        read(tmp_path, [events])

@@ -15,7 +15,7 @@ from pipeline.daily.book import Book
 from pipeline.daily.carry import Made, after
 from pipeline.daily.expire import expire
 from pipeline.daily.ledger import Carry, DayEntry, Service
-from pipeline.daily.run import missing
+from pipeline.daily.start import missing
 from pipeline.layout import RunLayout
 from pipeline.metadata_texts import open_metadata
 from tests.pipeline.daily.test_plan import DAILY
@@ -99,6 +99,21 @@ def test_a_dry_run_leaves_everything(feed: Book) -> None:
 def test_all_days_kept_nothing_goes(feed: Book) -> None:
     done = run(feed, keep_days=8, keep_versions=8)
     assert (done.artifacts, done.versions, done.bytes) == ([], [], 0)
+
+
+def test_what_a_cluster_kept_of_old_days_goes_too(feed: Book) -> None:
+    """It is in no metadata store."""
+    newest = feed.ledger.entries()[DAYS[-1]]
+    kept = feed.layout.artifacts / "days"
+    for name in ("state", "model"):
+        (kept / DAYS[0] / "1" / name).mkdir(parents=True)
+        (kept / DAYS[-1] / "2" / name).mkdir(parents=True)
+    carry = newest.carry.model_copy(update={"state": str(kept / DAYS[-1] / "2" / "state")})
+    feed.ledger.write(newest.model_copy(update={"carry": carry}))
+    done = run(feed, keep_days=2, keep_versions=3)
+    left = {str(path.relative_to(kept)) for path in kept.glob("*/*/*")}
+    assert left == {f"{DAYS[-1]}/2/state"}
+    assert {f"{kept}/{DAYS[0]}/1/state", f"{kept}/{DAYS[-1]}/2/model"} < set(done.artifacts)
 
 
 @pytest.mark.parametrize(
