@@ -179,6 +179,32 @@ def test_files_of_old_days_may_be_cleared_away(tmp_path: Path) -> None:
     assert outcome(tmp_path)[day(3)][1].state == "/a/b/c"
 
 
+@pytest.mark.parametrize(("late", "again"), [(2, False), (3, True)])
+def test_a_few_late_events_are_only_said(late: int, again: bool) -> None:
+    def with_events(rows: int) -> Delivery:
+        return Delivery(
+            day=day(1), parts={"1.csv": part("1")}, events={"0": {"search.csv": part(str(rows), rows)}}
+        )
+
+    first = with_events(2000)
+    entry = DayEntry(
+        day=day(1),
+        status="pushed",
+        fingerprint=first.fingerprint,
+        parts=first.parts,
+        event_rows=first.event_rows,
+    )
+    arrived = Deliveries(days={day(1): with_events(2000 + late)})
+    due, said = next_due(arrived, {day(1): entry}, TODAY, 0.001, NOTHING)
+    if again:
+        assert due is not None and due.cause == "3 late events"
+    else:
+        assert due is None
+        assert said == [
+            f"{day(1)}: 2 late events (daily.late_share allows 0.10%): the day stays as it was made"
+        ]
+
+
 @pytest.mark.parametrize(("late", "again"), [(1, False), (2, True)])
 def test_a_few_late_rows_are_only_said(late: int, again: bool) -> None:
     delivery = Delivery(day=day(1), parts={"1.csv": part("a")})
