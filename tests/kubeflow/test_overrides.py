@@ -38,10 +38,15 @@ def test_parameters_are_set_as_on_the_command_line(declaration: Declaration) -> 
         model="mmoe",
         settings="training.batch_size=64",
     )
-    expected = declared(
+    expected = load_declaration(
         "simulated",
-        ["training.learning_rate=0.01", "training.epochs=3", "model.decay=0.8", "training.batch_size=64"],
-        "mmoe",
+        [
+            "training.learning_rate=0.01",
+            "training.epochs=3",
+            "model.decay=0.8",
+            "training.batch_size=64",
+            "model.name=mmoe",
+        ],
     )
     assert resolved == Declaration.from_json(views.for_trainer(expected))
 
