@@ -64,7 +64,7 @@ def test_a_day_is_its_rows_and_its_newest_hours_judge() -> None:
 def test_the_candidate_is_judged_with_an_allowance_for_chance_and_the_day_without(tmp_path: Path) -> None:
     nodes = {node.id: node for node in create_day_pipeline(settings(tmp_path, carry())).components}
     for name, allowed in (("Evaluator", True), ("Progressive", False)):
-        assert ("BeyondChance" in nodes[name].exec_properties["eval_config"]) == allowed
+        assert ('deviations\\": 3.0' in nodes[name].exec_properties["eval_config"]) == allowed
 
 
 def test_the_files_of_a_dated_lookup_are_those_of_the_day() -> None:
