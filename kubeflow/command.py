@@ -94,13 +94,14 @@ def compile_(
 
         dfei compile --dataset kuairand-pure --output dfei.yaml --image registry/dfei@sha256:...
         --volume impressions:/data --volume dfei-models:/models --data /data/KuaiRand-Pure
-        --push-destination /models/dfei
+        --push-destination /models
 
         dfei compile --dataset feed.yaml --output feed.yaml --image ... --recurring '30 5 * * *'
-        --volume impressions:/data --data /data/logs --root /data/feed --push-destination /data/serving
+        --volume impressions:/data --volume dfei-models:/models --data /data/logs --root /data/feed
+        --push-destination /models
 
         dfei compile --dataset kuairand-pure --output dfei.json --image ... --pipeline-root gs://bucket/root
-        --data gs://bucket/KuaiRand-Pure --push-destination gs://bucket/serving/dfei
+        --data gs://bucket/KuaiRand-Pure --push-destination gs://bucket/serving
     """
     with ending():
         from components.dataset.schema import missing_schema

@@ -27,7 +27,7 @@ def test_what_a_run_must_still_be_told_is_said() -> None:
         "next: kfp --endpoint http://KUBEFLOW/pipeline run create -e dfei -r dfei-simulated -f 'my feed.yaml' "
         "data_dir=... push_destination=..."
     )
-    whole = next_step(request("a.yaml", data_dir="/data", push_destination="/models/dfei"))
+    whole = next_step(request("a.yaml", data_dir="/data", push_destination="/models"))
     assert whole[0].endswith("-f a.yaml")
     assert len(whole) == 2
 
@@ -53,6 +53,12 @@ def test_the_pipeline_writes_where_the_servers_read(page: str) -> None:
     text = (HOUSE / "docs" / page).read_text()
     assert f"--volume {claim['metadata']['name']}:{mounted}" in text
     places = re.findall(r"--push-destination (/\S+)", text)
-    assert f"{base_path.group(1)}" in places
-    assert all(place == base_path.group(1) for place in places)
-    assert all(place.endswith("/dfei") for place in re.findall(r"--push-destination (gs://[\w/-]+)", text))
+    # Versions go to a folder of the model's name in the push destination.
+    assert places
+    assert all(f"{place}/dfei" == base_path.group(1) for place in places)
+    source = (
+        (SERVING / "components/bucket/deployment.yaml").read_text().split("models:my-bucket/")[1].split()[0]
+    )
+    assert all(
+        f"{place}/dfei" == source for place in re.findall(r"--push-destination gs://BUCKET/([\w/-]+)", text)
+    )

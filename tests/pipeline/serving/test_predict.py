@@ -125,7 +125,7 @@ def test_another_separator(ours: Served, files: dict[str, Path], tmp_path: Path)
     np.testing.assert_allclose([scores_in(output) for output in outputs], [answer, answer], rtol=1e-5)
     for name, separator, message in (
         ("rows.jsonl", ";", "--separator is for CSV, but .*rows.jsonl is read as json"),
-        ("rows.csv", ";;", "expected one character"),
+        ("rows.csv", ";;;;;", "expected a character"),
     ):
         with pytest.raises(InputError, match=message):
             predict_rows(files[name], url=ours.rest, model=NAME, separator=separator)
