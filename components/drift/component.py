@@ -109,7 +109,9 @@ class DataGatesExecutor(base_executor.BaseExecutor):
             )
             assert isinstance(schema, schema_pb2.Schema)
             figures = read_statistics(statistics)
-            found += list(distances(declaration, schema, before, figures)) if before is not None else []
+            if before is not None:
+                allowed = gates.bounds(declaration, len(history)).distance
+                found += distances(declaration, schema, before, figures, allowed)
             found += list(skew(declaration, schema, figures, today, rows)) if rows is not None else []
         (folder / FINDINGS).write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
         accepted = bool(exec_properties["accepted"])

@@ -54,15 +54,16 @@ def distances(
     schema: schema_pb2.Schema,
     before: statistics_pb2.DatasetFeatureStatisticsList,
     today: statistics_pb2.DatasetFeatureStatisticsList,
+    distance: float,
 ) -> Iterator[Finding]:
-    """The features whose distribution is farther from that of the last good day than `daily.gates.distance`.
+    """The features whose distribution is farther from that of the last good day than a distance.
 
     Args:
       declaration: the data set.
       schema: as curated; comparators are added here.
       before, today: TFDV's statistics of the two days.
+      distance: that is allowed (`gates.bounds`).
     """
-    distance = declaration.daily.gates.distance
     wanted = compared(schema, declaration, "drift_comparator", distance, behaviours=True)
     found = tfdv.validate_statistics(today, wanted, previous_statistics=before)
     for name, anomaly in sorted(found.anomaly_info.items()):

@@ -14,7 +14,7 @@ from components.dataset.sections import DriftGates
 from components.drift.changes import Change, rate_changes, row_changes
 from components.drift.figures import Measured
 
-# How much figures usually move is a guess until so many good days tell: twice the deviations then.
+# How much figures usually move is a guess until so many good days tell.
 _KNOWN_AFTER = 3
 # A change of so much of what is refused is said.
 _SAID = 2 / 3
@@ -37,6 +37,20 @@ class Finding:
     refuses: bool = True
 
 
+def bounds(declaration: Declaration, good_days: int) -> DriftGates:
+    """The declared bounds; of the first days, when little tells what is usual, deviations and distances count twice.
+
+    Args:
+      declaration: the data set.
+      good_days: that are known.
+    """
+    gates = declaration.daily.gates
+    if good_days >= _KNOWN_AFTER:
+        return gates
+    twice = {"deviations": 2 * gates.deviations, "distance": min(1.0, 2 * gates.distance)}
+    return gates.model_copy(update=twice)
+
+
 def findings(declaration: Declaration, history: Sequence[Measured], today: Measured) -> list[Finding]:
     """What moved between the last good days and a day; the severe first.
 
@@ -47,9 +61,7 @@ def findings(declaration: Declaration, history: Sequence[Measured], today: Measu
     """
     if not history:
         return []
-    gates = declaration.daily.gates
-    if len(history) < _KNOWN_AFTER:
-        gates = gates.model_copy(update={"deviations": 2 * gates.deviations})
+    gates = bounds(declaration, len(history))
     found = [
         *_rows(gates, history, today),
         *_hours(declaration, history, today),

@@ -28,10 +28,10 @@ def test_a_number_and_a_category_that_moved_are_named_with_what_moved() -> None:
     declaration = load_declaration("simulated", [])
     before, same = statistics(1, ["phone", "tablet"]), statistics(1, ["tablet", "phone"], seed=2)
     schema = tfdv.infer_schema(before)
-    assert list(distances(declaration, schema, before, same)) == []
+    assert list(distances(declaration, schema, before, same, 0.3)) == []
     moved = statistics(2.5, ["tablet", "television"])
     found = {
-        finding.words.split(":")[0]: finding for finding in distances(declaration, schema, before, moved)
+        finding.words.split(":")[0]: finding for finding in distances(declaration, schema, before, moved, 0.3)
     }
     assert set(found) == {"column dwell_ratio", "column device"}
     assert "(its mean was 0.5" in found["column dwell_ratio"].words

@@ -11,7 +11,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.drift.changes import rate_changes, row_changes
 from components.drift.figures import Counts, FeatureFigures, Measured
-from components.drift.gates import Finding, findings
+from components.drift.gates import Finding, bounds, findings
 from components.drift.ranking import ranks_worse
 from components.evaluator.results import DomainResult, EvaluationResult, Overall
 
@@ -102,6 +102,7 @@ def test_what_is_usual_is_not_known_of_the_first_days(declaration: Declaration, 
     assert refused(declaration, [first], today) == []
     none = with_domain(today, "0", Counts(rows=today.domains["0"].rows))
     assert refused(declaration, [first], none)
+    assert [bounds(declaration, days).distance for days in (1, 2, 3)] == [0.6, 0.6, 0.3]
 
 
 def test_a_domain_that_is_gone_is_named_though_it_was_most_of_the_rows(
