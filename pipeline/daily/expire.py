@@ -41,7 +41,7 @@ def expire(
 
     Kept are all artifacts of the last `keep_days` days of the ledger, what each of them hands on and what the day
     before the first of them handed on (so each can be made again), the last `keep_versions` versions with the models
-    that they were pushed from, and the entries of the ledger themselves.
+    that they were pushed from, and the entries of the ledger themselves. What killed executions left goes, however new.
 
     Args:
       book: of the feed; locked.
@@ -69,9 +69,10 @@ def expire(
     total = 0
     with open_metadata(connection) as handle:
         store = handle.store
+        known = store.get_artifacts()
         gone = [
             artifact
-            for artifact in store.get_artifacts()
+            for artifact in known
             if artifact.state != metadata_store_pb2.Artifact.DELETED
             and artifact.uri not in needed
             and _inside(artifact.uri, book.layout.artifacts)
@@ -87,17 +88,25 @@ def expire(
                 artifact.state = metadata_store_pb2.Artifact.DELETED
             if gone:
                 store.put_artifacts(gone)
-    for kept_alone in _of_a_cluster(book, needed, _moment(before)):
-        artifacts.append(str(kept_alone))
-        total += _size(kept_alone)
-    for folder in [*artifacts, *old_versions]:
-        if folder in old_versions:
-            total += _size(Path(folder))
-        if not dry_run:
-            _remove(Path(folder))
+    unknown = _of_killed_runs(book.layout.artifacts, {artifact.uri for artifact in known})
+    for folder in [*_of_a_cluster(book, needed, _moment(before)), *unknown]:
+        artifacts.append(str(folder))
+        total += _size(folder)
+    total += sum(_size(Path(version)) for version in old_versions)
     if not dry_run:
+        for path_text in [*artifacts, *old_versions]:
+            _remove(Path(path_text))
         book.ledger.note("expire", artifacts=len(artifacts), versions=old_versions, bytes=total)
     return Expired(artifacts, old_versions, total)
+
+
+def _of_killed_runs(artifacts: Path, known: set[str]) -> list[Path]:
+    """Outputs of executions that were killed: `COMPONENT/OUTPUT/EXECUTION` that the store has never heard of."""
+    return [
+        folder
+        for folder in sorted(artifacts.glob("[A-Z]*/[!.]*/*"))
+        if folder.name.isdecimal() and folder.is_dir() and str(folder) not in known
+    ]
 
 
 def _old_versions(entries: Mapping[str, DayEntry], serving: Path, keep: int) -> list[str]:

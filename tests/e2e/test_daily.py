@@ -229,7 +229,8 @@ def test_killed_at_any_moment_made_again_and_expired(tmp_path: Path) -> None:
     keep = ("--keep-days", "1", "--keep-versions", "2")
     done = dfei("expire", "--dataset", "simulated", "--root", feed.root, *keep)
     assert done.code == 0, done.text
-    assert len(list((feed.root / "artifacts/Trainer/model").iterdir())) < 3
+    # The models of both days, and of the version before that one can go back to; none of killed executions.
+    assert len(list((feed.root / "artifacts/Trainer/model").iterdir())) <= 3
     feed.deliver(3)
     assert feed.run() == 0
     assert feed.served() == date(3)

@@ -101,6 +101,18 @@ def test_all_days_kept_nothing_goes(feed: Book) -> None:
     assert (done.artifacts, done.versions, done.bytes) == ([], [], 0)
 
 
+def test_what_killed_executions_left_goes(feed: Book) -> None:
+    left = feed.layout.artifacts / "Trainer/model/86"
+    (left / "half").mkdir(parents=True)
+    system = feed.layout.artifacts / "Trainer/.system/86"
+    system.mkdir(parents=True)
+    done = run(feed, keep_days=20, keep_versions=20)
+    assert str(left) in done.artifacts
+    assert not left.exists()
+    assert system.exists()
+    assert [missing(entry) for entry in feed.ledger.entries().values()] == [[]] * len(DAYS)
+
+
 def test_what_a_cluster_kept_of_old_days_goes_too(feed: Book) -> None:
     """It is in no metadata store."""
     newest = feed.ledger.entries()[DAYS[-1]]
