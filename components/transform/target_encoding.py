@@ -22,6 +22,7 @@ from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 STRENGTHS = 2.0 ** np.arange(-1, 13)
 DEFAULT_STRENGTH = 20.0
 PENALTY = 0.5
+_STEP = 2.0**-26
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ def learn_shrinkage(
             strength[index] = STRENGTHS[np.argmin(penalty + total, axis=0)]
             losses[index] = total[:, -2]
         estimates[index] = shrink(sums, counts, parent, strength[index][bucket])
-        squares = np.square(np.log1p(state[:, behaviours.shape[1]]))
+        # In whole multiples of a small number their sum has the same bits whichever way it is taken.
+        squares = np.round(np.square(np.log1p(state[:, behaviours.shape[1]])) / _STEP) * _STEP
         known = log_counts[index] + [squares.sum(), len(squares)]
         scale[index] = np.sqrt(known[0] / known[1]) if known[0] > 0 else 1.0
         log_counts[index] += [squares[:closed].sum(), closed]
