@@ -100,7 +100,7 @@ def test_three_days_a_refusal_and_nothing_due(tmp_path: Path, daily_package: Com
     assert (caught.value.task, caught.value.code) == ("CloseDay", 1)
     found = volume.history()[DAYS[3]]
     assert found["status"] == "refused"
-    assert "clicked" in found["reasons"][0]
+    assert "the label click is 0" in found["reasons"][0]
     assert len(volume.versions()) == 2
 
     done = cluster.run(daily_package, volume.arguments())
