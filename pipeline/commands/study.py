@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,7 +15,6 @@ from pipeline.commands.shared import (
     Data,
     Dataset,
     Jobs,
-    Models,
     Quiet,
     Root,
     Seeds,
@@ -36,7 +35,15 @@ study = typer.Typer(
 )
 
 Numbers = Annotated[int, typer.Option("--domains", help="Domains of the simulated feed.")]
+ManyNumbers = Annotated[
+    str, typer.Option("--domains", metavar="N,M", help="Numbers of domains, a feed for each.")
+]
 Rows = Annotated[int, typer.Option("--rows", help="Impressions of each simulated feed.")]
+Models = Annotated[
+    list[str], typer.Option("--models", metavar="A,B", help="Models and variants, separated by commas.")
+]
+
+Planned = Callable[["StudyRequest"], "Plan"]
 
 
 def _many(option: str, text: str) -> list[int]:
@@ -50,33 +57,32 @@ def _many(option: str, text: str) -> list[int]:
 
 
 def _run(
-    root: Path,
-    default: Sequence[str],
-    models: Sequence[str] | None,
-    seeds: int,
-    trials: int,
-    jobs: int | None,
-    settings: Sequence[str] | None,
-    quiet: bool,
-    as_json: bool,
-    make: Callable[[StudyRequest], Plan],
+    ask: Callable[[], Planned],
+    root: Root,
+    models: Models,
+    seeds: Seeds = 3,
+    trials: Trials = 0,
+    jobs: Jobs = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Makes the plan from the options that all studies have, and runs it."""
+    """Runs a study. All parameters but the first are options of every study."""
     from pipeline.study.plan import StudyRequest
     from pipeline.study.run import study as run_study
 
     layout = RunLayout(root.resolve())
-    request = StudyRequest(
-        root=layout.root,
-        models=tuple(models or default),
-        seeds=seeds,
-        jobs=jobs,
-        trials=trials,
-        overrides=tuple(settings or ()),
-        command=as_typed(),
-    )
     with ending():
-        plan = make(request)
+        request = StudyRequest(
+            root=layout.root,
+            models=tuple(models),
+            seeds=seeds,
+            jobs=jobs,
+            trials=trials,
+            overrides=tuple(settings or ()),
+            command=as_typed(),
+        )
+        plan = ask()(request)
 
     def work(console: Console) -> str:
         run_study(plan, request.root, console)
@@ -85,25 +91,40 @@ def _run(
     run_command(layout.root, "study", work, layout.study, quiet=quiet, as_json=as_json)
 
 
-@study.command()
+def _study(models: str, **defaults: object) -> Callable[[Callable[..., Planned]], None]:
+    """Makes a command of a function that has the options of one study alone: those of every study are added.
+
+    Args:
+      models: unless others are named.
+      defaults: of other options that every study has, where this one's differ.
+    """
+    defaults["models"] = [models]
+
+    def command(ask: Callable[..., Planned]) -> None:
+        own = inspect.signature(ask, eval_str=True).parameters
+        _, root, *shared = inspect.signature(_run, eval_str=True).parameters.values()
+        shared = [one.replace(default=defaults.get(one.name, one.default)) for one in shared]
+
+        def run(**given: Any) -> None:
+            mine = {name: given.pop(name) for name in own}
+            _run(lambda: ask(**mine), **given)
+
+        run.__doc__ = ask.__doc__
+        run.__signature__ = inspect.Signature([root, *own.values(), *shared])  # type: ignore[attr-defined]
+        study.command(ask.__name__)(run)
+
+    return command
+
+
+@_study("dfei,mlp,lightgbm")
 def domains(
-    root: Root,
-    domains: Annotated[
-        str, typer.Option("--domains", metavar="N,M", help="Numbers of domains, a feed for each.")
-    ] = "5,21,50",
+    domains: ManyNumbers = "5,21,50",
     rows: Rows = 60_000,
     rows_per_domain: Annotated[
         int | None,
         typer.Option("--rows-per-domain", help="Impressions of each domain on average, instead of --rows."),
     ] = None,
-    models: Models = None,
-    seeds: Seeds = 3,
-    trials: Trials = 0,
-    jobs: Jobs = None,
-    settings: Settings = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Planned:
     """Does DFEI's lead grow with the number of domains? On simulated feeds, in the head, the middle and the tail.
 
     Examples:
@@ -112,38 +133,19 @@ def domains(
 
         dfei study domains --root out/growing --domains 5,21,100,300 --rows-per-domain 3000
     """
-    from pipeline.study.domains import MODELS, plan
+    from pipeline.study.domains import plan
 
-    _run(
-        root,
-        MODELS,
-        models,
-        seeds,
-        trials,
-        jobs,
-        settings,
-        quiet,
-        as_json,
-        lambda request: plan(request, _many("--domains", domains), rows, rows_per_domain),
-    )
+    return lambda request: plan(request, _many("--domains", domains), rows, rows_per_domain)
 
 
-@study.command()
+@_study("dfei,mlp,mlp-without-domain,lightgbm")
 def cold(
-    root: Root,
     seen: Annotated[
         str, typer.Option("--seen", metavar="N,M", help="Rows of each new domain before the evaluation.")
     ] = "0,100,1000",
     domains: Numbers = 21,
     rows: Rows = 60_000,
-    models: Models = None,
-    seeds: Seeds = 3,
-    trials: Trials = 0,
-    jobs: Jobs = None,
-    settings: Settings = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Planned:
     """What do new domains get, and new users and items? A third of a feed's domains appears on day 8.
 
     Examples:
@@ -152,25 +154,13 @@ def cold(
 
         dfei study cold --root out/cold --rows 200000 --seen 0,100,1000,10000
     """
-    from pipeline.study.cold import MODELS, plan
+    from pipeline.study.cold import plan
 
-    _run(
-        root,
-        MODELS,
-        models,
-        seeds,
-        trials,
-        jobs,
-        settings,
-        quiet,
-        as_json,
-        lambda request: plan(request, _many("--seen", seen), domains, rows),
-    )
+    return lambda request: plan(request, _many("--seen", seen), domains, rows)
 
 
-@study.command()
+@_study("dfei,dfei-slow-features,dfei-fast-features")
 def decay(
-    root: Root,
     decays: Annotated[
         str,
         typer.Option(
@@ -181,14 +171,7 @@ def decay(
     data: Data = None,
     domains: Numbers = 21,
     rows: Rows = 60_000,
-    models: Models = None,
-    seeds: Seeds = 3,
-    trials: Trials = 0,
-    jobs: Jobs = None,
-    settings: Settings = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Planned:
     """How fast should a domain's averages and its v forget, by size, click rate and drift?
 
     Examples:
@@ -197,37 +180,16 @@ def decay(
 
         dfei study decay --root out/decay-kuairand --dataset kuairand-pure --data KuaiRand-Pure
     """
-    from pipeline.study.decay import MODELS, plan
+    from pipeline.study.decay import plan
 
-    _run(
-        root,
-        MODELS,
-        models,
-        seeds,
-        trials,
-        jobs,
-        settings,
-        quiet,
-        as_json,
-        lambda request: plan(request, decays.split(","), dataset, data, domains, rows),
-    )
+    return lambda request: plan(request, decays.split(","), dataset, data, domains, rows)
 
 
-@study.command()
+@_study("dfei,mlp,mmoe,star,pepnet,lightgbm", seeds=1, jobs=1)
 def cost(
-    root: Root,
-    domains: Annotated[
-        str, typer.Option("--domains", metavar="N,M", help="Numbers of domains, a feed for each.")
-    ] = "5,21,100",
+    domains: ManyNumbers = "5,21,100",
     rows: Rows = 30_000,
-    models: Models = None,
-    seeds: Seeds = 1,
-    trials: Trials = 0,
-    jobs: Jobs = 1,
-    settings: Settings = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Planned:
     """What do training and serving cost, by the number of domains? One training at a time, side by side in one run.
 
     Examples:
@@ -236,25 +198,13 @@ def cost(
 
         dfei study cost --root out/cost --domains 5,21,100,1000 --models dfei,mlp
     """
-    from pipeline.study.cost import MODELS, plan
+    from pipeline.study.cost import plan
 
-    _run(
-        root,
-        MODELS,
-        models,
-        seeds,
-        trials,
-        jobs,
-        settings,
-        quiet,
-        as_json,
-        lambda request: plan(request, _many("--domains", domains), rows),
-    )
+    return lambda request: plan(request, _many("--domains", domains), rows)
 
 
-@study.command()
+@_study("dfei,mlp,mmoe,dfei-without-dfe,dfei-without-dfi,dfei-frozen-random")
 def paper(
-    root: Root,
     dataset: Dataset = "simulated",
     data: Data = None,
     before: Annotated[
@@ -265,14 +215,7 @@ def paper(
     ] = None,
     domains: Numbers = 21,
     rows: Rows = 60_000,
-    models: Models = None,
-    seeds: Seeds = 3,
-    trials: Trials = 0,
-    jobs: Jobs = None,
-    settings: Settings = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Planned:
     """In the paper's own setting, no averages of behaviour among the inputs: does its order hold?
 
     Examples:
@@ -281,17 +224,6 @@ def paper(
 
         dfei study paper --root out/paper-kuairand --dataset kuairand-pure --data KuaiRand-Pure --before 2022-05-06
     """
-    from pipeline.study.paper import MODELS, plan
+    from pipeline.study.paper import plan
 
-    _run(
-        root,
-        MODELS,
-        models,
-        seeds,
-        trials,
-        jobs,
-        settings,
-        quiet,
-        as_json,
-        lambda request: plan(request, dataset, data, before or [], domains, rows),
-    )
+    return lambda request: plan(request, dataset, data, before or [], domains, rows)

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from pipeline.compare.collect import Evidence
     from pipeline.compare.result import Comparison
 
-SEEN = (0, 100, 1_000)
-DOMAINS, ROWS = 21, 60_000
 FIRST_DAY = 8
-MODELS = ("dfei", "mlp", "mlp-without-domain", "lightgbm")
 NEW, OLD = "new domains", "other domains"
 
 

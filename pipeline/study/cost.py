@@ -12,10 +12,6 @@ from pipeline.study.plan import Group, Plan, Point, StudyRequest
 if TYPE_CHECKING:
     from pipeline.compare.collect import Evidence
 
-DOMAINS = (5, 21, 100)
-ROWS = 30_000
-MODELS = ("dfei", "mlp", "mmoe", "star", "pepnet", "lightgbm")
-
 
 def plan(request: StudyRequest, domains: Sequence[int], rows: int) -> Plan:
     """One simulated feed of `rows` rows for each number of domains; requests of all domains mixed are timed."""

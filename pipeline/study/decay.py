@@ -12,9 +12,6 @@ from pipeline.study.plan import Group, Plan, Point, StudyRequest
 if TYPE_CHECKING:
     from pipeline.compare.collect import Evidence
 
-DECAYS = (0.5, 0.8, 0.95)
-DOMAINS, ROWS = 21, 60_000
-MODELS = ("dfei", "dfei-slow-features", "dfei-fast-features")
 DECLARED = "declared"
 
 

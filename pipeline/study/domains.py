@@ -11,9 +11,6 @@ from pipeline.study.plan import Group, Plan, Point, StudyRequest
 if TYPE_CHECKING:
     from pipeline.compare.collect import Evidence
 
-DOMAINS = (5, 21, 50)
-ROWS = 60_000
-MODELS = ("dfei", "mlp", "lightgbm")
 DEMANDING = "evaluation.min_rows=100"
 
 

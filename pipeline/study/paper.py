@@ -12,8 +12,6 @@ from pipeline.study.plan import Group, Plan, Point, StudyRequest
 if TYPE_CHECKING:
     from pipeline.compare.collect import Evidence
 
-MODELS = ("dfei", "mlp", "mmoe", "dfei-without-dfe", "dfei-without-dfi", "dfei-frozen-random")
-DOMAINS, ROWS = 21, 60_000
 FEATURES = ("model.averages=learned", "model.history=none", "model.use_ids=true")
 """Ids and features alone: of the averages only DFE's, which DFEI learns."""
 TRAINING = (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.compare.variants import VARIANTS
 from pipeline.study import cold, cost, decay, domains, paper
 from pipeline.study.plan import StudyRequest
 
@@ -25,6 +27,21 @@ def test_what_is_no_number_is_refused(words: list[str], message: str, tmp_path: 
     found = CliRunner().invoke(app, ["study", *words, "--root", str(tmp_path)])
     assert found.exit_code == 2
     assert message in found.stderr
+
+
+def test_every_study_has_the_options_of_all_and_defaults_of_its_own() -> None:
+    commands = typer.main.get_command(app).commands["study"].commands  # type: ignore[attr-defined]
+    assert set(commands) == {"domains", "cold", "decay", "cost", "paper"}
+    options = {name: {one.name: one for one in command.params} for name, command in commands.items()}
+    shared = set.intersection(*(set(found) for found in options.values()))
+    assert shared >= {"root", "models", "seeds", "trials", "jobs", "settings", "quiet", "as_json"}
+    assert {name: found["seeds"].default for name, found in options.items() if name in ("cost", "cold")} == {
+        "cost": 1,
+        "cold": 3,
+    }
+    for found in options.values():
+        assert set(found["models"].default[0].split(",")) <= set(VARIANTS)
+    assert "--decays" in options["decay"]["decays"].opts
 
 
 def test_every_point_has_a_folder_of_its_own_and_the_settings_of_all() -> None:
