@@ -17,12 +17,21 @@ SAMPLE_ROWS = 1 << 16
 
 
 def partition_of(keys: np.ndarray) -> np.ndarray:
-    """The partition of each key, 0 to PARTITIONS - 1: its four highest bits, so that sorted keys stay together."""
+    """The partition of each key, 0 to PARTITIONS - 1: its four highest bits, so that sorted keys stay together.
+
+    >>> partition_of(np.array([-(2**63), 0, 2**63 - 1]))
+    array([ 0,  8, 15])
+    """
     return (keys >> 60) + PARTITIONS // 2
 
 
 def split(chunk: Chunk, by: str = "key") -> Iterator[tuple[int, Chunk]]:
-    """A chunk sorted by key, cut into its partitions; empty ones are left out."""
+    """A chunk sorted by key, cut into its partitions; empty ones are left out.
+
+    >>> sums = {"key": np.array([-(2**63), -5, 3]), "count": np.array([10, 20, 30])}
+    >>> [(part, chunk["count"].tolist()) for part, chunk in split(sums)]
+    [(0, [10]), (7, [20]), (8, [30])]
+    """
     parts = partition_of(chunk[by])
     edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
     for part in range(PARTITIONS):
@@ -37,6 +46,12 @@ def sum_by(groups: Chunk, rows: np.ndarray, values: np.ndarray) -> Chunk:
       groups: what a group has in common, int64 (n,) each; the first sorts first.
       rows: impressions, float64 (n,).
       values: what else is summed, float64 (n, v).
+
+    Key 7 has two rows, of which one was clicked:
+
+    >>> sums = sum_by({"key": np.array([7, 3, 7])}, np.ones(3), np.array([[1.0], [0.0], [0.0]]))
+    >>> sums["key"], sums["rows"], sums["values"][:, 0]
+    (array([3, 7]), array([1., 2.]), array([0., 1.]))
     """
     order = np.lexsort(tuple(reversed(groups.values())))
     groups = {name: column[order] for name, column in groups.items()}
@@ -52,14 +67,29 @@ def sum_by(groups: Chunk, rows: np.ndarray, values: np.ndarray) -> Chunk:
 
 
 def merge_sums(chunks: Sequence[Chunk]) -> Chunk:
-    """Sums of the same (key, bucket, domain) added up."""
+    """Sums of the same (key, bucket, domain) added up.
+
+    >>> at = {"key": np.array([7]), "bucket": np.array([0]), "domain": np.array([1])}
+    >>> one = {**at, "rows": np.array([10.0]), "values": np.array([[3.0]])}
+    >>> both = merge_sums([one, one])
+    >>> both["key"], both["rows"], both["values"]
+    (array([7]), array([20.]), array([[6.]]))
+    """
     joined = concatenate(chunks)
     groups = {name: joined[name] for name in ("key", "bucket", "domain")}
     return sum_by(groups, joined["rows"], joined["values"])
 
 
 def merge_counts(chunks: Sequence[Chunk]) -> Chunk:
-    """Vocabulary counts of the same key added up, and its last day; `hash`, `column` and `text` belong to the key."""
+    """Vocabulary counts of the same key added up, and its last day; `hash`, `column` and `text` belong to the key.
+
+    >>> text = np.array(["news"], object)
+    >>> news = {"key": np.array([7]), "hash": np.array([5]), "column": np.array([0]), "text": text}
+    >>> days = [{**news, "count": np.array([n]), "last": np.array([day])} for n, day in ((2, 30), (5, 29))]
+    >>> both = merge_counts(days)
+    >>> both["count"], both["last"], both["text"]
+    (array([7]), array([30], dtype=int32), array(['news'], dtype=object))
+    """
     joined = concatenate(chunks)
     keys, first, inverse = np.unique(joined["key"], return_index=True, return_inverse=True)
     last = np.zeros(len(keys), np.int32)
@@ -73,7 +103,12 @@ def merge_counts(chunks: Sequence[Chunk]) -> Chunk:
 
 
 def merge_numbers(chunks: Sequence[Chunk]) -> Chunk:
-    """The rows with the lowest hashes: a uniform sample that does not depend on order or bundling."""
+    """The rows with the lowest hashes: a uniform sample that does not depend on order or bundling.
+
+    >>> rows = {"key": np.array([4, 2]), "numbers": np.array([[0.4], [0.2]])}
+    >>> merge_numbers([rows, {"key": np.array([3]), "numbers": np.array([[0.3]])}])["key"]
+    array([2, 3, 4])
+    """
     joined = concatenate(chunks)
     chosen = np.argsort(joined["key"], kind="stable")[:SAMPLE_ROWS]
     return {name: values[chosen] for name, values in joined.items()}
@@ -83,6 +118,10 @@ def merge_sample(chunks: Sequence[Chunk], limit: int) -> Chunk:
     """The `limit` rows of each bucket with the lowest hashes, sorted by bucket.
 
     What is sampled of a bucket depends on no other bucket, so that days can be sampled one at a time.
+
+    >>> rows = {"key": np.array([4, 2, 9]), "bucket": np.array([0, 0, 1])}
+    >>> merge_sample([rows], limit=1)["key"]
+    array([2, 9])
     """
     joined = concatenate(chunks)
     order = np.lexsort((joined["key"], joined["bucket"]))
@@ -92,7 +131,12 @@ def merge_sample(chunks: Sequence[Chunk], limit: int) -> Chunk:
 
 
 def moments(values: np.ndarray) -> Chunk:
-    """Count, mean and squared deviations per column of float64 (n, v), NaN left out. One row."""
+    """Count, mean and squared deviations per column of float64 (n, v), NaN left out. One row.
+
+    >>> known = moments(np.array([[1.0], [3.0], [np.nan]]))
+    >>> float(known["count"].item()), float(known["mean"].item()), float(known["m2"].item())
+    (2.0, 2.0, 2.0)
+    """
     present = ~np.isnan(values)
     count = present.sum(axis=0).astype(np.float64)
     filled = np.where(present, values, 0.0)
@@ -102,7 +146,13 @@ def moments(values: np.ndarray) -> Chunk:
 
 
 def merge_moments(chunks: Sequence[Chunk]) -> Chunk:
-    """Moments of the union (Chan, Golub, LeVeque, 1979)."""
+    """Moments of the union (Chan, Golub, LeVeque, 1979).
+
+    >>> values = np.array([[1.0], [3.0], [8.0]])
+    >>> merged, whole = merge_moments([moments(values[:1]), moments(values[1:])]), moments(values)
+    >>> all(np.allclose(merged[name], whole[name]) for name in whole)
+    True
+    """
     joined = concatenate(chunks)
     count = joined["count"].sum(axis=0)
     mean = (joined["count"] * joined["mean"]).sum(axis=0) / np.maximum(count, 1.0)
@@ -111,7 +161,11 @@ def merge_moments(chunks: Sequence[Chunk]) -> Chunk:
 
 
 def merge_latest(chunks: Sequence[Chunk]) -> Chunk:
-    """The largest value of each column. One row."""
+    """The largest value of each column. One row.
+
+    >>> merge_latest([{"time": np.array([5])}, {"time": np.array([9])}])
+    {'time': array([9])}
+    """
     return {name: values.max(axis=0, keepdims=True) for name, values in concatenate(chunks).items()}
 
 
@@ -129,6 +183,9 @@ def slack(limit: int) -> int:
 
     Keys are spread over the partitions at random, so the share of one is binomial: eight standard deviations above
     its mean are never needed.
+
+    >>> slack(1_600)
+    244
     """
     share = limit / PARTITIONS
     return int(share + 8 * share**0.5) + 64
@@ -146,7 +203,11 @@ def largest(weights: np.ndarray, keys: np.ndarray, limit: int) -> np.ndarray:
 
 
 def positions(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Position of each wanted value in unsorted `values`, -1 where absent."""
+    """Position of each wanted value in unsorted `values`, -1 where absent.
+
+    >>> positions(np.array([30, 10, 20]), np.array([20, 30, 5]))
+    array([ 2,  0, -1])
+    """
     if len(values) == 0:
         return np.full(wanted.shape, -1)
     order = np.argsort(values)
@@ -155,7 +216,11 @@ def positions(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def concatenate(chunks: Sequence[Chunk]) -> Chunk:
-    """Rows of several chunks with the same columns."""
+    """Rows of several chunks with the same columns.
+
+    >>> concatenate([{"key": np.array([1])}, {"key": np.array([2, 3])}])
+    {'key': array([1, 2, 3])}
+    """
     if len(chunks) == 1:
         return chunks[0]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}

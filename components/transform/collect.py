@@ -122,7 +122,13 @@ def _analyse(plan: TransformPlan, block: Block) -> Iterator[Partial]:
 
 
 def first_refreshed_day(days: Iterable[int], refreshed: int) -> int | None:
-    """The first of the last `refreshed` days with rows; `None` if there are not more days than that."""
+    """The first of the last `refreshed` days with rows; `None` if there are not more days than that.
+
+    >>> first_refreshed_day([1, 1, 2, 3, 5], refreshed=2)
+    3
+    >>> first_refreshed_day([1, 1, 2], refreshed=2) is None
+    True
+    """
     ordered = sorted(set(days))
     return ordered[-refreshed] if len(ordered) > refreshed else None
 

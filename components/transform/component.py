@@ -23,6 +23,9 @@ def splits_config(*, analyze_eval: bool, events: bool) -> transform_pb2.SplitsCo
     Args:
       analyze_eval: whether rows to evaluate are averaged over.
       events: whether there is a split `events`, which is never transformed.
+
+    >>> list(splits_config(analyze_eval=False, events=True).analyze)
+    ['train', 'events']
     """
     analyzed = ["train", "eval"] if analyze_eval else ["train"]
     return transform_pb2.SplitsConfig(

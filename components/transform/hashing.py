@@ -27,12 +27,20 @@ def _signed(value: int) -> np.int64:
 
 
 def multiplier(family: int, position: int) -> np.int64:
-    """The odd constant of a column at `position` in key family `family`."""
+    """The odd constant of a column at `position` in key family `family`.
+
+    >>> bool(multiplier(0, 0) % 2), bool(multiplier(0, 0) == multiplier(0, 1))
+    (True, False)
+    """
     return _signed(_splitmix64(1 + family * 64 + position) | 1)
 
 
 def offset(family: int) -> np.int64:
-    """The constant that is added to the keys of a family."""
+    """The constant that is added to the keys of a family.
+
+    >>> bool(offset(0) == offset(1))
+    False
+    """
     return _signed(_splitmix64((1 << 32) + family))
 
 
@@ -51,10 +59,18 @@ def combine_numpy(family: int, parts: list[np.ndarray]) -> np.ndarray:
 
 
 def vocabulary_family(index: int) -> int:
-    """The family of a plan's vocabulary."""
+    """The family of a plan's vocabulary.
+
+    >>> vocabulary_family(0), vocabulary_family(3)
+    (1000, 1003)
+    """
     return 1_000 + index
 
 
 def average_family(index: int) -> int:
-    """The family of a plan's key of averages; -1 is the domain's."""
+    """The family of a plan's key of averages; -1 is the domain's.
+
+    >>> average_family(-1), average_family(0)
+    (999999, 1000000)
+    """
     return 1_000_000 + index

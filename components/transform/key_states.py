@@ -156,7 +156,12 @@ def _table(total: Chunk, states: np.ndarray, missing: np.ndarray, buckets: int) 
 
 
 def empty_table(behaviours: int, buckets: int) -> KeyTable:
-    """A table in which nothing is found."""
+    """A table in which nothing is found.
+
+    >>> table = empty_table(behaviours=2, buckets=3)
+    >>> table.state_as_of(np.array([[7]]), np.array([3]))
+    array([[0., 0., 0.]])
+    """
     lowest, nothing = np.array([np.iinfo(np.int64).min]), np.zeros((1, behaviours + 1), np.float32)
     return KeyTable(lowest, np.array([-1]), nothing, np.full(behaviours, -1), buckets)
 

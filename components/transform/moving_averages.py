@@ -123,6 +123,16 @@ def domain_averages(
       shape: (T, D).
       decay: a; None: each domain's is chosen (`decay_choice`).
       start: what is known before the first bucket; by default nothing.
+
+    One domain, clicks in 2 of 4 rows and then in all of 4; with a = .5 a row after the second bucket sees
+    .5 * .5 + .5 * 1:
+
+    >>> bucket, rows, clicks = np.array([0, 1]), np.array([4.0, 4.0]), np.array([[2.0], [4.0]])
+    >>> found = domain_averages(
+    ...     np.array([0, 0]), bucket, rows, clicks, squares=clicks, counts=rows[:, None], shape=(2, 1), decay=0.5
+    ... )
+    >>> found.as_of[:, 1, 0]
+    array([0.  , 0.5 , 0.75])
     """
     buckets, domains = shape
     behaviours = sums.shape[1]

@@ -204,7 +204,11 @@ def block_of(plan: TransformPlan, columns: Columns) -> tuple[tf.Tensor, ...]:
 
 
 def as_lists(values: np.ndarray) -> pa.Array:
-    """Rows (n,) or (n, w) as lists of the width `w`."""
+    """Rows (n,) or (n, w) as lists of the width `w`.
+
+    >>> as_lists(np.array([[1, 2], [3, 4]])).to_pylist()
+    [[1, 2], [3, 4]]
+    """
     width = values.shape[1] if values.ndim > 1 else 1
     offsets = np.arange(len(values) + 1, dtype=np.int64) * width
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values.reshape(-1)))

@@ -17,7 +17,13 @@ from components.transform.transform_plan import TransformPlan
 
 
 def used_columns(plan: TransformPlan) -> tuple[str, ...]:
-    """The columns of raw examples that Transform reads, sorted."""
+    """The columns of raw examples that Transform reads, sorted.
+
+    >>> from components.dataset.loader import load_declaration
+    >>> from components.transform.transform_plan import make_plan
+    >>> used_columns(make_plan(load_declaration("simulated")))[:3]
+    ('activity', 'age_band', 'age_days')
+    """
     names = {source.column for source in plan.sources}
     names |= {name for name, _ in (*plan.quantiles, *plan.numeric)}
     return tuple(sorted(names | {plan.time, plan.label} | {BEHAVIOUR_PREFIX + b for b in plan.behaviours}))

@@ -17,7 +17,11 @@ _ASSETS = "transform_fn/assets"
 
 
 def asset_path(transform_graph: str | Path, name: str) -> str:
-    """Path of an asset of a `transform_graph` artifact."""
+    """Path of an asset of a `transform_graph` artifact.
+
+    >>> asset_path("out/Transform/transform_graph/4", "vocabulary.csv")
+    'out/Transform/transform_graph/4/transform_fn/assets/vocabulary.csv'
+    """
     return f"{transform_graph}/{_ASSETS}/{name}"
 
 

@@ -56,7 +56,13 @@ def keep_newest(transform: Any) -> int:
 
 
 def combine(family: int, parts: list[tf.Tensor]) -> tf.Tensor:
-    """Keys int64 of a family. The same as `hashing.combine_numpy`."""
+    """Keys int64 of a family. The same as `hashing.combine_numpy`.
+
+    >>> user, tab = np.array([7, 8]), np.array([1, 1])
+    >>> served = combine(hashing.average_family(0), [tf.constant(user), tf.constant(tab)])
+    >>> bool((served.numpy() == hashing.combine_numpy(hashing.average_family(0), [user, tab])).all())
+    True
+    """
     key = tf.constant(hashing.offset(family), tf.int64)
     for position, part in enumerate(parts):
         key = key + part * tf.constant(hashing.multiplier(family, position), tf.int64)
@@ -259,7 +265,11 @@ class ServingGraph:
 
 
 def quantile_ids(boundaries: np.ndarray, values: tf.Tensor) -> tf.Tensor:
-    """Bucket 1 and up of each value, 0 for NaN, int64 (n, Q). `boundaries` (Q, b), `values` (n, Q)."""
+    """Bucket 1 and up of each value, 0 for NaN, int64 (n, Q). `boundaries` (Q, b), `values` (n, Q).
+
+    >>> quantile_ids(np.array([[10.0, 20.0]], np.float32), tf.constant([[5.0], [10.0], [99.0], [np.nan]]))[:, 0].numpy()
+    array([1, 2, 3, 0])
+    """
     # An infinite number of a caller must not reach the padding: its bucket would be the next feature's.
     finite = tf.minimum(values, tf.float32.max)
     position = tf.searchsorted(tf.constant(boundaries), tf.transpose(finite), side="right")

@@ -191,6 +191,11 @@ def disagreement(state: BehaviourState, plan: TransformPlan) -> str | None:
 
     Sizes and limits (`max_size`, `min_count`, `max_keys`), the strength of the shrinkage, what the history gives, the
     model and its training may change from day to day.
+
+    >>> from components.dataset.loader import load_declaration
+    >>> before = make_plan(load_declaration("simulated", ["moving_average.decay=0.8"]))
+    >>> disagreement(BehaviourState.empty(before), make_plan(load_declaration("simulated")))
+    'moving_average.decay was 0.8 and is 0.9'
     """
     before, now = json.loads(state.definitions), json.loads(plan.definitions)
     for name in now:
@@ -210,6 +215,10 @@ def _short(value: object) -> str:
 
 
 def moment_text(milliseconds: int) -> str:
-    """A local time, to the minute."""
+    """A local time, to the minute.
+
+    >>> moment_text(1_651_363_140_000)
+    '2022-04-30 23:59'
+    """
     moment = datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)
     return moment.isoformat(" ", "minutes")

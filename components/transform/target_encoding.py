@@ -36,6 +36,13 @@ class KeyTable:
         in which a behaviour was missing, for those behaviours that are missing anywhere.
       missing: index of each behaviour's column of missing rows, -1 for none, int64 (F,).
       buckets: T.
+
+    >>> table = KeyTable(
+    ...     keys=np.array([7]), key_buckets=np.array([0, 1]), states=np.array([[1, 4], [3, 8]], np.float32),
+    ...     missing=np.array([-1]), buckets=2,
+    ... )
+    >>> table.state_as_of(np.array([[7], [7], [7]]), np.array([0, 1, 2]))
+    array([[0., 0.], [1., 4.], [3., 8.]])
     """
 
     keys: np.ndarray
@@ -89,6 +96,16 @@ def row_keys(plan: TransformPlan, index: int, hashes: np.ndarray) -> tuple[np.nd
 
     Returns:
       Keys int64 (n, L), and whether each exists: all its columns are present, bool (n, L).
+
+    Two rows, of which the second has no user:
+
+    >>> from components.dataset.loader import load_declaration
+    >>> from components.transform.transform_plan import make_plan
+    >>> plan = make_plan(load_declaration("simulated"))
+    >>> hashes = np.full((2, plan.hashed_columns), hashing.MISSING)
+    >>> hashes[0, plan.sources[plan.keys[0].sources[0]].offset] = 123
+    >>> plan.keys[0].name, row_keys(plan, 0, hashes)[1].tolist()
+    ('user', [[True], [False]])
     """
     if index == DOMAIN_PARENT:
         sources: tuple[int, ...] = (plan.vocabularies[0].source,)

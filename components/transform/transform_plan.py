@@ -184,6 +184,11 @@ def make_plan(declaration: Declaration, one_day: bool = False) -> TransformPlan:
 
     Raises:
       InputError: a key of the averages joins two lists; `train_state` is not to be had day by day.
+
+    >>> from components.dataset.loader import load_declaration
+    >>> plan = make_plan(load_declaration("simulated"))
+    >>> [key.name for key in plan.keys[:5]]
+    ['user', 'item', 'author_id', 'tags', 'user_x_domain']
     """
     settings = declaration.moving_average
     if one_day and settings.train_state != "past":
