@@ -7,6 +7,7 @@ Not a Keras model and not in the registry: `fit` gives an object with `predict`,
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -172,8 +173,7 @@ class GradientBoostedTrees:
     @classmethod
     def load(cls, path: Path) -> GradientBoostedTrees:
         """Reads what `save` wrote."""
-        import lightgbm
-
+        lightgbm = _library()
         document = json.loads(path.read_text(encoding="utf-8"))
         return cls(
             lightgbm.Booster(model_str=document["trees"]),
@@ -216,8 +216,7 @@ def fit(
     Raises:
         ValueError: if there is no training row, or an option is unknown or has a wrong type.
     """
-    import lightgbm
-
+    lightgbm = _library()
     check_options(settings.options, [TREES])
     if not len(train_rows.label):
         raise ValueError("there is no training row")
@@ -291,10 +290,21 @@ def _parameters(settings: ModelSettings, seed: int, threads: int) -> dict[str, A
     }
 
 
-def _dataset(matrix: FeatureMatrix, rows: RowSource, reference: Any = None) -> Any:
-    """LightGBM's binned data set, read in pieces: the matrix of all rows never exists."""
+def _library() -> Any:
+    """LightGBM, whose threads sleep while they wait for each other.
+
+    They would spin: where other work has the cores, each turn of a thread that waits is lost to the one that is waited
+    for. The rule is read when the library is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import lightgbm
 
+    return lightgbm
+
+
+def _dataset(matrix: FeatureMatrix, rows: RowSource, reference: Any = None) -> Any:
+    """LightGBM's binned data set, read in pieces: the matrix of all rows never exists."""
+    lightgbm = _library()
     domain = np.asarray(rows.domain)
 
     class Source(lightgbm.Sequence):

@@ -26,6 +26,7 @@ from components.example_gen.executor import REPORT_FILE
 from components.transform.domain_curves import read_domain_curves
 from components.transform.row_layout import read_summary
 from pipeline.engine_job import on_engine
+from pipeline.fixed_batches import batches_of_fixed_size
 
 # Sums of doubles in another order, then float32.
 TOLERANCE = 1e-6
@@ -57,6 +58,7 @@ def run_again(root: Path, component: str, beam_args: Sequence[str], target: Path
     )
     module, _, name = kind.name.rpartition(".")
     spec = getattr(importlib.import_module(module), name).EXECUTOR_SPEC
+    batches_of_fixed_size()
     with on_engine(beam_args, f"{target}/tmp"):
         spec.executor_class(context).Do(inputs, moved, properties)
     return Twice(direct, {key: Path(artifact.uri) for key, [artifact] in moved.items()})
