@@ -304,7 +304,8 @@ def _library() -> Any:
 
 def _dataset(matrix: FeatureMatrix, rows: RowSource, reference: Any = None) -> Any:
     """LightGBM's binned data set, read in pieces: the matrix of all rows never exists."""
-    lightgbm = _library()
+    import lightgbm
+
     domain = np.asarray(rows.domain)
 
     class Source(lightgbm.Sequence):
