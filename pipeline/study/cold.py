@@ -55,12 +55,16 @@ def _point(request: StudyRequest, seen: int, domains: int, rows: int) -> Point:
 
         feed = whole()
         late = np.isin(np.array(evidence.rows.domains), feeds.late_domains(feed))
-        found = groups.of_domains(evidence, {NEW: late, OLD: ~late}, lambda: feeds.truth(feed))
+
+        def truth() -> feeds.Truth:
+            return feeds.truth(feed)
+
+        found = groups.of_domains(evidence, {NEW: late, OLD: ~late}, truth)
         layout = groups.material(evidence).layout
         return {
             **found,
-            **groups.by_rows_seen(evidence, "user", layout.user),
-            **groups.by_rows_seen(evidence, "item", layout.item),
+            **groups.by_rows_seen(evidence, "user", layout.user, truth),
+            **groups.by_rows_seen(evidence, "item", layout.item, truth),
         }
 
     def further(evidence: Evidence, comparison: Comparison) -> Mapping[str, Sequence[Scored]]:

@@ -30,9 +30,9 @@ def _point(request: StudyRequest, domains: int, rows: int) -> Point:
         return feeds.feed(root, domains, rows)
 
     def of(evidence: Evidence) -> Mapping[str, Group]:
-        from pipeline.study import groups
+        from pipeline.study import feeds, groups
 
-        return groups.by_size(evidence)
+        return groups.by_size(evidence, lambda: feeds.truth(data(request.root)))
 
     return Point(
         name=f"{domains}-domains",

@@ -53,20 +53,22 @@ def _point(
     domains: int,
     rows: int,
 ) -> Point:
+    simulated = data is None and dataset == "simulated"
+
     def feed(root: Path) -> Path:
         from pipeline.study import feeds
 
         return feeds.feed(root, domains, rows)
 
     def of(evidence: Evidence) -> Mapping[str, Group]:
-        from pipeline.study import groups
+        from pipeline.study import feeds, groups
 
-        return groups.by_kind(evidence)
+        return groups.by_kind(evidence, (lambda: feeds.truth(feed(request.root))) if simulated else None)
 
     return Point(
         name=name,
         label=name,
         request=request.compare([DEMANDING, *settings], dataset, data),
-        data=feed if data is None and dataset == "simulated" else None,
+        data=feed if simulated else None,
         groups=of,
     )

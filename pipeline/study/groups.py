@@ -10,14 +10,16 @@ import numpy.typing as npt
 from components.trainer.row_store import RowStore
 from components.transform.row_layout import read_summary
 from models.features import FeatureLayout
-from models.metrics import SIZE_CLASSES, size_classes, within_auc
+from models.metrics import SIZE_CLASSES, size_classes
 from pipeline.compare.collect import Evidence, Material
+from pipeline.study import feeds
+from pipeline.study.expected import ExpectedPairs
 from pipeline.study.plan import Group
 
 ROWS_SEEN = ((0, 0), (1, 2), (3, 9), (10, None))
 """Rows of a user or an item among the training rows: from, to."""
 
-Truth = Callable[[], tuple[npt.NDArray[np.str_], npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+Truth = Callable[[], feeds.Truth]
 """Domain, true click probability and click of the evaluation rows of a simulated feed."""
 
 ALL = "all domains"
@@ -43,22 +45,41 @@ def of_domains(
       chosen: by name of the group, which of `evidence.rows.domains` it has (domains,). One without rows is left out.
       truth: of a simulated feed.
     """
-    found = truth() if truth is not None else None
+    probability = _probability(evidence, truth)
+    return _groups(
+        evidence, {name: domains[evidence.rows.domain] for name, domains in chosen.items()}, probability
+    )
+
+
+def _groups(
+    evidence: Evidence,
+    chosen: Mapping[str, npt.NDArray[np.bool_]],
+    probability: npt.NDArray[np.float64] | None,
+) -> dict[str, Group]:
+    """Groups of rows (rows,); one without rows is left out."""
     groups = {}
-    for name, domains in chosen.items():
-        rows = domains[evidence.rows.domain]
+    for name, rows in chosen.items():
         if not rows.any():
             continue
-        best = None
-        if found is not None:
-            domain, probability, click = found
-            mine = np.isin(domain, np.array(evidence.rows.domains)[domains])
-            best = within_auc(click[mine], probability[mine], domain[mine])
-        groups[name] = Group(rows, best)
+        if probability is None:
+            groups[name] = Group(rows)
+            continue
+        mine = probability[rows]
+        groups[name] = Group(rows, mine, ExpectedPairs(mine, mine, evidence.rows.domain[rows]).auc())
     return groups
 
 
-def by_kind(evidence: Evidence) -> dict[str, Group]:
+def _probability(evidence: Evidence, truth: Truth | None) -> npt.NDArray[np.float64] | None:
+    """The true click probability of each evaluation row; None where the feed's rows are not these, one by one."""
+    if truth is None:
+        return None
+    domain, probability, click = truth()
+    names = np.array(evidence.rows.domains)[evidence.rows.domain]
+    same = len(click) == len(names) and (domain == names).all() and (click == evidence.rows.label).all()
+    return probability if same else None
+
+
+def by_kind(evidence: Evidence, truth: Truth | None = None) -> dict[str, Group]:
     """By size, and halves of the domains: by click rate, and by how far it moves from day to day beyond chance."""
     layout = material(evidence).layout
     place = {name: n for n, name in enumerate(layout.domains)}
@@ -66,17 +87,20 @@ def by_kind(evidence: Evidence) -> dict[str, Group]:
     known = np.array([name in place for name in names])
     at = np.array([place.get(name, 0) for name in names])
     rate, drift = _rates(material(evidence), layout)
-    groups = by_size(evidence)
+    groups = by_size(evidence, truth)
     for kind, values in (("click rate", rate[at]), ("drift", drift[at])):
         middle = np.median(values[known]) if known.any() else 0.0
         groups |= of_domains(
             evidence,
             {f"low {kind}": known & (values <= middle), f"high {kind}": known & (values > middle)},
+            truth,
         )
     return groups
 
 
-def by_rows_seen(evidence: Evidence, role: str, column: str | None) -> dict[str, Group]:
+def by_rows_seen(
+    evidence: Evidence, role: str, column: str | None, truth: Truth | None = None
+) -> dict[str, Group]:
     """Rows by how many training rows their user or item has; nothing where it is no feature.
 
     A value that is too rare for the vocabulary counts as never seen.
@@ -85,6 +109,7 @@ def by_rows_seen(evidence: Evidence, role: str, column: str | None) -> dict[str,
       evidence: of the rows.
       role: what the groups are called.
       column: the categorical feature.
+      truth: of a simulated feed.
     """
     read = material(evidence)
     feature = next((one for one in read.layout.categorical if one.name == column), None)
@@ -96,13 +121,11 @@ def by_rows_seen(evidence: Evidence, role: str, column: str | None) -> dict[str,
     known = read_summary(read.transform_graph)["vocabularies"].get(feature.name, feature.size)
     seen[known + 1 :] = 0
     count = seen[asked]
-    groups = {}
+    chosen = {}
     for least, most in ROWS_SEEN:
-        rows = (count >= least) & (count <= (np.inf if most is None else most))
         words = "none" if most == 0 else f"{least} or more" if most is None else f"{least} to {most}"
-        if rows.any():
-            groups[f"{role}: {words}"] = Group(rows)
-    return groups
+        chosen[f"{role}: {words}"] = (count >= least) & (count <= (np.inf if most is None else most))
+    return _groups(evidence, chosen, _probability(evidence, truth))
 
 
 def material(evidence: Evidence) -> Material:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import CombinedTest, combined_test, holm
-from models.metrics import GroupedScores, log_loss, log_losses
+from models.metrics import GroupedScores, log_losses
 from pipeline.compare.result import Spread
+from pipeline.study.expected import ExpectedPairs, expected_log_losses
 from pipeline.study.plan import AUC, LOG_LOSS, Group
 from pipeline.study.result import Measured, Tested
 
@@ -65,22 +65,33 @@ def curves(
     for name, group in groups.items():
         at = np.flatnonzero(group.rows)
         for model, runs in scored.items():
-            value = [_metric(metric, rows.label[at], run.score[at], rows.domain[at]) for run in runs]
+            value = [_metric(metric, group, run) for run in runs]
             drawn = np.array([[one(w[at]) for w in weights] for one in value])
             seeds = np.array([one(np.ones(len(at))) for one in value])
             found[name, model] = Curve(seeds, drawn.mean(axis=0))
     return found
 
 
-def _metric(
-    metric: str, label: npt.NDArray[Any], score: npt.NDArray[Any], domain: npt.NDArray[Any]
-) -> Callable[[Floats], float]:
-    """The metric of some rows by their weights; NaN where there is none."""
+def _metric(metric: str, group: Group, run: Scored) -> Callable[[Floats], float]:
+    """The metric of the rows of a group by their weights; NaN where there is none."""
+    at = np.flatnonzero(group.rows)
     if metric == LOG_LOSS:
-        losses = log_losses(label, score)
+        losses = _losses(group, run)
         return lambda weight: -float(weight @ losses) / weight.sum() if weight.sum() else np.nan
-    ranked = GroupedScores(label, score, domain)
+    score, domain = run.score[at], run.rows.domain[at]
+    ranked: GroupedScores | ExpectedPairs
+    if group.probability is None:
+        ranked = GroupedScores(run.rows.label[at], score, domain)
+    else:
+        ranked = ExpectedPairs(group.probability, score, domain)
     return lambda weight: _value(ranked.auc(weight))
+
+
+def _losses(group: Group, run: Scored) -> Floats:
+    score = run.score[group.rows]
+    if group.probability is None:
+        return np.asarray(log_losses(run.rows.label[group.rows], score))
+    return expected_log_losses(group.probability, score)
 
 
 def measured(
@@ -90,18 +101,20 @@ def measured(
     rows = next(iter(scored.values()))[0].rows
     results = []
     for name, group in groups.items():
-        label = rows.label[group.rows]
-        clicks = float((label == 1).sum())
+        clicks = float(
+            (rows.label[group.rows] == 1).sum() if group.probability is None else group.probability.sum()
+        )
         for model, runs in scored.items():
-            given = [run.score[group.rows] for run in runs]
             results.append(
                 Measured(
                     point=point,
                     group=name,
                     model=model,
                     auc=Spread.of([None if np.isnan(v) else float(v) for v in found[name, model].seeds]),
-                    log_loss=Spread.of([log_loss(label, p) if len(label) else None for p in given]),
-                    calibration=Spread.of([float(p.sum()) / clicks if clicks else None for p in given]),
+                    log_loss=Spread.of([float(_losses(group, run).mean()) for run in runs]),
+                    calibration=Spread.of(
+                        [float(run.score[group.rows].sum()) / clicks if clicks else None for run in runs]
+                    ),
                 )
             )
     return results

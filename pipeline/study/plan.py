@@ -28,10 +28,13 @@ class Group:
 
     Attributes:
       rows: which, bool (rows,).
-      best: what the true click probabilities reach on them; None where they are not known.
+      probability: the true click probability of each of them; None where it is not known. Figures are then what is to
+        be expected of these (`pipeline.study.expected`).
+      best: what the true click probabilities reach on them.
     """
 
     rows: Rows
+    probability: npt.NDArray[np.float64] | None = None
     best: float | None = None
 
 

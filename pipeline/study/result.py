@@ -15,12 +15,14 @@ class GroupFacts(BaseModel):
     Attributes:
       rows, positives, domains: how many.
       best: the AUC that the true click probabilities reach.
+      expected: whether all figures are what is to be expected of these, and not of the clicks that happened.
     """
 
     rows: int
     positives: int
     domains: int
     best: float | None = None
+    expected: bool = False
 
 
 class Cost(BaseModel):

@@ -114,6 +114,7 @@ def _studied(
                 positives=int((rows.label[group.rows] == 1).sum()),
                 domains=len(np.unique(rows.domain[group.rows])),
                 best=group.best,
+                expected=group.probability is not None,
             )
             for name, group in groups.items()
         },

@@ -18,7 +18,16 @@ def outcome(result: StudyResult) -> list[str]:
         f"{'finds' if len(ahead) == 1 else 'find'} the reference ahead beyond chance and {len(behind)} behind; the "
         "others can't tell."
     )
-    return [words, protocol(result)]
+    found = [group for point in result.points for group in point.groups.values()]
+    expected = (
+        [
+            "Figures are those to be expected of the true click probabilities, so that chance is in the rows and the "
+            "trainings, not in the clicks."
+        ]
+        if found and all(group.expected for group in found)
+        else []
+    )
+    return [words, *expected, protocol(result)]
 
 
 def protocol(result: StudyResult) -> str:

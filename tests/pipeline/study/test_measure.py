@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.metrics import log_loss, within_auc
+from pipeline.study.expected import ExpectedPairs
 from pipeline.study.measure import adjust, against, curves, measured
 from pipeline.study.plan import LOG_LOSS, Group
 from tests.pipeline.study.results import result, scored
@@ -13,7 +14,7 @@ from tests.pipeline.study.results import result, scored
 SYSTEMS = {"good": scored(1.5), "poor": scored(0.3), "same": scored(1.5)}
 ROWS = SYSTEMS["good"][0].rows
 GROUPS = {
-    "all": Group(np.ones(len(ROWS.label), bool), 0.9),
+    "all": Group(np.ones(len(ROWS.label), bool)),
     "small": Group(ROWS.domain >= 2),
     "one": Group(ROWS.user == 7),
 }
@@ -63,6 +64,36 @@ def test_a_smaller_log_loss_is_better() -> None:
     assert test.difference == pytest.approx(losses["poor"] - losses["good"])
     assert test.metric == LOG_LOSS
     assert test.low < test.difference < test.high
+
+
+def test_known_probabilities_are_judged_by_what_is_to_be_expected_of_them() -> None:
+    run = SYSTEMS["good"][0]
+    rng = np.random.default_rng(3)
+    at = np.flatnonzero(ROWS.domain >= 2)[:40]
+    rows = np.zeros(len(ROWS.label), bool)
+    rows[at] = True
+    chance = rng.random(len(at)).round(1)
+    weight = rng.integers(0, 3, len(at)).astype(float)
+    score, domain = run.score[at], ROWS.domain[at]
+    won = pairs = 0.0
+    for i in range(len(at)):
+        for j in range(len(at)):
+            if i != j and domain[i] == domain[j]:
+                share = weight[i] * weight[j] * chance[i] * (1 - chance[j])
+                pairs += share
+                won += share * ((score[i] > score[j]) + (score[i] == score[j]) / 2)
+    assert ExpectedPairs(chance, score, domain).auc(weight) == pytest.approx(won / pairs)
+    certain = ROWS.label[at].astype(float)
+    assert ExpectedPairs(certain, score, domain).auc() == pytest.approx(within_auc(certain, score, domain))
+    assert ExpectedPairs([0.3], [0.5], np.array([1])).auc() is None
+    assert ExpectedPairs([], [], np.array([], int)).auc() is None
+    group = {"known": Group(rows, chance)}
+    [found] = measured("here", {"good": [run]}, group, curves({"good": [run]}, group, samples=2))
+    assert found.auc.mean == pytest.approx(ExpectedPairs(chance, score, domain).auc())
+    assert found.log_loss.mean == pytest.approx(
+        -(chance * np.log(score) + (1 - chance) * np.log(1 - score)).mean()
+    )
+    assert found.calibration.mean == pytest.approx(score.sum() / chance.sum())
 
 
 def test_the_family_decides() -> None:
