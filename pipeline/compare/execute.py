@@ -116,6 +116,7 @@ def execute(
         models=models,
         champion=champion,
         refused=refused,
+        gated=request.evaluator,
         best_possible_average_auc=best.get("average_auc"),
         best_possible_overall_auc=best.get("overall_auc"),
         cached=[run.node for run in runs.values() if run.cached],

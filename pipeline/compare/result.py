@@ -184,6 +184,7 @@ class Comparison(BaseModel):
       trials: settings tried for each model.
       jobs, threads: trainings at once and threads of each.
       models: best average AUC first.
+      gated: whether the gates judged them; not so where the Evaluator was left out, as in studies.
       best_possible_average_auc, best_possible_overall_auc: of a simulated feed.
       cached: components taken from an earlier run.
       seconds: of this run, by component; processor seconds in `cpu_seconds`.
@@ -209,6 +210,7 @@ class Comparison(BaseModel):
     domains: dict[str, EvaluatedDomain]
     reference: str
     models: list[Compared]
+    gated: bool = True
     champion: Champion | None = None
     refused: list[str] = Field(default_factory=list)
     best_possible_average_auc: float | None = None

@@ -13,7 +13,12 @@ _FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
 
 
 def advice(comparison: Comparison) -> str:
-    """The last line: what to ship, why and the command for it, or that nothing is to be gained by another model."""
+    """The last line: what to ship, why and the command for it, or that nothing is to be gained by another model.
+
+    Empty where something was pushed, or where no gate judged.
+    """
+    if not comparison.gated:
+        return ""
     if comparison.champion is not None and comparison.champion.pushed_to:
         return ""
     passed = [model for model in comparison.models if _passed(model)]

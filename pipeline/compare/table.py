@@ -35,7 +35,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         if model.tuned or model.trials:
             settings = ", ".join(model.tuned) or "as declared"
             console.print(f"[dim]  {model.title}: {as_is(settings)}[/]", highlight=False)
-        if model.blessed < len(model.trained):
+        if comparison.gated and model.blessed < len(model.trained):
             why = next((run.failures[0] for run in model.trained if run.failures), "")
             of = f"{len(model.trained) - model.blessed} of {len(model.trained)} seeds"
             console.print(
@@ -73,7 +73,8 @@ def _table(comparison: Comparison, wide: bool) -> Table:
     names += ["overall", "GAUC", "log loss"] if wide else ["GAUC"]
     names += [f"{reference} ahead by (95 %, users)", "p (seeds)"] if wide else [f"{reference} ahead"]
     names += ["numbers", "rows/s", "ms, 1 row"] if wide else []
-    for name in [*names, "gates"]:
+    names += ["gates"] if comparison.gated else []
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for model in comparison.models:
         cells = [str(model.rank), model.title, spread(model.average_auc)]
@@ -85,7 +86,7 @@ def _table(comparison: Comparison, wide: bool) -> Table:
             latency = model.latency.get("1")
             cells += [count(model.parameters), count(model.rows_per_second)]
             cells += [figure(latency.median_ms if latency else None, 1)]
-        cells += [f"{model.blessed}/{len(model.trained)}"]
+        cells += [f"{model.blessed}/{len(model.trained)}"] if comparison.gated else []
         table.add_row(*cells, style="bold" if model.name == comparison.reference else "")
     return table
 

@@ -51,6 +51,17 @@ def test_what_no_gate_lets_through_is_not_shipped() -> None:
     assert told == "Nothing to ship: no model passed its gates with every seed."
 
 
+def test_where_no_gate_judged_nothing_is_said_of_gates() -> None:
+    result = of(other("mlp", AHEAD, blessed=0), blessed=0)
+    for gated in (True, False):
+        result.gated = gated
+        out = io.StringIO()
+        print_comparison(result, Console(file=out, width=200))
+        page = comparison_page(result)
+        assert ("gates" in out.getvalue(), "to ship" in out.getvalue()) == (gated, gated)
+        assert ("gates passed" in page, "Nothing to ship" in page) == (gated, gated)
+
+
 def test_what_is_level_and_answers_sooner_is_named() -> None:
     mlp = other("mlp", TIE)
     mlp.latency = {"1": Response(median_ms=1.0, p95_ms=2.0)}
