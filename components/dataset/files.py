@@ -8,6 +8,7 @@ import hashlib
 import io
 import zlib
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,14 +159,16 @@ def inspect(path: Path, root: Path, section: Events | Impressions | Lookup) -> D
                 f"{path}:1: has {len(columns)} values, but `columns` names {len(given)}: {_some(given)}"
             )
         columns, start = given, begin
-    repeated = sorted({name for name in columns if list(columns).count(name) > 1})
+    repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
     if repeated:
         hint = (
             ""
             if given
             else "; if it is a row of data, give the names as `columns` (dfei dataset new --columns)"
         )
-        raise InputError(f"{path}: the header names {', '.join(repeated)} more than once{hint}")
+        raise InputError(
+            f"{path}: the header names {', '.join(name or 'nothing' for name in repeated)} more than once{hint}"
+        )
     name = relative_name(path, root)
     keys = tuple((key, value) for key, value in path_keys(Path(name)).items() if key not in columns)
     columns = (*columns, *(key for key, _ in keys))

@@ -127,5 +127,8 @@ def _joined(frames: list[pl.DataFrame], files: Sequence[DataFile]) -> pl.DataFra
         return pl.DataFrame(schema=dict.fromkeys(files[0].columns, pl.String))
     columns = list(files[0].columns)
     frames = [frame.select(columns) for frame in frames]
-    mixed = [name for name in columns if len({frame[name].dtype for frame in frames}) > 1]
-    return pl.concat([frame.with_columns(pl.col(mixed).cast(pl.String)) for frame in frames])
+    schemas = [frame.schema for frame in frames]
+    mixed = [name for name in columns if any(schema[name] != schemas[0][name] for schema in schemas)]
+    return pl.concat(
+        [frame.with_columns(pl.col(mixed).cast(pl.String)) if mixed else frame for frame in frames]
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from components.dataset.label import is_positive
 from components.dataset.names import meant
 from components.dataset.sections import Positive
+from components.dataset.times import RANDOM_PARTS
 from components.errors import InputError
 from pipeline.datasets.proposal import roles, timestamps
 from pipeline.datasets.proposal.guess import Guess
@@ -22,6 +23,10 @@ _FLAGS = {
     "user": "--user",
     "item": "--item",
     "timestamp": "--timestamp",
+}
+_WITHOUT = {
+    "timestamp": "; if the log has no time at all, --no-time splits it at random by user",
+    "domain": "; it may be one of a table joined with --lookup FILE=KEY, as the item's category",
 }
 Asker = Callable[[Guess, list[str]], str | None]
 
@@ -95,11 +100,7 @@ class Decider:
 
 def _cannot_guess(guess: Guess, columns: list[str]) -> str:
     flag = _FLAGS[guess.role]
-    without = (
-        "; if the log has no time at all, --no-time splits it at random by user"
-        if flag == "--timestamp"
-        else ""
-    )
+    without = _WITHOUT.get(guess.role, "")
     if not guess.candidates:
         return (
             f"the {guess.role} cannot be guessed: name its column with {flag} COLUMN (there are "
@@ -125,16 +126,16 @@ def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess
     named = decide.given("timestamp")
     if named is not None:
         column = columns[named]
-        found = timestamps.clock_candidate(column, every) if column.in_log else None
-        if found is None:
-            where = (
-                f"found {timestamps.found_instead(column.values)}"
-                if column.in_log
-                else "it is a column of a lookup table"
+        if not column.in_log:
+            raise InputError(
+                f"--timestamp {named}: is a column of a lookup table, and must be one of the impressions: write it "
+                "into their files"
             )
+        found = timestamps.clock_candidate(column, every)
+        if found is None:
             raise InputError(
                 f"--timestamp {named}: expected seconds, milliseconds, microseconds or nanoseconds since 1970, or "
-                f"dates, in nearly every row of the impressions; {where}"
+                f"dates, in nearly every row of the impressions; found {timestamps.found_instead(column.values)}"
             )
         return Guess("timestamp", named, "given", f"given; {found.why}"), found
     candidates = timestamps.clock_candidates(every)
@@ -143,6 +144,8 @@ def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess
         (candidate.column, "; ".join([candidate.why, *candidate.doubts]))
         for candidate in likely or candidates
     )
+    if not candidates and (instead := timestamps.counted(every)) is not None:
+        raise InputError(f"the timestamp cannot be guessed: {instead}{_WITHOUT['timestamp']}")
     if not likely:
         guess = decide(Guess("timestamp", None, "none", candidates=shown), required=True)
     else:
@@ -158,20 +161,29 @@ def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess
     return guess, chosen
 
 
-def no_timestamp(user: str | None) -> tuple[Guess, ClockCandidate]:
-    """The user's column in the place of a timestamp: a log without any time is split at random by user.
+def no_timestamp(
+    user: str | None, item: str | None, columns: Iterable[Column]
+) -> tuple[Guess, ClockCandidate]:
+    """A column in the place of a timestamp: a log without any time is split at random by user.
 
+    Args:
+      user, item: their columns; without a user the item's rows stay together.
+      columns: without both, the rows of one value stay together of the column that has most.
     Raises:
-      InputError: there is no user.
+      InputError: there is no column to go by.
     """
-    if user is None:
+    others = [c for c in columns if c.in_log and c.values.kind in ("int", "string")]
+    most = max(others, key=lambda column: column.distinct, default=None)
+    by = user or item or (most.name if most is not None and most.distinct >= RANDOM_PARTS else None)
+    if by is None:
         raise InputError("--no-time splits the log at random by user: name the user's column with --user")
+    instead = "" if user is not None else "; --user names one by which to split instead"
     doubt = (
-        f"there is none: the split is at random by {user}, not forward in time, and cannot tell how the model does "
-        "tomorrow"
+        f"there is none: the split is at random by {by}, not forward in time, and cannot tell how the model does "
+        f"tomorrow{instead}"
     )
-    why = f"none; the rows of each {user} fall at random into one of ten parts, which stand for days"
-    return Guess("timestamp", user, "given", why), ClockCandidate(user, "random", 0.0, why, (doubt,))
+    why = f"none; the rows of each {by} fall at random into one of ten parts, which stand for days"
+    return Guess("timestamp", by, "given", why), ClockCandidate(by, "random", 0.0, why, (doubt,))
 
 
 def decide_label(

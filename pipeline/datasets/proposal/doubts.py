@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from pipeline.datasets.proposal.words import AFTER, has, is_before
 
 if TYPE_CHECKING:
@@ -49,8 +47,7 @@ def doubts(result: Draft) -> Iterator[str]:
                 "at_serving away where callers know it"
             )
     for column in result.columns.values():
-        # What a change of the file would make usable.
-        if column.values.kind == "unusable" and column.values.column.dtype == pl.String:
+        if column.values.kind == "unusable":
             yield f"{column.name}: set aside: {column.values.why}"
         if column.values.written != "plain":
             yield f"{column.name}: {column.values.why}; if that is wrong, change `written` in the declaration"

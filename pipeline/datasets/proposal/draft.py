@@ -116,7 +116,8 @@ class Draft:
 
     def roles_with_past(self) -> tuple[str, ...]:
         """Whose earlier rows there are: of parts drawn by user nobody is in two."""
-        return ("item",) if self.unit == "random" else ("user", "item")
+        parted = self.role("timestamp") if self.unit == "random" else None
+        return tuple(role for role in ("user", "item") if parted is None or self.role(role) != parted)
 
     def usual_keys(self) -> list[ChosenKey]:
         """Whose behaviour is mostly worth averaging: user, item, what items have in common, the first two by domain."""
@@ -176,17 +177,16 @@ def draft(
     """
     decide = Decider(columns, given, ask, take_guesses)
     everything = list(columns.values())
-    if no_time:
-        label_guess, label = decide_label(columns, decide, positive, set())
-        user = decide(roles.guess_user(everything, {label.column}), required=False)
-        timestamp, moments = no_timestamp(user.column)
-    else:
-        timestamp, moments = decide_timestamp(columns, decide)
-        label_guess, label = decide_label(columns, decide, positive, {timestamp.column or ""})
-        user = decide(roles.guess_user(everything, {timestamp.column or "", label.column}), required=False)
-    taken = {timestamp.column or "", label.column, user.column or ""}
+    timed = None if no_time else decide_timestamp(columns, decide)
+    taken = set() if timed is None else {timed[0].column or ""}
+    label_guess, label = decide_label(columns, decide, positive, taken)
+    taken.add(label.column)
+    user = decide(roles.guess_user(everything, taken), required=False)
+    taken.add(user.column or "")
     item = decide(roles.guess_item(everything, taken), required=False)
     taken.add(item.column or "")
+    others = [column for column in everything if column.name != label.column]
+    timestamp, moments = timed or no_timestamp(user.column, item.column, others)
     domain = decide(roles.guess_domain(everything, taken), required=True)
     require_two(columns[domain.column or ""])
     taken.add(domain.column or "")

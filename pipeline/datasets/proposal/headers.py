@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -10,12 +12,13 @@ import polars as pl
 from components.dataset.blocks import read_blocks
 from components.dataset.files import DataFile
 from components.errors import InputError
-from pipeline.datasets.proposal.words import DOMAINS, ITEMS, LABELS, TIMES, USERS, rank
+from pipeline.datasets.proposal.words import DOMAINS, ITEMS, LABELS, TIMES, USERS, has
 
 HEADER = "header"
-_KNOWN = (USERS, ITEMS, TIMES, *DOMAINS, *LABELS)
+_KNOWN = frozenset[str]().union(USERS, ITEMS, TIMES, *DOMAINS, *LABELS)
 _FEWEST_KNOWN = 2
 _HEAD_BYTES = 256 << 10
+_LOOKED_AT = 200
 _NUMBER = re.compile(r"^[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?$")
 _DATE = re.compile(r"^\d{4}[-/.]?\d{2}[-/.]?\d{2}([T ].*)?$")
 _TYPED = re.compile(r"^.+:(token|token_seq|float|float_seq)$")
@@ -38,15 +41,18 @@ def column_names(text: str) -> list[str]:
     names = [name.strip() for name in re.split(r"[,\t\r\n]+", listed) if name.strip()]
     if not names:
         raise InputError(f"--columns {text}: names no column; expected a,b,c or a file with them")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise InputError(f"--columns {text}: names {', '.join(twice)} more than once")
     return names
 
 
-def require_header(file: DataFile) -> None:
+def require_header(file: DataFile, lookup: Path | None = None) -> None:
     """Refuses a file whose first line looks like a row of data.
 
+    Args:
+      file: the file.
+      lookup: the table of the command line that it is of; None for the log.
     Raises:
       InputError: says why, and how to give the names.
     """
@@ -54,9 +60,10 @@ def require_header(file: DataFile) -> None:
         return
     why = _looks_like_data(file)
     if why:
+        of = "" if lookup is None else f"{lookup}="
         raise InputError(
             f"{file.path}:1: the first line looks like data, not like names of columns ({why}): give the names with "
-            f"--columns a,b,c or --columns FILE; if these are the names, --columns {HEADER}"
+            f"--columns {of}a,b,c or --columns {of}FILE; if these are the names, --columns {of}{HEADER}"
         )
 
 
@@ -68,8 +75,7 @@ def _looks_like_data(file: DataFile) -> str:
     ):
         return ""
     values = [name for name in names if _NUMBER.match(name) or _DATE.match(name)]
-    known = [name for name in names if rank(name, _KNOWN) is not None]
-    if values and (len(known) < _FEWEST_KNOWN or 2 * len(values) > len(names)):
+    if values and (2 * len(values) > len(names) or sum(has(name, _KNOWN) for name in names) < _FEWEST_KNOWN):
         shown = ", ".join(values[:3])
         return f"{shown} {'is a value' if len(values) == 1 else 'are values'}"
     empty = sum(not name for name in names)
@@ -77,20 +83,20 @@ def _looks_like_data(file: DataFile) -> str:
         return f"{empty} of {len(names)} are empty"
     if len(set(names)) < len(names):
         return ""
-    repeated = _own_values(file)
+    names = names[:_LOOKED_AT]
+    repeated = _own_values(file, names)
     # A single one may be chance: a column `app` of `app` and `web`.
     if len(repeated) > 1 and 2 * len(repeated) >= len(names):
         return f"{', '.join(repeated[:3])} {'is a value' if len(repeated) == 1 else 'are values'} of the columns, too"
     return ""
 
 
-def _own_values(file: DataFile) -> list[str]:
+def _own_values(file: DataFile, names: Sequence[str]) -> list[str]:
     """Names that occur among their own column's values; a header that is repeated within the file is none of these."""
     end = min(file.size, file.data_start + _HEAD_BYTES)
     block = next(iter(read_blocks(file, file.data_start, end, _HEAD_BYTES)), None)
     if block is None:
         return []
-    names = file.own_columns
     frame = block.frame.select(names)
     headers = pl.all_horizontal(pl.col(name).str.strip_chars() == name for name in names if name)
     rows = frame.filter(~headers.fill_null(False))

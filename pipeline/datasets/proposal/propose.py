@@ -134,6 +134,7 @@ def propose(
         request.lookups,
         TextFormat(request.separator, request.encoding, request.columns),
         request.sample,
+        [*request.keep, *(name for name in request.roles.values() if name)],
     )
     columns = make_columns(sources)
     result = draft(
@@ -180,6 +181,12 @@ def propose(
 def _about_files(sources: Sources, declaration: Declaration) -> list[str]:
     """Files that are read though they were not named, and such as look like the log and are not."""
     log, said = sources.log, []
+    if sources.unseen:
+        seen = len(log.sample.columns)
+        said.append(
+            f"the log has {seen + sources.unseen:,} columns: {seen:,} were looked at, those named like a role first; "
+            "--keep COLUMN has others looked at, and made features"
+        )
     if log.more:
         shown = ", ".join(log.more[:3]) + (" ..." if len(log.more) > 3 else "")
         said.append(

@@ -12,11 +12,14 @@ from pipeline.datasets.proposal.kinds import Values
 from pipeline.datasets.proposal.words import (
     AFTER,
     AUTHORS,
+    CATEGORIES,
     DOMAINS,
     EVENTS,
+    EXACT_TIMES,
     IDENTIFIERS,
     ITEMS,
     LABELS,
+    NUMBERS,
     POSITIVE_EVENTS,
     RATINGS,
     USERS,
@@ -159,11 +162,21 @@ def guess_domain(columns: Sequence[Column], taken: set[str]) -> Guess:
 
 
 def _can_be_domain(column: Column) -> bool:
+    if _is_quantity(column) or has(column.name, EXACT_TIMES):
+        return False
     if column.values.kind not in ("int", "string") or not 2 <= column.distinct <= MOST_DOMAINS:
         return False
     # Every domain needs rows to learn from, and most rows need a domain.
     after = column.in_log and has(column.name, AFTER)
     return column.values.present > 0.95 and column.distinct * 20 <= column.present and not after
+
+
+def _is_quantity(column: Column) -> bool:
+    """Whether it is named like what is counted or measured, and has the values of it."""
+    counts = (
+        has(column.name, NUMBERS) and not has(column.name, CATEGORIES) and not has(column.name, IDENTIFIERS)
+    )
+    return counts and column.values.kind == "int" and column.distinct > _ENTITIES
 
 
 def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ from pipeline.datasets.proposal.figures import mean
 from pipeline.datasets.proposal.headers import HEADER, require_header
 from pipeline.datasets.proposal.named_files import Patterns, as_patterns, common_folder, expand, literal
 from pipeline.datasets.proposal.text_format import TextFormat, settings_of
+from pipeline.datasets.proposal.words import DOMAINS, ITEMS, LABELS, TIMES, USERS, WEAK_DOMAINS, has
 from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
 _SEPARATORS = (",", ";", "\t", "|", "::")
+MOST_COLUMNS = 2_000
+"""Columns of a log that are looked at one by one: some seconds, and as many as a declaration comfortably holds."""
+_ROLES = frozenset[str]().union(USERS, ITEMS, TIMES, *DOMAINS, *LABELS, *WEAK_DOMAINS)
 _KEY = "__key"
 _SHOWN_COLUMNS = 12
 _HEAD_BYTES = 64 << 10
@@ -89,12 +93,14 @@ class Sources:
       log: the impressions.
       lookups: the lookup tables.
       rows: the sampled impressions with every column of the lookups.
+      unseen: columns of the impressions that are not looked at, for there are too many.
     """
 
     data_dir: Path
     log: Table
     lookups: list[LookupSource]
     rows: pl.DataFrame
+    unseen: int = 0
 
     def origin(self, column: str) -> LookupSource | None:
         """The lookup that a column comes from; `None` for one of the impressions."""
@@ -102,7 +108,11 @@ class Sources:
 
 
 def open_sources(
-    files: Sequence[Path], lookups: Sequence[str], text: TextFormat, rows: int = SAMPLE_ROWS
+    files: Sequence[Path],
+    lookups: Sequence[str],
+    text: TextFormat,
+    rows: int = SAMPLE_ROWS,
+    named_columns: Sequence[str] = (),
 ) -> Sources:
     """Opens and samples what the command line names.
 
@@ -111,6 +121,7 @@ def open_sources(
       lookups: `FILE=key` or `FILE=column:key`, the key's name in the impressions and in the file.
       text: how csv is written.
       rows: rows of the sample.
+      named_columns: looked at however many there are.
     Raises:
       InputError: the separator cannot be one; a file cannot be read or has other columns than the first; a key is in
         neither table.
@@ -126,17 +137,29 @@ def open_sources(
         raise InputError(_no_rows(log))
     if log.sample.is_empty():
         raise InputError(f"{log.files[0].path}: no impressions: there is nothing below the header")
+    every = log.sample.columns
+    keys = [_key(key, every, ())[0] for _, key in named]
+    log.sample = log.sample.select(_looked_at(every, {*named_columns, *keys}))
     joined = log.sample
     sources: list[LookupSource] = []
     for (path, key), its_files in zip(named, tables, strict=True):
-        columns = find_files(str(data_dir), _section(data_dir, its_files, settings[path]))[0].columns
+        columns = find_files(str(data_dir), _section(data_dir, its_files, settings[path], path))[0].columns
         left, right = _key(key, log.files[0].columns, columns)
         require_column(left, f"the key of the lookup {path.name}", log.files)
         table = _open(data_dir, its_files, settings[path], rows, [path], key=(joined[left], right))
         lookup = LookupSource(table, left, right)
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
-    return Sources(data_dir, log, sources, joined)
+    return Sources(data_dir, log, sources, joined, len(every) - len(log.sample.columns))
+
+
+def _looked_at(columns: Sequence[str], named: Set[str]) -> list[str]:
+    """Of very many columns those that are named, then those that may have a role by their names, then the first."""
+    if len(columns) <= MOST_COLUMNS:
+        return list(columns)
+    likely = sorted(columns, key=lambda name: (name not in named, not has(name, _ROLES)))
+    chosen = set(likely[:MOST_COLUMNS])
+    return [name for name in columns if name in chosen]
 
 
 def _key(text: str, log: Sequence[str], table: Sequence[str]) -> tuple[str, str]:
@@ -187,7 +210,9 @@ def _lookup_argument(text: str) -> tuple[Path, str]:
     return Path(path), key
 
 
-def _section(data_dir: Path, paths: Sequence[Path], settings: Mapping[str, Any]) -> Impressions:
+def _section(
+    data_dir: Path, paths: Sequence[Path], settings: Mapping[str, Any], lookup: Path | None = None
+) -> Impressions:
     """What a declaration would say of the files as they are named."""
     names = settings["columns"]
     separator = settings["separator"] or _other_separator(paths[0])
@@ -195,7 +220,7 @@ def _section(data_dir: Path, paths: Sequence[Path], settings: Mapping[str, Any])
     section = Impressions(files=literal(data_dir, paths).texts, **chosen)
     if names != [HEADER]:
         for file in find_files(str(data_dir), section):
-            require_header(file)
+            require_header(file, lookup)
     return section
 
 

@@ -36,7 +36,10 @@ _UNITS: tuple[tuple[TimeUnit, int, str], ...] = (
     ("ns", 1_000_000_000, "nanoseconds"),
 )
 _FORMS: tuple[tuple[TimeUnit, dict[int, str]], ...] = (
-    ("iso", {8: "YYYYMMDD", 10: "YYYYMMDDHH", 12: "YYYYMMDDHHMM", 14: "YYYYMMDDHHMMSS"}),
+    (
+        "iso",
+        {8: "YYYYMMDD", 10: "YYYYMMDDHH", 12: "YYYYMMDDHHMM", 14: "YYYYMMDDHHMMSS", 17: "YYYYMMDDHHMMSSmmm"},
+    ),
     ("yymmddhh", {7: "YYMMDDHH", 8: "YYMMDDHH"}),
 )
 _STRAY = 0.005
@@ -45,6 +48,8 @@ _FEWEST_GROUPS = 5
 _NEAR_MS = 1.5 * DAY_MS
 _LONGEST_YEARS = 30.0
 _OLDEST_YEAR = 1995
+_FEWEST_COUNTED = 100
+_COUNTED = ", which counts from a moment of its own: add that moment, as seconds since 1970 or in the unit that it has"
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,8 @@ def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) 
     """
     unit, _ = reading(column.values)
     if unit is None:
-        return None
+        counted_time = has(column.name, EXACT_TIMES) and not has(column.name, IDENTIFIERS)
+        return "named like a time, and counts like one" if counted_time and _counts(column.values) else None
     moments = to_local_ms(column.values.column, unit, "UTC").values
     apart = (moments - clock_ms).abs().drop_nulls()
     if mean(apart <= _NEAR_MS) >= 0.9:
@@ -219,13 +225,28 @@ def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) 
     return None
 
 
+def counted(columns: Iterable[Column]) -> str | None:
+    """Says of the first column that is named like a time and counts from a moment of its own; `None`: there is none."""
+    for column in columns:
+        if column.in_log and has(column.name, EXACT_TIMES) and _counts(column.values):
+            return f"{column.name} holds {found_instead(column.values)}"
+    return None
+
+
+def _counts(values: Values) -> bool:
+    """Whether numbers begin near 0 and are many, as seconds since a log began are."""
+    given = values.column.drop_nulls() if values.kind in ("int", "float") else None
+    return given is not None and given.n_unique() > _FEWEST_COUNTED and 0 <= lowest(given) < _FIRST
+
+
 def found_instead(values: Values) -> str:
     """What a column that cannot be the timestamp holds, for messages."""
     given = values.column.drop_nulls()
     if values.present < 0.9:
         return f"a value in {values.present:.0%} of the rows"
     if values.kind in ("int", "float"):
-        return f"{given.min()!r} to {given.max()!r}"
+        low, high = given.min(), given.max()
+        return f"{low!r} to {high!r}" + (_COUNTED if _counts(values) else "")
     if values.kind == "string":
         given = given.filter(to_local_ms(given, "iso", "UTC").bad)
     return f"{str(given.first())[:40]!r}"

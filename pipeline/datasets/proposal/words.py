@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from itertools import pairwise
 
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 
 
+@functools.lru_cache(maxsize=10_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name in lower case: `movieId` and `movie_id` are (movie, id).
 
@@ -34,7 +36,7 @@ WEAK_USERS = _set("session cookie device visit fingerprint browser")
 ITEMS = _set(
     "item itemid iid video movie film product prod sku article news ad advert creative track song music book game doc "
     "document content post story asin listing offer hotel recipe photo image episode show podcast clip goods job "
-    "title restaurant poi adgroup adid flight trip property apartment accommodation destination"
+    "title restaurant business poi adgroup adid flight trip property apartment accommodation destination"
 )
 AUTHORS = _set(
     "author creator seller brand artist publisher director vendor uploader advertiser merchant channelid owner maker "
@@ -76,10 +78,10 @@ POSITIVE_EVENTS = (
 # What users do once they have seen the item.
 AFTER = _set(
     "click clicked clicks clk like liked dislike hate follow followed comment commented forward share shared reply "
-    "dwell watch watched play played stay rating rated stars purchase purchased bought buy order ordered cart convert "
-    "converted conversion revenue finish finished complete completed completion skip skipped scroll reaction feedback "
-    "install installed save saved favorite favourite favorited collect collected response listen listened read "
-    "enter entered subscribe subscribed report reported block blocked refund returned wishlist spent booked "
+    "dwell watch watched watching play played stay rating rated stars purchase purchased bought buy order ordered cart "
+    "convert converted conversion revenue finish finished complete completed completion skip skipped scroll reaction "
+    "feedback install installed save saved favorite favourite favorited collect collected response listen listened "
+    "read enter entered subscribe subscribed report reported block blocked refund returned wishlist spent booked "
     "engaged engagement viewed viewtime reward outcome"
 )
 LONG_VIEW = _set("long_view longview")
@@ -89,7 +91,7 @@ BEFORE = _set(
 )
 _WINDOW = re.compile(r"\d+(?:d|h|w|m|days?|hours?|weeks?|months?)$|(?:d|h|w)\d+$")
 LENGTHS = _set("duration length runtime total")
-PLAYED = _set("play played watch watched listen listened view viewed dwell read")
+PLAYED = _set("play played watch watched watching listen listened view viewed dwell read")
 NUMBERS = _set(
     "count cnt num number price amount age days day duration length size width height score rate ratio lat lon lng "
     "latitude longitude year weight qty quantity ms sec seconds second minutes minute hours distance income balance "

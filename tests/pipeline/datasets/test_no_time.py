@@ -35,13 +35,28 @@ def test_the_error_offers_it(tmp_path: Path) -> None:
         InputError, match=r"the timestamp cannot be guessed.*--no-time splits it at random by user"
     ):
         write(ProposalRequest([log(tmp_path)], output=tmp_path / "a.yaml", yes=True))
+    frame = pl.read_csv(tmp_path / "log.csv").select("tab", "click", price=pl.lit(0.5))
     (tmp_path / "b").mkdir()
-    frame = pl.read_csv(tmp_path / "log.csv").rename({"user_id": "x"})
     frame.write_csv(tmp_path / "b" / "b.csv")
     with pytest.raises(
         InputError, match="--no-time splits the log at random by user: name the user's column"
     ):
         write(ProposalRequest([tmp_path / "b" / "b.csv"], output=tmp_path / "b.yaml", yes=True, no_time=True))
+
+
+@pytest.mark.parametrize(("names", "by"), [(("x", "item_id"), "item_id"), (("x", "y"), "x")])
+def test_without_a_user_rows_of_an_item_or_of_what_has_most_values_stay_together(
+    tmp_path: Path, names: tuple[str, str], by: str
+) -> None:
+    frame = pl.read_csv(log(tmp_path)).rename(dict(zip(("user_id", "item_id"), names, strict=True)))
+    (tmp_path / "b").mkdir()
+    frame.write_csv(tmp_path / "b" / "b.csv")
+    written = write(
+        ProposalRequest([tmp_path / "b" / "b.csv"], output=tmp_path / "b.yaml", yes=True, no_time=True)
+    )
+    assert written.declaration.timestamp.column == by
+    assert not any(by in key.columns for key in written.declaration.moving_average.keys)
+    assert any(f"at random by {by}" in w and "--user names one" in w for w in written.proposal.draft.warnings)
 
 
 def test_a_split_by_user(tmp_path: Path) -> None:

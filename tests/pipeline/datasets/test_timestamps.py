@@ -43,6 +43,7 @@ def test_the_size_of_numbers_tells_their_unit(factor: int, unit: str) -> None:
         ("%Y%m%d", "iso"),
         ("%Y%m%d%H%M", "iso"),
         ("%Y%m%d%H%M%S", "iso"),
+        ("%Y%m%d%H%M%S000", "iso"),
         ("%y%m%d%H", "yymmddhh"),
         ("%Y/%m/%d", "iso"),
         ("%Y%m%dT%H%M%SZ", "iso"),
