@@ -18,6 +18,7 @@ from components.comparison.scores import EvaluationRows, Scored, user_weights
 from components.dataset.declaration import DAY_MS
 from components.dataset.names import LOCAL_TIME
 from components.dataset.parquet import read_table
+from models.arrays import write_arrays
 from models.calibration import Calibration, fit_calibration
 from models.metrics import log_losses
 from pipeline.daily.ledger import DayEntry, Ledger
@@ -80,7 +81,7 @@ def _judge(work: Path, entries: Mapping[str, DayEntry]) -> dict[str, Judged]:
             if not kept.is_file():
                 kept.parent.mkdir(exist_ok=True)
                 partial = kept.with_name(f".{kept.name}")
-                np.savez(partial, **_scored(work, model, examples[day]))
+                write_arrays(partial, _scored(work, model, examples[day]))
                 partial.rename(kept)
             with np.load(kept, allow_pickle=False) as stored:
                 found.setdefault(day, {})[way] = dict(stored)

@@ -43,7 +43,7 @@ class DomainFeatureIntegration(keras.layers.Layer):
         >>> x, v, seen = tf.ones([2, 5, 6]), tf.eye(3, 4), tf.constant([1.0, 1.0, 0.0])
         >>> dfi(x, v, seen).shape
         TensorShape([2, 5, 8])
-        >>> dfi.weights_over_domains(x, v, seen).numpy()[..., 2].max()
+        >>> float(dfi.weights_over_domains(x, v, seen).numpy()[..., 2].max())
         0.0
 
     Args:

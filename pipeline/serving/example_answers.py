@@ -77,7 +77,7 @@ def classes(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows:
         if labels is None
         else [[label.decode("utf-8", "replace") for label in row] for row in tables[0].tolist()]
     )
-    values: list[Any] = (np.zeros(tables[0].shape) if scores is None else tables[-1]).tolist()
+    values: Any = (np.zeros(tables[0].shape) if scores is None else tables[-1]).tolist()
     return [list(zip(row, value, strict=True)) for row, value in zip(names, values, strict=True)]
 
 

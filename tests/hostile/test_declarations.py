@@ -133,7 +133,7 @@ def test_aliases_that_are_modest_are_read(tmp_path: Path) -> None:
 def test_commands_end_with_exit_code_2(text: str, tmp_path: Path) -> None:
     path = tmp_path / "d.yaml"
     path.write_text(str(HOSTILE[text]))
-    refused(dfei("dataset", "check", path, "--data", tmp_path, timeout=120), "d.yaml")
+    refused(dfei("dataset", "check", path, "--data", tmp_path), "d.yaml")
 
 
 def declaration(**changes: Any) -> Declaration:
