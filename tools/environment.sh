@@ -116,8 +116,10 @@ find_any() {
   done
   first=${wanted%% *}
   there=$(version python3)
+  uv="uv (pip install uv), which brings it"
+  ! has_uv || uv="see why uv, which is here, does not bring it (uv python install $first)"
   fail "no Python $first${there:+ (python3 is $there)}, and with glibc 2.$libc this project runs on $(or_list "$wanted"):" \
-    "install python$first, or uv (pip install uv), which brings it, or name one: make PYTHON=/path/to/python$first"
+    "install python$first, or $uv, or name one: make PYTHON=/path/to/python$first"
 }
 
 # "Python 3.13, 3.12 or 3.11"

@@ -166,6 +166,12 @@ def test_uv_brings_what_is_not_there(
     assert machine.choice()[0] == expected
 
 
+def test_a_uv_that_brings_nothing_is_named(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, NEW)
+    add_uv(machine, "3.10")
+    assert "or see why uv, which is here, does not bring it (uv python install 3.13)" in machine.refusal()
+
+
 def test_a_uv_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
     machine = Machine(tmp_path, NEW)
     machine.shim("first/uv")
