@@ -82,7 +82,7 @@ class TrainingCheckpoint:
                 f"{self._directory} holds a checkpoint of a training with other settings, features or rows: "
                 "give an empty directory, or remove it"
             )
-        self._latest.restore_or_initialize()
+        self._latest.checkpoint.restore(self._latest.latest_checkpoint).assert_existing_objects_matched()
         return Progressed(**document["progress"])
 
     def save(self, progress: Progressed) -> None:
