@@ -47,11 +47,13 @@ def figures(work: Path) -> dict[str, Any]:
     for day, rows in zip(served, _replayed([judged[day][WITHOUT] for day in served]), strict=True):
         judged[day][REPLAYED] = rows
     common = [day for day, of_day in judged.items() if all(way in of_day for way in WAYS)]
-    expected = {"ranking, all ways, clicks as expected": _ranking(judged, common, WAYS, expected=True)}
+    expected = {}
+    if all("probability" in judged[day]["daily"] for day in common):
+        expected = {"ranking, all ways, clicks as expected": _ranking(judged, common, WAYS, expected=True)}
     return {
         "days": {day: _day(entry) for day, entry in entries.items()},
         "ranking, days that all ways judged": _ranking(judged, common, WAYS),
-        **(expected if all("probability" in judged[day]["daily"] for day in common) else {}),
+        **expected,
         "ranking, all days": _ranking(judged, served, (WITHOUT, "daily", REPLAYED)),
         "calibration": _calibration(judged),
         "costs": _costs(work, entries),
