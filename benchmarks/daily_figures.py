@@ -148,12 +148,17 @@ def _truth(data: Path, day: str, rows: Mapping[str, np.ndarray]) -> np.ndarray |
     return np.asarray(found["probability"].to_numpy())
 
 
+def _logit(prediction: np.ndarray) -> np.ndarray:
+    # A 32-bit probability can be 1, whose logit would have no end.
+    known = np.clip(prediction.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.log(known) - np.log1p(-known)
+
+
 def _not_calibrated(rows: dict[str, np.ndarray], calibration: Calibration) -> dict[str, np.ndarray]:
     """The same model without its last stage: the stage, undone."""
     names, place = np.unique(rows["domain"], return_inverse=True)
     stage = calibration.of(names.tolist())
-    odds = np.log(rows["prediction"]) - np.log1p(-rows["prediction"])
-    logit = (odds - stage.offset[place]) / stage.scale[place]
+    logit = (_logit(rows["prediction"]) - stage.offset[place]) / stage.scale[place]
     return {**rows, "prediction": 1 / (1 + np.exp(-logit))}
 
 
@@ -240,7 +245,7 @@ def _replayed(days: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
     found = []
     for day in days:
         domain = np.searchsorted(names, day["domain"])
-        logits = np.log(day["prediction"]) - np.log1p(-day["prediction"])
+        logits = _logit(day["prediction"])
         stage = calibration or Calibration.none(names)
         found.append({**day, "prediction": 1 / (1 + np.exp(-stage.apply(logits, domain)))})
         early = day["time"] % DAY_MS < DAY_MS - JUDGE_HOURS * HOUR_MS
