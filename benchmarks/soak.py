@@ -192,8 +192,11 @@ def main(
                 thread.start()
             begun, version = time.monotonic(), 1
             while time.monotonic() - begun < 60 * minutes and server.is_running():
-                time.sleep(min(switch_seconds, max(60 * minutes - (time.monotonic() - begun), 1)))
-                memory.append(server.memory_info().rss >> 20)
+                pause = min(switch_seconds, max(60 * minutes - (time.monotonic() - begun), 1))
+                time.sleep(pause)
+                # What is left of the time may be too short for the version before to be closed.
+                if pause == switch_seconds or not memory:
+                    memory.append(server.memory_info().rss >> 20)
                 version += 1
                 push(model, base, version)
                 if version > 2:
