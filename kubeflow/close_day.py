@@ -18,6 +18,7 @@ from components.drift.component import DayFigures
 from components.errors import GateError, InputError
 from components.pusher.atomic import PUSHED_FACTS
 from components.transform.component import BehaviourStateArtifact
+from kubeflow.close_run import Sources, decided, runs_of
 from kubeflow.compat import ABSENT
 from kubeflow.day import Day, read_absence, read_day
 from kubeflow.resolve_day import COMMAND
@@ -26,12 +27,11 @@ from pipeline.daily.history import write_history
 from pipeline.daily.ledger import now, write_durably
 from pipeline.daily.outcome import Refusal, outcome
 from pipeline.events import NodeRun
-from pipeline.execute import objections
 from pipeline.layout import RunLayout
 from pipeline.root_lock import root_lock
 
 # Input of the task -> component and output that it is, in the order in which they refuse.
-SOURCES: dict[str, tuple[str, str, Any]] = {
+SOURCES: Sources = {
     "examples": ("DeclaredExampleGen", "examples", standard_artifacts.Examples),
     "anomalies": ("StrictExampleValidator", "anomalies", standard_artifacts.ExampleAnomalies),
     "figures": ("DataGates", "figures", DayFigures),
@@ -118,7 +118,7 @@ def close(day: Day, artifacts: Mapping[str, types.Artifact], folder: Path) -> st
             None,
         )
         kept = _keep(there, book.layout.artifacts / "days" / day.entry.day)
-        runs = _runs({**there, **kept})
+        runs = runs_of({**there, **kept}, SOURCES)
         update = outcome(
             day.entry,
             day.carry,
@@ -171,22 +171,10 @@ def _keep(there: Mapping[str, types.Artifact], days: Path) -> dict[str, types.Ar
     return kept
 
 
-def _runs(artifacts: Mapping[str, types.Artifact]) -> dict[str, NodeRun]:
-    """The components that ran to their end, as the local runner would have noted them."""
-    outputs: dict[str, dict[str, list[Any]]] = {}
-    for name, (node, key, _) in SOURCES.items():
-        if name in artifacts:
-            outputs.setdefault(node, {})[key] = [artifacts[name]]
-    return {node: NodeRun(node, False, 0.0, 0.0, found) for node, found in outputs.items()}
-
-
 def _decision(runs: Mapping[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:
     """Why the model was refused (empty: it was not), and the version that the Pusher made of it."""
-    reasons = objections(runs)
-    if reasons:
-        return reasons, None
-    [pushed] = runs["AtomicPusher"].outputs["pushed_model"]
-    return [], str(serving / pushed.get_string_custom_property("pushed_version"))
+    reasons, version = decided(runs)
+    return reasons, str(serving / version) if version is not None else None
 
 
 def _name_source(version: Path, model: str) -> None:

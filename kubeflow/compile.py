@@ -16,6 +16,8 @@ from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import daily_package
 from kubeflow import package as packaging
+from kubeflow.close_run import close_run
+from kubeflow.next_step import recurring_name
 from kubeflow.options import CompileRequest, check_request, parse_labels, parse_volumes
 from kubeflow.resources import KUBERNETES_GPU, parse_resources
 from pipeline.create import PipelineSettings, create_pipeline
@@ -99,7 +101,8 @@ def _pipeline(request: CompileRequest) -> Pipeline:
             serving_dir="",
             beam_args=request.beam_args,
             resolve_latest_blessed=True,
-        )
+        ),
+        close_run,
     )
 
 
@@ -172,9 +175,8 @@ def schedule_path(output: Path) -> Path:
 def _write_schedule(request: CompileRequest) -> Path:
     """The schedule as `kfp.Client.create_recurring_run` takes it; Kubeflow's cron has seconds in front."""
     assert request.recurring is not None
-    name = request.pipeline_name
     schedule = {
-        "job_name": f"{name}-recurring",
+        "job_name": recurring_name(request),
         "cron_expression": f"0 {request.recurring}" if request.target == "kubeflow" else request.recurring,
         "max_concurrency": 1,
         "no_catchup": True,

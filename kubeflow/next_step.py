@@ -7,6 +7,11 @@ import shlex
 from kubeflow.options import CompileRequest
 
 
+def recurring_name(request: CompileRequest) -> str:
+    """The name of the schedule, on the terminal and in the file beside the package."""
+    return f"{request.pipeline_name}-recurring"
+
+
 def next_step(request: CompileRequest) -> list[str]:
     """The commands that start it, line by line, with what a run must be told."""
     package = shlex.quote(str(request.output))
@@ -29,7 +34,7 @@ def next_step(request: CompileRequest) -> list[str]:
     if request.recurring is not None:
         lines.append(
             "then: kfp --endpoint http://KUBEFLOW/pipeline recurring-run create --experiment-name dfei --job-name "
-            f"{request.pipeline_name} --cron-expression {shlex.quote(f'0 {request.recurring}')} --max-concurrency 1 "
+            f"{recurring_name(request)} --cron-expression {shlex.quote(f'0 {request.recurring}')} --max-concurrency 1 "
             f"--no-catchup --enabled --pipeline-package-path {package}"
         )
     lines.append(

@@ -26,8 +26,9 @@ COMMAND = ("python", "-m", "kubeflow.entrypoint")
 INPUTS_FLAG = "--json_serialized_inputs_spec_args"
 # Linux takes no single argument above 128 KiB, and a task's inputs travel as one.
 LARGEST_INPUTS = 100_000
-# The baseline and the day change without any input changing; what was pushed may have been deleted since.
-_NEVER_CACHED = (names.BASELINE, names.PUSHER, names.RESOLVE, names.CLOSE)
+# The baseline and the day change without any input changing; what was pushed may have been deleted since; and the last
+# task says of each run how it ended.
+_NEVER_CACHED = (names.BASELINE, names.PUSHER, names.CLOSE_RUN, names.RESOLVE, names.CLOSE)
 _TYPES = {
     "STRING": pipeline_pb2.ParameterType.STRING,
     "NUMBER_INTEGER": pipeline_pb2.ParameterType.NUMBER_INTEGER,

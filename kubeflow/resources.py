@@ -45,13 +45,14 @@ DEFAULTS: dict[str, Resources] = {
     names.SIGNATURES: Resources(2, 4),
     # A second push of the same model finds the first and does nothing.
     names.PUSHER: Resources(1, 2),
+    # It fails where somebody should look: once is enough.
+    names.CLOSE_RUN: Resources(1, 2, retries=0),
     # The tasks that a feed's day has beside them.
     names.RESOLVE: Resources(1, 4),
     names.DATA_GATES: Resources(1, 4),
     names.PROGRESSIVE: Resources(4, 12),
     names.PROGRESSIVE_GATE: Resources(1, 2),
     names.CANDIDATE: Resources(8, 16),
-    # It fails where somebody should look: once is enough.
     names.CLOSE: Resources(1, 4, retries=0),
 }
 

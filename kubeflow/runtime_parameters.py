@@ -22,6 +22,7 @@ SCHEMA_TEXT = "schema_text"
 EXAMPLE_GEN, STATISTICS, SCHEMA = "DeclaredExampleGen", "StatisticsGen", "ImportSchemaGen"
 VALIDATOR, TRANSFORM, TRAINER = "StrictExampleValidator", "Transform", "Trainer"
 BASELINE, EVALUATOR, SIGNATURES, PUSHER = "baseline", "Evaluator", "SignatureCheck", "AtomicPusher"
+CLOSE_RUN = "CloseRun"
 BEAM_TASKS = (EXAMPLE_GEN, STATISTICS, TRANSFORM, EVALUATOR)
 # The part of the declaration that a task needs, by name; see `kubeflow.overrides.VIEWS`.
 DECLARED_TASKS = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 
 from tfx.components.trainer.component import Trainer
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver, ResolverStrategy
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
@@ -32,11 +34,14 @@ class PipelineSettings(ChainSettings):
     resolve_latest_blessed: bool = False
 
 
-def create_pipeline(settings: PipelineSettings) -> Pipeline:
+def create_pipeline(
+    settings: PipelineSettings, close: Callable[[Mapping[str, BaseNode]], BaseNode] | None = None
+) -> Pipeline:
     """Chains ExampleGen, validation, Transform, Trainer, Evaluator, signature check and Pusher.
 
     Args:
       settings: the data, the model, the places.
+      close: makes a last component of all the others, by id; None: there is no such.
 
     Returns:
       The pipeline, named `dfei-<data set>`.
@@ -70,6 +75,8 @@ def create_pipeline(settings: PipelineSettings) -> Pipeline:
     evaluator = chain.evaluator(model, baseline=baseline.outputs["model"])
     nodes = [*chain.front, transform, trainer, baseline, evaluator]
     nodes += chain.push(model, evaluator.outputs["blessing"], graph)
+    if close is not None:
+        nodes.append(close({node.id: node for node in nodes}))
     return chain.pipeline(f"dfei-{declaration.name}", nodes)
 
 

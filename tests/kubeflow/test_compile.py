@@ -37,6 +37,7 @@ TASKS = {
     "Evaluator",
     "SignatureCheck",
     "AtomicPusher",
+    "CloseRun",
 }
 
 
@@ -170,7 +171,7 @@ def test_resources_retries_and_cache(kubeflow_package: Compiled, vertex_package:
         retries = kubeflow_package.tasks[name].retry_policy.max_retry_count
         assert retries == (0 if name == "Transform" else DEFAULTS[name].retries)
         cached = kubeflow_package.tasks[name].caching_options.enable_cache
-        assert cached == (name not in ("baseline", "AtomicPusher"))
+        assert cached == (name not in ("baseline", "AtomicPusher", "CloseRun"))
 
 
 def test_labels_and_volumes_reach_every_pod(kubeflow_package: Compiled) -> None:

@@ -124,11 +124,10 @@ def test_a_model_below_its_threshold_is_not_pushed(
 ) -> None:
     settings = SMALL.replace("overall_auc.min=0.5", "overall_auc.min=0.999")
     served = tmp_path / "serving"
-    done = cluster.run(
-        kubeflow_package,
-        _arguments(data, settings=settings, push_destination=str(served)),
-    )
-    assert done["Evaluator"].outputs["blessing"]["metadata"]["blessed"] == 0
-    assert done["AtomicPusher"].outputs["pushed_model"]["metadata"]["pushed"] == 0
+    with pytest.raises(TaskFailedError) as caught:
+        cluster.run(kubeflow_package, _arguments(data, settings=settings, push_destination=str(served)))
+    # The Pusher ended well, with nothing pushed: it is the last task that turns the run red, with the reason.
+    assert (caught.value.task, caught.value.code) == ("CloseRun", 1)
+    assert "is below the threshold 0.999" in caught.value.output
     assert not served.exists() or not list(served.rglob("saved_model.pb"))
     shutil.rmtree(served, ignore_errors=True)
