@@ -91,14 +91,14 @@ def _overall_auc(rows: JudgedRows) -> Estimate:
 
 
 def _average_auc(rows: JudgedRows) -> Estimate:
-    """Mean over the domains that decide."""
+    """Mean over the domains that decide; where none does, as in a few hours of a small feed, of all rows together."""
     aucs, influence = [], np.zeros(len(rows.label))
     for domain in np.unique(rows.domain):
         here = np.flatnonzero(rows.domain == domain)
         if decides(len(here), int(rows.label[here].sum()), rows.min_rows):
             auc, influence[here] = _auc(rows.label[here], rows.prediction[here])
             aucs.append(auc)
-    return Estimate(float(np.mean(aucs)), influence / len(aucs)) if aucs else _undefined(rows)
+    return Estimate(float(np.mean(aucs)), influence / len(aucs)) if aucs else _overall_auc(rows)
 
 
 def _domain_auc(rows: JudgedRows) -> Estimate:

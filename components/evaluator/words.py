@@ -84,7 +84,7 @@ def _beyond_chance(
     judge: _Judge, settings: Mapping[str, Any], measured: Mapping[str, float]
 ) -> tuple[list[Gate], list[str]]:
     """The gates of one `BeyondChance` metric, and why those that did not pass refused."""
-    title, name = judge.title, settings["name"]
+    title, name = judge.title_by_chance, settings["name"]
     value, error, drop, drop_error = (measured.get(f"{name}_{figure}", math.nan) for figure in FIGURES)
     bounds = Bounds(*(settings[key] for key in ("deviations", "min", "max", "max_drop")))
     undefined = math.isnan(value)
@@ -153,6 +153,13 @@ class _Judge:
     def title(self) -> str:
         """The metric in words."""
         return self._title
+
+    @property
+    def title_by_chance(self) -> str:
+        """The metric in words, as `BeyondChance` measures it: without a domain that decides, over all rows together."""
+        if self._name != "average_auc" or self._result.average_auc is not None:
+            return self._title
+        return f"overall AUC, as no domain has {needed(self._result.min_rows)} for an average,"
 
     @property
     def has_baseline(self) -> bool:

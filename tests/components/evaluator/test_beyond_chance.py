@@ -136,9 +136,26 @@ def test_a_bound_on_a_domain_and_one_that_is_undefined(judge: Judge) -> None:
     assert "AUC of domain search" in why
     assert "below the threshold 0.6 by more than chance explains" in why
     assert found.result.notes
-    nothing = judge(rows, "good", deviations=3.0, min_rows=100_000, thresholds={"average_auc": {"min": 0.6}})
-    assert not nothing.blessed
-    assert "average AUC is undefined (no domain has" in nothing.result.failures[0]
+
+
+def test_where_no_domain_decides_all_rows_together_do(judge: Judge) -> None:
+    # A feed of few rows would else be refused every day for ever: its newest hours have no domain of so many rows.
+    bounds = {"average_auc": {"min": 0.6, "max_drop": 0.001}}
+    few = judge(impressions(3000), "good", deviations=3.0, min_rows=100_000, thresholds=bounds)
+    assert few.blessed
+    [gate] = [gate for gate in few.result.gates if "overall AUC, as no domain has" in gate.condition]
+    assert gate.value.startswith(f"{few.result.overall_auc:.4f} ± ")
+    worse = judge(impressions(6000), "worse", "good", deviations=3.0, min_rows=100_000, thresholds=bounds)
+    assert not worse.blessed
+    [why] = worse.result.failures
+    assert "overall AUC, as no domain has" in why
+    assert "worse than that of the model in service" in why
+    rows = impressions(300)
+    unclicked = judge(
+        dataclasses.replace(rows, label=np.zeros_like(rows.label)), "good", deviations=3.0, thresholds=bounds
+    )
+    assert not unclicked.blessed
+    assert unclicked.result.failures[0].startswith("average AUC is undefined (no domain has")
 
 
 def test_a_model_of_other_types_and_one_that_overflows(judge: Judge) -> None:
