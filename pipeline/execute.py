@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import platform
+import shlex
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -91,7 +92,7 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         **_about(request, declaration, runner.runs, hashes),
         "warnings": [*_doubts(declaration), *notes],
     }
-    about["declared_in"] = request.dataset
+    about["declared_in"] = _bounds_set_in(request)
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
         all_cached = all(run.cached for run in runner.runs.values() if run.node != RESOLVER)
@@ -109,6 +110,12 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {layout.report}", highlight=False, markup=False)
     return summary
+
+
+def _bounds_set_in(request: RunRequest) -> str:
+    """Where the bounds of the gates were set: the declaration, and what the command line changed of them."""
+    changed = [f"--set {shlex.quote(told)}" for told in request.overrides if told.startswith("evaluation.")]
+    return ", changed by ".join([request.dataset, *([" ".join(changed)] if changed else [])])
 
 
 def _doubts(declaration: Declaration) -> list[str]:

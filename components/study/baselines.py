@@ -11,7 +11,7 @@ from components.comparison.evaluation_rows import evaluation_rows
 from components.comparison.lead import Lead, LeadOver
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import average_of, domain_bootstrap, paired_test
-from components.study.document import Baseline
+from components.study.document import PAST_CLICK_RATE, Baseline
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.features import FeatureLayout
 from models.metrics import log_loss
@@ -82,7 +82,7 @@ def click_rate(
         prediction = (np.where(hit, clicks[at], 0) + prior) / (np.where(hit, rows[at], 0) + PRIOR_ROWS)
         what = f"of the {layout.item} in the domain"
     text = f"the click rate {what}, over {len(index):,} training rows, smoothed"
-    baseline = evaluated("past click rate", text, sample, prediction, layout.domains)
+    baseline = evaluated(PAST_CLICK_RATE, text, sample, prediction, layout.domains)
     return baseline.model_copy(update={"seconds": time.monotonic() - began}), prediction
 
 

@@ -16,6 +16,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+# The one of the simple systems that learns nothing.
+PAST_CLICK_RATE = "past click rate"
+
+
 class Baseline(_Part):
     """A simple system evaluated on the same rows as the model.
 

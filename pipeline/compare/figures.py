@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from pipeline.compare.result import Spread, Versus
 from pipeline.compare.table import spread
-from pipeline.report.figures import SOFT, dot_plot, finish, label
+from pipeline.report.figures import SOFT, dot_plot, finish, label, upright_title
 from pipeline.report.numbers import count, figure, signed
 
 _ROW = 28
@@ -89,7 +89,7 @@ def auc_map(
         xaxis={
             "tickvals": list(range(len(domains))),
             "ticktext": names,
-            "title": {"text": html.escape(domain_title)},
+            "title": upright_title(html.escape(domain_title)),
             "showgrid": False,
             "tickangle": -90 if max(map(len, domains), default=0) > 4 else 0,
         },

@@ -72,7 +72,8 @@ def _passed(model: Compared) -> bool:
 
 def _answers_faster(model: Compared, than: Compared) -> bool:
     own, other = model.latency.get("1"), than.latency.get("1")
-    return own is not None and other is not None and own.median_ms < other.median_ms
+    # Times of a busy machine differ by less on their own.
+    return own is not None and other is not None and own.median_ms < 0.8 * other.median_ms
 
 
 def command(compared: str, name: str) -> str:

@@ -187,6 +187,11 @@ def _range(
     return max(-0.01, low - missing - 0.01), min(1.01, high + missing + 0.01)
 
 
+def upright_title(text: str) -> dict[str, Any]:
+    """Of an axis whose labels stand upright: without a distance of its own the title would be drawn across them."""
+    return {"text": text, "standoff": 12}
+
+
 def heat_map(
     names: Sequence[str],
     values: Sequence[Sequence[float | None]],
@@ -234,7 +239,7 @@ def heat_map(
         height=min(900, max(300, 30 * len(names) + 110)),
         xaxis={
             **ticks,
-            "title": {"text": column_title},
+            "title": upright_title(column_title),
             "side": "bottom",
             "tickangle": -90 if _long(labels) else 0,
         },

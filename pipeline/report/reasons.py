@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from components.evaluator.results import DomainResult
-from components.study.document import IdGroup, Study, TrainedDomain
+from components.study.document import PAST_CLICK_RATE, IdGroup, Study, TrainedDomain
 from pipeline.report.numbers import count, figure, percent, signed
 from pipeline.report.summary import RunSummary
 
@@ -18,6 +20,17 @@ _TIE = 0.005
 _OFF = 0.1
 # Fewer training clicks, or non-clicks, than this leave a domain's own part of the model to guesses.
 _FEW_OF_A_CLASS = 1000
+
+
+class Rates(Protocol):
+    """Rows with their clicks, and how many were predicted for each."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def positives(self) -> int: ...
+    @property
+    def calibration(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,24 @@ def weakest(summary: RunSummary) -> list[WeakDomain]:
     return found
 
 
+def off_by(result: Rates) -> float | None:
+    """By which share the predictions are too high (too low: negative); None where it is little, or may be chance."""
+    if result.calibration is None or not result.positives:
+        return None
+    off = result.calibration - 1
+    error = result.calibration * math.sqrt((1 - result.positives / result.rows) / result.positives)
+    return off if abs(off) > max(_OFF, 3 * error) else None
+
+
+def off_words(off: float) -> str:
+    """Such a share in words.
+
+    >>> off_words(-0.2)
+    '20 % too low'
+    """
+    return f"{percent(abs(off), 0)} too {'high' if off > 0 else 'low'}"
+
+
 def _reasons(summary: RunSummary, name: str, result: DomainResult) -> list[str]:
     found = [*_against_others(summary, name, result)]
     study = summary.study
@@ -73,11 +104,9 @@ def _reasons(summary: RunSummary, name: str, result: DomainResult) -> list[str]:
         found += _drift(result, trained)
         found += _rare_ids(study, trained)
     found += _wide(result)
-    if result.calibration is not None and abs(result.calibration - 1) > _OFF:
-        side = "high" if result.calibration > 1 else "low"
-        found.append(
-            f"Its probabilities are {percent(abs(result.calibration - 1), 0)} too {side} on average."
-        )
+    off = off_by(result)
+    if off is not None:
+        found.append(f"Its probabilities are {off_words(off)} on average.")
     return found or ["Nothing that this report records sets it apart: look at its features and its rows."]
 
 
@@ -106,18 +135,29 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
         if (auc := baseline.domains.get(name)) is not None
     }
     if baselines:
-        text = ", ".join(f"{baseline} {figure(auc, 3)}" for baseline, auc in baselines.items())
+        text = _named(baselines)
         top = max(baselines.values())
         # What is within the AUC's own uncertainty is no finding.
         if top > own + max(_TIE, result.auc_standard_error or 0.0):
             found.append(f"A simple system does better here ({text}): the model, not the data, is to blame.")
         elif top > own - 2 * _TIE:
-            found.append(
-                f"Simple systems do about as well ({text}): these inputs say little of who clicks in this domain."
+            level = {baseline: auc for baseline, auc in baselines.items() if auc > own - 2 * _TIE}
+            rest = {baseline: auc for baseline, auc in baselines.items() if baseline not in level}
+            # What learns from the same inputs and comes as far does not speak against them.
+            why = (
+                "these inputs say little more of who clicks in this domain"
+                if PAST_CLICK_RATE in level
+                else "the domain, not the model, is what is hard"
             )
+            behind = f", not {_named(rest)}" if rest else ""
+            found.append(f"About as well does {_named(level)}{behind}: {why}.")
         else:
             found.append(f"It is hard for all, and harder for simple systems ({text}).")
     return found
+
+
+def _named(baselines: Mapping[str, float]) -> str:
+    return ", ".join(f"{baseline} {figure(auc, 3)}" for baseline, auc in baselines.items())
 
 
 def _little_data(study: Study, trained: TrainedDomain) -> list[str]:

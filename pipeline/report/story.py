@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.comparison.lead import NARROW, Lead
-from components.evaluator.results import DomainResult, EvaluationResult
+from components.evaluator.results import EvaluationResult
 from models.metrics import needed
 from pipeline.report.numbers import (
     UNDEFINED,
@@ -15,17 +15,15 @@ from pipeline.report.numbers import (
     figure,
     listing,
     moment,
-    percent,
     plural,
     short,
     signed,
 )
+from pipeline.report.reasons import WeakDomain, off_by, off_words, weakest
 from pipeline.report.summary import RunSummary
 
 # 95 % of a normal distribution lie within this many standard errors.
 Z95 = 1.96
-# Calibration farther from 1 than this is worth a sentence.
-_OFF = 0.1
 
 
 @dataclass(frozen=True)
@@ -168,27 +166,26 @@ def uncounted_words(evaluation: EvaluationResult, shown: int = 3) -> str | None:
 
 
 def weakness_sentences(summary: RunSummary) -> list[str]:
-    """The domains served worst, and those whose probabilities are farthest off."""
+    """The domains served worst, and those whose probabilities are farthest off; of both only what chance cannot be."""
     evaluation = summary.evaluation
     if evaluation is None:
         return []
-    evaluated = {name: domain for name, domain in evaluation.domains.items() if domain.decides}
     sentences = []
-    if len(evaluated) > 1:
-        worst = sorted(evaluated, key=lambda name: evaluated[name].auc or 0.0)[: min(3, len(evaluated) - 1)]
-        named = [f"{summary.domain_title(name)} ({_auc_range(evaluated[name])})" for name in worst]
-        sentences.append(f"Served worst: {listing(named)}; the reasons are below.")
+    weak = weakest(summary)
+    clear = [domain for domain in weak if domain.clear]
+    if clear:
+        sentences.append(
+            f"Served worst: {listing([_auc_range(domain) for domain in clear])}; the reasons are below."
+        )
+    elif weak:
+        low = listing([_auc_range(domain) for domain in weak])
+        sentences.append(f"No domain is below the average beyond chance; the lowest: {low}.")
     off = {
-        name: domain.calibration - 1
-        for name, domain in evaluated.items()
-        if domain.calibration is not None and abs(domain.calibration - 1) > _OFF
+        name: share for name, domain in evaluation.domains.items() if (share := off_by(domain)) is not None
     }
-    if off:
-        farthest = sorted(off, key=lambda name: -abs(off[name]))[:3]
-        named = [
-            f"{summary.domain_title(name)} ({percent(abs(off[name]), 0)} too {'high' if off[name] > 0 else 'low'})"
-            for name in farthest
-        ]
+    farthest = sorted(off, key=lambda name: -abs(off[name]))[:3]
+    if farthest:
+        named = [f"{summary.domain_title(name)} ({off_words(off[name])})" for name in farthest]
         sentences.append(f"Probabilities are farthest off in {listing(named)}.")
     return sentences
 
@@ -213,7 +210,6 @@ def served_words(summary: RunSummary) -> str:
     return f"Still served: {summary.still_served}" if summary.still_served else "Nothing is served yet"
 
 
-def _auc_range(domain: DomainResult) -> str:
-    error = domain.auc_standard_error
-    spread = f" ± {Z95 * error:.3f}" if error is not None else ""
-    return f"AUC {figure(domain.auc, 3)}{spread}, {count(domain.rows)} rows"
+def _auc_range(domain: WeakDomain) -> str:
+    spread = f" ± {domain.spread:.3f}" if domain.spread is not None else ""
+    return f"{domain.name} (AUC {figure(domain.auc, 3)}{spread}, {count(domain.rows)} rows)"

@@ -163,3 +163,10 @@ def test_wrong_input_leaves_the_files_of_the_run_before(
     with pytest.raises(RuntimeError):
         _execute(layout, InputError("no such file"), monkeypatch)
     assert json.loads(layout.metrics.read_text())["pushed_to"] == run().pushed_to
+
+
+def test_a_refusal_says_where_its_bounds_were_set(tmp_path: Path) -> None:
+    told = "evaluation.thresholds.average_auc.min=0.7"
+    request = RunRequest("my.yaml", None, tmp_path, overrides=("seed=3", told))
+    assert execute._bounds_set_in(request) == f"my.yaml, changed by --set {told}"
+    assert execute._bounds_set_in(RunRequest("my.yaml", None, tmp_path)) == "my.yaml"

@@ -66,6 +66,8 @@ def test_what_is_level_and_answers_sooner_is_named() -> None:
     mlp = other("mlp", TIE)
     mlp.latency = {"1": Response(median_ms=1.0, p95_ms=2.0)}
     assert "MLP would do as well and answer in less time" in advice(of(mlp))
+    mlp.latency = {"1": Response(median_ms=3.1, p95_ms=4.0)}
+    assert "less time" not in advice(of(mlp))
     assert "MLP" not in advice(of(other("mlp", TIE)))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from components.evaluator.results import DomainResult
-from components.study.document import Baseline, IdGroup, Study, TrainedDomain
+from components.study.document import PAST_CLICK_RATE, Baseline, IdGroup, Study, TrainedDomain
 from pipeline.report.reasons import weakest
+from pipeline.report.story import weakness_sentences
 from pipeline.report.summary import RunSummary
 from tests.pipeline.report.summaries import evaluation, run
 
@@ -70,12 +71,41 @@ def test_a_domain_that_simple_systems_serve_better_is_the_models_fault() -> None
 def test_what_is_within_the_interval_is_not_held_against_the_model() -> None:
     uncertain = evaluated(0.6, auc_standard_error=0.06)
     reasons = first(summary(uncertain, NORMAL, {"MLP": 0.65}))
-    assert reasons[0].startswith("Simple systems do about as well (MLP 0.650)")
+    assert reasons[0].startswith("About as well does MLP 0.650: the domain, not the model")
 
 
 def test_a_domain_where_simple_systems_tie_lacks_telling_inputs() -> None:
     [reason] = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.598}))
-    assert reason.startswith("Simple systems do about as well (MLP 0.598)")
+    assert reason == "About as well does MLP 0.598: the domain, not the model, is what is hard."
+
+
+def test_of_simple_systems_only_those_that_come_as_far_are_said_to() -> None:
+    # An MLP that comes as far from the same inputs does not tell that these inputs say little.
+    [reason] = first(summary(evaluated(0.684), NORMAL, {PAST_CLICK_RATE: 0.51, "MLP": 0.68}))
+    assert reason == (
+        "About as well does MLP 0.680, not past click rate 0.510: the domain, not the model, is what is hard."
+    )
+    [reason] = first(summary(evaluated(0.6), NORMAL, {PAST_CLICK_RATE: 0.598, "MLP": 0.58}))
+    assert reason.endswith("these inputs say little more of who clicks in this domain.")
+
+
+def test_probabilities_are_off_only_beyond_chance_and_in_whichever_domain() -> None:
+    few = evaluated(0.6, rows=700, positives=60, calibration=1.26)
+    many = evaluated(0.7, rows=1000, positives=150, calibration=1.36, decides=False)
+    run_summary = summary(few, NORMAL, {})
+    run_summary.evaluation.domains["4"] = many
+    assert not any("too high" in reason for reason in first(run_summary))
+    assert "Probabilities are farthest off in tab 4 (36 % too high)." in weakness_sentences(run_summary)
+
+
+def test_a_verdict_calls_none_worst_that_may_be_no_worse() -> None:
+    run_summary = summary(evaluated(0.74, auc_standard_error=0.03), NORMAL, {})
+    [sentence] = weakness_sentences(run_summary)
+    assert sentence.startswith(
+        "No domain is below the average beyond chance; the lowest: tab 1 (AUC 0.740 ± 0.059"
+    )
+    [sentence] = weakness_sentences(summary(evaluated(0.6), NORMAL, {}))
+    assert sentence == "Served worst: tab 1 (AUC 0.600 ± 0.020, 2,000 rows); the reasons are below."
 
 
 def test_little_training_data_is_named() -> None:
