@@ -20,7 +20,7 @@ _SHOWN_DOMAINS = 12
 _MISSING = {"int64": "-1", "float32": "NaN", "string": '""'}
 _WHAT = {
     "serving_default": "rows, a value of each input for each",
-    "rank": "one user, some candidates, some domains: each candidate in each domain",
+    "rank": "r requests of one user each: c candidates in d domains; 1 in the place of c: the same for all candidates",
     "examples": "serialized tf.Examples",
     "explain": "rows: how much each of the domains weighs in each prediction",
 }
@@ -94,8 +94,11 @@ def print_signature(told: Described) -> None:
     for name, found in told.signatures.items():
         what = f": {_WHAT[name]}" if name in _WHAT else ""
         screen.print(f"\n[bold]{as_is(name)}[/]{what}", highlight=False)
-        screen.print(_inputs(found))
-        outputs = ", ".join(f"{key} {_type(port)} {_shape(port)}" for key, port in found.outputs.items())
+        screen.print(_inputs(name, found))
+        axes = "rdc" if name == "rank" else "n"
+        outputs = ", ".join(
+            f"{key} {_type(port)} {_shape(port, axes)}" for key, port in found.outputs.items()
+        )
         screen.print(f"→ {as_is(outputs)}", highlight=False)
     if told.domains:
         more = f" and {len(told.domains) - _SHOWN_DOMAINS} more" if len(told.domains) > _SHOWN_DOMAINS else ""
@@ -108,13 +111,15 @@ def print_signature(told: Described) -> None:
         screen.print(f"\na real row, once it is served:\n  {as_is(told.curl)}", highlight=False)
 
 
-def _inputs(found: Signature) -> Table:
+def _inputs(name: str, found: Signature) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("input", "type", "shape", "no value"):
         table.add_column(title, no_wrap=True)
-    for name, port in sorted(found.inputs.items(), key=lambda entry: (entry[1].optional, entry[0])):
+    for key, port in sorted(found.inputs.items(), key=lambda entry: (entry[1].optional, entry[0])):
         missing = f"{_MISSING.get(_type(port), '')}, or left out" if port.optional else "every request has it"
-        table.add_row(as_is(name), _type(port), as_is(_shape(port)), missing)
+        # Of a ranking the domain alone is no candidate's.
+        axes = "n" if name != "rank" else "rc" if port.optional else "rd"
+        table.add_row(as_is(key), _type(port), as_is(_shape(port, axes)), missing)
     return table
 
 
@@ -126,7 +131,10 @@ def _type(port: TensorSpec) -> str:
     return tensors.dtype_name(port.dtype)
 
 
-def _shape(port: TensorSpec) -> str:
+def _shape(port: TensorSpec, axes: str) -> str:
+    """Sizes, and a letter of `axes` (the last one for all that follow) where any will do."""
     if port.shape is None:
         return "any"
-    return f"[{', '.join('n' if size < 0 else str(size) for size in port.shape)}]"
+    letters = axes.ljust(len(port.shape), axes[-1])
+    sizes = (letter if size < 0 else str(size) for letter, size in zip(letters, port.shape, strict=False))
+    return f"[{', '.join(sizes)}]"

@@ -38,7 +38,10 @@ _TITLES = {
 # They look up what is there.
 _SILENT = ("baseline", "InService", "PriorState", "EarlierRun")
 
-# The rows that these steps of components go through.
+# It judges a day before anything of it is learned.
+_WHOLE_DAY = ("Progressive",)
+
+# The rows that these steps of other components go through.
 _SPLITS_OF = {
     "counting values": ("train", "eval"),
     "analysing rows": ("train",),
@@ -169,6 +172,7 @@ class RunDisplay:
         self._task = self._bars.add_task("starting", total=None, detail="", expected=None)
         self._last_line = 0.0
         self._remaining = Remaining()
+        self._node = ""
         self._place = ""
         self._expected: float | None = None
         self._cached: list[str] = []
@@ -186,6 +190,7 @@ class RunDisplay:
     def node(self, event: NodeStarted | NodeRun) -> None:
         """A component began or ended."""
         if isinstance(event, NodeStarted):
+            self._node = event.node
             self._place = f"{event.position}/{event.total} {title(event.node)}"
             expected = self._last_time.get(title(event.node))
             self._bars.reset(self._task, description=self._place, total=None, detail="", expected=expected)
@@ -215,7 +220,8 @@ class RunDisplay:
     def progress(self, event: progress.Progress) -> None:
         """A component says how far it is."""
         if event.total is None and self._rows and event.step in _SPLITS_OF:
-            rows = sum(self._rows[split] for split in _SPLITS_OF[event.step])
+            splits = tuple(self._rows) if self._node in _WHOLE_DAY else _SPLITS_OF[event.step]
+            rows = sum(self._rows[split] for split in splits)
             event = dataclasses.replace(event, total=rows)
         left = self._remaining.seconds(event)
         if not self._live and self._expected is not None and self._expected > PLAIN_INTERVAL_SECONDS:

@@ -171,6 +171,8 @@ def new(
         done = propose(request, asker(console, steps.paused) if interactive and not yes else None, steps)
         roles = ", ".join(f"{role} {guess.column or '-'}" for role, guess in done.draft.guesses.items())
         console.print(f"{done.draft.name}: {as_is(roles)}; days of {done.draft.zone}", highlight=False)
+        for line in done.draft.places():
+            console.print(as_is(line), highlight=False)
         for warning in done.draft.warnings:
             console.print(f"[yellow]![/] {as_is(warning)}", highlight=False)
         console.print(

@@ -41,7 +41,8 @@ def predict(
         str | None,
         typer.Option(
             "--separator",
-            help="Between the values of CSV, tables included; default: a tab in .tsv, else a comma.",
+            help="Between the values of CSV, tables included; default: a tab in .tsv, else a comma, or what the header "
+            "shows.",
         ),
     ] = None,
     written: Annotated[

@@ -94,7 +94,7 @@ def predict_rows(
       output: the file to write; `None` for standard output.
       input_format: of the source, where its suffix does not say.
       separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
-        the suffix's.
+        the suffix's, or what the header shows.
       written: how the texts of floats are written, as the declaration says of a feature.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others.
       batch_size: rows of a request.

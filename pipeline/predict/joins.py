@@ -19,6 +19,7 @@ from components.dataset.input_names import input_name
 from components.dataset.names import Written, key_readings, meant
 from components.dataset.sections import ColumnType
 from components.dataset.sections import Lookup as Section
+from components.dataset.separators import shown_separator
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
@@ -221,8 +222,9 @@ def _open(
         return sorted(there, key=lambda reading: not {reading.left, input_name(reading.left)} & inputs.keys())
 
     file = opened(None)
-    if not fitting(file) and separator is not None and file.format != "parquet":
-        file = opened(separator)
+    if not fitting(file) and file.format != "parquet":
+        between = separator or shown_separator(file.columns[:1], ",")
+        file = opened(between) if between is not None else file
     found = fitting(file)
     if not found:
         # As it is meant where no name holds a colon.

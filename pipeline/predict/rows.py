@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import sys
 import zlib
@@ -15,6 +16,7 @@ from typing import Any, Literal, TextIO, cast
 
 from components.dataset.file_names import path_keys
 from components.dataset.input_names import LIST_SEPARATOR
+from components.dataset.separators import shown_separator
 from components.errors import InputError
 
 Format = Literal["csv", "json", "parquet"]
@@ -56,7 +58,7 @@ class Source:
     Args:
       path: the file; `None` for standard input. `.gz` is decompressed.
       kind: its format; by default that of the suffix, for standard input that of its first character.
-      separator: between the values of CSV; by default the suffix's, a tab for `.tsv`.
+      separator: between the values of CSV; by default the suffix's, a tab for `.tsv`, or what the header shows.
 
     Attributes:
       header: the columns of CSV, once its first line has been read.
@@ -87,7 +89,8 @@ class Source:
             )
         self.header: list[str] | None = None
         self.keys: dict[str, str | None] = {} if path is None else path_keys(path)
-        self._separator = separator or ("\t" if self._suffix == ".tsv" else ",")
+        self._separator = separator
+        self._usual = "\t" if self._suffix == ".tsv" else ","
 
     @property
     def _suffix(self) -> str:
@@ -151,10 +154,11 @@ class Source:
             yield chunk
 
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
-        lines: Iterable[str] = text
-        between = self._separator
-        if len(between) > 1:
-            lines, between = (line.replace(self._separator, LIST_SEPARATOR) for line in text), LIST_SEPARATOR
+        first = text.readline()
+        lines: Iterable[str] = itertools.chain([first] if first else [], text)
+        several = between = self._separator or shown_separator([first], self._usual) or self._usual
+        if len(several) > 1:
+            lines, between = (line.replace(several, LIST_SEPARATOR) for line in lines), LIST_SEPARATOR
         reader = csv.reader(lines, strict=True, delimiter=between)
         try:
             header = next(reader, None)

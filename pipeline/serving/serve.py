@@ -138,6 +138,8 @@ def serve(
 def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _require_free_ports(settings)
+    for model in settings.models:
+        console.print(f"{as_is(model.name)}: loading from {as_is(model.base_path)}", highlight=False)
     handler = _ConsoleHandler(console)
     logger = logging.getLogger("pipeline.serving")
     logger.addHandler(handler)

@@ -79,14 +79,24 @@ def test_a_note_stands_among_the_lines() -> None:
     assert out.getvalue() == "! the last blessed model is gone [out/7]\n"
 
 
-def test_statistics_go_through_the_rows_of_both_splits(clock: Clock, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("node", "step", "rows"),
+    [
+        ("StatisticsGen", "counting values", "1,200"),
+        ("Evaluator", "scoring rows", "200"),
+        ("Progressive", "scoring rows", "1,200"),
+    ],
+)
+def test_a_component_goes_through_the_rows_of_its_splits(
+    clock: Clock, tmp_path: Path, node: str, step: str, rows: str
+) -> None:
     out = io.StringIO()
     with RunDisplay(Console(file=out, width=120)) as display:
         display.node(_ingested(tmp_path))
-        display.node(NodeStarted("StatisticsGen", 2, 10))
+        display.node(NodeStarted(node, 2, 10))
         clock.now += 11
-        display.progress(Progress("counting values", 100))
-    assert "2/10 StatisticsGen: counting values: 100 of 1,200 rows" in out.getvalue()
+        display.progress(Progress(step, 100))
+    assert f"2/10 {node}: {step}: 100 of {rows} rows" in out.getvalue()
 
 
 def test_on_a_terminal_the_time_of_the_last_run_tells_what_is_left(tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ _QUESTIONS = {
     "user": "Which column is the user?",
     "item": "Which column is the item?",
     "timestamp": "Which column is the time of the impression?",
+    "positive": "Which value of the label counts as 1 (a click, a purchase)?",
 }
 _OPTIONAL = ("user", "item")
 
 
 def asker(console: Console, paused: Callable[[], AbstractContextManager[None]] = nullcontext) -> Asker:
-    """A function that asks on this console: a number of the list, a column's name, or nothing where a role may lack.
+    """A function that asks on this console: a number of the list, a name or value, or nothing where it may lack.
 
     Args:
       console: where to ask.
@@ -37,7 +38,8 @@ def asker(console: Console, paused: Callable[[], AbstractContextManager[None]] =
         if not guess.candidates:
             console.print(f"  there are: {as_is(', '.join(columns))}", highlight=False)
         optional = guess.role in _OPTIONAL
-        hint = "number or name" + (", - for none" if optional else "")
+        thing, typed = ("value", "value") if guess.role == "positive" else ("column", "name")
+        hint = f"number or {typed}" + (", - for none" if optional else "")
         default = guess.column if guess.column else "-" if optional else None
         while True:
             answer = (
@@ -52,7 +54,7 @@ def asker(console: Console, paused: Callable[[], AbstractContextManager[None]] =
                 return guess.candidates[int(answer) - 1][0]
             if answer in columns:
                 return answer
-            console.print(f"there is no column {as_is(repr(answer))}", highlight=False)
+            console.print(f"there is no {thing} {as_is(repr(answer))}", highlight=False)
 
     def ask(guess: Guess, columns: list[str]) -> str | None:
         with paused():

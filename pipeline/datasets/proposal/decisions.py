@@ -28,6 +28,8 @@ _WITHOUT = {
     "timestamp": "; if the log has no time at all, --no-time splits it at random by user",
     "domain": "; it may be one of a table joined with --lookup FILE=KEY, as the item's category",
 }
+# A label of more texts than these is none, or is given with --positive.
+_MOST_VALUES = 12
 Asker = Callable[[Guess, list[str]], str | None]
 
 
@@ -91,6 +93,17 @@ class Decider:
         if not required and guess.certainty == "weak":
             return guess
         raise InputError(_cannot_guess(guess, list(self._columns)))
+
+    def which_value(self, label: Column) -> str | None:
+        """Asks which value of a label of a few texts counts as 1; None where nobody can be asked, or there are many."""
+        if self._ask is None or self._take_guesses or label.values.kind != "string":
+            return None
+        counts = label.values.column.drop_nulls().value_counts(sort=True)
+        if len(counts) > _MOST_VALUES:
+            return None
+        rows = int(counts["count"].sum())
+        shown = tuple((value, f"{count / rows:.1%} of the rows") for value, count in counts.iter_rows())
+        return self._ask(Guess("positive", None, "none", candidates=shown), [value for value, _ in shown])
 
     def _taken(self, guess: Guess, column: str, certainty: Any) -> Guess:
         facts = self._columns[column]
@@ -205,10 +218,12 @@ def decide_label(
     column = columns[name]
     if not column.in_log:
         raise InputError(f"the label {name} is a column of a lookup table: it must be in the impressions")
-    rule = _rule(column, positive) if positive is not None else None
     found = next((c for c in candidates if c.column == name), None) or roles.label_candidate(
         column, must=True
     )
+    if positive is None and found is None:
+        positive = decide.which_value(column)
+    rule = _rule(column, positive) if positive is not None else None
     if rule is not None:
         _require_both_classes(column, str(positive), rule)
         found = LabelCandidate(name, 0.0, f"given; {positive} counts as 1", rule)

@@ -87,6 +87,24 @@ class Draft:
         """The choices of a kind: feature, behaviour, after, none."""
         return [choice for choice in self.choices if choice.place == place]
 
+    def places(self) -> list[str]:
+        """What became of the other columns: those set aside by name, for a line each on the screen."""
+        behaviours = [
+            choice.column for choice in (*self.of("behaviour"), *self.of("after")) if not choice.judged
+        ]
+        unused = [choice.column for choice in self.of("none") if not choice.judged]
+        kinds = (
+            ("only known after the exposure, so averaged over the past and never features", behaviours),
+            ("left out, as they tell nothing more", unused),
+        )
+        label = self.role("label")
+        lines = []
+        for words, names in kinds:
+            others = [name for name in dict.fromkeys(names) if name != label]
+            if others:
+                lines.append(f"{words}: {', '.join(others)}")
+        return lines
+
     def local_ms(self) -> pl.Series:
         """When the sampled rows were."""
         return self._ms(self.zone)

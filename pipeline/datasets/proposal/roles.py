@@ -35,6 +35,8 @@ _MOST_RATINGS = 21
 _MOST_EVENTS = 30
 _SHOWN = 6
 _ENTITIES = 50
+# What a column scores as the user by its values alone: enough to be asked for where nothing else is.
+_BY_VALUES = 1.5
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,15 @@ def guess_author(columns: Sequence[Column], taken: set[str]) -> str | None:
     return max(found, key=lambda column: column.distinct).name if found else None
 
 
+def _like_ids(column: Column) -> bool:
+    """Whether it holds texts of one word with digits, which come again: what a user is called by, in most logs."""
+    if column.values.kind != "string" or column.distinct < 2 * _ENTITIES or column.is_key:
+        return False
+    texts = column.values.column.drop_nulls()
+    ids = int((texts.str.contains(r"\d") & ~texts.str.contains(r"\s")).sum())
+    return ids > 0.95 * len(texts) and column.present >= 2 * column.distinct
+
+
 def _entity(
     role: str, columns: Sequence[Column], taken: set[str], named: Callable[[Column], tuple[float, str]]
 ) -> Guess:
@@ -225,16 +236,22 @@ def _entity(
         if not column.in_log or column.name in taken or column.values.kind not in ("int", "string"):
             continue
         score, like = named(column)
+        by_values = score == 0 and role == "user" and _like_ids(column)
+        if by_values:
+            score, like = _BY_VALUES, "texts like ids, which come again"
         if score == 0 or column.distinct < 3 or words(column.name)[0] in ("is", "has", "num"):
             continue
-        identified = has(column.name, IDENTIFIERS) or len(words(column.name)) == 1
-        score += 1.0 if identified else -1.0
-        score += 1.0 if column.is_key else 0.0
-        score += 0.5 if column.distinct >= _ENTITIES else -1.0
+        if not by_values:
+            identified = has(column.name, IDENTIFIERS) or len(words(column.name)) == 1
+            score += 1.0 if identified else -1.0
+            score += 1.0 if column.is_key else 0.0
+            score += 0.5 if column.distinct >= _ENTITIES else -1.0
         per = column.present / max(1, column.distinct)
         score -= 2.0 if per < 1.02 and len(columns) > 1 else 0.0
         why = f"{column.distinct:,} values {column.where}, {per:.1f} rows each; {like}"
         found.append((score, column.name, why))
+    # Eleven values that are named like a session are no user, where a column has thousands that look like ids.
+    found = [item for item in found if item[0] > 0] or found
     found.sort(key=lambda item: -item[0])
     shown = tuple((name, why) for _, name, why in found[:_SHOWN])
     if not found:

@@ -15,6 +15,7 @@ from components.dataset.file_names import is_any_text
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.names import key_readings
 from components.dataset.sections import Impressions
+from components.dataset.separators import shown_separator
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import mean
@@ -24,7 +25,6 @@ from pipeline.datasets.proposal.text_format import TextFormat, settings_of
 from pipeline.datasets.proposal.words import DOMAINS, ITEMS, LABELS, TIMES, USERS, WEAK_DOMAINS, has
 from pipeline.datasets.sampling import SAMPLE_ROWS, readable, sample_rows
 
-_SEPARATORS = (",", ";", "\t", "|", "::")
 MOST_COLUMNS = 2_000
 """Columns of a log that are looked at one by one: some seconds, and as many as a declaration comfortably holds."""
 _ROLES = frozenset[str]().union(USERS, ITEMS, TIMES, *DOMAINS, *LABELS, *WEAK_DOMAINS)
@@ -274,12 +274,7 @@ def _other_separator(path: Path) -> str | None:
         return None
     with path.open("rb") as stream:
         lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in stream.readlines(1 << 16)[:20]]
-    usual = "\t" if path.name.lower().endswith(".tsv") else ","
-    counts = {
-        separator: min(line.count(separator) for line in lines) if lines else 0 for separator in _SEPARATORS
-    }
-    best = max(counts, key=lambda separator: counts[separator])
-    return best if counts[usual] == 0 < counts[best] else None
+    return shown_separator(lines, "\t" if path.name.lower().endswith(".tsv") else ",")
 
 
 def as_key(column: pl.Series) -> pl.Series:

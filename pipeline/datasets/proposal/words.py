@@ -59,7 +59,7 @@ WEAK_DOMAINS = (
 # Labels, the most telling words first.
 LABELS = (
     _set("label target y outcome"),
-    _set("click clicked clicks clk"),
+    _set("click clicked clicks clk opened tapped"),
     _set(
         "purchase purchased buy bought convert converted conversion order ordered booked sold install installed"
     ),
@@ -73,16 +73,16 @@ EVENTS = _set("event action behavior behaviour interaction feedback type")
 POSITIVE_EVENTS = (
     _set("purchase purchased buy bought order ordered convert converted conversion transaction sale"),
     _set("click clicked clk open opened"),
-    _set("like liked yes true y t positive pos install"),
+    _set("like liked yes true y t positive pos install ja j oui si sim da"),
 )
 # What users do once they have seen the item.
 AFTER = _set(
-    "click clicked clicks clk like liked dislike hate follow followed comment commented forward share shared reply "
-    "dwell watch watched watching play played stay rating rated stars purchase purchased bought buy order ordered cart "
-    "convert converted conversion revenue finish finished complete completed completion skip skipped scroll reaction "
-    "feedback install installed save saved favorite favourite favorited collect collected response listen listened "
-    "read enter entered subscribe subscribed report reported block blocked refund returned wishlist spent booked "
-    "engaged engagement viewed viewtime reward outcome"
+    "click clicked clicks clk opened tapped like liked dislike hate follow followed comment commented forward share "
+    "shared reply dwell watch watched watching play played stay rating rated stars purchase purchased bought buy order "
+    "ordered cart convert converted conversion revenue finish finished complete completed completion skip skipped "
+    "scroll reaction feedback install installed save saved favorite favourite favorited collect collected response "
+    "listen listened read enter entered subscribe subscribed report reported block blocked refund returned wishlist "
+    "spent booked engaged engagement viewed viewtime reward outcome"
 )
 LONG_VIEW = _set("long_view longview")
 # What was done before the impression, though the rest of the name says what is done after one.

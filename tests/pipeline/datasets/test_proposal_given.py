@@ -11,6 +11,7 @@ import pytest
 
 from components.dataset.sections import Positive
 from components.errors import InputError
+from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.propose import ProposalRequest, propose
 from tests.pipeline.datasets.proposed import columns, csv_log, write
 
@@ -25,6 +26,48 @@ def test_labels_of_text(tmp_path: Path, texts: list[str], positive: list[str]) -
     assert written.declaration.label == "clicked"
     assert written.declaration.positive == Positive(one_of=positive)
     assert "count as 1" in written.text
+
+
+def news(rows: int = 3000) -> dict[str, object]:
+    """A log whose label is J or N, and whose user has a name that no vocabulary knows."""
+    rng = np.random.default_rng(1)
+    log = columns(rows, opened=rng.choice(["J", "N"], rows), session_reads=rng.integers(0, 9, rows))
+    del log["clicked"]
+    return {**log, "rdr": [f"r{number:05d}" for number in rng.integers(0, 400, rows)]}
+
+
+def test_a_label_in_another_language_and_a_user_by_its_values(tmp_path: Path) -> None:
+    written = write(ProposalRequest([csv_log(tmp_path, news())], output=tmp_path / "a.yaml", yes=True))
+    assert (written.declaration.label, written.declaration.user) == ("opened", "rdr")
+    assert written.declaration.positive == Positive(one_of=["J"])
+    assert any("user: rdr is not certain" in warning for warning in written.proposal.draft.warnings)
+
+
+def test_columns_that_were_set_aside_by_their_names_are_said(tmp_path: Path) -> None:
+    log = {
+        **news(),
+        "dwell_s": np.random.default_rng(2).random(3000) * 60,
+        "req": [f"{n}q" for n in range(3000)],
+    }
+    places = write(
+        ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", yes=True)
+    ).proposal.draft.places()
+    assert places == [
+        "only known after the exposure, so averaged over the past and never features: session_reads, dwell_s",
+        "left out, as they tell nothing more: req",
+    ]
+
+
+def test_of_a_label_whose_texts_tell_nothing_a_terminal_asks_which_counts(tmp_path: Path) -> None:
+    asked: dict[str, list[str]] = {}
+
+    def ask(guess: Guess, names: list[str]) -> str | None:
+        asked[guess.role] = names
+        return {"label": "channel", "positive": "mail", "domain": "opened"}.get(guess.role, guess.column)
+
+    written = write(ProposalRequest([csv_log(tmp_path, news())], output=tmp_path / "a.yaml"), ask)
+    assert sorted(asked["positive"]) == ["app", "mail", "web"]
+    assert written.declaration.positive == Positive(one_of=["mail"])
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,12 @@ def test_another_separator(ours: Served, files: dict[str, Path], tmp_path: Path)
         outputs.append(tmp_path / f"out{len(outputs)}.csv")
         lookup = f"{users}=user_id"
         predict_rows(source, url=ours.rest, model=NAME, separator=";", lookups=[lookup], output=outputs[-1])
+    # Without it the headers tell.
+    users.write_text("user_id|duration\n3|0.5\n")
+    outputs.append(tmp_path / "shown.csv")
+    predict_rows(source, url=ours.rest, model=NAME, lookups=[f"{users}=user_id"], output=outputs[-1])
     answer = expected({"user_id": [3], "duration": [0.5], "tag": ["a"]}, 1.0)
-    np.testing.assert_allclose([scores_in(output) for output in outputs], [answer, answer], rtol=1e-5)
+    np.testing.assert_allclose([scores_in(output) for output in outputs], [answer, answer, answer], rtol=1e-5)
     for name, separator, message in (
         ("rows.jsonl", ";", "--separator is for CSV, but .*rows.jsonl is read as json"),
         ("rows.csv", ";;;;;", "expected a character"),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from components.version_notes import REQUEST, read_domains, write_domains, write_request
-from pipeline.client import CallError, Code, connect
+from pipeline.client import CallError, Code, TensorSpec, connect
 from pipeline.example_curl import example_curl, how_to_ask
 from pipeline.serving.server import ModelServer
-from pipeline.signature import describe, print_signature
+from pipeline.signature import _shape, describe, print_signature
 from tests.pipeline.serving.conftest import ROWS, settings_for
 from tests.pipeline.serving.models import NAME
 
@@ -92,6 +92,11 @@ def test_a_long_request_is_named_by_its_file(noted: Path) -> None:
     curl = example_curl(noted / "1", NAME)
     assert curl is not None
     assert curl.endswith(f"-d @{noted / '1' / REQUEST}")
+
+
+def test_the_axes_of_a_ranking_have_letters_of_their_own() -> None:
+    output = TensorSpec(1, (-1, -1, -1))
+    assert (_shape(output, "rdc"), _shape(output, "n")) == ("[r, d, c]", "[n, n, n]")
 
 
 def test_a_signature_in_words(noted: Path, capsys: pytest.CaptureFixture[str]) -> None:
