@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from pipeline.report.page import render
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_DOMAINS = 24
 _COLUMNS = 4
+# So many have a mark each on the axis.
+_FEW_DAYS = 10
 _COLOURS = {"pushed": "var(--c1)", "refused": "var(--c2)", "missing": SOFT}
 
 
@@ -93,7 +96,7 @@ def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
             else None,
             marker={"size": 6},
         )
-    return finish(chart, 300, showlegend=True, yaxis={"title": {"text": "AUC"}})
+    return finish(chart, 300, showlegend=True, xaxis=_dates(days), yaxis={"title": {"text": "AUC"}})
 
 
 def _calibration(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -106,7 +109,19 @@ def _calibration(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
         line={"color": "var(--c1)"},
     )
     chart.add_hline(y=1.0, line={"color": SOFT, "dash": "dot", "width": 1})
-    return finish(chart, 220, yaxis={"title": {"text": "predicted / observed"}})
+    return finish(chart, 220, xaxis=_dates(days), yaxis={"title": {"text": "predicted / observed"}})
+
+
+def _dates(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """An axis of whole days: of a single one plotly would show its milliseconds."""
+    ends = [datetime.datetime.fromisoformat(day["day"]) for day in (days[0], days[-1])] if days else []
+    margin = datetime.timedelta(hours=12)
+    return {
+        "type": "date",
+        "tickformat": "%-d %b",
+        "dtick": 86_400_000 if len(days) <= _FEW_DAYS else None,
+        "range": [(ends[0] - margin).isoformat(), (ends[1] + margin).isoformat()] if ends else None,
+    }
 
 
 def _cost(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
