@@ -110,7 +110,7 @@ def _scored(work: Path, model: Path, examples: Path) -> dict[str, np.ndarray]:
     from tfx_bsl.coders import example_coder
 
     from components.evaluator.config import SIGNATURE
-    from components.evaluator.extractors import column_values
+    from components.evaluator.scoring import column_values
 
     roles = json.loads((work / "roles.json").read_text())
     [signature] = [tf.saved_model.load(str(model)).signatures[SIGNATURE]]

@@ -7,12 +7,19 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
+from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, PipelineOptions
 
 from components.stack import LOCAL_RUNNER
 
 Runner = Callable[[Sequence[Any], beam.DoFn], None]
 # Compressed examples, about 200,000 rows: what several processes take to start is more than they save.
 SMALL_BYTES = 32 << 20
+# Beam's options for a job of this process alone.
+IN_THIS_PROCESS = (
+    f"--runner={LOCAL_RUNNER}",
+    "--direct_running_mode=in_memory",
+    "--direct_num_workers=1",
+)
 
 
 def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
@@ -26,6 +33,7 @@ def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
         if not elements:
             return
         with make_pipeline() as pipeline:
+            fit(pipeline.options, len(elements))
             _ = (
                 pipeline
                 | "Elements" >> beam.Create(list(elements), reshuffle=False)
@@ -34,6 +42,13 @@ def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
             )
 
     return run
+
+
+def fit(options: PipelineOptions, elements: int) -> None:
+    """Asks for no more workers than there are elements: each of the others would start a harness for nothing."""
+    for view, name in ((FlinkRunnerOptions, "parallelism"), (DirectOptions, "direct_num_workers")):
+        chosen = options.view_as(view)
+        setattr(chosen, name, min(getattr(chosen, name), elements))
 
 
 def runner_for(

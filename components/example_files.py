@@ -95,6 +95,11 @@ class ExampleWriter:
             commit(temporary, place)
 
 
+def read_serialized(path: str) -> Iterator[tf.Tensor]:
+    """Batches of a file's examples as they are, text (rows,)."""
+    yield from tf.data.TFRecordDataset(path, compression_type="GZIP").batch(BATCH_ROWS)
+
+
 def read_batches(path: str, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Batches of the examples of a file: every column lists of values, null where a row has none.
 
@@ -108,9 +113,8 @@ def read_batches(path: str, names: Sequence[str] | None = None) -> Iterator[pa.R
             yield from _stored(file, names)
         return
     decoder = example_coder.ExamplesToRecordBatchDecoder()
-    examples = tf.data.TFRecordDataset(path, compression_type="GZIP").batch(BATCH_ROWS)
-    for serialized in examples.as_numpy_iterator():
-        batch = decoder.DecodeBatch(serialized.tolist())
+    for serialized in read_serialized(path):
+        batch = decoder.DecodeBatch(serialized.numpy().tolist())
         if names is not None:
             kept = [name for name in batch.schema.names if name in set(names)]
             batch = pa.RecordBatch.from_arrays(

@@ -32,7 +32,6 @@ from kubeflow import compat, day, mounts, overrides
 from kubeflow.runtime_parameters import KEEPS_ABSENT, PREFIX, VIEW
 from pipeline.engine_job import is_distributed, on_engine
 from pipeline.failures import explain
-from pipeline.fixed_batches import batches_of_fixed_size
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -79,9 +78,8 @@ def run(argv: Sequence[str]) -> None:
     work = _work_folder(executor_input, shared)
     executor_input.outputs.output_file = f"{work}/executor_output.json"
     args.json_serialized_invocation_args = json_format.MessageToJson(executor_input)
-    batches_of_fixed_size()
     try:
-        with on_engine(beam_args, work):
+        with on_engine(beam_args):
             kubeflow_v2_run_executor._run_executor(args, beam_args)
         _hand_over(f"{work}/executor_output.json", output_file, addresses)
     except Exception as error:

@@ -6,11 +6,14 @@ Beam, so that a wrong option is an error in a moment.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import os
 import re
 import shutil
 import socket
+import urllib.request
 from collections.abc import Mapping, Sequence
 
 from components.dataset.names import meant
@@ -154,6 +157,8 @@ def beam_args(runner: str, options: Sequence[str] = (), *, connect: bool = True)
         for name in engine.addresses:
             if name in given:
                 _check_reached(name, given[name])
+    if connect and "flink_master" in given and "parallelism" not in given:
+        given |= free_slots(given["flink_master"])
     if runner == "direct":
         return _direct(int(given.get("workers", default_workers())))
     return _distributed(engine, given)
@@ -187,6 +192,21 @@ def _distributed(engine: Engine, given: Mapping[str, str]) -> tuple[str, ...]:
         runner = "PortableRunner"
     packing = () if "sdk_container_image" in args else (_NO_PACKING,)
     return (f"--runner={runner}", *(f"--{name}={value}" for name, value in sorted(args.items())), *packing)
+
+
+def free_slots(flink_master: str) -> dict[str, str]:
+    """How many workers a Flink cluster has to give, as an option; nothing where it does not say.
+
+    Its own default is 1 unless somebody has configured another. A job of fewer elements takes fewer
+    (`components.beam_jobs.fit`).
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        address = f"http://{flink_master}/overview"
+        with urllib.request.urlopen(address, timeout=CONNECT_SECONDS) as answer:
+            slots = int(json.load(answer)["slots-available"])
+        if slots > 0:
+            return {"parallelism": str(slots)}
+    return {}
 
 
 def _parse(runner: str, engine: Engine, options: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
@@ -14,7 +13,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import BaseChannel
 
 from components.dataset.declaration import Declaration
-from components.evaluator import extractors
+from components.evaluator.component import FileEvaluator
 from components.evaluator.config import eval_config
 from components.example_gen.component import DeclaredExampleGen
 from components.example_validator.strict import StrictExampleValidator
@@ -91,7 +90,7 @@ class Chain:
         baseline: BaseChannel | None = None,
         splits: Sequence[str] = ("eval",),
         deviations: float = 0.0,
-    ) -> Evaluator:
+    ) -> FileEvaluator:
         """TFMA's judgement of a model with the declared gates.
 
         Args:
@@ -100,14 +99,13 @@ class Chain:
           splits: of the rows that judge.
           deviations: above 0, what chance explains is no reason to refuse (`eval_config`).
         """
-        return Evaluator(
+        return FileEvaluator(
             examples=self.examples,
             example_splits=list(splits),
             model=model,
             baseline_model=baseline,
             schema=self.schema,
             eval_config=eval_config(self._settings.declaration, code_hash("evaluator"), deviations),
-            module_path=extractors.MODULE,
         )
 
     def push(self, model: BaseChannel, blessing: BaseChannel, transform_graph: BaseChannel) -> list[BaseNode]:

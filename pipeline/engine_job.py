@@ -35,7 +35,6 @@ from apache_beam.utils import subprocess_server
 
 from components import progress
 from components.errors import EngineError
-from components.evaluator.spilled import sharing
 from pipeline.engine_failures import translate
 
 _LOG = logging.getLogger(__name__)
@@ -52,12 +51,11 @@ def is_distributed(beam_args: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def on_engine(beam_args: Sequence[str], folder: str) -> Iterator[None]:
+def on_engine(beam_args: Sequence[str]) -> Iterator[None]:
     """Around the execution of a component; nothing where its job runs on this machine.
 
     Args:
       beam_args: Beam's options of the component.
-      folder: for temporary files, which the workers share.
 
     Raises:
       EngineError: the engine does not answer, or failed.
@@ -71,7 +69,7 @@ def on_engine(beam_args: Sequence[str], folder: str) -> Iterator[None]:
     if address:
         await_answer(name, address)
     jobs: list[Any] = []
-    with _job_servers(), _recording(jobs), sharing(folder):
+    with _job_servers(), _recording(jobs):
         try:
             yield
         except KeyboardInterrupt:

@@ -44,7 +44,7 @@ def with_engine(operator: type[BaseExecutorOperator], spec: Any) -> type[BaseExe
 
         def run_executor(self, execution_info: Any, *args: Any) -> Any:
             options = [arg.value.string_value for arg in spec.beam_pipeline_args_placeholders]
-            with on_engine(options, execution_info.tmp_dir):
+            with on_engine(options):
                 output = super().run_executor(execution_info, *args)
             for artifact in (one for artifacts in execution_info.output_dict.values() for one in artifacts):
                 remove_leftovers(artifact.uri)

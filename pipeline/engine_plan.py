@@ -16,8 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
-import tensorflow_model_analysis as tfma
 from apache_beam.coders import registry
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import common_urns
@@ -29,10 +27,7 @@ from components.beam_jobs import beam_runner
 from components.dataset.blocks import BLOCK_BYTES
 from components.dataset.declaration import Declaration
 from components.dataset.read_plan import Piece, ReadPlan, cut, plan_reading
-from components.evaluator.config import eval_config
-from components.evaluator.extractors import custom_extractors
 from components.evaluator.score_tables import LIMIT
-from components.evaluator.spilled import MOST_BYTES
 from components.example_files import ExampleFile
 from components.example_gen.duplicates import PARTITION_ROWS
 from components.example_gen.ingest import likely_rows
@@ -70,14 +65,14 @@ class Job:
       component: that starts it.
       does: in a few words.
       graph: its graph.
-      parts: on how many workers it can run at once; None where the data decides.
-      largest: bytes of the largest record that crosses a shuffle, or the bound.
+      parts: on how many workers it can run at once.
+      largest: bytes of the largest record that crosses a shuffle.
     """
 
     component: str
     does: str
     graph: Graph
-    parts: int | None
+    parts: int
     largest: int
 
 
@@ -124,7 +119,7 @@ def planned(declaration: Declaration, data_dir: str) -> list[Job]:
     """
     plan = plan_reading(declaration, data_dir)
     pieces = cut(plan)
-    return [*_ingestion(plan, pieces), *_over_files(declaration, len(pieces)), _evaluation(declaration)]
+    return [*_ingestion(plan, pieces), *_over_files(declaration, len(pieces))]
 
 
 def _ingestion(plan: ReadPlan, pieces: Sequence[Piece]) -> Iterator[Job]:
@@ -148,6 +143,7 @@ def _over_files(declaration: Declaration, pieces: int) -> Iterator[Job]:
     yield _pass("Transform", "reduces rows to counts and sums", files, beam.DoFn())
     yield _pass("Transform", "merges what the files gave", range(PARTITIONS), beam.DoFn())
     yield _pass("Transform", "transforms rows", files, beam.DoFn())
+    yield _pass("Evaluator", "scores rows", files[:pieces], beam.DoFn())
 
 
 def _pass(component: str, does: str, elements: Sequence[Any], work: beam.DoFn) -> Job:
@@ -158,44 +154,25 @@ def _pass(component: str, does: str, elements: Sequence[Any], work: beam.DoFn) -
     return Job(component, does, drawn[0], len(elements), largest)
 
 
-def _evaluation(declaration: Declaration) -> Job:
-    config = tfma.utils.update_eval_config_with_defaults(
-        eval_config(declaration), has_baseline=False, rubber_stamp=True
-    )
-    model = tfma.default_eval_shared_model(
-        eval_saved_model_path="model", model_name=config.model_specs[0].name, eval_config=config
-    )
-    sketch = beam.Pipeline(options=PipelineOptions([]))
-    batches = sketch | beam.Create([b""]).with_output_types(pa.RecordBatch)
-    _ = batches | tfma.ExtractEvaluateAndWriteResults(
-        eval_shared_model=model,
-        eval_config=config,
-        extractors=custom_extractors(model, config),
-        output_path="evaluation",
-    )
-    return Job("Evaluator", "scores rows, sums by slice", graph_of(sketch), None, MOST_BYTES)
-
-
 def show(jobs: Sequence[Job], engine: Sequence[str], declaration: Declaration, console: Console) -> None:
     """Prints the jobs, Beam's options, and what workers need."""
     table = Table(title=f"Beam jobs of a run of {declaration.name}")
     for name in ("component", "does", "stages", "shuffles", "workers at once", "largest record"):
         table.add_column(name, justify="left" if name in ("component", "does") else "right")
     for job in jobs:
-        parts = "by the data" if job.parts is None else f"{job.parts:,}"
-        known = f"{job.largest:,} B" if job.parts is not None else f"{job.largest >> 20} MB at most"
-        shuffles = len(job.graph.shuffles)
-        table.add_row(job.component, job.does, str(job.graph.stages), str(shuffles), parts, known)
+        graph = (str(job.graph.stages), str(len(job.graph.shuffles)))
+        table.add_row(job.component, job.does, *graph, f"{job.parts:,}", f"{job.largest:,} B")
     console.print(table)
     lines = (
-        "StatisticsGen and Transform go over the files of examples that ExampleGen writes: one for each piece of the "
-        "log, or two where it has rows of both splits.",
+        "StatisticsGen, Transform and Evaluator go over the files of examples that ExampleGen writes: one for each "
+        "piece of the log, or two where it has rows of both splits.",
         f"Beam's options: {' '.join(engine)}",
         f"Workers need: Python {platform.python_version()}, apache-beam {version('apache-beam')} and this project in "
         "the same state: its image, or `python -m pipeline.worker_pool` in its environment; the folders of --data and "
         "--root under the same names;",
         f"memory: {_HARNESS_MB} MB for each harness, beside it the lookup tables, {_PARTITION_MB} MB for a partition "
-        f"of duplicates, {_EVALUATOR_MB} MB for the Evaluator's tables at their largest.",
+        "of duplicates.",
+        f"This machine needs {_EVALUATOR_MB} MB for the Evaluator's tables of scores at their largest.",
     )
     for line in lines:
         console.print(line, highlight=False, markup=False)

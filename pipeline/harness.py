@@ -33,9 +33,8 @@ PRELOADED = (
     "tensorflow",
     "tensorflow_transform.beam",
     "tensorflow_data_validation",
-    "tensorflow_model_analysis",
     "components.transform.passes",
-    "components.evaluator.extractors",
+    "components.evaluator.scoring",
 )
 _POLL_SECONDS = 0.5
 # What runs when the control channel closes has this long to end.

@@ -17,14 +17,14 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.beam_executor_operator import BeamExecutorOperator
 from tfx.orchestration.portable.mlmd import execution_lib
-from tfx.proto.orchestration import pipeline_pb2
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 from tfx.types import Artifact
 
 from components.errors import InputError
 from pipeline.engine_options import with_engine, without_engine
 from pipeline.events import NodeRun, NodeStarted
-from pipeline.fixed_batches import OPERATORS
 from pipeline.memory import PeakMemory
 from pipeline.metadata_texts import open_metadata
 
@@ -73,7 +73,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     executor_spec=without_engine(spec),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
                     custom_executor_operators={
-                        kind: with_engine(operator, spec) for kind, operator in OPERATORS.items()
+                        executable_spec_pb2.BeamExecutableSpec: with_engine(BeamExecutorOperator, spec)
                     },
                 ).launch()
             cached, outputs = outcome(connection, node_id, info)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import GroupAUC, ScoreTable, group_ids
-from components.evaluator.spilled import SpillingCombineFn
 from models.metrics import decides
 
 NAME = "average_auc"
@@ -113,7 +113,7 @@ def domain_id(values: np.ndarray) -> np.ndarray:
     return group_ids(np.array(text, object))[position.reshape(-1)]
 
 
-class DomainCombiner(SpillingCombineFn):
+class DomainCombiner(beam.CombineFn):
     """Rows to a table of scores by domain, to the AUC of each domain.
 
     Args:

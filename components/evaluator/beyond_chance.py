@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
@@ -15,7 +16,6 @@ from components.evaluator.average_auc import domain_id
 from components.evaluator.influence import Estimate, JudgedRows, clustered_error, estimate
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import LIMIT, group_ids
-from components.evaluator.spilled import Spilled, SpillingCombineFn
 
 NAME = "beyond_chance"
 LOSSES = ("log_loss", "normalized_entropy", "calibration_error")
@@ -157,7 +157,7 @@ def _computations(
 
 
 @dataclass
-class BothRows(Spilled):
+class BothRows:
     """Label, domain, user and each model's prediction of the rows; with too many, of a half of the users, and so on.
 
     Attributes:
@@ -233,7 +233,7 @@ class BothRows(Spilled):
         return estimate(metric, rows)
 
 
-class BothCombiner(SpillingCombineFn):
+class BothCombiner(beam.CombineFn):
     """Rows to `BothRows`.
 
     Args:

@@ -12,8 +12,8 @@ from components.dataset.declaration import Declaration
 from components.dataset.sections import Threshold
 from components.errors import InputError
 from components.evaluator import average_auc, beyond_chance, gauc, slice_metrics
+from components.evaluator.scoring import SIGNATURE
 
-SIGNATURE = "examples"
 # What the declaration calls a metric, and TFMA's name of it on the overall slice.
 METRICS = {
     "average_auc": average_auc.NAME,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import SampledScoreTable, group_ids
-from components.evaluator.spilled import SpillingCombineFn
 
 NAME = "gauc"
 
@@ -39,7 +39,7 @@ def _gauc(name: str, user: str, model_name: str = "") -> metric_types.MetricComp
     return [tfma.metrics.MetricComputation([key], [features], GAUCCombiner(key, user))]
 
 
-class GAUCCombiner(SpillingCombineFn):
+class GAUCCombiner(beam.CombineFn):
     """Rows to a table of scores by user, to GAUC.
 
     Args:

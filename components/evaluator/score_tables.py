@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.evaluator.spilled import Spilled
-
 LIMIT = 1 << 22
 # Below this many rows a table is not worth sorting.
 _BUFFER = 1 << 16
@@ -47,7 +45,7 @@ class GroupAUC:
         return self.negatives + self.positives
 
 
-class ScoreTable(Spilled):
+class ScoreTable:
     """Counts of non-clicks and clicks for each (group, score).
 
     Up to `limit` distinct pairs the table is exact. Beyond, it is made coarser until it fits, and how coarse

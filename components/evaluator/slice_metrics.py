@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_rows
 from components.evaluator.score_tables import ScoreTable
-from components.evaluator.spilled import SpillingCombineFn
 from models.metrics import log_losses, normalized_entropy
 
 UNIT = 2.0**-38
@@ -127,7 +127,7 @@ def picker(
     return lambda metrics: {key: metrics[private][statistic]}
 
 
-class SliceCombiner(SpillingCombineFn):
+class SliceCombiner(beam.CombineFn):
     """Rows to `SliceTotals` to statistics.
 
     Args:

@@ -105,17 +105,18 @@ def _end_with_parent() -> None:
 
 
 def _run(node: str, execution: bytes, spec: bytes, beam: bool) -> tuple[bytes, float]:
-    from tfx.orchestration.portable import data_types, python_executor_operator
+    from tfx.orchestration.portable import beam_executor_operator, data_types, python_executor_operator
     from tfx.proto.orchestration import executable_spec_pb2, execution_invocation_pb2
 
     from components import progress
-    from pipeline.fixed_batches import FixedBatchesOperator
 
     info = data_types.ExecutionInfo.from_proto(
         execution_invocation_pb2.ExecutionInvocation.FromString(execution)
     )
     if beam:
-        operator = FixedBatchesOperator(executable_spec_pb2.BeamExecutableSpec.FromString(spec))
+        operator = beam_executor_operator.BeamExecutorOperator(
+            executable_spec_pb2.BeamExecutableSpec.FromString(spec)
+        )
     else:
         operator = python_executor_operator.PythonExecutorOperator(
             executable_spec_pb2.PythonClassExecutableSpec.FromString(spec)

@@ -1,7 +1,8 @@
 """Beam's own job service with Flink's bad sides: `python -m tests.engines.adversary --port=... --staging_dir=...`
 
 Every harness is called "1-1", a task manager that is done with its own says so while another works, and a record that
-does not fit into the memory that Flink sorts with fails the job.
+does not fit into the memory that Flink sorts with fails the job. That memory is far smaller than Flink's, so that
+few rows show a record that grows with them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from apache_beam.runners.portability import local_job_service_main
 from apache_beam.runners.portability.fn_api_runner import execution, worker_handlers
 
 SAME = "1-1"
-LARGEST = 4 << 20
+LARGEST = 16 << 10
 _STOPPED_AFTER = 1.0
 
 

@@ -26,7 +26,6 @@ from components.example_gen.executor import REPORT_FILE
 from components.transform.domain_curves import read_domain_curves
 from components.transform.row_layout import read_summary
 from pipeline.engine_job import on_engine
-from pipeline.fixed_batches import batches_of_fixed_size
 
 # Sums of doubles in another order, then float32.
 TOLERANCE = 1e-6
@@ -58,8 +57,7 @@ def run_again(root: Path, component: str, beam_args: Sequence[str], target: Path
     )
     module, _, name = kind.name.rpartition(".")
     spec = getattr(importlib.import_module(module), name).EXECUTOR_SPEC
-    batches_of_fixed_size()
-    with on_engine(beam_args, f"{target}/tmp"):
+    with on_engine(beam_args):
         spec.executor_class(context).Do(inputs, moved, properties)
     return Twice(direct, {key: Path(artifact.uri) for key, [artifact] in moved.items()})
 
@@ -80,7 +78,7 @@ def compare(root: Path, beam_args: Sequence[str], target: Path) -> None:
     _same_examples(run_again(root, "DeclaredExampleGen", beam_args, target / "example_gen"))
     _same_statistics(run_again(root, "FileStatisticsGen", beam_args, target / "statistics_gen"))
     _same_transform(run_again(root, "StatefulTransform", beam_args, target / "transform"))
-    _same_evaluation(run_again(root, "Evaluator", beam_args, target / "evaluator"))
+    _same_evaluation(run_again(root, "FileEvaluator", beam_args, target / "evaluator"))
 
 
 def _same_examples(twice: Twice) -> None:

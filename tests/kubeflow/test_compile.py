@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from pathlib import Path
@@ -24,7 +23,6 @@ from kubeflow import runtime_parameters as names
 from kubeflow.package import INPUTS_FLAG, Package, check
 from kubeflow.resources import DEFAULTS, parse_resources
 from tests.kubeflow.conftest import IMAGE, Compiled, request
-from tests.kubeflow.test_image import COPIED
 
 TASKS = {
     "DeclaredExampleGen",
@@ -122,12 +120,6 @@ def test_every_container_runs_our_entry_point_of_the_pinned_image(kubeflow_packa
         told = json.loads(args[args.index(INPUTS_FLAG) + 1])
         component = kubeflow_package.spec.components[kubeflow_package.tasks[name].component_ref.name]
         assert told == json_format.MessageToDict(component.input_definitions)
-
-
-def test_the_evaluator_finds_its_extractors_in_the_installed_package(kubeflow_package: Compiled) -> None:
-    named = _value(kubeflow_package, "Evaluator", "module_path")
-    assert callable(importlib.import_module(named).custom_extractors)
-    assert named.split(".")[0] in COPIED
 
 
 def test_runtime_parameters_have_the_declared_defaults(kubeflow_package: Compiled) -> None:

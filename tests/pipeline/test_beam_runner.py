@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions
@@ -118,3 +120,33 @@ def test_a_job_may_take_longer_than_beams_minute(
     given = beam_args(engine, [*options, "job_server_timeout=90"], connect=False)
     assert "--job_server_timeout=90" in given
     assert not [arg for arg in beam_args("direct") if "job_server_timeout" in arg]
+
+
+@pytest.mark.parametrize(
+    ("answer", "parallelism"),
+    [
+        (b'{"slots-total": 8, "slots-available": 6}', {"6"}),
+        (b'{"slots-available": 0}', set()),
+        (b"<html>", set()),
+    ],
+)
+def test_flink_gives_the_slots_that_are_free(
+    answer: bytes, parallelism: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beam_runner.shutil, "which", str)
+
+    class Overview(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/overview"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Overview) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        args = beam_args("flink", [f"flink_master=127.0.0.1:{server.server_port}", FLINK[1]])
+        server.shutdown()
+    assert {arg.partition("=")[2] for arg in args if arg.startswith("--parallelism")} == parallelism

@@ -83,7 +83,7 @@ def test_who_stops_the_command_stops_the_job(engine: list[str], number: int) -> 
         with (
             progress.listening(lambda report: None, notes.append),
             pytest.raises(KeyboardInterrupt),
-            engine_job.on_engine(engine, ""),
+            engine_job.on_engine(engine),
         ):
             component(engine)
     finally:
@@ -98,7 +98,7 @@ def test_a_lost_task_manager_has_an_exit_code_and_words(
 ) -> None:
     lost = "TaskManager with id localhost:1234-5 is no longer reachable.\nRecovery is suppressed by NoRestart"
     monkeypatch.setattr(Job, "words", lost)
-    with pytest.raises(EngineError) as caught, engine_job.on_engine(engine, ""):
+    with pytest.raises(EngineError) as caught, engine_job.on_engine(engine):
         component(engine)
     message, code = explain(caught.value) or ("", 0)
     assert code == 4
@@ -166,15 +166,15 @@ def test_the_job_service_dies_while_the_job_runs(engine: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine_job, "await_answer", lambda *_: None)
         patched.setattr(engine_job, "WAIT_SECONDS", 0.5)
-        with pytest.raises(EngineError, match="has not spoken"), engine_job.on_engine(away, ""):
+        with pytest.raises(EngineError, match="has not spoken"), engine_job.on_engine(away):
             component(away)
 
 
 def test_nothing_happens_on_this_machine() -> None:
     args = list(beam_args("direct", ["workers=1"]))
-    with engine_job.on_engine(args, ""):
+    with engine_job.on_engine(args):
         component(args)
-    with pytest.raises(RuntimeError, match="client cancelled"), engine_job.on_engine(args, ""):
+    with pytest.raises(RuntimeError, match="client cancelled"), engine_job.on_engine(args):
         raise RuntimeError("client cancelled")
 
 
@@ -202,9 +202,13 @@ def test_the_job_servers_jvm_ends_with_its_job(tmp_path: Path, monkeypatch: pyte
     jar.write_text("")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with socket.create_server(("127.0.0.1", 0)) as master:
-        flink = [f"flink_master=127.0.0.1:{master.getsockname()[1]}", "environment_config=localhost:1"]
+        flink = [
+            f"flink_master=127.0.0.1:{master.getsockname()[1]}",
+            "environment_config=localhost:1",
+            "parallelism=1",
+        ]
         args = list(beam_args("flink", [*flink, f"flink_job_server_jar={jar}"]))
-        with engine_job.on_engine(args, ""):
+        with engine_job.on_engine(args):
             component(args)
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
             jvm = int(pid.read_text())

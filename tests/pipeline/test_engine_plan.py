@@ -15,9 +15,6 @@ from pipeline.beam_runner import beam_args
 from pipeline.engine_plan import graph_of, planned, show
 from pipeline.simulate.feed import simulate
 
-# What TFMA's own steps come to. Fewer is welcome; more is a change that engines pay for at each evaluation.
-EVALUATOR_STAGES, EVALUATOR_SHUFFLES = 34, 12
-
 
 def test_a_graph_is_fused_as_engines_do() -> None:
     pipeline = beam.Pipeline()
@@ -33,22 +30,19 @@ def test_the_jobs_of_a_run(tmp_path: Path) -> None:
     simulate(tmp_path, domains=3, rows=3000)
     declaration = load_declaration("simulated", [])
     jobs = planned(declaration, str(tmp_path))
-    passes = [job for job in jobs if job.component != "Evaluator"]
-    assert [job.component for job in passes] == [*["ExampleGen"] * 3, "StatisticsGen", *["Transform"] * 3]
-    assert {(job.graph.stages, len(job.graph.shuffles)) for job in passes} == {(2, 1)}
-    for job in passes:
-        assert job.parts and job.parts >= 1
+    components = [job.component for job in jobs]
+    assert components == [*["ExampleGen"] * 3, "StatisticsGen", *["Transform"] * 3, "Evaluator"]
+    # More stages are what engines start harnesses for, more shuffles what they sort.
+    assert {(job.graph.stages, len(job.graph.shuffles)) for job in jobs} == {(2, 1)}
+    for job in jobs:
+        assert job.parts >= 1
         assert 0 < job.largest < 10_000
-    [evaluation] = [job for job in jobs if job.component == "Evaluator"]
-    assert evaluation.graph.stages <= EVALUATOR_STAGES
-    assert len(evaluation.graph.shuffles) <= EVALUATOR_SHUFFLES
-    assert evaluation.largest <= 4 << 20
 
     printed = io.StringIO()
     args = beam_args("flink", ["job_endpoint=a:1", "environment_config=b:2"], connect=False)
     show(jobs, args, declaration, Console(file=printed, width=200))
     text = printed.getvalue()
-    for words in ("stages", "1 MB at most", "--job_endpoint=a:1", "pipeline.worker_pool", "memory:"):
+    for words in ("stages", "--job_endpoint=a:1", "pipeline.worker_pool", "memory:"):
         assert words in text
 
 

@@ -1,4 +1,4 @@
-"""Evaluations of tiny models through TFX's own Evaluator."""
+"""Evaluations of tiny models through the Evaluator, or through TFX's own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfx.components.evaluator import executor
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.evaluator import executor as tfx_executor
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
-from tfx.utils import json_utils, proto_utils
+from tfx.utils import io_utils, json_utils, proto_utils
 
 from components.dataset.declaration import Declaration
-from components.evaluator import extractors
+from components.evaluator import executor
 from components.evaluator.config import eval_config
 from components.evaluator.reading import read_evaluation
 from components.evaluator.results import EvaluationResult
@@ -153,7 +154,7 @@ def judge(saved_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
         model: str,
         baseline: str | None = None,
         *,
-        columnar: bool = True,
+        ours: bool = True,
         deviations: float = 0.0,
         **evaluation: Any,
     ) -> Judged:
@@ -166,7 +167,11 @@ def judge(saved_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
         examples.split_names = artifact_utils.encode_split_names(["eval"])
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
-        inputs = {"examples": [examples], "model": [_model(saved_model(model), 1)]}
+        inputs = {
+            "examples": [examples],
+            "model": [_model(saved_model(model), 1)],
+            "schema": [_schema(folder / "schema")],
+        }
         if baseline is not None:
             inputs["baseline_model"] = [_model(saved_model(baseline), 2)]
         outputs = {
@@ -182,15 +187,14 @@ def judge(saved_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
             ),
             "example_splits": json_utils.dumps(["eval"]),
         }
-        if columnar:
-            properties["module_path"] = extractors.MODULE
         # Naming an image keeps TFX from packing itself for remote workers, which takes seconds.
         context = base_beam_executor.BaseBeamExecutor.Context(
             beam_pipeline_args=[*BEAM, "--sdk_container_image=none"],
             tmp_dir=str(folder / "tmp"),
             unique_id="1",
         )
-        executor.Executor(context).Do(inputs, outputs, properties)
+        kind = executor.Executor if ours else tfx_executor.Executor
+        kind(context).Do(inputs, outputs, properties)
         return Judged(
             read_evaluation(folder / "evaluation"),
             (folder / "blessing" / "BLESSED").exists(),
@@ -198,6 +202,21 @@ def judge(saved_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
         )
 
     return run
+
+
+def schema_of() -> schema_pb2.Schema:
+    """Of the examples."""
+    schema = schema_pb2.Schema()
+    for name, kind in (("click", "INT"), ("user", "INT"), ("place", "BYTES"), ("score", "FLOAT")):
+        schema.feature.add(name=name, type=getattr(schema_pb2, kind))
+    return schema
+
+
+def _schema(folder: Path) -> standard_artifacts.Schema:
+    io_utils.write_pbtxt_file(str(folder / "schema.pbtxt"), schema_of())
+    artifact = standard_artifacts.Schema()
+    artifact.uri = str(folder)
+    return artifact
 
 
 def _model(path: Path, number: int) -> standard_artifacts.Model:

@@ -8,7 +8,7 @@ import tensorflow_model_analysis as tfma
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.evaluator.config import eval_config
-from components.evaluator.extractors import custom_extractors, feature_columns
+from components.evaluator.extractors import kept_columns, slicing
 from tests.components.evaluator.conftest import declare
 
 
@@ -26,7 +26,7 @@ def test_the_model_is_asked_through_its_examples_signature():
     assert (model.model_type, model.signature_name, model.label_key) == ("tf_generic", "examples", "click")
     assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], ["place"]]
     assert not config.options.compute_confidence_intervals.value
-    assert feature_columns(config) == {"user", "place"}
+    assert kept_columns(config) == {"user", "place"}
 
 
 def test_thresholds_hold_on_the_overall_slice_only():
@@ -79,7 +79,7 @@ def test_a_slice_of_two_columns_is_refused():
     config = eval_config(declare())
     config.slicing_specs.append(tfma.SlicingSpec(feature_keys=["place", "user"]))
     with pytest.raises(ValueError, match="expected the overall slice"):
-        custom_extractors(None, config)
+        slicing(config)
 
 
 def test_a_hash_of_the_code_changes_the_configuration():

@@ -1,4 +1,4 @@
-"""Whole evaluations by TFX's Evaluator: numbers, blessings, and why a model is refused."""
+"""Whole evaluations: numbers, blessings, and why a model is refused."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def test_a_good_model_is_blessed_on_the_first_run(judge: Judge, rows: Impression
     assert EvaluationResult.model_validate_json(evaluated.result.model_dump_json()) == evaluated.result
 
 
-def test_tfmas_own_extractors_give_the_same_numbers(judge: Judge) -> None:
+def test_tfxs_own_executor_gives_the_same_numbers(judge: Judge) -> None:
     few = impressions(500, seed=3)
-    _agrees(judge(few, "good", columnar=False, min_rows=40).result, few)
+    _agrees(judge(few, "good", ours=False, min_rows=40).result, few)
 
 
 def test_a_model_below_a_threshold_is_not_blessed(judge: Judge, rows: Impressions) -> None:

@@ -1,4 +1,4 @@
-"""Columns out of Arrow batches, and batches into one piece per slice."""
+"""Scored batches into one piece per slice."""
 
 from __future__ import annotations
 
@@ -6,32 +6,14 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
 from tensorflow_model_analysis import constants
 
-from components.evaluator.extractors import SplitBySlice, column_values
+from components.evaluator.extractors import SplitBySlice
 
 BEAM = ["--direct_running_mode=in_memory"]
-
-
-def test_the_first_value_of_a_list_is_taken_and_none_is_masked() -> None:
-    batch = pa.RecordBatch.from_arrays(
-        [
-            pa.array([[5], [], None, [7, 8]], pa.large_list(pa.int64())),
-            pa.array([[b"a"], [b"b"], [b"c"], [b"d"]], pa.large_list(pa.large_binary())),
-            pa.nulls(4),
-        ],
-        ["user", "place", "never"],
-    )
-    user = column_values(batch, "user")
-    assert user.dtype == np.int64
-    assert user.tolist() == [5, None, None, 7]
-    assert column_values(batch, "place").tolist() == [b"a", b"b", b"c", b"d"]
-    assert column_values(batch, "never").mask.all()
-    assert column_values(batch, "absent").mask.all()
 
 
 def _batch(place: list[Any], base: int) -> dict[str, Any]:
