@@ -46,7 +46,11 @@ _PR_SET_PDEATHSIG = 1
 
 def is_distributed(beam_args: Sequence[str]) -> bool:
     """Whether a job with these options runs on an engine, and not on this machine."""
-    runner = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner or ""
+    return _runs_elsewhere(PipelineOptions(list(beam_args)))
+
+
+def _runs_elsewhere(options: PipelineOptions) -> bool:
+    runner = options.view_as(StandardOptions).runner or ""
     return runner.lower() in ("flinkrunner", "sparkrunner", "dataflowrunner", "portablerunner")
 
 
@@ -127,10 +131,12 @@ def await_answer(name: str, address: str, wait_seconds: float = WAIT_SECONDS) ->
 
 @contextlib.contextmanager
 def _recording(jobs: list[Any]) -> Iterator[None]:
-    """Adds every job that is started in the block."""
+    """Adds every job that is started in the block on an engine."""
     original = beam.Pipeline.run
 
     def run(self: beam.Pipeline, *args: Any, **kwargs: Any) -> Any:
+        if not _runs_elsewhere(self.options):
+            return original(self, *args, **kwargs)
         with _interruptions_later():
             result = original(self, *args, **kwargs)
             jobs.append(result)
