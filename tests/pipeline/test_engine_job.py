@@ -197,6 +197,7 @@ signal.pause()
 
 def test_the_job_servers_jvm_ends_with_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid, java, jar = tmp_path / "pid", tmp_path / "java", tmp_path / "server.jar"
+    before = signal.getsignal(signal.SIGINT)
     java.write_text(JVM.format(python=sys.executable, pid=str(pid)))
     java.chmod(0o755)
     jar.write_text("")
@@ -210,7 +211,7 @@ def test_the_job_servers_jvm_ends_with_its_job(tmp_path: Path, monkeypatch: pyte
         args = list(beam_args("flink", [*flink, f"flink_job_server_jar={jar}"]))
         with engine_job.on_engine(args):
             component(args)
-            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            assert signal.getsignal(signal.SIGINT) is before
             jvm = int(pid.read_text())
             os.kill(jvm, 0)
             assert os.getpgid(jvm) != os.getpgid(0)
