@@ -274,7 +274,10 @@ def _other_separator(path: Path) -> str | None:
         return None
     with path.open("rb") as stream:
         lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in stream.readlines(1 << 16)[:20]]
-    return shown_separator(lines, "\t" if path.name.lower().endswith(".tsv") else ",")
+    usual = "\t" if path.name.lower().endswith(".tsv") else ","
+    # A `.csv` is believed to have commas; the name of a `.dat` says nothing, and its titles may have some.
+    shown = shown_separator(lines, "" if is_any_text(path.name) else usual)
+    return None if shown == usual else shown
 
 
 def as_key(column: pl.Series) -> pl.Series:

@@ -54,6 +54,17 @@ def test_a_lookup_without_a_header_says_how_it_is_given_one(tmp_path: Path) -> N
         write(ProposalRequest([log], [f"{table}=item_id"], tmp_path / "a.yaml"))
 
 
+def test_the_separator_of_a_text_whose_every_title_has_a_comma(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns(item_id=np.arange(ROWS) % 50))
+    table = tmp_path / "items.dat"
+    table.write_text(
+        "item_id::title::year\n" + "".join(f"{n}::Film, The {n}::19{n + 10}\n" for n in range(50))
+    )
+    written = write(ProposalRequest([log], [f"{table}=item_id"], tmp_path / "a.yaml", yes=True))
+    assert written.declaration.lookups[0].separator == "::"
+    assert "year" in written.declaration.features
+
+
 @pytest.mark.parametrize("name", ["video_duration", "review_time"])
 def test_lengths_and_times_are_no_domains(tmp_path: Path, name: str) -> None:
     log = columns() | {name: np.arange(ROWS) % 60}
