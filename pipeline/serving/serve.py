@@ -138,8 +138,6 @@ def serve(
 def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _require_free_ports(settings)
-    for model in settings.models:
-        console.print(f"{as_is(model.name)}: loading from {as_is(model.base_path)}", highlight=False)
     handler = _ConsoleHandler(console)
     logger = logging.getLogger("pipeline.serving")
     logger.addHandler(handler)
@@ -152,6 +150,8 @@ def _run(settings: ServerSettings, console: Console, wait_seconds: float) -> Non
 
     previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        for model in settings.models:
+            console.print(f"{as_is(model.name)}: loading from {as_is(model.base_path)}", highlight=False)
         starting = _Starting(settings, wait_seconds, begun)
         starting.start()
         # Signals are heard between two steps of this thread alone, and a model may load for minutes in one step.

@@ -64,5 +64,5 @@ def test_while_it_loads(pushed: Path, tmp_path: Path) -> None:
     copy_version(pushed / "1", tmp_path / NAME, 1)
     process = start("-c", SLOW, str(tmp_path / NAME))
     assert process.stdout is not None
-    assert any("loading" in line for line in process.stdout)
+    assert any(line.strip() == "loading" for line in process.stdout)
     ends(process, signal.SIGTERM)

@@ -42,16 +42,14 @@ def test_the_executor_runs_on_the_engine_that_was_asked_for():
 
 def test_the_job_is_watched_and_tidied_up_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     watched: list[list[str]] = []
-    monkeypatch.setattr(
-        engine_options, "on_engine", lambda args, folder: nullcontext(watched.append([*args, folder]))
-    )
+    monkeypatch.setattr(engine_options, "on_engine", lambda args: nullcontext(watched.append([*args])))
     monkeypatch.setattr(BeamExecutorOperator, "run_executor", lambda self, info: "output")
     left = tmp_path / "Split-train" / "beam-temp-1"
     left.mkdir(parents=True)
     spec = beam_spec("--runner=FlinkRunner")
-    info = SimpleNamespace(tmp_dir="tmp", output_dict={"examples": [SimpleNamespace(uri=str(tmp_path))]})
+    info = SimpleNamespace(output_dict={"examples": [SimpleNamespace(uri=str(tmp_path))]})
     assert with_engine(BeamExecutorOperator, spec)(without_engine(spec)).run_executor(info) == "output"
-    assert watched == [["--runner=FlinkRunner", "tmp"]]
+    assert watched == [["--runner=FlinkRunner"]]
     assert not left.exists()
 
 
