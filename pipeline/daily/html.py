@@ -135,7 +135,7 @@ def _cost(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The AUC of each domain, small multiples on one scale."""
+    """The AUC of each domain, small multiples, those of a line on one scale."""
     rows: dict[str, int] = {}
     for day in days:
         for name, domain in day["progressive"]["domains"].items():
