@@ -17,7 +17,7 @@ from tensorflow_model_analysis.utils import config_util
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 from tfx import types
 from tfx.components.evaluator import constants
-from tfx.dsl.components.base import base_beam_executor
+from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
@@ -29,8 +29,11 @@ from components.example_files import files_of, read_pickle
 from components.worker_errors import in_driver
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
-    """Leaves what TFX's own executor leaves: TFMA's results, and the blessing."""
+class Executor(evaluator_executor.Executor):
+    """Leaves what TFX's own executor leaves: TFMA's results, and the blessing.
+
+    A subclass of it, since TFX's container on Kubeflow names models as the cluster knows them in its blessings alone.
+    """
 
     def Do(  # noqa: N802 - the name is TFX's
         self,

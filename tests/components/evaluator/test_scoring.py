@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.evaluator import executor as tfx_evaluator
 
 from components import beam_jobs
+from components.evaluator.component import FileEvaluator
 from components.evaluator.scoring import Judged, Scored, ScoreFile, column_values, scored_path
 from components.example_files import ExampleFile, read_pickle
 from tests.components.evaluator.conftest import Impressions, Judge, impressions, schema_of
@@ -74,3 +76,8 @@ def test_workers_of_beam_score_as_this_process_does(judge: Judge, monkeypatch: p
     here = judge(few, "good", "worse", min_rows=40).result
     monkeypatch.setattr(beam_jobs, "SMALL_BYTES", 0)
     assert judge(few, "good", "worse", min_rows=40).result == here
+
+
+def test_blessings_name_models_as_the_cluster_does() -> None:
+    # TFX's container on Kubeflow puts the cluster's names into blessings of this class alone.
+    assert issubclass(FileEvaluator.EXECUTOR_SPEC.executor_class, tfx_evaluator.Executor)
