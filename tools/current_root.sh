@@ -5,7 +5,8 @@
 #
 # ROOT is made by debootstrap if it is not there (300 MB, with the environment 6 GB), and stays, so that the next run takes
 # up its environment. The checkout is copied to ROOT/dfei, without what git ignores. Needs root, as mounting does; what is
-# mounted is seen by the command alone. $DEBIAN_MIRROR names another mirror.
+# mounted is seen by the command alone. $DEBIAN_MIRROR names another mirror, $SHARED a folder that the command sees too, at
+# the same path.
 set -eu
 
 root=$1
@@ -44,6 +45,9 @@ git ls-files --cached --others --exclude-standard | while read -r file; do
 done | tar -T - -cf - | tar -C "$root/dfei" -xf -
 
 exec unshare --mount sh -eu -c '
-  for place in proc dev dev/pts dev/shm; do mount --bind "/$place" "$0/$place"; done
+  for place in /proc /dev /dev/pts /dev/shm ${SHARED:-}; do
+    mkdir -p "$0$place"
+    mount --bind "$place" "$0$place"
+  done
   exec chroot "$0" /usr/bin/env PATH=/usr/local/bin:/usr/bin:/bin PYTHON= sh -eu -c "cd /dfei; exec \"\$@\"" sh "$@"
 ' "$root" "$@"

@@ -37,10 +37,15 @@ class Finished:
         return " ".join((self.out + " " + self.err).split())
 
 
-def dfei(*arguments: str | Path, timeout: float = 900, through: Sequence[str] = ()) -> Finished:
+def dfei(
+    *arguments: str | Path,
+    timeout: float = 900,
+    through: Sequence[str] = (),
+    python: str | Path = sys.executable,
+) -> Finished:
     """Runs `python -m pipeline` with these arguments in a process of its own, `through` another command if given."""
     done = subprocess.run(
-        [*through, sys.executable, "-m", "pipeline", *map(str, arguments)],
+        [*through, str(python), "-m", "pipeline", *map(str, arguments)],
         cwd=HOUSE,
         capture_output=True,
         text=True,
