@@ -241,7 +241,7 @@ class TwoRateOptimizer(tf.Module):
     ) -> None:
         variable, values, indices = own_copy(self._variables[i]), gradient.values, gradient.indices
         if self._rule == "sgd":
-            variable.scatter_sub(tf.IndexedSlices(rate * scale * values, indices))
+            _subtract(variable, rate * scale * values, indices)
             return
         slots = self._own_slots(i)
         mean = tf.gather(slots.mean, indices) * self._beta_1 + values * ((1 - self._beta_1) * scale)
@@ -254,7 +254,12 @@ class TwoRateOptimizer(tf.Module):
         slots.mean.scatter_update(tf.IndexedSlices(mean, indices))
         slots.square.scatter_update(tf.IndexedSlices(square, indices))
         slots.steps.scatter_update(tf.IndexedSlices(step, indices))
-        variable.scatter_sub(tf.IndexedSlices(rates * mean / (tf.sqrt(square) + self._epsilon), indices))
+        _subtract(variable, rates * mean / (tf.sqrt(square) + self._epsilon), indices)
+
+
+def _subtract(variable: tf.Variable, step: tf.Tensor, indices: tf.Tensor) -> None:
+    # As `scatter_sub`, bit for bit where no index is named twice; TensorFlow 2.21's takes four times as long as 2.16's.
+    variable.scatter_update(tf.IndexedSlices(tf.gather(variable, indices) - step, indices))
 
 
 def _summed(gradient: tf.IndexedSlices) -> tf.IndexedSlices:

@@ -24,7 +24,7 @@ def segment_sum(rows: tf.Tensor, place: tf.Tensor, count: tf.Tensor) -> tf.Tenso
         return tf.math.unsorted_segment_sum(rows, place, count)
     size = tf.size(place, tf.int64)
     return tf.raw_ops.SparseTensorDenseMatMul(
-        a_indices=tf.stack([tf.cast(place, tf.int64), tf.range(size)], axis=1),
+        a_indices=tf.transpose(tf.stack([tf.cast(place, tf.int64), tf.range(size)])),
         a_values=tf.ones([size], rows.dtype),
         a_shape=tf.stack([tf.cast(count, tf.int64), size]),
         b=rows,
