@@ -173,7 +173,7 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
     from components.transform.component import splits_config
     from kubeflow.overrides import VIEWS
     from pipeline.code_hash import code_hash
-    from pipeline.daily.create import replay, request_log
+    from pipeline.daily.create import how_to_learn, replay, request_log
 
     changed, declaration, carry = dict(properties), day.parsed, day.carry
     if "declaration" in changed:
@@ -184,7 +184,7 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
         if "replay" in config:
             config.update(replay(declaration, carry, rebase=bool(day.rebase)))
         if "calibrate" in config:
-            config["calibrate"] = declaration.daily.calibrate
+            config.update(how_to_learn(declaration))
         changed["custom_config"] = json.dumps(config, sort_keys=True)
     if "eval_config" in changed:
         # The model in service is measured; the candidate may be worse by chance.

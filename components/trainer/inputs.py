@@ -22,7 +22,7 @@ from models.features import FeatureLayout
 from models.replicas import ALONE, Replicas
 
 TUNED_SETTINGS = "settings"
-CONTINUED = ("continues", "warm_start", "replay", "replay_share", "epochs", "calibrate")
+CONTINUED = ("continues", "warm_start", "replay", "replay_share", "learning_rate_scale", "calibrate")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ A Trainer whose `custom_config` has `continues` trains so. Its keys:
 
 * `warm_start`: the `model_run` folder of the training to go on from; empty: from nothing (a rebase, the first day);
 * `replay`: earlier days, `{"examples", "transform_graph"}` each; `replay_share`: the share of their rows that is read;
-* `epochs`: of a warm-started training; one from nothing is as long as the declaration says;
+* `learning_rate_scale`: of a warm-started training, which is one epoch; one from nothing is as the declaration says;
 * `calibrate`: whether there is a calibration, which goes on from that of the training before and learns from the split
   before the weights do;
 * `newest_state`: the day's last training, on the newest hours: held to predict them no worse once it has learned them,
@@ -55,7 +55,7 @@ class Continuation:
       warm_start: folder of the earlier `model_run`; `None`: from nothing.
       replay: earlier days, the latest last.
       replay_share: share of their rows, above 0.
-      epochs: of a warm-started training.
+      learning_rate_scale: of a warm-started training: its share of `training.learning_rate`.
       calibrate: whether there is a calibration.
       last: whether it is the day's last training.
     """
@@ -63,7 +63,7 @@ class Continuation:
     warm_start: Path | None
     replay: tuple[EarlierDay, ...] = ()
     replay_share: float = 1.0
-    epochs: int = 1
+    learning_rate_scale: float = 1.0
     calibrate: bool = False
     last: bool = False
 
@@ -76,7 +76,7 @@ class Continuation:
             warm_start=Path(config["warm_start"]) if config.get("warm_start") else None,
             replay=tuple(EarlierDay(**day) for day in config.get("replay") or ()),
             replay_share=float(config.get("replay_share", 1.0)),
-            epochs=int(config.get("epochs", 1)),
+            learning_rate_scale=float(config.get("learning_rate_scale", 1.0)),
             calibrate=bool(config.get("calibrate")),
             last=bool(config.get("newest_state")),
         )
@@ -122,12 +122,18 @@ class Continued:
 
     @property
     def settings(self) -> TrainingSettings:
-        """Of the training: a warm start runs its epochs to the end, without validation."""
+        """Of the training: a warm start is one epoch, without validation, at a rate of its own."""
         settings = self._inputs.declaration.training
         if self._earlier is None:
             return settings
         return settings.model_copy(
-            update={"epochs": self._asked.epochs, "min_epochs": 1, "patience": 0, "refit": False}
+            update={
+                "epochs": 1,
+                "min_epochs": 1,
+                "patience": 0,
+                "refit": False,
+                "learning_rate": settings.learning_rate * self._asked.learning_rate_scale,
+            }
         )
 
     @property
@@ -182,7 +188,7 @@ class Continued:
         self.calibration.write(directory)
 
     def _check_weights(self, model: DomainModel, optimizer: TwoRateOptimizer) -> None:
-        settings = self._inputs.declaration.training
+        settings = self.settings
         if settings.optimizer != "adam":
             return
         steps, multipliers = int(optimizer.iterations.numpy()), optimizer.multipliers()

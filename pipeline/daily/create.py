@@ -159,7 +159,7 @@ def _learning(
         "code": code_hash("trainer"),
         "work_dir": settings.work_dir,
         "continues": True,
-        "calibrate": declaration.daily.calibrate,
+        **how_to_learn(declaration),
     }
     candidate = ContinuedTrainer(
         examples=transformed,
@@ -191,6 +191,12 @@ def request_log(declaration: Declaration, data_dir: str) -> str:
     """The folder of the server's log of requests; empty where it is not there."""
     folder = Path(data_dir, declaration.daily.requests)
     return str(folder) if folder.is_dir() else ""
+
+
+def how_to_learn(declaration: Declaration) -> dict[str, Any]:
+    """What the declaration says of a day's trainings, whatever the day."""
+    daily = declaration.daily
+    return {"calibrate": daily.calibrate, "learning_rate_scale": daily.learning_rate_scale}
 
 
 def replay(declaration: Declaration, carry: Carry, *, rebase: bool) -> dict[str, Any]:

@@ -30,7 +30,12 @@ DAY = "2024-01-05"
 
 def _day(**changes: Any) -> days.Day:
     feed = load_declaration(
-        "simulated", ["daily.replay_share=0.25", "evaluation.thresholds.gauc={min: 0.123}"]
+        "simulated",
+        [
+            "daily.replay_share=0.25",
+            "daily.learning_rate_scale=0.5",
+            "evaluation.thresholds.gauc={min: 0.123}",
+        ],
     )
     declaration = for_day(feed, Delivery(day=DAY, parts={"part-4.csv": Part(rows=3, hash="1")}))
     learned = [LearnedDay(day="2024-01-04", examples="/rows", transform_graph="/graph")]
@@ -91,11 +96,12 @@ def test_a_day_fills_in_what_was_compiled() -> None:
     assert (told["day"], told["baseline"], told["known"]) == (DAY, '["/figures"]', "/graph")
     assert (told["accepted"], told["code"]) == (1, "c")
     assert days.apply({"baseline": "", "drop": 0.0}, day, "")["baseline"] == '["/judged"]'
-    config = {"declaration": "", "replay": [], "replay_share": 1.0, "continues": True}
+    config = {"declaration": "", "replay": [], "replay_share": 1.0, "continues": True, "calibrate": False}
     trained = json.loads(days.apply({"custom_config": json.dumps(config)}, day, "trainer")["custom_config"])
     assert trained["replay"] == [{"examples": "/rows", "transform_graph": "/graph"}]
     # No model is in service: all earlier days, whole.
     assert trained["replay_share"] == 1.0
+    assert (trained["calibrate"], trained["learning_rate_scale"]) == (True, 0.5)
     assert Declaration.from_json(trained["declaration"]).model.name == "dfei"
     assert "0.123" in days.apply({"eval_config": "{}"}, day, "")["eval_config"]
     pushed = days.apply({"custom_config": "null", "push_destination": "{}"}, day, "")

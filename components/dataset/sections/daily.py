@@ -90,6 +90,13 @@ class Daily(Section):
         default=7, ge=0, le=3_660, description="Earlier days of which a share of the rows is learned again."
     )
     replay_share: float = Field(default=0.3, ge=0, le=1, description="That share.")
+    learning_rate_scale: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="Share of `training.learning_rate` that a day is learned with: the more days a model has learned, "
+        "the less one of them should move it. A training from nothing has the whole rate.",
+    )
     calibrate: bool = Field(
         default=True,
         description="Whether the served model has a last stage that scales and moves the logit of each domain by what "

@@ -93,7 +93,7 @@ def test_the_second_day_begins_where_the_first_ended_and_learns_on(first_day, tm
     model, run = first_day
     given = inputs(seed=1)
     before = Predictor(model).predict(given.rows)
-    continued = Continued(Continuation(run, epochs=2), given, graph(tmp_path / "g"), tmp_path)
+    continued = Continued(Continuation(run), given, graph(tmp_path / "g"), tmp_path)
     second = build_model(given.layout, given.declaration.model, seed=99)
     seen = []
 
@@ -108,6 +108,16 @@ def test_the_second_day_begins_where_the_first_ended_and_learns_on(first_day, tm
     label = given.rows.label
     loss = [np.mean(np.logaddexp(0, z) - label * z) for z in (before, Predictor(second).predict(given.rows))]
     assert loss[1] < loss[0]
+
+
+def test_a_day_is_learned_at_its_share_of_the_rate(first_day, tmp_path):
+    _, run = first_day
+    given = inputs(seed=1)
+    declared = given.declaration.training.learning_rate
+    warm = Continued(Continuation(run, learning_rate_scale=0.25), given, graph(tmp_path / "g"), tmp_path)
+    assert warm.settings.learning_rate == pytest.approx(declared / 4)
+    anew = Continued(Continuation(None, learning_rate_scale=0.25), given, str(tmp_path / "g"), tmp_path)
+    assert anew.settings.learning_rate == declared
 
 
 def test_the_calibration_learns_before_the_weights_and_goes_on(first_day, tmp_path):
