@@ -14,6 +14,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from components.baseline.target import write_target
 from components.dataset.declaration import Declaration
+from components.evaluator.scoring import SIGNATURE as JUDGED_BY
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
 from components.transform.applied import TransformGraph
 from components.version_notes import write_domains
@@ -86,7 +87,7 @@ class ServedModel(tf.Module):
                 lambda named: self._click(self._transformed_flat(self._inputs.flat_named(named))), 1
             ),
             "rank": self._named(self._rank, 2),
-            "examples": tf.function(
+            JUDGED_BY: tf.function(
                 lambda examples: self._click(self._transformed(self._inputs.from_examples(examples))),
                 input_signature=[tf.TensorSpec([None], tf.string, name="examples")],
                 autograph=False,
@@ -175,10 +176,21 @@ def unpack(packed: dict[str, tf.Tensor], layout: FeatureLayout) -> dict[str, tf.
 def save(served: ServedModel, directory: Path) -> None:
     """Writes the SavedModel with its signatures, warm-up requests and what it predicts into `directory`."""
     tf.saved_model.save(served, str(directory), signatures=served.signatures())
+    _write_warmup_requests(served, directory / "assets.extra")
+    _write_names(served, directory)
+
+
+def save_for_evaluation(served: ServedModel, directory: Path) -> None:
+    """As `save`, with the signature that the Evaluator asks alone: for a model that is judged and never served."""
+    examples = {JUDGED_BY: served.signatures()[JUDGED_BY]}
+    tf.saved_model.save(served, str(directory), signatures=examples)
+    _write_names(served, directory)
+
+
+def _write_names(served: ServedModel, directory: Path) -> None:
     write_target(served.declaration, directory)
     domain = next(feature for feature in served.request_features if feature.is_domain)
     write_domains(directory, domain.input, served.layout.domains)
-    _write_warmup_requests(served, directory / "assets.extra")
 
 
 def _write_warmup_requests(served: ServedModel, directory: Path) -> None:

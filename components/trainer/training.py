@@ -93,14 +93,17 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         if fn_args.custom_config.get("newest_state") or declaration.moving_average.eval_state == "frozen":
             # Nobody asks it as of a time of the past.
             keep_newest(served.transform)
-        export.save(served, Path(fn_args.serving_model_dir))
+        judged_only = asked is not None and not asked.last
+        save = export.save_for_evaluation if judged_only else export.save
+        save(served, Path(fn_args.serving_model_dir))
         if continued is not None:
             continued.write(Path(fn_args.model_run_dir))
         facts = _facts(model, result, inputs)
         facts["train_rows"] = rows
         facts["replicas"] = replicas.count
         facts |= cost.facts
-        facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
+        if asked is None:
+            facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
         if declaration.report.study:
             found = _study(fn_args, inputs, served, work)
             if found is not None:

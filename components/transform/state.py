@@ -11,6 +11,7 @@ A state is a folder with `state.npz`, and `state.json` for people.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ class BehaviourState:
             log_counts=np.zeros((len(plan.keys), 2)),
         )
 
-    @property
+    @functools.cached_property
     def known_keys(self) -> np.ndarray:
         """Every key of the averages of which something is kept."""
         return np.union1d(self.keys["key"], self.open_keys["key"])

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.baseline.target import read_target
+from components.evaluator.scoring import SIGNATURE
 from components.trainer import export
 from components.transform.row_layout import read_layout
 from components.version_notes import read_domains
@@ -92,6 +93,19 @@ def test_an_export_says_what_it_predicts(saved: Path) -> None:
     noted = read_domains(saved)
     assert noted is not None
     assert (noted[0], set(noted[1])) == ("tab", set("0123"))
+
+
+def test_what_is_judged_alone_has_the_evaluators_signature_and_scores_the_same(
+    served: export.ServedModel, model: LoadedModel, tmp_path: Path
+) -> None:
+    export.save_for_evaluation(served, tmp_path / "model")
+    judged = tf.saved_model.load(str(tmp_path / "model"))
+    assert list(judged.signatures) == [SIGNATURE]
+    assert not (tmp_path / "model/assets.extra/tf_serving_warmup_requests").exists()
+    types = DECLARED.example_columns()
+    serialized = np.array([helpers.encode(row, types) for row in _rows(20, np.random.default_rng(3))], object)
+    [scores] = judged.signatures[SIGNATURE](examples=tf.constant(serialized)).values()
+    np.testing.assert_array_equal(scores, _ask(model, SIGNATURE, {"examples": serialized}))
 
 
 def _ask(model: LoadedModel, signature: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
