@@ -7,6 +7,9 @@ STAMP := $(VENV)/.synced
 ROOT ?= out/simulated
 CURRENT_ROOT ?= /var/tmp/dfei-debian-13
 
+# Some shells and images set it; without bytecode every process compiles the packages it imports anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help env run test test-slow test-current test-flink lint bench soak fuzz sbom docs pictures protos lock clean
 
 help: ## List the targets
