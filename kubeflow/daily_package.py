@@ -107,8 +107,9 @@ def wire(package: Package) -> None:
         package.artifact(name, names.DAY, names.RESOLVE, "day")
         for gate in sorted(_before(package, name) & GATES.keys()):
             package.artifact(name, names.AFTER + gate.lower(), gate, GATES[gate])
-    # A first day ends with its state.
+    # A first day ends with its state, and one whose candidate is refused with that.
     package.artifact(names.CANDIDATE, names.NEEDS + "state", names.RESOLVE, "state")
+    package.artifact(names.TRAINER, names.NEEDS + "blessing", names.EVALUATOR, "blessing")
 
 
 def _before(package: Package, task: str) -> set[str]:

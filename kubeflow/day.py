@@ -26,6 +26,8 @@ from pipeline.daily.ledger import Carry, DayEntry
 
 DAY_FILE = "day.json"
 ABSENT_FILE = "absent.json"
+# TFX's name for what the Evaluator leaves of a model that it refuses.
+NOT_BLESSED_FILE = "NOT_BLESSED"
 
 
 class Day(BaseModel):
@@ -128,7 +130,11 @@ def take(executor_input: Any) -> Told | None:
     absences: dict[str, Absence] = {}
     for name in list(artifacts):
         [artifact] = artifacts[name].artifacts
-        found = read_absence(mounts.to_local(artifact.uri))
+        folder = mounts.to_local(artifact.uri)
+        found = read_absence(folder)
+        if name == names.NEEDS + "blessing" and Path(folder, NOT_BLESSED_FILE).exists():
+            # Why is for the last task to read in the evaluation.
+            found = Absence()
         if found is not None:
             absences[name] = found
     absent_day = names.DAY in absences

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import BaseChannel
@@ -49,6 +50,17 @@ class ChainSettings:
     work_dir: str | None = None
     beam_args: Sequence[str] = ()
     metadata: Any = None
+
+
+def if_blessed(blessing: BaseChannel) -> Cond:
+    """The block in which components are made that do nothing for a model which the Evaluator refused.
+
+    Local runners know TFX's conditions. On Kubeflow a last task needs what all others leave, so there all run.
+
+    Args:
+      blessing: the Evaluator's.
+    """
+    return Cond(blessing.future()[0].custom_property("blessed") == 1)
 
 
 class Chain:

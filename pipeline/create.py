@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.components.base.base_node import BaseNode
@@ -16,7 +17,7 @@ from tfx.types import Channel, standard_artifacts
 from components.baseline.previous_blessed import PreviousBlessedModelStrategy
 from components.transform.component import StatefulTransform
 from pipeline import views
-from pipeline.chain import Chain, ChainSettings
+from pipeline.chain import Chain, ChainSettings, if_blessed
 from pipeline.code_hash import code_hash
 
 RUN_FN = "components.trainer.run_fn.run_fn"
@@ -74,7 +75,9 @@ def create_pipeline(
     baseline = _baseline(settings, model)
     evaluator = chain.evaluator(model, baseline=baseline.outputs["model"])
     nodes = [*chain.front, transform, trainer, baseline, evaluator]
-    nodes += chain.push(model, evaluator.outputs["blessing"], graph)
+    blessing = evaluator.outputs["blessing"]
+    with if_blessed(blessing) if close is None else nullcontext():
+        nodes += chain.push(model, blessing, graph)
     if close is not None:
         nodes.append(close({node.id: node for node in nodes}))
     return chain.pipeline(f"dfei-{declaration.name}", nodes)

@@ -6,7 +6,6 @@ import datetime
 import json
 import logging
 import platform
-import shlex
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +41,7 @@ from pipeline.report.html import write_report
 from pipeline.report.metrics import write_metrics
 from pipeline.report.summary import RunSummary
 from pipeline.report.terminal import print_summary
-from pipeline.request import RunRequest
+from pipeline.request import RunRequest, bounds_set_in
 from pipeline.screen import as_is
 from pipeline.terminal import RunDisplay, title
 
@@ -92,12 +91,14 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         **_about(request, declaration, runner.runs, hashes),
         "warnings": [*_doubts(declaration), *notes],
     }
-    about["declared_in"] = _bounds_set_in(request)
+    about["declared_in"] = bounds_set_in(request, "evaluation.")
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
         all_cached = all(run.cached for run in runner.runs.values() if run.node != RESOLVER)
-        if earlier is not None and all_cached and earlier.pushed_to == summary.pushed_to:
-            summary.unchanged_since = earlier.unchanged_since or earlier.created
+        if earlier is not None and summary.pushed_to and earlier.pushed_to == summary.pushed_to:
+            summary.still_served = summary.pushed_to
+            if all_cached:
+                summary.unchanged_since = earlier.unchanged_since or earlier.created
     else:
         summary = RunSummary(**about, blessed=False, reasons=[refusal])
     if not summary.blessed:
@@ -110,12 +111,6 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {layout.report}", highlight=False, markup=False)
     return summary
-
-
-def _bounds_set_in(request: RunRequest) -> str:
-    """Where the bounds of the gates were set: the declaration, and what the command line changed of them."""
-    changed = [f"--set {shlex.quote(told)}" for told in request.overrides if told.startswith("evaluation.")]
-    return ", changed by ".join([request.dataset, *([" ".join(changed)] if changed else [])])
 
 
 def _doubts(declaration: Declaration) -> list[str]:
@@ -225,6 +220,8 @@ def objections(runs: Mapping[str, NodeRun]) -> list[str]:
     """Why the model was refused; empty: it was not."""
     evaluation = read_evaluation(str(runs["Evaluator"].uri("evaluation")))
     reasons = list(evaluation.failures)
+    if "SignatureCheck" not in runs:
+        return reasons
     checks = json.loads((runs["SignatureCheck"].uri("blessing") / SIGNATURE_REPORT).read_text())
     return reasons + [f"signature check: {c['check']}: {c['detail']}" for c in checks if not c["passed"]]
 

@@ -76,6 +76,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                         executable_spec_pb2.BeamExecutableSpec: with_engine(BeamExecutorOperator, spec)
                     },
                 ).launch()
+            if info is None or info.execution_id is None:
+                # What it stands under does not hold: TFX leaves it out.
+                continue
             cached, outputs = outcome(connection, node_id, info)
             self.runs[node_id] = NodeRun(
                 node_id,

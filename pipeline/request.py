@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -78,6 +79,17 @@ def declared(
     except ValueError as error:
         raise InputError(f"--set {error}: leave it out") from None
     return declaration
+
+
+def bounds_set_in(request: RunRequest, block: str | tuple[str, ...]) -> str:
+    """Where the bounds of gates were set: the declaration, and what the command line changed of them.
+
+    Args:
+      request: what the user asked for.
+      block: what their keys begin with, or several.
+    """
+    changed = [f"--set {shlex.quote(told)}" for told in request.overrides if told.startswith(block)]
+    return ", changed by ".join([request.dataset, *([" ".join(changed)] if changed else [])])
 
 
 def model_settings(overrides: Iterable[str]) -> list[str]:

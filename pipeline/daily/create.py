@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from components.drift.progressive import ProgressiveGate
 from components.trainer.component import ContinuedTrainer
 from components.transform.component import BehaviourStateArtifact, StatefulTransform
 from pipeline import views
-from pipeline.chain import Chain, ChainSettings
+from pipeline.chain import Chain, ChainSettings, if_blessed
 from pipeline.code_hash import code_hash
 from pipeline.daily.ledger import Carry, LearnedDay
 
@@ -141,16 +142,16 @@ def create_day_pipeline(
     transform.add_upstream_node(last)
     nodes.append(transform)
     if given.state is not None:
-        nodes += _learning(settings, chain, given, transform)
+        nodes += _learning(settings, chain, given, transform, conditions=close is None)
     if close is not None:
         nodes.append(close({node.id: node for node in nodes}))
     return chain.pipeline(f"dfei-{declaration.name}-daily", nodes)
 
 
 def _learning(
-    settings: DaySettings, chain: Chain, given: Given, transform: StatefulTransform
+    settings: DaySettings, chain: Chain, given: Given, transform: StatefulTransform, *, conditions: bool
 ) -> list[BaseNode]:
-    """Candidate, Evaluator, Trainer, signature check, Pusher."""
+    """Candidate, Evaluator, Trainer, signature check, Pusher; with `conditions` a refused candidate ends the day."""
     declaration, carry = settings.declaration, settings.carry
     graph = transform.outputs["transform_graph"]
     transformed = transform.outputs["transformed_examples"]
@@ -174,16 +175,18 @@ def _learning(
         baseline=given.service,
         deviations=declaration.daily.deviations,
     )
-    trainer = ContinuedTrainer(
-        examples=transformed,
-        transform_graph=graph,
-        schema=chain.schema,
-        split="eval",
-        custom_config={**config, "newest_state": True},
-        earlier_run=candidate.outputs["model_run"],
-    ).with_id("Trainer")
-    trainer.add_upstream_node(evaluator)
-    pushed = chain.push(trainer.outputs["model"], evaluator.outputs["blessing"], graph)
+    blessing = evaluator.outputs["blessing"]
+    with if_blessed(blessing) if conditions else nullcontext():
+        trainer = ContinuedTrainer(
+            examples=transformed,
+            transform_graph=graph,
+            schema=chain.schema,
+            split="eval",
+            custom_config={**config, "newest_state": True},
+            earlier_run=candidate.outputs["model_run"],
+        ).with_id("Trainer")
+        trainer.add_upstream_node(evaluator)
+        pushed = chain.push(trainer.outputs["model"], blessing, graph)
     return [candidate, evaluator, trainer, *pushed]
 
 

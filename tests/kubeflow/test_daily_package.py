@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import json_format
 from kfp.dsl import structures
 from kfp.pipeline_spec import pipeline_spec_pb2 as pipeline_pb2
+from tfx.components.evaluator import constants
 
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
@@ -86,6 +87,8 @@ def test_what_a_gate_refuses_ends_all_that_would_learn_of_it(daily_package: Comp
     after = {names.AFTER + gate.lower() for gate in GATES}
     for name in (names.TRANSFORM, names.CANDIDATE, names.EVALUATOR, names.TRAINER, names.PUSHER):
         assert after <= set(daily_package.tasks[name].inputs.artifacts)
+    blessing = daily_package.tasks[names.TRAINER].inputs.artifacts[names.NEEDS + "blessing"]
+    assert blessing.task_output_artifact.producer_task == names.EVALUATOR
     assert set(daily_package.tasks[names.CLOSE].dependent_tasks) >= {names.PUSHER, names.TRAINER, *GATES}
 
 
@@ -159,6 +162,20 @@ def test_when_a_task_has_nothing_to_do(
         [model] = json.loads((tmp_path / "output.json").read_text())["artifacts"]["model"]["artifacts"]
         assert (model["uri"], model["metadata"]) == ("minio://bucket/model", {"absent": 1.0})
         assert days.read_absence(mounts.to_local(model["uri"])) == told.absence
+
+
+@pytest.mark.parametrize(("file", "trains"), [("BLESSED", True), (constants.NOT_BLESSED_FILE_NAME, False)])
+def test_nothing_more_is_learned_of_a_day_whose_candidate_is_refused(
+    file: str, trains: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = names.NEEDS + "blessing"
+    given = _task(tmp_path, monkeypatch, dict.fromkeys((names.DAY, "examples", needed)))
+    blessing = Path(mounts.to_local(given.inputs.artifacts[needed].artifacts[0].uri))
+    blessing.mkdir(parents=True)
+    (blessing / file).touch()
+    told = days.take(given)
+    assert told is not None
+    assert (told.absence is None) == trains
 
 
 def test_a_task_of_a_run_is_told_nothing() -> None:

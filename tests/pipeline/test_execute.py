@@ -21,7 +21,7 @@ from pipeline.events import NodeRun
 from pipeline.layout import RunLayout
 from pipeline.place import Place
 from pipeline.report import RunSummary, write_metrics, write_report
-from pipeline.request import RunRequest
+from pipeline.request import RunRequest, bounds_set_in
 from tests.pipeline.report.summaries import run
 
 
@@ -104,6 +104,9 @@ def test_a_refused_model_is_not_pushed(
 ) -> None:
     runs = _runs(tmp_path, _model(tmp_path / "a"), monkeypatch, ("the AUC is too low",))
     assert execute.decision(runs, serving) == (["the AUC is too low"], None)
+    # Where TFX's conditions hold, nothing runs after the Evaluator.
+    judged = {node: runs[node] for node in ("Trainer", "Evaluator")}
+    assert execute.decision(judged, serving) == (["the AUC is too low"], None)
     assert not serving.exists()
 
 
@@ -168,5 +171,5 @@ def test_wrong_input_leaves_the_files_of_the_run_before(
 def test_a_refusal_says_where_its_bounds_were_set(tmp_path: Path) -> None:
     told = "evaluation.thresholds.average_auc.min=0.7"
     request = RunRequest("my.yaml", None, tmp_path, overrides=("seed=3", told))
-    assert execute._bounds_set_in(request) == f"my.yaml, changed by --set {told}"
-    assert execute._bounds_set_in(RunRequest("my.yaml", None, tmp_path)) == "my.yaml"
+    assert bounds_set_in(request, "evaluation.") == f"my.yaml, changed by --set {told}"
+    assert bounds_set_in(RunRequest("my.yaml", None, tmp_path), "evaluation.") == "my.yaml"

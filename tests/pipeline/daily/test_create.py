@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from tfx.dsl.components.common.importer import Importer
+from tfx.dsl.experimental.conditionals.conditional import get_predicates
+from tfx.types.standard_artifacts import Model
 
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
@@ -148,6 +153,17 @@ def test_nothing_is_folded_or_learned_before_the_gates_have_passed(tmp_path: Pat
     assert "DataGates" in before("Progressive")
     assert {"Candidate", "Evaluator", "EarlierRun"} <= before("Trainer")
     assert {"Evaluator", "SignatureCheck", "Trainer"} <= before("AtomicPusher")
+
+
+def test_a_refused_candidate_ends_a_day_where_no_last_task_waits_for_all(tmp_path: Path) -> None:
+    def judged(**options: Any) -> set[str]:
+        pipeline = create_day_pipeline(settings(tmp_path, carry()), **options)
+        registry = pipeline.dsl_context_registry
+        return {node.id for node in pipeline.components if get_predicates(node, registry)}
+
+    assert judged() == {"Trainer", "SignatureCheck", "AtomicPusher"}
+    last = Importer(source_uri=str(tmp_path), artifact_type=Model).with_id("last")
+    assert judged(close=lambda nodes: last) == set()
 
 
 def test_a_training_from_nothing_has_no_earlier_run(tmp_path: Path) -> None:
