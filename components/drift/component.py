@@ -120,7 +120,7 @@ class DataGatesExecutor(base_executor.BaseExecutor):
             if accepted or not one.refuses:
                 progress.note(f"{day}: {one.words}{' (accepted)' if one.refuses else ''}")
         if refused and not accepted:
-            raise GateError("\n".join(one.words for one in refused))
+            raise GateError("\n".join(one.refusal for one in refused))
 
 
 def read_findings(uri: str | Path) -> list[gates.Finding]:

@@ -22,6 +22,21 @@ _SAID = 2 / 3
 _USUAL_HOUR = 30
 
 
+# Where a declaration sets the bound of a gate; of an empty hour there is none.
+_KEYS = {
+    "rows": "factor",
+    "rows of a domain": "factor",
+    "click rate": "factor",
+    "click rate of a domain": "factor",
+    "missing values": "missing_share",
+    "unseen values": "unseen_share",
+    "range": "range_factor",
+    "distribution": "distance",
+    "skew": "skew",
+    "skew of missing values": "missing_share",
+}
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a gate found.
@@ -35,6 +50,12 @@ class Finding:
     gate: str
     words: str
     refuses: bool = True
+
+    @property
+    def refusal(self) -> str:
+        """The words, and where the bound is set."""
+        key = _KEYS.get(self.gate)
+        return f"{self.words} (daily.gates.{key})" if key else self.words
 
 
 def bounds(declaration: Declaration, good_days: int) -> DriftGates:

@@ -60,7 +60,7 @@ class ProgressiveGateExecutor(base_executor.BaseExecutor):
         if words and exec_properties["accepted"]:
             progress.note(f"{exec_properties['day']}: {words} (accepted)")
         elif words:
-            raise GateError(words)
+            raise GateError(f"{words} (daily.gates.auc_drop)")
         folder = Path(artifact_utils.get_single_uri(output_dict["verdict"]))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / VERDICT).write_text(words or "the day is ranked as well as the last good ones")

@@ -51,7 +51,7 @@ def skew(
             if reason.type in TOO_FAR:
                 yield Finding(
                     "skew",
-                    f"column {name}: training and serving differ ({count}; daily.gates.skew): {reason.description} Is "
+                    f"column {name}: training and serving differ ({count}): {reason.description} Is "
                     "it made in the same way for both?",
                 )
     for name in rows.schema.names:
@@ -61,7 +61,7 @@ def skew(
         asked = rows.column(name).null_count / rows.num_rows
         if abs(asked - trained) > gates.missing_share:
             yield Finding(
-                "skew",
+                "skew of missing values",
                 f"column {name} is missing in {asked:.1%} of the {count}, and in {trained:.1%} of the day's: does the "
                 "caller send it, under this name?",
             )

@@ -24,6 +24,7 @@ _TITLES = {
 }
 # What a declaration calls a metric, where the evaluation has another name for it.
 _OF = {"overall_auc": "auc", "domain_auc": ""}
+_DECLARED = {"auc": "overall_auc", "calibration_error": "calibration"}
 _INVALID = "invalid_predictions"
 
 
@@ -110,7 +111,8 @@ def _beyond_chance(
                 judge.undefined()
                 if undefined
                 else f"{title} {shown} is {'below' if side == 'min' else 'above'} the threshold {bound:g} by more "
-                f"than chance explains ({abs(value - bound) / error:.1f} standard errors of drawing other users)"
+                f"than chance explains ({abs(value - bound) / error:.1f} standard errors of drawing other users): "
+                f"{judge.key(side)}"
             )
     if "max_drop" in by:
         worse = "undefined" if math.isnan(drop) else f"{drop:.4f} ± {drop_error:.4f} worse"
@@ -127,7 +129,7 @@ def _beyond_chance(
                 if math.isnan(drop)
                 else f"{title} {shown} is {worse} than that of the model in service on the same rows "
                 f"({drop / drop_error:.1f} standard errors); at most {bounds.max_drop:g} is allowed, or what chance "
-                f"explains ({bounds.deviations:g} standard errors)"
+                f"explains ({bounds.deviations:g} standard errors): {judge.key('max_drop')}"
             )
     return gates, failures
 
@@ -166,9 +168,16 @@ class _Judge:
         """Whether there is an earlier model to compare with."""
         return self._result.baseline is not None
 
+    def key(self, side: str = "") -> str:
+        """Where a declaration sets the bound."""
+        of = f"thresholds.{_DECLARED.get(self._name, self._name)}"
+        if self._domain is not None:
+            of = f"domains.{self._domain}"
+        return f"evaluation.{of}" + (f".{side}" if side else "")
+
     def undefined(self) -> str:
         """Why a bound cannot be met."""
-        return f"{self._title} is undefined ({self._why()}), so its threshold cannot be met"
+        return f"{self._title} is undefined ({self._why()}), so its threshold cannot be met: {self.key()}"
 
     def not_comparable(self) -> str:
         """Why there is nothing to compare."""
@@ -180,7 +189,8 @@ class _Judge:
                 "changed its type since; start a new root to judge without it"
             )
         return (
-            f"{self._title} cannot be compared with the last blessed model's: it is undefined ({self._why()})"
+            f"{self._title} cannot be compared with the last blessed model's: it is undefined ({self._why()}): "
+            f"{self.key('max_drop')}"
         )
 
     def _measured(self, overall: Overall | None) -> float | None:
@@ -237,16 +247,16 @@ class _Judge:
         if own is None:
             return self.undefined()
         if low is not None and (high is None or own < low):
-            return f"{self._title} {_apart(own, low)} is below the threshold {low:g}"
+            return f"{self._title} {_apart(own, low)} is below the threshold {low:g}: {self.key('min')}"
         assert high is not None
         if self._name == "normalized_entropy" and high == 1:
             rate = self._result.positives / self._result.rows
             return (
                 f"{self._title} is {_apart(own, high)}: predicting {rate:.2%} for every row would do better. There are "
                 f"{self._result.positives:,} clicks in {self._result.rows:,} evaluation rows: where they are few give "
-                "more days of logs; else compare the click rates of training and evaluation"
+                f"more days of logs; else compare the click rates of training and evaluation: {self.key('max')}"
             )
-        return f"{self._title} {_apart(own, high)} is above the threshold {high:g}"
+        return f"{self._title} {_apart(own, high)} is above the threshold {high:g}: {self.key('max')}"
 
     def notes(self) -> list[str]:
         """A gated domain that may not decide."""
@@ -270,7 +280,7 @@ class _Judge:
         moved = "rose" if self._lower_is_better(threshold) else "fell"
         return (
             f"{self._title} {moved} by {_apart(abs(own - earlier), allowed)} from {earlier:.4f} of the last blessed "
-            f"model to {own:.4f}; at most {allowed:g} is allowed"
+            f"model to {own:.4f}; at most {allowed:g} is allowed: {self.key('max_drop')}"
         )
 
     def _why(self) -> str:

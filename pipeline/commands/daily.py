@@ -115,7 +115,9 @@ def daily(
 
         made = run_daily(request, console)
         bad = [entry for entry in made if entry.wants_attention]
-        return "; ".join(f"{entry.day} {entry.status}: {' '.join(entry.reasons)}" for entry in bad)
+        # The screen has the reasons.
+        said = [f": {' '.join(entry.reasons)}" if quiet or as_json else "" for entry in bad]
+        return "; ".join(f"{entry.day} {entry.status}{why}" for entry, why in zip(bad, said, strict=True))
 
     run_command(layout.root, "daily", work, Book(layout).history, quiet=quiet, as_json=as_json)
 
@@ -142,15 +144,17 @@ def rollback(
 
         dfei rollback 1773446402 --dataset feed.yaml --root out/feed
     """
-    from pipeline.daily.book import Book
-    from pipeline.daily.history import write_history
-    from pipeline.daily.rollback import rollback as roll_back
-    from pipeline.request import declared
-    from pipeline.root_lock import root_lock
     from pipeline.screen import command_console, print_json
+    from pipeline.terminal import chatter_hidden
 
     console = command_console(quiet, as_json)
-    with ending():
+    with ending(), chatter_hidden():
+        from pipeline.daily.book import Book
+        from pipeline.daily.history import write_history
+        from pipeline.daily.rollback import rollback as roll_back
+        from pipeline.request import declared
+        from pipeline.root_lock import root_lock
+
         declaration = declared(dataset, (), model)
         layout = _existing(root)
         with root_lock(layout.lock):
@@ -159,7 +163,9 @@ def rollback(
             done = roll_back(book, place, version)
             write_history(book, declaration, as_typed())
     console.print(
-        f"in service: {done.pushed_to}, which has learned {done.day} (as {done.chosen})", highlight=False
+        f"in service: {done.pushed_to}, which has learned {done.day} (as {done.chosen})",
+        highlight=False,
+        soft_wrap=True,
     )
     if as_json:
         print_json(
@@ -180,19 +186,21 @@ def history(
 
         dfei history --dataset feed.yaml --root out/feed
     """
-    from pipeline.daily.book import Book
-    from pipeline.daily.history import write_history
-    from pipeline.daily.table import print_history
-    from pipeline.request import declared
     from pipeline.screen import command_console
+    from pipeline.terminal import chatter_hidden
 
     console = command_console(quiet, as_json)
-    with ending():
+    with ending(), chatter_hidden():
+        from pipeline.daily.book import Book
+        from pipeline.daily.history import write_history
+        from pipeline.daily.table import print_history
+        from pipeline.request import declared
+
         declaration = declared(dataset, (), model)
         book = Book(_existing(root))
         write_history(book, declaration, as_typed())
         print_history(book.ledger.entries(), console)
-    console.print(f"history: {book.page}", highlight=False)
+    console.print(f"history: {book.page}", highlight=False, markup=False, soft_wrap=True)
     if as_json:
         sys.stdout.write(book.history.read_text())
 
@@ -218,13 +226,15 @@ def expire(
 
         dfei expire --dataset feed.yaml --root out/feed --keep-days 14 --keep-versions 5
     """
-    from pipeline.daily.book import Book
-    from pipeline.request import declared
-    from pipeline.root_lock import root_lock
     from pipeline.screen import command_console, print_json
+    from pipeline.terminal import chatter_hidden
 
     console = command_console(quiet, as_json)
-    with ending():
+    with ending(), chatter_hidden():
+        from pipeline.daily.book import Book
+        from pipeline.request import declared
+        from pipeline.root_lock import root_lock
+
         declaration = declared(dataset, (), model)
         layout = _existing(root)
         with root_lock(layout.lock):

@@ -35,6 +35,7 @@ def _day(entry: DayEntry) -> dict[str, Any]:
     return {
         "day": entry.day,
         "status": entry.status,
+        "refused_at": entry.refused_at,
         "reasons": entry.reasons,
         "notes": entry.notes,
         "cause": entry.cause,

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from components.dataset.declaration import Declaration
-from pipeline.report.figures import GRID, INK, SOFT, finish, label
+from pipeline.daily.ledger import shown
+from pipeline.report.figures import INK, SOFT, finish, label
 from pipeline.report.numbers import count, figure, plural
 from pipeline.report.page import render
 
@@ -21,7 +22,7 @@ SHOWN_DOMAINS = 24
 _COLUMNS = 4
 # So many have a mark each on the axis.
 _FEW_DAYS = 10
-_COLOURS = {"pushed": "var(--c1)", "refused": "var(--c2)", "missing": SOFT}
+_COLOURS = {"pushed": "var(--c1)", "learned": "var(--c1)", "refused": "var(--c2)", "missing": SOFT}
 
 
 def history_page(
@@ -35,34 +36,36 @@ def history_page(
       served: versions on the disk with their model, the newest first.
       command: how the days were made.
     """
-    days = document["days"]
+    days = [{**day, "shown": shown(day["status"], day["refused_at"])} for day in document["days"]]
     judged = [day for day in days if day["progressive"] is not None]
-    tally = {
-        status: sum(day["status"] == status for day in days) for status in ("pushed", "refused", "missing")
-    }
+    tally = {status: sum(day["shown"] == status for day in days) for status in _COLOURS}
     return render(
         "history.html",
         TEMPLATES,
         title=f"{declaration.model.name} on {declaration.name}, day by day",
         description=declaration.description,
         lead=_lead(days, tally),
-        tally=tally,
         service=document["in_service"],
         days=list(reversed(days)),
         auc=_auc(judged) if judged else None,
         calibration=_calibration(judged) if judged else None,
         cost=_cost(days) if days else None,
-        domains=_domains(judged) if any(day["progressive"]["domains"] for day in judged[1:]) else None,
+        domains=_domains(judged) if any(map(_has_domains, judged[1:])) else None,
         shown_domains=SHOWN_DOMAINS,
         served=served,
         command=command,
     )
 
 
+def _has_domains(day: dict[str, Any]) -> bool:
+    return any(domain.get("auc") is not None for domain in day["progressive"]["domains"].values())
+
+
 def _lead(days: Sequence[dict[str, Any]], tally: dict[str, int]) -> str:
     if not days:
         return "No day is over yet."
     words = f"{plural(len(days), 'day')} from {days[0]['day']} to {days[-1]['day']}: {tally['pushed']} pushed"
+    words += ", the first filled the averages" if tally["learned"] else ""
     words += "".join(f", {tally[status]} {status}" for status in ("refused", "missing") if tally[status])
     judged = [
         d["progressive"] for d in days if d["progressive"] and d["progressive"]["overall_auc"] is not None
@@ -84,19 +87,35 @@ def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ("GAUC", "gauc", "dot"),
     ):
         here = [day for day in days if day["progressive"][key] is not None]
-        errors = [1.96 * (day["progressive"]["auc_standard_error"] or 0.0) for day in here]
         chart.add_scatter(
             x=[day["day"] for day in here],
             y=[day["progressive"][key] for day in here],
             name=name,
             mode="lines+markers",
             line={"dash": dash, "width": 1.8},
-            error_y={"type": "data", "array": errors, "thickness": 1, "width": 2}
+            error_y={
+                **_interval(
+                    [(day["progressive"][key], day["progressive"]["auc_standard_error"]) for day in here]
+                ),
+                "thickness": 1,
+                "width": 2,
+            }
             if key == "overall_auc"
             else None,
             marker={"size": 6},
         )
     return finish(chart, 300, showlegend=True, xaxis=_dates(days), yaxis={"title": {"text": "AUC"}})
+
+
+def _interval(judged: Sequence[tuple[float, float | None]]) -> dict[str, Any]:
+    """95 % confidence intervals of AUCs, from their standard errors: no AUC is below 0 or above 1."""
+    spread = [(auc, 1.96 * (error or 0.0)) for auc, error in judged]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [min(half, 1 - auc) for auc, half in spread],
+        "arrayminus": [min(half, auc) for auc, half in spread],
+    }
 
 
 def _calibration(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -126,7 +145,7 @@ def _dates(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _cost(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
     chart = make_subplots(rows=1, cols=2, subplot_titles=("rows", "processor seconds"))
-    colours = [_COLOURS[day["status"]] for day in days]
+    colours = [_COLOURS[day["shown"]] for day in days]
     rows = [sum(day["rows"].get(split, 0) for split in ("train", "eval")) for day in days]
     for column, values in ((1, rows), (2, [day["cpu_seconds"] for day in days])):
         chart.add_bar(x=[day["day"] for day in days], y=values, marker={"color": colours}, row=1, col=column)
@@ -137,10 +156,14 @@ def _cost(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The AUC of each domain, small multiples, those of a line on one scale."""
     rows: dict[str, int] = {}
+    judged: set[str] = set()
     for day in days:
         for name, domain in day["progressive"]["domains"].items():
             rows[name] = rows.get(name, 0) + domain["rows"]
-    names = sorted(rows, key=lambda name: (-rows[name], name))[:SHOWN_DOMAINS]
+            if domain.get("auc") is not None:
+                judged.add(name)
+    # One class every day: there is nothing to draw.
+    names = sorted(judged, key=lambda name: (-rows[name], name))[:SHOWN_DOMAINS]
     lines = math.ceil(len(names) / _COLUMNS)
     chart = make_subplots(
         rows=lines,
@@ -151,22 +174,29 @@ def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
         vertical_spacing=0.28 / max(lines, 1),
         horizontal_spacing=0.02,
     )
+    ends: list[list[float]] = [[] for _ in range(lines)]
     for position, name in enumerate(names):
         here = [
             (day["day"], day["progressive"]["domains"][name])
             for day in days
             if day["progressive"]["domains"].get(name, {}).get("auc") is not None
         ]
-        errors = [1.96 * (domain["auc_standard_error"] or 0.0) for _, domain in here]
+        interval = _interval([(domain["auc"], domain["auc_standard_error"]) for _, domain in here])
+        for (_, domain), up, down in zip(here, interval["array"], interval["arrayminus"], strict=True):
+            ends[position // _COLUMNS] += [domain["auc"] - down, domain["auc"] + up]
         chart.add_scatter(
             x=[day for day, _ in here],
             y=[domain["auc"] for _, domain in here],
             mode="lines+markers",
             line={"color": "var(--c1)", "width": 1.4},
             marker={"size": 4},
-            error_y={"type": "data", "array": errors, "thickness": 0.7, "width": 0, "color": GRID},
+            error_y={**interval, "thickness": 0.7, "width": 0, "color": SOFT},
             row=position // _COLUMNS + 1,
             col=position % _COLUMNS + 1,
         )
+    for number, found in enumerate(ends, 1):
+        margin = 0.06 * (max(found) - min(found)) or 0.05
+        chart.update_yaxes(range=[min(found) - margin, max(found) + margin], row=number)
     chart.update_annotations(font={"color": INK, "size": 12})
+    chart.update_xaxes(**{**_dates(days), "dtick": None, "nticks": 4})
     return finish(chart, 60 + 130 * lines, margin={"l": 8, "r": 12, "t": 28, "b": 8})

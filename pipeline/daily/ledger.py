@@ -112,6 +112,16 @@ class Progressive(BaseModel):
     domains: dict[str, DomainFigures] = Field(default_factory=dict)
 
 
+def shown(status: str, refused_at: str) -> str:
+    """A status as people read it: the first day makes no model, and nothing of it is refused.
+
+    Args:
+      status: of `DayEntry`.
+      refused_at: of `DayEntry`.
+    """
+    return "learned" if status == "refused" and not refused_at else status
+
+
 class DayEntry(BaseModel):
     """What came of a day.
 
@@ -158,6 +168,11 @@ class DayEntry(BaseModel):
     peak_memory_mb: float = 0.0
     parts_seconds: dict[str, float] = Field(default_factory=dict)
     finished: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The status as people read it."""
+        return shown(self.status, self.refused_at)
 
     @property
     def wants_attention(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,13 +24,15 @@ from pipeline.daily.plan import DueDay, Wanted, next_due
 from pipeline.daily.request import DailyRequest
 from pipeline.daily.start import Start, start
 from pipeline.place import Place, place
-from pipeline.request import declared
+from pipeline.request import bounds_set_in, declared
 from pipeline.screen import Steps, as_is
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _COMMAND_SECONDS = 600
+# A setting that a reason names.
+_KEY = re.compile(r"\b(?:evaluation|daily\.gates)\.\w")
 
 
 def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
@@ -87,7 +90,7 @@ def _due_days(
         book.ledger.write(entry)
         made.append(entry)
         write_history(book, declaration, request.command)
-        _tell(entry, console)
+        _tell(entry, bounds_set_in(request, ("evaluation.", "daily.gates.")), console)
         if entry.wants_attention and request.on_refusal:
             _call(request.on_refusal, entry, layout.root, console)
         if request.next_only and entry.status != "missing":
@@ -131,7 +134,7 @@ def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> Non
         )
 
 
-def _tell(entry: DayEntry, console: Console) -> None:
+def _tell(entry: DayEntry, declared_in: str, console: Console) -> None:
     if entry.status == "pushed":
         figures = entry.progressive
         judged = (
@@ -145,15 +148,38 @@ def _tell(entry: DayEntry, console: Console) -> None:
             f"[green]pushed[/] {entry.pushed_to}: {rows:,} rows{judged}", highlight=False, markup=True
         )
         return
-    console.print(f"[bold red]{entry.status}[/] {entry.day}", highlight=False)
-    for reason in entry.reasons:
-        console.print(f"  {reason}", highlight=False, markup=False)
+    console.print(
+        f"[{'bold red' if entry.wants_attention else 'green'}]{entry.shown}[/] {entry.day}", highlight=False
+    )
+    lines = [*entry.reasons, *(_afterwards(entry, declared_in) if entry.wants_attention else [])]
+    for line in lines:
+        console.print(f"  {line}", highlight=False, markup=False)
+
+
+def _afterwards(entry: DayEntry, declared_in: str) -> list[str]:
+    """What follows a day of which no model came: where the bound stands, what is served, what to do."""
+    lines = []
+    if any(_KEY.search(reason) for reason in entry.reasons):
+        lines.append(f"The bounds are set in {declared_in}, or are the defaults")
+    served = entry.carry.service
+    lines.append(
+        f"Still served: {served.version}, which has learned {served.day}"
+        if served is not None
+        else "Nothing is served yet"
+    )
+    if entry.status == "missing":
+        return [*lines, "The day is made, and those after it again, once its files are there"]
     if entry.refused_at == "data":
-        console.print(
-            "  The model in service, the state and the weights are those of before. Deliver the day anew, or, where "
-            f"its data are true: dfei daily --accept {entry.day}",
-            highlight=False,
+        lines.append(
+            "State and weights are those of before. Deliver the day anew, or, where its data are true: dfei daily "
+            f"--accept {entry.day}"
         )
+        return lines
+    return [
+        *lines,
+        "The next day learns these rows too. If it is refused as well, look at the days in history.html before you "
+        "lower a bound",
+    ]
 
 
 def _call(command: str, entry: DayEntry, root: Path, console: Console) -> None:
@@ -178,4 +204,4 @@ def _newest(entries: Mapping[str, DayEntry]) -> str:
     if not entries:
         return "no day is over yet"
     newest = entries[max(entries)]
-    return f"{newest.day} is the newest day, {newest.status}"
+    return f"{newest.day} is the newest day, {newest.shown}"

@@ -39,6 +39,8 @@ def verdict(summary: RunSummary) -> Verdict:
     """Blessed and pushed, or not, or nothing new."""
     if summary.pushed_to and summary.unchanged_since:
         return Verdict(True, "=", f"Nothing changed since {moment(summary.unchanged_since)}, still served")
+    if summary.pushed_to and summary.pushed_to == summary.still_served:
+        return Verdict(True, "=", "Blessed again, the same model, still served")
     if summary.pushed_to:
         return Verdict(True, "✓", "Blessed and pushed")
     if summary.blessed:

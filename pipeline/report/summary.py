@@ -135,7 +135,8 @@ class RunSummary(_Part):
       blessed, reasons, pushed_to: what was decided, and why not.
       warnings: what should be read though the run did what it was told.
       unchanged_since: when the run was that this one took everything from, ISO text; None where anything was new.
-      still_served: of a refused run the version that is served all the same; None where there is none.
+      still_served: the version that was served before the run and after it: of a refused run, and of one that came to
+        the model which had been pushed; None where there is none.
       declared_in: where the gates' bounds are declared.
       best_possible_auc: for a simulated feed.
     """

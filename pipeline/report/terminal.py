@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
-from pipeline.report.numbers import UNDEFINED, count, day, figure, percent, plural, short, signed
+from pipeline.report.numbers import count, day, figure, percent, plural, short, signed
 from pipeline.report.story import Z95, lead_words, served_words, told, uncounted_words, verdict
 from pipeline.report.summary import RunSummary
 from pipeline.screen import as_is
@@ -48,8 +48,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         console.print(f"  {as_is(served_words(summary))}", highlight=False, soft_wrap=True)
         if summary.evaluation is not None and summary.declared_in:
             console.print(
-                f"  The bounds are those of evaluation.thresholds in {as_is(summary.declared_in)}, or the defaults; "
-                "the report says which domains are served worst, and why",
+                f"  The bounds are set in {as_is(summary.declared_in)}, or are the defaults; the report says which "
+                "domains are served worst, and why",
                 highlight=False,
             )
 
@@ -105,7 +105,7 @@ def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> T
 
 
 def _auc(domain: DomainResult) -> str:
-    return f"{UNDEFINED} one class" if domain.one_class else figure(domain.auc)
+    return "one class" if domain.one_class else figure(domain.auc)
 
 
 def _overall(summary: RunSummary, evaluation: EvaluationResult) -> str:

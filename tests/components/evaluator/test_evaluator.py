@@ -76,8 +76,8 @@ def test_a_model_below_a_threshold_is_not_blessed(judge: Judge, rows: Impression
     assert not evaluated.blessed
     average, loss = evaluated.result.average_auc, evaluated.result.log_loss
     assert set(evaluated.result.failures) >= {
-        f"average AUC {average:.4f} is below the threshold 0.65",
-        f"log loss {loss:.4f} is above the threshold 0.6",
+        f"average AUC {average:.4f} is below the threshold 0.65: evaluation.thresholds.average_auc.min",
+        f"log loss {loss:.4f} is above the threshold 0.6: evaluation.thresholds.log_loss.max",
     }
     assert [gate.passed for gate in evaluated.result.gates].count(False) == len(evaluated.result.failures)
 
@@ -104,9 +104,10 @@ def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Im
     assert result.lead.low < result.lead.difference < result.lead.high
     assert result.failures == [
         f"log loss rose by {result.log_loss - result.baseline.log_loss:.4f} from {result.baseline.log_loss:.4f} of the "
-        f"last blessed model to {result.log_loss:.4f}; at most 0.005 is allowed",
+        f"last blessed model to {result.log_loss:.4f}; at most 0.005 is allowed: "
+        "evaluation.thresholds.log_loss.max_drop",
         f"average AUC fell by {fall:.4f} from {result.baseline.average_auc:.4f} of the last blessed model to "
-        f"{result.average_auc:.4f}; at most 0.01 is allowed",
+        f"{result.average_auc:.4f}; at most 0.01 is allowed: evaluation.thresholds.average_auc.max_drop",
     ]
     assert result.domains["home"].baseline_auc == pytest.approx(
         roc_auc_score(rows.label[rows.place == "home"], rows.score[rows.place == "home"])
@@ -152,9 +153,9 @@ def test_a_domain_with_a_threshold_of_its_own_decides(judge: Judge, rows: Impres
     assert not evaluated.blessed
     search = evaluated.result.domains["search"]
     assert evaluated.result.failures == [
-        f"AUC of domain search {search.auc:.4f} is below the threshold 0.6",
+        f"AUC of domain search {search.auc:.4f} is below the threshold 0.6: evaluation.domains.search.min",
         f"AUC of domain search fell by {search.baseline_auc - search.auc:.4f} from {search.baseline_auc:.4f} of the "
-        f"last blessed model to {search.auc:.4f}; at most 0.1 is allowed",
+        f"last blessed model to {search.auc:.4f}; at most 0.1 is allowed: evaluation.domains.search.max_drop",
     ]
     assert [gate.passed for gate in evaluated.result.gates if "home" in gate.condition] == [True]
 
@@ -178,8 +179,10 @@ def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
     assert evaluated.result.overall_auc is None
     assert all(domain.auc is None for domain in evaluated.result.domains.values())
     assert set(evaluated.result.failures) == {
-        "average AUC is undefined (no domain has at least 100 rows, 10 of each class), so its threshold cannot be met",
-        "overall AUC is undefined (there is no click), so its threshold cannot be met",
+        "average AUC is undefined (no domain has at least 100 rows, 10 of each class), so its threshold cannot be met: "
+        "evaluation.thresholds.average_auc",
+        "overall AUC is undefined (there is no click), so its threshold cannot be met: "
+        "evaluation.thresholds.overall_auc",
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pipeline.daily import html
 
 
@@ -12,3 +14,20 @@ def test_of_a_single_day_the_axis_shows_days_and_not_its_milliseconds() -> None:
     assert axis["dtick"] == 24 * 3_600_000
     many = [{"day": f"2026-10-{number:02}", "progressive": {"calibration": 1.0}} for number in range(1, 31)]
     assert html._calibration(many)["layout"]["xaxis"].get("dtick") is None
+
+
+def test_no_interval_leaves_0_to_1() -> None:
+    found = html._interval([(0.97, 0.1), (0.04, 0.1), (0.7, 0.01), (1.0, None)])
+    assert found["array"] == pytest.approx([0.03, 0.196, 0.0196, 0.0])
+    assert found["arrayminus"] == pytest.approx([0.196, 0.04, 0.0196, 0.0])
+
+
+def test_a_domain_of_one_class_every_day_has_no_chart() -> None:
+    judged = {"rows": 90, "positives": 30, "auc": 0.6, "auc_standard_error": 0.02}
+    silent = {"rows": 100, "positives": 0, "auc": None, "auc_standard_error": None}
+    days = [
+        {"day": f"2026-11-{number}", "progressive": {"domains": {"a": judged, "b": silent}}}
+        for number in (18, 19)
+    ]
+    drawn = html._domains(days)
+    assert [title["text"] for title in drawn["layout"]["annotations"]] == ["a (180 rows)"]

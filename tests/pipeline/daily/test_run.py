@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from components.dataset.loader import load_declaration
 from components.errors import InputError
 from components.pusher.atomic import push, versions
 from pipeline.daily import run as daily_run
 from pipeline.daily.book import Book
 from pipeline.daily.carry import Made, after
 from pipeline.daily.days import Delivery
+from pipeline.daily.history import history as history_of
+from pipeline.daily.html import history_page
 from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, Service
 from pipeline.daily.request import DailyRequest
 from pipeline.daily.rollback import rollback
+from pipeline.daily.table import print_history
 from pipeline.layout import RunLayout
 from pipeline.root_lock import root_lock
 from tests.components.example_gen.small import DECLARATION, ITEMS, USERS
@@ -113,13 +117,18 @@ def test_one_day_at_a_time(feed: Path, refusals: Refusals) -> None:
 def test_a_refusal_changes_nothing_is_said_and_calls_the_users_command(
     feed: Path, refusals: Refusals
 ) -> None:
-    refusals[DAYS[1]] = ["domain 7: 0 rows where about 300 are usual: is the delivery complete?"]
+    refusals[DAYS[1]] = [
+        "domain 7: 0 rows where about 300 are usual: is the delivery complete? (daily.gates.factor)"
+    ]
     command = 'printf "%s %s %s" "$DFEI_DAY" "$DFEI_STATUS" "$DFEI_REASONS" > "$DFEI_ROOT/said"'
     made, text = run(feed, on_refusal=command)
     assert [entry.status for entry in made] == ["pushed", "refused", "pushed"]
     assert made[1].carry == made[0].carry
     assert (feed / "root/said").read_text() == f"{DAYS[1]} refused {refusals[DAYS[1]][0]}"
     assert f"dfei daily --accept {DAYS[1]}" in text
+    assert f"The bounds are set in {feed / 'feed.yaml'}, or are the defaults" in text
+    assert f"Still served: {made[0].pushed_to}, which has learned {DAYS[0]}" in text
+    assert text.count("0 rows where about 300") == 1
     [refused] = [day for day in history(feed)["days"] if day["status"] == "refused"]
     assert refused["reasons"] == refusals[DAYS[1]]
     made, _ = run(feed, accept=DAYS[1])
@@ -247,3 +256,36 @@ def test_killed_between_push_and_entry(
     monkeypatch.setattr(Ledger, "write", whole)
     [entry] = run(feed, next_only=True)[0]
     assert versions(feed / "root/serving/dfei") == served == [int(Path(entry.pushed_to or "").name)]
+
+
+def test_a_refused_model_says_what_is_served_and_what_to_do(feed: Path, refusals: Refusals) -> None:
+    carry = run(feed, next_only=True)[0][0].carry
+    reason = "overall AUC 0.4 is below the threshold 0.5: evaluation.thresholds.overall_auc.min"
+    entry = DayEntry(day=DAYS[1], status="refused", refused_at="model", reasons=[reason], carry=carry)
+    text = io.StringIO()
+    daily_run._tell(entry, "feed.yaml", Console(file=text, width=400))
+    assert carry.service is not None
+    assert [line.strip() for line in text.getvalue().splitlines()] == [
+        f"refused {DAYS[1]}",
+        reason,
+        "The bounds are set in feed.yaml, or are the defaults",
+        f"Still served: {carry.service.version}, which has learned {DAYS[0]}",
+        "The next day learns these rows too. If it is refused as well, look at the days in history.html before you "
+        "lower a bound",
+    ]
+
+
+def test_the_first_day_is_no_alarm() -> None:
+    first = DayEntry(day=DAYS[0], status="refused", reasons=["the first day fills the averages"])
+    text = io.StringIO()
+    daily_run._tell(first, "feed.yaml", Console(file=text, width=400))
+    assert text.getvalue().splitlines() == [f"learned {DAYS[0]}", "  the first day fills the averages"]
+    declaration = load_declaration("simulated", ())
+    document = history_of({first.day: first}, declaration)
+    assert document["days"][0]["status"] == "refused"
+    page = history_page(document, declaration, [], "dfei daily")
+    assert "the first filled the averages" in page
+    assert "refused" not in page.split("</head>")[1].replace("--c2", "")
+    console = Console(file=io.StringIO(), width=80)
+    print_history({first.day: first}, console)
+    assert "refused" not in console.file.getvalue()

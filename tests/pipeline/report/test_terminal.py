@@ -36,7 +36,6 @@ def test_domains_come_by_rows_and_undefined_aucs_say_why() -> None:
         "0",
         "0.0",
         "%",
-        UNDEFINED,
         "one",
         "class",
         UNDEFINED,
@@ -136,9 +135,14 @@ def test_a_run_in_which_nothing_was_new_does_not_look_like_a_success() -> None:
     assert "against the last blessed model" not in text
 
 
+def test_a_run_that_came_to_the_model_which_was_served_does_not_look_like_a_push() -> None:
+    text = printed(run(still_served=run().pushed_to), 200)
+    assert f"= Blessed again, the same model, still served: {run().pushed_to}" in text
+
+
 def test_a_refusal_says_what_is_served_and_where_the_bounds_stand() -> None:
     refused = {"blessed": False, "pushed_to": None, "reasons": ["average AUC 0.58 is below 0.6"]}
     text = printed(run(**refused, still_served="/out/serving/dfei/17", declared_in="my.yaml"), 300)
     assert "Still served: /out/serving/dfei/17" in text
-    assert "evaluation.thresholds in my.yaml" in text
+    assert "The bounds are set in my.yaml, or are the defaults" in text
     assert "Nothing is served yet" in printed(run(**refused), 300)
