@@ -80,7 +80,8 @@ def predict(
     The file has raw columns, as in the logs. What the model was trained with from lookup tables it needs here too:
     join each with `--lookup`, one line for each key, held in memory. A column that the file has itself wins; one that
     is nowhere is a missing value, and a warning says so where that is more than half of the model's inputs. The rows
-    come back in their order with `click_probability` added, without the columns of the tables.
+    come back in their order with `click_probability` added, without the columns of the tables; CSV is separated as the
+    file is (`.tsv`: by tabs).
 
     Examples:
 

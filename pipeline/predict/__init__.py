@@ -18,7 +18,7 @@ from pipeline.predict.columns import check_signature, column_of, to_inputs
 from pipeline.predict.joins import Join, Lookup
 from pipeline.predict.rows import Chunk, Format, Source
 from pipeline.predict.targets import Target, open_target
-from pipeline.predict.writers import Writer, output_format
+from pipeline.predict.writers import Writer, output_format, output_separator
 
 __all__ = ["Prediction", "PredictionProgress", "predict_rows"]
 
@@ -96,7 +96,8 @@ def predict_rows(
       separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
         the suffix's, or what the header shows.
       written: how the texts of floats are written, as the declaration says of a feature.
-      format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others.
+      format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others. CSV is
+        separated as the source is, `.tsv` by tabs.
       batch_size: rows of a request.
       parallel: requests at the same time, to a server.
       timeout: seconds for a request with its retries.
@@ -131,7 +132,7 @@ def predict_rows(
         read.keys = {name: value for name, value in read.keys.items() if input_name(name) in asked.inputs}
         join = Join(named, asked.inputs, read.name, separator, written)
         rows, seen = 0, set[str]()
-        with Writer(output, kind, exact_text) as writer:
+        with Writer(output, kind, exact_text, lambda: output_separator(output, read)) as writer:
             for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, written):
                 writer.write(chunk, outputs)
                 rows += len(chunk.rows)

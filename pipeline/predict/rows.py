@@ -62,6 +62,7 @@ class Source:
 
     Attributes:
       header: the columns of CSV, once its first line has been read.
+      separator: between the values of CSV, once its first line has been read.
       keys: columns that the file's folders tell, as in `scene=feed/part-0.parquet`, for rows that leave them out.
 
     Raises:
@@ -89,11 +90,12 @@ class Source:
             )
         self.header: list[str] | None = None
         self.keys: dict[str, str | None] = {} if path is None else path_keys(path)
-        self._separator = separator
-        self._usual = "\t" if self._suffix == ".tsv" else ","
+        self._given = separator
+        self._usual = "\t" if self.suffix == ".tsv" else ","
+        self.separator = self._usual
 
     @property
-    def _suffix(self) -> str:
+    def suffix(self) -> str:
         """That of the file within a `.gz`."""
         if self.path is None:
             return ""
@@ -102,11 +104,11 @@ class Source:
     def _guess(self) -> Format:
         if self.path is None:
             return "json" if self._raw.peek(256).lstrip()[:1] in (b"{", b"[") else "csv"
-        if self._suffix not in _SUFFIXES:
+        if self.suffix not in _SUFFIXES:
             raise InputError(
-                f"{self.path}: the suffix {self._suffix!r} is not known; known are {', '.join(_SUFFIXES)}"
+                f"{self.path}: the suffix {self.suffix!r} is not known; known are {', '.join(_SUFFIXES)}"
             )
-        return _SUFFIXES[self._suffix]
+        return _SUFFIXES[self.suffix]
 
     @property
     def share_read(self) -> float | None:
@@ -156,7 +158,8 @@ class Source:
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
         first = text.readline()
         lines: Iterable[str] = itertools.chain([first] if first else [], text)
-        several = between = self._separator or shown_separator([first], self._usual) or self._usual
+        several = between = self._given or shown_separator([first], self._usual) or self._usual
+        self.separator = several
         if len(several) > 1:
             lines, between = (line.replace(several, LIST_SEPARATOR) for line in lines), LIST_SEPARATOR
         reader = csv.reader(lines, strict=True, delimiter=between)

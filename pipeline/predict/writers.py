@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from components.errors import InputError
-from pipeline.predict.rows import Chunk, Format
+from pipeline.predict.rows import Chunk, Format, Source
 
 _FORMATS: dict[str, Format] = {
     ".csv": "csv",
@@ -45,6 +45,19 @@ def output_format(path: Path | None, source: Format, kind: Format | None) -> For
     return chosen
 
 
+def output_separator(path: Path | None, source: Source) -> str:
+    """Between the values of CSV to write: the source's, unless the name says another.
+
+    Args:
+      path: the file to write; `None` for standard output.
+      source: whose first line has been read; of CSV or not.
+    """
+    if path is not None and path.suffix == ".tsv":
+        return "\t"
+    renamed = path is not None and source.suffix == ".tsv"
+    return source.separator if source.kind == "csv" and len(source.separator) == 1 and not renamed else ","
+
+
 class Writer:
     """Writes rows with their predictions. A file appears when all is written, and not at all after an error.
 
@@ -52,10 +65,18 @@ class Writer:
       path: the file; `None` for standard output.
       kind: the format.
       exact_text: whether text that a spreadsheet would compute is written to CSV as it is.
+      separator: tells, once there is something to write, what stands between the values of CSV.
     """
 
-    def __init__(self, path: Path | None, kind: Format, exact_text: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        kind: Format,
+        exact_text: bool = False,
+        separator: Callable[[], str] = lambda: ",",
+    ) -> None:
         self._path = path
+        self._separator = separator
         self._written = _as_it_is if exact_text else not_computed
         self._kind = kind
         self._unfinished = None if path is None else path.with_name(f".{path.name}.unfinished")
@@ -142,8 +163,7 @@ class Writer:
         self._csv().writerow(self._header)
 
     def _csv(self, quoting: Any = csv.QUOTE_MINIMAL) -> Any:
-        tabs = self._path is not None and self._path.suffix == ".tsv"
-        return csv.writer(self._text, delimiter="\t" if tabs else ",", lineterminator="\n", quoting=quoting)
+        return csv.writer(self._text, delimiter=self._separator(), lineterminator="\n", quoting=quoting)
 
     def _check_columns(self, rows: Sequence[Mapping[str, Any]], places: Sequence[str]) -> None:
         """The columns are those of the first rows: CSV and Parquet have one header."""

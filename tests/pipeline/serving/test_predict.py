@@ -62,12 +62,12 @@ def files(
     return {path.name: path for path in folder.iterdir()}
 
 
-def scores_in(path: Path) -> list[float]:
+def scores_in(path: Path, separator: str = "") -> list[float]:
     if path.suffix == ".parquet":
         return parquet.read_table(path)["click_probability"].to_pylist()
     if path.suffix in (".csv", ".tsv"):
         with path.open() as text:
-            rows = csv.DictReader(text, delimiter="\t" if path.suffix == ".tsv" else ",")
+            rows = csv.DictReader(text, delimiter=separator or ("\t" if path.suffix == ".tsv" else ","))
             return [float(row["click_probability"]) for row in rows]
     return [json.loads(line)["click_probability"] for line in path.read_text().splitlines()]
 
@@ -126,7 +126,9 @@ def test_another_separator(ours: Served, files: dict[str, Path], tmp_path: Path)
     outputs.append(tmp_path / "shown.csv")
     predict_rows(source, url=ours.rest, model=NAME, lookups=[f"{users}=user_id"], output=outputs[-1])
     answer = expected({"user_id": [3], "duration": [0.5], "tag": ["a"]}, 1.0)
-    np.testing.assert_allclose([scores_in(output) for output in outputs], [answer, answer, answer], rtol=1e-5)
+    # What is written is separated as what was read.
+    assert outputs[0].read_text().startswith("user_id;tag;click_probability\n3;a;")
+    np.testing.assert_allclose([scores_in(output, ";") for output in outputs], [answer] * 3, rtol=1e-5)
     for name, separator, message in (
         ("rows.jsonl", ";", "--separator is for CSV, but .*rows.jsonl is read as json"),
         ("rows.csv", ";;;;;", "expected a character"),
