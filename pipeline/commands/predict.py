@@ -133,6 +133,8 @@ def predict(
                     # Whoever reads has enough, as `| head`; what is buffered goes nowhere.
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                     raise typer.Exit(141) from None
+            if output is not None:
+                console.print(f"{done.rows:,} rows: {output}", highlight=False, markup=False, soft_wrap=True)
             for table, rows in done.unmatched.items():
                 if 0 < rows < done.rows:
                     said = f"{table}: no line for the keys of {rows:,} of {done.rows:,} rows"
