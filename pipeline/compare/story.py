@@ -70,10 +70,10 @@ def within_domains(reference: str, rival: str, versus: Versus, domain: str, whic
             where = f"{domain or 'domain'} {listing(names)}" if few else f"{count(len(names))} of them"
             parts.append(f"{verdict}{chance} in {where}")
     told = " and ".join(parts) or "neither ahead nor behind beyond chance in any"
-    return (
-        f"Within the {count(len(versus.domains))} values of {domain or 'domain'} {which}, {reference} against "
-        f"{rival} is {told}."
-    )
+    values = f"{plural(len(versus.domains), 'value')} of {domain or 'domain'} {which}"
+    if len(versus.domains) == 1:
+        values = values.replace("that count", "that counts")
+    return f"Within the {values}, {reference} against {rival} is {told}."
 
 
 def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], samples: int) -> str:

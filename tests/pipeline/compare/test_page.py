@@ -59,6 +59,7 @@ def test_it_says_where_the_reference_is_ahead_of_its_closest_rival() -> None:
     assert "DFEI against STAR is ahead beyond chance in 9 of them." in " ".join(outcome(result))
     star.domains = {"1": Lead(difference=0.0, low=-0.01, high=0.01)}
     assert "is neither ahead nor behind beyond chance in any." in " ".join(outcome(result))
+    assert "Within the 1 value of tab that counts, " in " ".join(outcome(result))
 
 
 def test_it_names_what_all_had_in_common() -> None:
