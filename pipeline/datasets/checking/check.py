@@ -193,6 +193,7 @@ def _all_rows(
     """Reads every row once; the libraries that only this needs take seconds to load."""
     progress(Progress("loading TFDV", 0))
     from components.example_gen.ingest import likely_rows
+    from pipeline.datasets.checking import leaks
     from pipeline.datasets.checking.duplicates import DuplicateCounter
     from pipeline.datasets.checking.schema_rules import MOST_ROWS, SchemaCheck
 
@@ -203,7 +204,14 @@ def _all_rows(
     total = likely_total(plan, sample)
     days = sorted(sample.scan.days)
     boundary = days[-min(len(days), declaration.split.eval_days)] if days else 0
-    schema = SchemaCheck(declaration, boundary, max(1, round(likely_rows(plan) / MOST_ROWS)))
+    rows = likely_rows(plan)
+    schema = SchemaCheck(declaration, boundary, max(1, round(rows / MOST_ROWS)))
+    leaking = leaks.LeakSample(declaration, max(1, round(rows / leaks.MOST_ROWS)))
+
+    def visit(block: pl.DataFrame) -> None:
+        schema.add(block)
+        leaking.add(block)
+
     with DuplicateCounter(plan, len(pieces)) as counter:
         found = survey(
             plan,
@@ -211,7 +219,7 @@ def _all_rows(
             pieces,
             _heard(progress, "reading all rows", total),
             look=counter.look,
-            visit=schema.add,
+            visit=visit,
         )
         repeated = counter.count() if found.scan.accepted else 0
     findings = [*rules.refusals(plan, found), *rules.rejects(plan, found)]
@@ -222,6 +230,7 @@ def _all_rows(
     findings += rules.domains(plan, found, first_eval_day)
     findings += rules.newcomers(found, first_eval_day)
     findings += rules.columns(plan, found)
+    findings += leaking.findings()
     findings += rules.duplicates(found, repeated)
     if not any(
         finding.topic == "schema" and finding.level == "fail" for finding in _of_settings(declaration)

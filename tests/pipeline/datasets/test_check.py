@@ -247,3 +247,16 @@ def test_json_and_table(tmp_path: Path) -> None:
 def test_nearly_nothing(tmp_path: Path, rows: int) -> None:
     result = check(declared(tmp_path), write_data(tmp_path, log(*[line(0, 0, 1, "a", 1)][:rows])))
     assert not result.would_run
+
+
+def test_a_feature_that_knows_the_click_is_suspected(tmp_path: Path) -> None:
+    """The item is `a` where there was a click; the user says nothing."""
+    rows = [
+        line(day, second % 2, second // 7 % 4, "ba"[second % 3 % 2], second % 3 % 2, second)
+        for day in range(3)
+        for second in range(240)
+    ]
+    suspected = found(check(declared(tmp_path), write_data(tmp_path, log(*rows))), "leak?")
+    # What the table knows of the item knows it too.
+    assert {finding.found.split(" ")[0] for finding in suspected} == {"item", "item_colour"}
+    assert {finding.level for finding in suspected} == {"warn"}

@@ -1,0 +1,91 @@
+"""Features that know the label too well: what is only written once the user has reacted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from components.dataset.declaration import Declaration
+from components.dataset.label import label_of
+from pipeline.datasets.checking.findings import Finding
+from pipeline.datasets.proposal.leaks import SUSPICIOUS_AUC, single_column_auc
+
+MOST_ROWS = 50_000
+# A feature that ranks so well alone, and twice as far beyond chance as any other, is suspected too.
+_OUTSTANDING_AUC = 0.8
+_FOLDS = 5
+# Of the rarer class, for a domain to be looked at.
+_FEWEST = 50
+
+
+class LeakSample:
+    """A part of the accepted rows, on which each feature ranks the label alone.
+
+    Args:
+      declaration: the data set.
+      every: one row in so many is kept.
+    """
+
+    def __init__(self, declaration: Declaration, every: int) -> None:
+        self._declaration = declaration
+        self._every = every
+        self._kept: list[pl.DataFrame] = []
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Adds accepted, joined rows."""
+        declaration = self._declaration
+        label = label_of(rows, declaration).cast(pl.Int8).alias("\0label")
+        columns = [
+            name
+            for name, feature in declaration.features.items()
+            if name != declaration.domain and not feature.is_list
+        ]
+        domain = rows[declaration.domain].cast(pl.String).alias("\0domain")
+        self._kept.append(rows.select(columns).with_columns(label, domain).gather_every(self._every))
+
+    def findings(self) -> Iterator[Finding]:
+        """Each suspected feature, the worst first."""
+        if not self._kept:
+            return
+        rows = pl.concat(self._kept)
+        label, domain = rows["\0label"].to_numpy(), rows["\0domain"]
+        fold = np.random.default_rng(0).integers(0, _FOLDS, len(rows))
+        of_domain = [(domain == value).to_numpy() for value in domain.unique().sort()]
+        strata = [mine for mine in of_domain if min(label[mine].sum(), (1 - label[mine]).sum()) >= _FEWEST]
+        if not strata:
+            return
+        alone = {
+            name: _within(rows[name], label, fold, strata)
+            for name in rows.columns
+            if not name.startswith("\0")
+        }
+        names = sorted(alone, key=lambda name: -alone[name])
+        for name, following in zip(names, [*names[1:], None], strict=True):
+            rest = alone[following] if following is not None else 0.5
+            outstanding = alone[name] >= _OUTSTANDING_AUC and alone[name] - 0.5 >= 2 * (rest - 0.5)
+            if alone[name] < SUSPICIOUS_AUC and not outstanding:
+                return
+            yield Finding(
+                "warn",
+                "leak?",
+                f"{name} alone ranks the clicks within a domain with an AUC of {alone[name]:.2f}"
+                + (f", the next feature, {following}, with {rest:.2f}" if following is not None else ""),
+                "is it known before the impression? If not, remove it from `features`; what users do is a behaviour",
+            )
+
+
+def _within(
+    column: pl.Series,
+    label: npt.NDArray[np.int8],
+    fold: npt.NDArray[np.int64],
+    strata: list[npt.NDArray[np.bool_]],
+) -> float:
+    """The mean AUC within domains, weighted by rows."""
+    found = [
+        (int(mine.sum()), single_column_auc(column.filter(pl.Series(mine)), label[mine], fold[mine]))
+        for mine in strata
+    ]
+    return sum(rows * auc for rows, auc in found) / sum(rows for rows, _ in found)
