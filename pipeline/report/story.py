@@ -130,7 +130,8 @@ def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[
         lead, gain = baseline.lead(evaluation.deciding), evaluation.average_auc - average
         if lead is None:
             # An interval over other domains than those that decide would contradict the table.
-            found.append((baseline.name, f"{figure(average)}, this model {signed(gain)}"))
+            words = f"{figure(average)}, this model {signed(gain)}: not known, of these domains there is no interval"
+            found.append((baseline.name, words))
             continue
         found.append((baseline.name, f"{figure(average)}, this model {told(lead)}"))
     return found
