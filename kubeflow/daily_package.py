@@ -47,7 +47,8 @@ def create(declaration: Declaration, pipeline_root: str, beam_args: tuple[str, .
       pipeline_root: the store for artifacts; empty: the cluster's own.
       beam_args: Beam's options.
     """
-    resolve = ResolveDay(declaration.to_json())
+    of_the_run = dict.fromkeys(("data_dir", "schema_file", "root", "accept", "first_day"), "")
+    resolve = ResolveDay(declaration=declaration.to_json(), push_destination="{}", **of_the_run)
     given = Given(
         service=resolve.outputs["service"],
         earlier_run=resolve.outputs["earlier_run"],

@@ -4,20 +4,17 @@ TFX compiles only "latest artifact" and "latest blessed" for Kubeflow. A feed's 
 files that have arrived and from the ledger below the feed's root, and starts from what the day before handed over.
 """
 
-from __future__ import annotations
-
-import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import json_format
 from rich.console import Console
 from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
 from components.dataset.declaration import Declaration
@@ -30,7 +27,6 @@ from pipeline.daily.book import Book
 from pipeline.daily.cut import CutFiles
 from pipeline.daily.days import read_deliveries
 from pipeline.daily.history import write_history
-from pipeline.daily.ledger import Carry
 from pipeline.daily.plan import next_due
 from pipeline.daily.request import DailyRequest
 from pipeline.daily.run import require_known, today
@@ -39,71 +35,6 @@ from pipeline.layout import RunLayout
 from pipeline.root_lock import root_lock
 
 COMMAND = "dfei compile --recurring"
-
-
-class ResolveDaySpec(component_spec.ComponentSpec):
-    """Parameters and outputs of `ResolveDay`."""
-
-    PARAMETERS = {  # noqa: RUF012
-        name: component_spec.ExecutionParameter(type=str)
-        for name in (
-            "declaration",
-            "data_dir",
-            "push_destination",
-            "schema_file",
-            "root",
-            "accept",
-            "first_day",
-        )
-    }
-    INPUTS: dict[str, component_spec.ChannelParameter] = {}  # noqa: RUF012
-    OUTPUTS = {  # noqa: RUF012
-        "day": component_spec.ChannelParameter(type=simple_artifacts.File),
-        "service": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "earlier_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
-        "state": component_spec.ChannelParameter(type=BehaviourStateArtifact),
-    }
-
-
-class ResolveDayExecutor(base_executor.BaseExecutor):
-    """Looks what has arrived, and writes down the days of which nothing usable has."""
-
-    def Do(  # noqa: N802 - the name is TFX's
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Resolves the day.
-
-        Raises:
-          InputError: a place is wrong; what the day before handed over is gone.
-          GateError: no day can be made, and one is missing or cannot be read.
-        """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        day = resolve(exec_properties)
-        folders = {name: artifact_utils.get_single_instance(found) for name, found in output_dict.items()}
-        carry = day.carry if day is not None else Carry()
-        service = carry.service
-        given = {
-            "service": service.model if service is not None else "",
-            "earlier_run": service.model_run if service is not None and day and not day.rebase else "",
-            "state": carry.state,
-        }
-        for name, source in given.items():
-            if source:
-                shutil.copytree(source, folders[name].uri, dirs_exist_ok=True)
-            else:
-                _absent(folders[name])
-        if day is not None:
-            write_day(folders["day"].uri, day)
-        else:
-            _absent(folders["day"])
-
-
-def _absent(artifact: types.Artifact) -> None:
-    write_absence(artifact.uri, Absence())
-    artifact.set_int_custom_property(ABSENT, 1)
 
 
 def feed_root(text: str) -> Path:
@@ -125,39 +56,38 @@ def feed_root(text: str) -> Path:
     return local
 
 
-def resolve(properties: dict[str, Any]) -> Day | None:
-    """The next day that is due; None: none is.
+def resolve(
+    feed: Declaration, data_dir: str, request: DailyRequest, book: Book
+) -> tuple[Start | None, str, list[str]]:
+    """The next day that is due.
+
+    Args:
+      feed: as declared.
+      data_dir: the folder with its files.
+      request: which days.
+      book: the feed's; days of which nothing usable has arrived are written into it.
+
+    Returns:
+      The day as it begins, None: none is due; identity of the entry that the ledger holds of it, empty: none; the days
+      that were written, in words.
 
     Raises:
       InputError: a place or a day is wrong; what the day before handed over is gone.
       GateError: no day can be made, and one is missing or cannot be read.
     """
-    feed = Declaration.from_json(properties["declaration"])
-    data, root = properties["data_dir"], feed_root(properties["root"])
-    serving = pusher_pb2.PushDestination()
-    json_format.Parse(properties["push_destination"], serving)
-    request = DailyRequest(
-        feed.name,
-        Path(data),
-        root,
-        first=properties["first_day"] or None,
-        accept=properties["accept"] or None,
-    )
     wanted = request.wanted
-    book = Book(RunLayout(root))
     console = Console(file=sys.stdout, width=200)
     attention: list[str] = []
     with root_lock(book.layout.lock):
         entries = book.ledger.entries()
-        arrived = read_deliveries(feed, data, book.memory)
+        arrived = read_deliveries(feed, data_dir, book.memory)
         for note in arrived.notes:
             console.print(note, markup=False)
         if not arrived.days and not entries:
-            raise InputError(f"{data}: no file of {', '.join(feed.impressions.files)} holds a day")
+            raise InputError(f"{data_dir}: no file of {', '.join(feed.impressions.files)} holds a day")
         require_known(arrived, entries, request)
         done: set[str] = set()
-        found: Start | None = None
-        while found is None:
+        while True:
             entries = book.ledger.entries()
             due, said = next_due(
                 arrived, entries, today(feed), feed.daily.late_share, wanted, frozenset(done)
@@ -169,77 +99,95 @@ def resolve(properties: dict[str, Any]) -> Day | None:
             begins = start(due, entries, wanted.accepted, feed.daily, arrived.days)
             console.print(f"{due.day}: {due.cause}", markup=False)
             if begins.delivery is not None:
-                found = begins
-                break
+                held = entries[due.day].identity if due.day in entries else ""
+                return begins, held, attention
             book.ledger.write(begins.entry)
             write_history(book, feed, COMMAND)
             done.add(due.day)
             attention.append(f"{due.day} {begins.entry.status}: {' '.join(begins.entry.reasons)}")
-    if found is None:
-        if attention:
-            raise GateError("\n".join(attention))
-        CutFiles(book.cut).clear()
-        console.print("nothing is due")
-        return None
-    return _day(feed, found, properties, root, serving.filesystem.base_directory, attention, entries)
+    if attention:
+        raise GateError("\n".join(attention))
+    CutFiles(book.cut).clear()
+    console.print("nothing is due")
+    return None, "", []
 
 
-def _day(
-    feed: Declaration,
-    found: Start,
-    properties: dict[str, Any],
-    root: Path,
-    serving: str,
-    attention: list[str],
-    entries: dict[str, Any],
-) -> Day:
-    assert found.delivery is not None
-    carry, entry = found.carry, found.entry
-    declaration = declared_day(feed, found.delivery, Path(properties["data_dir"]), Book(RunLayout(root)))
-    require_state(carry, declaration)
-    reason = rebase_reason(feed, declaration, carry)
-    if reason and carry.service is not None:
-        entry = entry.model_copy(update={"notes": [*entry.notes, rebase_note(feed, carry, reason)]})
-    held = entries.get(entry.day)
-    return Day(
-        feed=feed.to_json(),
-        declaration=declaration.to_json(),
-        schema_text=Path(properties["schema_file"]).read_text(),
-        data_dir=properties["data_dir"],
-        root=str(root),
-        serving=serving,
-        entry=entry,
-        held=held.identity if held is not None else "",
-        carry=carry,
-        rebase=reason,
-        attention=attention,
-    )
-
-
-class ResolveDay(base_component.BaseComponent):
-    """Which day is due, and what it starts from.
+@component
+def ResolveDay(  # noqa: N802 - the component's name
+    day: OutputArtifact[simple_artifacts.File],
+    service: OutputArtifact[standard_artifacts.Model],
+    earlier_run: OutputArtifact[standard_artifacts.ModelRun],
+    state: OutputArtifact[BehaviourStateArtifact],
+    declaration: Parameter[str],
+    data_dir: Parameter[str],
+    push_destination: Parameter[str],
+    schema_file: Parameter[str],
+    root: Parameter[str],
+    accept: Parameter[str],
+    first_day: Parameter[str],
+) -> None:
+    """Which day is due, and what it starts from; writes down the days of which nothing usable has arrived.
 
     Its parameters come from the run (`kubeflow.overrides`).
 
     Args:
+      day: gets what the other tasks are told (`kubeflow.day.Day`).
+      service, earlier_run, state: get what an earlier day made, from below the feed's root.
       declaration: of the feed, as JSON.
+      data_dir: the folder with its files.
+      push_destination: the Pusher's.
+      schema_file: the curated schema.
+      root: the feed's.
+      accept, first_day: as `dfei daily --accept` and `--from`; empty for none.
 
-    Outputs:
-      day: what the other tasks are told (`kubeflow.day.Day`).
-      service, earlier_run, state: what an earlier day made, from below the feed's root.
+    Raises:
+      InputError: a place is wrong; what the day before handed over is gone.
+      GateError: no day can be made, and one is missing or cannot be read.
     """
+    feed, book = Declaration.from_json(declaration), Book(RunLayout(feed_root(root)))
+    pushed = json_format.Parse(push_destination, pusher_pb2.PushDestination())
+    request = DailyRequest(
+        feed.name, Path(data_dir), book.layout.root, first=first_day or None, accept=accept or None
+    )
+    found, held, attention = resolve(feed, data_dir, request, book)
+    if found is None or found.delivery is None:
+        for artifact in (day, service, earlier_run, state):
+            _absent(artifact)
+        return
+    carry, entry = found.carry, found.entry
+    declared = declared_day(feed, found.delivery, Path(data_dir), book)
+    require_state(carry, declared)
+    rebase = rebase_reason(feed, declared, carry)
+    if rebase and carry.service is not None:
+        entry = entry.model_copy(update={"notes": [*entry.notes, rebase_note(feed, carry, rebase)]})
+    _give(service, carry.service.model if carry.service is not None else "")
+    _give(earlier_run, carry.service.model_run if carry.service is not None and not rebase else "")
+    _give(state, carry.state)
+    write_day(
+        day.uri,
+        Day(
+            feed=feed.to_json(),
+            declaration=declared.to_json(),
+            schema_text=Path(schema_file).read_text(),
+            data_dir=data_dir,
+            root=str(book.layout.root),
+            serving=pushed.filesystem.base_directory,
+            entry=entry,
+            held=held,
+            carry=carry,
+            rebase=rebase,
+            attention=attention,
+        ),
+    )
 
-    SPEC_CLASS = ResolveDaySpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ResolveDayExecutor)
 
-    def __init__(self, declaration: str) -> None:
-        empty = dict.fromkeys((*ResolveDaySpec.PARAMETERS,), "")
-        super().__init__(
-            ResolveDaySpec(
-                **{**empty, "declaration": declaration, "push_destination": json.dumps({})},
-                day=types.Channel(type=simple_artifacts.File),
-                service=types.Channel(type=standard_artifacts.Model),
-                earlier_run=types.Channel(type=standard_artifacts.ModelRun),
-                state=types.Channel(type=BehaviourStateArtifact),
-            )
-        )
+def _give(artifact: types.Artifact, source: str) -> None:
+    if source:
+        shutil.copytree(source, artifact.uri, dirs_exist_ok=True)
+    else:
+        _absent(artifact)
+
+
+def _absent(artifact: types.Artifact) -> None:
+    write_absence(artifact.uri, Absence())
+    artifact.set_int_custom_property(ABSENT, 1)

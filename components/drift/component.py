@@ -1,18 +1,15 @@
 """DataGates: a TFX component that measures a day's data and refuses what moved too far from the last good days."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
-from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import io_utils
 
@@ -39,90 +36,6 @@ _STATISTICS_FILE = "FeatureStats.pb"
 DayFigures = simple_artifacts.File
 
 
-class DataGatesSpec(component_spec.ComponentSpec):
-    """Inputs, output and parameters of `DataGates`."""
-
-    PARAMETERS = {  # noqa: RUF012
-        "declaration": component_spec.ExecutionParameter(type=str),
-        "day": component_spec.ExecutionParameter(type=str),
-        "baseline": component_spec.ExecutionParameter(type=str),
-        "known": component_spec.ExecutionParameter(type=str),
-        "requests": component_spec.ExecutionParameter(type=str),
-        "accepted": component_spec.ExecutionParameter(type=int),
-        "code": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012
-        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
-        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
-    }
-    OUTPUTS = {"figures": component_spec.ChannelParameter(type=DayFigures)}  # noqa: RUF012
-
-
-class DataGatesExecutor(base_executor.BaseExecutor):
-    """Measures, compares, and raises where a gate refuses."""
-
-    def Do(  # noqa: N802 - the name is TFX's
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Runs the gates.
-
-        Raises:
-          GateError: with what moved, from what to what, and what to do.
-        """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        declaration = Declaration.from_json(exec_properties["declaration"])
-        baseline: list[str] = json.loads(exec_properties["baseline"])
-        day = exec_properties["day"]
-        folder = Path(artifact_utils.get_single_uri(output_dict["figures"]))
-        folder.mkdir(parents=True, exist_ok=True)
-        known = _known(exec_properties["known"], declaration)
-        files = [
-            file
-            for split in SPLITS
-            for file in committed_files(artifact_utils.get_split_uri(input_dict["examples"], split))
-        ]
-        today = measure(files, declaration, day, known)
-        (folder / MEASURED).write_text(today.model_dump_json(indent=1))
-        statistics = (
-            Path(artifact_utils.get_split_uri(input_dict["statistics"], SPLITS[0])) / _STATISTICS_FILE
-        )
-        shutil.copyfile(statistics, folder / STATISTICS)
-        try:
-            history = [read_measured(uri) for uri in baseline]
-            before = read_statistics(Path(baseline[0]) / STATISTICS) if baseline else None
-        except OSError as error:
-            # TFX's DistributionValidator passes what it has nothing to compare with.
-            raise GateError(
-                f"the figures of the last good days are gone ({error.filename}), so this day cannot be held against "
-                f"them: make one of those days again with `dfei daily --from DAY`, or take this one as it is with "
-                f"`dfei daily --accept {day}`"
-            ) from error
-        found = gates.findings(declaration, history, today)
-        rows = asked(exec_properties["requests"], declaration, day) if exec_properties["requests"] else None
-        if before is not None or rows is not None:
-            schema = io_utils.SchemaReader().read(
-                io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict["schema"]))
-            )
-            assert isinstance(schema, schema_pb2.Schema)
-            figures = read_statistics(statistics)
-            if before is not None:
-                allowed = gates.bounds(declaration, len(history)).distance
-                found += distances(declaration, schema, before, figures, allowed)
-            found += list(skew(declaration, schema, figures, today, rows)) if rows is not None else []
-        (folder / FINDINGS).write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
-        accepted = bool(exec_properties["accepted"])
-        refused = [one for one in found if one.refuses]
-        for one in found:
-            if accepted or not one.refuses:
-                progress.note(f"{day}: {one.words}{' (accepted)' if one.refuses else ''}")
-        if refused and not accepted:
-            raise GateError("\n".join(one.refusal for one in refused))
-
-
 def read_findings(uri: str | Path) -> list[gates.Finding]:
     """What the gates found of a day that was not refused."""
     return [gates.Finding(**one) for one in json.loads((Path(uri) / FINDINGS).read_text())]
@@ -141,54 +54,74 @@ def _known(transform_graph: str, declaration: Declaration) -> dict[str, list[str
         ) from error
 
 
-class DataGates(base_component.BaseComponent):
+@component
+def DataGates(  # noqa: N802 - the component's name
+    examples: InputArtifact[standard_artifacts.Examples],
+    statistics: InputArtifact[standard_artifacts.ExampleStatistics],
+    schema: InputArtifact[standard_artifacts.Schema],
+    figures: OutputArtifact[DayFigures],
+    declaration: Parameter[str],
+    day: Parameter[str],
+    baseline: Parameter[str],
+    known: Parameter[str],
+    requests: Parameter[str],
+    accepted: Parameter[int],
+    code: Parameter[str],
+) -> None:
     """Refuses a day whose data moved too far from the last good days (`daily.gates`).
 
     Args:
       examples, statistics: of the day, splits `train` and `eval`.
       schema: the curated one.
+      figures: gets `measured.json`, the statistics, `findings.json`.
       declaration: the data set's declaration as JSON.
       day: ISO.
-      baseline: URIs of the figures of the last good days, the newest first; none for the first day.
+      baseline: URIs of the figures of the last good days, the newest first, as JSON; none for the first day.
       known: URI of the transform graph of the last good day, whose vocabularies hold what earlier days had; empty where
         there is none.
       requests: the folder of the server's log of requests; empty: there is none.
-      accepted: whether what moved is true: it is said and does not refuse.
+      accepted: 1: what moved is true, it is said and does not refuse.
       code: a hash of the code, so that the cache sees code edits.
 
-    Outputs:
-      figures: `measured.json`, the statistics, `findings.json`.
+    Raises:
+      GateError: with what moved, from what to what, and what to do.
     """
-
-    SPEC_CLASS = DataGatesSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DataGatesExecutor)
-
-    def __init__(
-        self,
-        *,
-        examples: types.BaseChannel,
-        statistics: types.BaseChannel,
-        schema: types.BaseChannel,
-        declaration: str,
-        day: str,
-        baseline: list[str],
-        known: str,
-        requests: str,
-        accepted: bool,
-        code: str,
-    ) -> None:
-        super().__init__(
-            DataGatesSpec(
-                examples=examples,
-                statistics=statistics,
-                schema=schema,
-                declaration=declaration,
-                day=day,
-                baseline=json.dumps(baseline),
-                known=known,
-                requests=requests,
-                accepted=int(accepted),
-                code=code,
-                figures=types.Channel(type=DayFigures),
-            )
-        )
+    declared = Declaration.from_json(declaration)
+    earlier: list[str] = json.loads(baseline)
+    folder = Path(figures.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [
+        file for split in SPLITS for file in committed_files(artifact_utils.get_split_uri([examples], split))
+    ]
+    today = measure(files, declared, day, _known(known, declared))
+    (folder / MEASURED).write_text(today.model_dump_json(indent=1))
+    shutil.copyfile(
+        Path(artifact_utils.get_split_uri([statistics], SPLITS[0])) / _STATISTICS_FILE, folder / STATISTICS
+    )
+    try:
+        history = [read_measured(uri) for uri in earlier]
+        before = read_statistics(Path(earlier[0]) / STATISTICS) if earlier else None
+    except OSError as error:
+        # TFX's DistributionValidator passes what it has nothing to compare with.
+        raise GateError(
+            f"the figures of the last good days are gone ({error.filename}), so this day cannot be held against "
+            f"them: make one of those days again with `dfei daily --from DAY`, or take this one as it is with "
+            f"`dfei daily --accept {day}`"
+        ) from error
+    found = gates.findings(declared, history, today)
+    rows = asked(requests, declared, day) if requests else None
+    if before is not None or rows is not None:
+        curated = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+        assert isinstance(curated, schema_pb2.Schema)
+        after = read_statistics(folder / STATISTICS)
+        if before is not None:
+            allowed = gates.bounds(declared, len(history)).distance
+            found += distances(declared, curated, before, after, allowed)
+        found += list(skew(declared, curated, after, today, rows)) if rows is not None else []
+    (folder / FINDINGS).write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
+    refused = [one.refusal for one in found if one.refuses]
+    for one in found:
+        if accepted or not one.refuses:
+            progress.note(f"{day}: {one.words}{' (accepted)' if one.refuses else ''}")
+    if refused and not accepted:
+        raise GateError("\n".join(refused))

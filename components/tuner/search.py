@@ -40,7 +40,7 @@ FOREST: Mapping[str, BaseDistribution] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class Reached:
     """What settings reached on the validation rows.
 
     Attributes:
@@ -75,7 +75,7 @@ def search_space(model: str) -> Mapping[str, BaseDistribution]:
 def search(
     declaration: Declaration,
     trials: int,
-    evaluate: Callable[[list[str]], Judged | None],
+    evaluate: Callable[[list[str]], Reached | None],
     journal: Path | None = None,
 ) -> list[Trial]:
     """Tries settings.

@@ -14,7 +14,7 @@ from components.comparison.evaluation_rows import evaluation_rows
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import user_test
 from components.dataset.declaration import Declaration
-from components.tuner.search import Judged
+from components.tuner.search import Reached
 from models.features import FeatureLayout
 from models.registry import TREES
 from models.rows import RowSource
@@ -43,7 +43,7 @@ class TrialRunner:
         if kept is not None and kept.exists():
             self._declared = np.load(kept)
 
-    def run(self, declaration: Declaration, declared: bool) -> Judged | None:
+    def run(self, declaration: Declaration, declared: bool) -> Reached | None:
         """Trains and judges; None if training diverged.
 
         Args:
@@ -56,8 +56,8 @@ class TrialRunner:
         value, scores = found
         if declared:
             self._keep(scores)
-            return Judged(value)
-        return Judged(value, self._error(scores, declaration.training.validation_min_rows))
+            return Reached(value)
+        return Reached(value, self._error(scores, declaration.training.validation_min_rows))
 
     def _keep(self, scores: npt.NDArray[np.floating[Any]]) -> None:
         self._declared = scores

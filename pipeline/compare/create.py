@@ -131,7 +131,7 @@ class _Shared:
         """In the order of the data."""
         return [*self.chain.front, self.transform, self.decoded]
 
-    def tuner(self, variant: Variant, declaration: Declaration) -> ModelTuner:
+    def tuner(self, variant: Variant, declaration: Declaration) -> BaseNode:
         """The search of one model's settings."""
         return ModelTuner(
             rows=self.rows,
@@ -144,7 +144,7 @@ class _Shared:
         ).with_id(node("Tuner", variant.name))
 
     def trainer(
-        self, variant: Variant, declaration: Declaration, seed: int, tuner: ModelTuner | None
+        self, variant: Variant, declaration: Declaration, seed: int, tuner: BaseNode | None
     ) -> Trainer:
         """One training of one model."""
         hyperparameters = {"hyperparameters": tuner.outputs["best_hyperparameters"]} if tuner else {}
@@ -169,7 +169,7 @@ class _Shared:
         """TFMA's judgement of one training; bounds decide, there is no earlier model to compare with."""
         return self.chain.evaluator(trainer.outputs["model"]).with_id(node("Evaluator", variant.name, seed))
 
-    def latency(self, variant: Variant, trainer: Trainer) -> ServingLatency:
+    def latency(self, variant: Variant, trainer: Trainer) -> BaseNode:
         """The time that one model takes to answer."""
         return ServingLatency(
             model=trainer.outputs["model"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -116,10 +117,10 @@ def create_day_pipeline(
         schema=chain.schema,
         declaration=views.for_gates(declaration),
         day=settings.day,
-        baseline=carry.measured[: gates.baseline_days],
+        baseline=json.dumps(carry.measured[: gates.baseline_days]),
         known=carry.learned[0].transform_graph if carry.learned else "",
         requests=request_log(declaration, settings.data_dir),
-        accepted=settings.accepted,
+        accepted=int(settings.accepted),
         code=code_hash("drift"),
     )
     data_gates.add_upstream_node(chain.validator)
@@ -233,9 +234,9 @@ def _progressive(settings: DaySettings, chain: Chain, service: BaseChannel) -> l
     gate = ProgressiveGate(
         evaluation=evaluator.outputs["evaluation"],
         day=settings.day,
-        baseline=settings.carry.progressive[: gates.baseline_days],
+        baseline=json.dumps(settings.carry.progressive[: gates.baseline_days]),
         drop=gates.auc_drop,
-        accepted=settings.accepted,
+        accepted=int(settings.accepted),
         code=code_hash("drift"),
     )
     return [evaluator, gate]

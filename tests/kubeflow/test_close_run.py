@@ -12,27 +12,26 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
 from components.errors import GateError
-from kubeflow.close_run import DECISION_FILE, SOURCES, CloseRunExecutor
+from kubeflow.close_run import DECISION_FILE, CloseRun
 from pipeline import execute
 
 
 def _close(folder: Path, monkeypatch: pytest.MonkeyPatch, failures: list[str], *, checked: bool) -> Path:
     """Runs the task on what an Evaluator, a signature check and a Pusher left; returns the folder of its output."""
     monkeypatch.setattr(execute, "read_evaluation", lambda uri: SimpleNamespace(failures=failures))
-    inputs: dict[str, list[Any]] = {}
-    for name, (_, _, kind) in SOURCES.items():
-        artifact = kind()
+    given: dict[str, Any] = {
+        "evaluation": standard_artifacts.ModelEvaluation(),
+        "checks": standard_artifacts.InfraBlessing(),
+        "pushed": standard_artifacts.PushedModel(),
+        "decision": simple_artifacts.File(),
+    }
+    for name, artifact in given.items():
         artifact.uri = str(folder / name)
         (folder / name).mkdir()
-        inputs[name] = [artifact]
     report = [{"check": "it loads", "passed": checked, "detail": "no such file"}]
     (folder / "checks" / execute.SIGNATURE_REPORT).write_text(json.dumps(report))
-    [pushed] = inputs["pushed"]
-    assert isinstance(pushed, standard_artifacts.PushedModel)
-    pushed.set_string_custom_property("pushed_version", "1796042092")
-    decision = simple_artifacts.File()
-    decision.uri = str(folder / "decision")
-    CloseRunExecutor().Do(inputs, {"decision": [decision]}, {})
+    given["pushed"].set_string_custom_property("pushed_version", "1796042092")
+    CloseRun.test_call(**given)
     return folder / "decision"
 
 

@@ -12,7 +12,7 @@ from components.dataset.change import changed
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.errors import InputError
-from components.tuner.search import NETWORKS, Judged, Trial, best_of, search, search_space, settings_of
+from components.tuner.search import NETWORKS, Reached, Trial, best_of, search, search_space, settings_of
 from models.registry import MODELS, TREES, check_options
 
 
@@ -20,11 +20,11 @@ def _declaration(model: str = "dfei") -> Declaration:
     return load_declaration("simulated", [f"model.name={model}"])
 
 
-def _distance(settings: list[str]) -> Judged:
+def _distance(settings: list[str]) -> Reached:
     """Best at a learning rate of 2e-3; the declared settings are worth 0."""
     values = dict(text.split("=") for text in settings)
     rate = float(values.get("training.learning_rate", 1e9))
-    return Judged(-abs(math.log(rate / 2e-3)), 0.1) if settings else Judged(-100.0)
+    return Reached(-abs(math.log(rate / 2e-3)), 0.1) if settings else Reached(-100.0)
 
 
 def test_the_first_trial_is_the_declaration_as_it_is_and_the_others_are_drawn() -> None:
@@ -49,7 +49,7 @@ def test_what_is_drawn_can_be_trained_with(model: str, dataset: str) -> None:
     declaration = declaration.model_copy(
         update={"model": declaration.model.model_copy(update={"name": model})}
     )
-    for trial in search(declaration, 6, lambda settings: Judged(0.5)):
+    for trial in search(declaration, 6, lambda settings: Reached(0.5)):
         tuned = changed(declaration, trial.settings)
         assert (tuned == declaration) == (trial.settings == [])
         if model == TREES and trial.settings:
@@ -60,7 +60,7 @@ def test_what_is_drawn_can_be_trained_with(model: str, dataset: str) -> None:
 def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
     whole = search(_declaration(), 8, _distance)
 
-    def killed(settings: list[str]) -> Judged:
+    def killed(settings: list[str]) -> Reached:
         killed.calls += 1  # type: ignore[attr-defined]
         if killed.calls == 6:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
@@ -71,7 +71,7 @@ def test_killed_and_started_again_it_draws_what_it_would_have_drawn(tmp_path: Pa
         search(_declaration(), 8, killed, tmp_path / "journal.log")
     calls: list[list[str]] = []
 
-    def counted(settings: list[str]) -> Judged:
+    def counted(settings: list[str]) -> Reached:
         calls.append(settings)
         return _distance(settings)
 
@@ -90,7 +90,7 @@ def test_killed_in_its_first_trial_it_draws_what_it_would_have_drawn(
     # So many trials that the last draws rest on what the first ones reached.
     whole = search(_declaration(), 7, _distance)
 
-    def killed(*_: object) -> Judged:
+    def killed(*_: object) -> Reached:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
@@ -101,7 +101,7 @@ def test_killed_in_its_first_trial_it_draws_what_it_would_have_drawn(
 
 
 def test_a_training_that_diverged_is_never_chosen() -> None:
-    trials = search(_declaration(), 4, lambda settings: None if settings else Judged(0.6))
+    trials = search(_declaration(), 4, lambda settings: None if settings else Reached(0.6))
     assert best_of(trials) == Trial([], 0.6)
     assert best_of([Trial([], None), Trial(["a=1"], None)]) == Trial([], None)
 

@@ -11,7 +11,7 @@ import pytest
 from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.tuner import trial
-from components.tuner.search import Judged
+from components.tuner.search import Reached
 from components.tuner.trial import TrialRunner
 from models.features import FeatureLayout
 from models.metrics import auc, score
@@ -81,7 +81,7 @@ def test_the_error_is_that_of_resampled_users(monkeypatch: pytest.MonkeyPatch) -
     _plant(monkeypatch, first, second)
     monkeypatch.setattr(trial, "_SAMPLES", 25)
     runner = _runner()
-    assert runner.run(_declaration(), declared=True) == Judged(0.5)
+    assert runner.run(_declaration(), declared=True) == Reached(0.5)
     found = runner.run(_declaration(), declared=False)
     counted = [d for d in range(3) if (VALIDATION.domain == d).sum() >= 20]
     assert counted
@@ -101,9 +101,9 @@ def test_the_same_scores_have_no_error_and_without_the_declarations_none_is_know
     same = np.random.default_rng(6).normal(size=300)
     _plant(monkeypatch, same, same, same)
     runner = _runner()
-    assert runner.run(_declaration(), declared=False) == Judged(0.5)
+    assert runner.run(_declaration(), declared=False) == Reached(0.5)
     runner.run(_declaration(), declared=True)
-    assert runner.run(_declaration(), declared=False) == Judged(0.5, 0.0)
+    assert runner.run(_declaration(), declared=False) == Reached(0.5, 0.0)
 
 
 @pytest.mark.parametrize("of_users", [True, False])
@@ -133,7 +133,7 @@ def test_with_one_class_no_error_is_known(monkeypatch: pytest.MonkeyPatch) -> No
     _plant(monkeypatch, *scores)
     runner = _runner(validation=ArrayRows(VALIDATION.rows, VALIDATION.domain, np.zeros(300)))
     runner.run(_declaration(), declared=True)
-    assert runner.run(_declaration(), declared=False) == Judged(0.5)
+    assert runner.run(_declaration(), declared=False) == Reached(0.5)
 
 
 def test_a_training_that_diverges_is_worth_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
