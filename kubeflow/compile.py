@@ -16,6 +16,7 @@ from components.dataset.schema import schema_text
 from components.errors import InputError
 from kubeflow import daily_package
 from kubeflow import package as packaging
+from kubeflow import runtime_parameters as names
 from kubeflow.close_run import close_run
 from kubeflow.next_step import recurring_name
 from kubeflow.options import CompileRequest, check_request, parse_labels, parse_volumes
@@ -46,12 +47,13 @@ def compile_package(request: CompileRequest) -> list[Path]:
     package = packaging.Package.of(job["pipelineSpec"])
     if request.target == "kubeflow" and request.recurring is None:
         packaging.replace_resolver(package, request.image)
-    parts = (package, request.declaration, _defaults(request), schema_text(request.declaration))
+    schema = schema_text(request.declaration)
     if request.recurring is not None:
-        daily_package.add_parameters(*parts)
-        daily_package.wire(package)
+        packaging.declare(package, request.declaration, _defaults(request), names.of_a_day())
+        daily_package.wire(package, schema)
     else:
-        packaging.add_parameters(*parts)
+        packaging.declare(package, request.declaration, _defaults(request), names.PARAMETERS)
+        packaging.wire(package, request.declaration, schema)
     gpu_type = request.gpu_type or (KUBERNETES_GPU if request.target == "kubeflow" else VERTEX_GPU)
     packaging.finish(package, resources, gpu_type, request.cache)
     packaging.check(package, request.target == "kubeflow")

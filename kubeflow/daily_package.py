@@ -10,7 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components.dataset.declaration import Declaration
 from kubeflow import runtime_parameters as names
 from kubeflow.close_day import SOURCES, CloseDay
-from kubeflow.package import Package, declare
+from kubeflow.package import Package
 from kubeflow.resolve_day import ResolveDay
 from pipeline.daily.create import DaySettings, Given, create_day_pipeline
 from pipeline.daily.ledger import Carry
@@ -77,24 +77,15 @@ def create(declaration: Declaration, pipeline_root: str, beam_args: tuple[str, .
     return create_day_pipeline(settings, given, close)
 
 
-def add_parameters(
-    package: Package, declaration: Declaration, defaults: Mapping[str, str], schema_text: str
-) -> None:
-    """Declares the run's parameters and hands each to its tasks.
+def wire(package: Package, schema_text: str) -> None:
+    """Tells every task its day, whose refusal ends it, and what it may lack.
 
     Args:
       package: changed in place.
-      declaration: its values are the defaults of the settings.
-      defaults: the other parameters' defaults; a parameter without one must be given for each run.
       schema_text: the schema, which the image need not have.
     """
-    declare(package, declaration, defaults, names.of_a_day())
     package.constant(names.RESOLVE, names.PREFIX + names.VIEW, "feed")
     package.constant(names.RESOLVE, names.PREFIX + names.SCHEMA_TEXT, schema_text)
-
-
-def wire(package: Package) -> None:
-    """Tells every task its day, whose refusal ends it, and what it may lack."""
     for name in package.tasks:
         if name == names.RESOLVE:
             continue

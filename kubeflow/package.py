@@ -134,18 +134,14 @@ def declare(
                 package.bind(task, parameter.input_name, parameter)
 
 
-def add_parameters(
-    package: Package, declaration: Declaration, defaults: Mapping[str, str], schema_text: str
-) -> None:
-    """Declares the runtime parameters and hands each to its tasks.
+def wire(package: Package, declaration: Declaration, schema_text: str) -> None:
+    """Tells the tasks of a single run which part of the declaration each reads.
 
     Args:
       package: changed in place.
-      declaration: its values are the defaults of the settings.
-      defaults: the other parameters' defaults; a parameter without one must be given for each run.
+      declaration: what the Evaluator's configuration is made of.
       schema_text: the schema, which the image need not have.
     """
-    declare(package, declaration, defaults, names.PARAMETERS)
     # ExampleGen's own parameter would otherwise hold the compiled folder, of which nothing is to be seen.
     package.constant(names.EXAMPLE_GEN, "data_dir", "")
     for task, view in names.DECLARED_TASKS.items():

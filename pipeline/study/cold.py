@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.study.domains import DEMANDING
 from pipeline.study.plan import AUC, LOG_LOSS, Group, Plan, Point, StudyRequest
+from pipeline.study.point import DEMANDING
 
 if TYPE_CHECKING:
     from components.comparison.scores import Scored

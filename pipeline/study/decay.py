@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.study.domains import DEMANDING
-from pipeline.study.plan import Group, Plan, Point, StudyRequest
-
-if TYPE_CHECKING:
-    from pipeline.compare.collect import Evidence
+from pipeline.study.plan import Plan, StudyRequest
+from pipeline.study.point import point
 
 DECLARED = "declared"
 
@@ -38,37 +34,18 @@ def plan(
         question="How fast should a domain's averages and features forget, by kind of domain?",
         axis="decay of the domains' averages",
         points=[
-            _point(request, name, chosen, dataset, data, domains, rows) for name, chosen in settings.items()
+            point(
+                request,
+                name,
+                name,
+                domains,
+                rows,
+                settings=chosen,
+                dataset=dataset,
+                data=data,
+                grouped="by_kind",
+            )
+            for name, chosen in settings.items()
         ],
         reference_point=DECLARED,
-    )
-
-
-def _point(
-    request: StudyRequest,
-    name: str,
-    settings: Sequence[str],
-    dataset: str,
-    data: Path | None,
-    domains: int,
-    rows: int,
-) -> Point:
-    simulated = data is None and dataset == "simulated"
-
-    def feed(root: Path) -> Path:
-        from pipeline.study import feeds
-
-        return feeds.feed(root, domains, rows)
-
-    def of(evidence: Evidence) -> Mapping[str, Group]:
-        from pipeline.study import feeds, groups
-
-        return groups.by_kind(evidence, (lambda: feeds.truth(feed(request.root))) if simulated else None)
-
-    return Point(
-        name=name,
-        label=name,
-        request=request.compare([DEMANDING, *settings], dataset, data),
-        data=feed if simulated else None,
-        groups=of,
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.study.domains import DEMANDING
-from pipeline.study.plan import Group, Plan, Point, StudyRequest
-
-if TYPE_CHECKING:
-    from pipeline.compare.collect import Evidence
+from pipeline.study.plan import Plan, StudyRequest
+from pipeline.study.point import point
 
 FEATURES = ("model.averages=learned", "model.history=none", "model.use_ids=true")
 """Ids and features alone: of the averages only DFE's, which DFEI learns."""
@@ -39,40 +35,13 @@ def plan(
         for name, settings in SETTINGS.items():
             chosen = (*settings, *([f"split.before={before}"] if before else []))
             label = f"{name}, to {before}" if before else name
-            points.append(_point(request, label, chosen, dataset, data, domains, rows))
+            folder = "".join(c if c.isalnum() else "-" for c in label)
+            points.append(
+                point(request, folder, label, domains, rows, settings=chosen, dataset=dataset, data=data)
+            )
     return Plan(
         name="paper",
         question="In the paper's own setting, does its order hold, and what do its ablations lose?",
         axis="training",
         points=points,
-    )
-
-
-def _point(
-    request: StudyRequest,
-    label: str,
-    settings: Sequence[str],
-    dataset: str,
-    data: Path | None,
-    domains: int,
-    rows: int,
-) -> Point:
-    simulated = data is None and dataset == "simulated"
-
-    def feed(root: Path) -> Path:
-        from pipeline.study import feeds
-
-        return feeds.feed(root, domains, rows)
-
-    def of(evidence: Evidence) -> Mapping[str, Group]:
-        from pipeline.study import feeds, groups
-
-        return groups.by_size(evidence, (lambda: feeds.truth(feed(request.root))) if simulated else None)
-
-    return Point(
-        name="".join(c if c.isalnum() else "-" for c in label),
-        label=label,
-        request=request.compare([DEMANDING, *settings], dataset, data),
-        data=feed if simulated else None,
-        groups=of,
     )
