@@ -34,6 +34,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.trainer.inputs import split_validation
 from models import gbdt
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.prediction import Predictor
 from models.registry import build_model
@@ -100,7 +101,7 @@ def variants(layout: FeatureLayout, declaration: Declaration) -> list[Variant]:
 
 def scores_of(
     variant: Variant, seed: int, declaration: Declaration, layout: FeatureLayout, rows: Sequence[RowSource]
-) -> np.ndarray:
+) -> Array:
     """Trains once; logits or probabilities of the rows to evaluate.
 
     Args:

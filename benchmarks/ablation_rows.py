@@ -20,6 +20,7 @@ from components.example_gen.executor import Executor as ExampleGen
 from components.trainer import row_store
 from components.transform.executor import StatefulExecutor
 from components.transform.row_layout import read_layout
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.rows import RowSource
 from pipeline.beam_runner import beam_args
@@ -36,11 +37,11 @@ class SelectedRows:
       history: whether there is a history.
     """
 
-    def __init__(self, source: RowSource, columns: np.ndarray, history: bool) -> None:
+    def __init__(self, source: RowSource, columns: Array, history: bool) -> None:
         self._source, self._columns, self._history = source, columns, history
         self.domain, self.label = source.domain, source.label
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """The row tensors of indices of any shape."""
         rows = self._source.gather(indices)
         if not self._history:
@@ -52,7 +53,7 @@ class SelectedRows:
         return rows
 
 
-def selection(layout: FeatureLayout, keys: Sequence[str], history: bool) -> tuple[FeatureLayout, np.ndarray]:
+def selection(layout: FeatureLayout, keys: Sequence[str], history: bool) -> tuple[FeatureLayout, Array]:
     """The layout with the averages of these keys alone, and where they stand among all averages."""
     columns = [i for i, name in enumerate(layout.averages) if name.rpartition(".")[0] in keys]
     names = tuple(layout.averages[i] for i in columns)

@@ -18,7 +18,7 @@ from components.comparison.scores import EvaluationRows, Scored, user_weights
 from components.dataset.declaration import DAY_MS
 from components.dataset.names import LOCAL_TIME
 from components.dataset.parquet import read_table
-from models.arrays import write_arrays
+from models.arrays import Array, write_arrays
 from models.calibration import Calibration, fit_calibration
 from models.metrics import log_losses
 from pipeline.daily.ledger import DayEntry, Ledger
@@ -32,7 +32,7 @@ WITHOUT = "daily, not calibrated"
 REPLAYED = "daily, calibrated by this tree"
 # As `daily.judge_hours`: the calibration learns from the others.
 JUDGE_HOURS, HOUR_MS = 4, 3_600_000
-Judged = dict[str, dict[str, np.ndarray]]
+Judged = dict[str, dict[str, Array]]
 
 
 def figures(work: Path) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _examples(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _scored(work: Path, model: Path, examples: Path) -> dict[str, np.ndarray]:
+def _scored(work: Path, model: Path, examples: Path) -> dict[str, Array]:
     import tensorflow as tf
     from tfx_bsl.coders import example_coder
 
@@ -117,9 +117,7 @@ def _scored(work: Path, model: Path, examples: Path) -> dict[str, np.ndarray]:
     [argument] = signature.structured_input_signature[1]
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     files = [str(path) for path in sorted(examples.glob("Split-*/*.gz"))]
-    parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("label", "domain", "user", "time", "prediction")
-    }
+    parts: dict[str, list[Array]] = {name: [] for name in ("label", "domain", "user", "time", "prediction")}
     for records in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(4096).as_numpy_iterator():
         batch = decoder.DecodeBatch(records.tolist())
         [prediction] = signature(**{argument: tf.constant(records)}).values()
@@ -134,7 +132,7 @@ def _scored(work: Path, model: Path, examples: Path) -> dict[str, np.ndarray]:
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
-def _truth(data: Path, day: str, rows: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _truth(data: Path, day: str, rows: Mapping[str, Array]) -> Array | None:
     """The true click probability of each row of a simulated day; None where the feed is not simulated."""
     if not (data / "truth").is_dir():
         return None
@@ -148,13 +146,13 @@ def _truth(data: Path, day: str, rows: Mapping[str, np.ndarray]) -> np.ndarray |
     return np.asarray(found["probability"].to_numpy())
 
 
-def _logit(prediction: np.ndarray) -> np.ndarray:
+def _logit(prediction: Array) -> Array:
     # A 32-bit probability can be 1, whose logit would have no end.
     known = np.clip(prediction.astype(np.float64), 1e-7, 1 - 1e-7)
     return np.log(known) - np.log1p(-known)
 
 
-def _not_calibrated(rows: dict[str, np.ndarray], calibration: Calibration) -> dict[str, np.ndarray]:
+def _not_calibrated(rows: dict[str, Array], calibration: Calibration) -> dict[str, Array]:
     """The same model without its last stage: the stage, undone."""
     names, place = np.unique(rows["domain"], return_inverse=True)
     stage = calibration.of(names.tolist())
@@ -207,11 +205,11 @@ def _ranking(
     return found
 
 
-def _together(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _together(parts: list[dict[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _middle(values: np.ndarray) -> list[float]:
+def _middle(values: Array) -> list[float]:
     return [float(value) for value in np.percentile(values, [2.5, 97.5])]
 
 
@@ -238,7 +236,7 @@ def _calibration(judged: Mapping[str, Judged]) -> dict[str, Any]:
     return found
 
 
-def _replayed(days: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+def _replayed(days: list[dict[str, Array]]) -> list[dict[str, Array]]:
     """The same predictions with the last stage of this tree: each day's learned from the days before."""
     names = sorted({str(name) for day in days for name in np.unique(day["domain"])})
     calibration: Calibration | None = None

@@ -17,12 +17,13 @@ import numpy as np
 
 from components.transform.decay_choice import CANDIDATES, DecayState
 from components.transform.domain_curves import DomainCurves, read_domain_curves
+from models.arrays import Array
 
 SAMPLES = 2000
 FEWEST_BUCKETS = 4
 
 
-def bucket_means(curves: DomainCurves, decay: float) -> np.ndarray:
+def bucket_means(curves: DomainCurves, decay: float) -> Array:
     """The mean of every bucket, float64 (T, D, F); NaN where a domain has no rows."""
     after = curves.averages.astype(np.float64).transpose(1, 0, 2)
     rows = curves.rows.T[:, :, None]
@@ -31,7 +32,7 @@ def bucket_means(curves: DomainCurves, decay: float) -> np.ndarray:
     return np.where(rows > 0, told, np.nan)
 
 
-def errors(means: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def errors(means: Array, rows: Array) -> tuple[Array, Array]:
     """Sums of squared errors of every candidate, then of the chosen one, (G + 1, D, F), and their buckets (D, F)."""
     _, domains, behaviours = means.shape
     state = DecayState.empty(domains, behaviours)

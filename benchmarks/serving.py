@@ -34,6 +34,7 @@ from rich.table import Table
 from benchmarks.serving_load import encode, open_loop
 from benchmarks.serving_processes import Bare, serving
 from benchmarks.serving_subjects import MIXES, Mix, Subject, of_run, untrained
+from models.arrays import Array
 from pipeline.client import connect
 
 NAME = "dfei"
@@ -42,7 +43,7 @@ NAME = "dfei"
 def one_after_the_other(
     addresses: dict[str, str],
     bare: Bare,
-    columns: dict[str, np.ndarray],
+    columns: dict[str, Array],
     scratch: Path,
     rounds: int,
     calls: int,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import grpc
 import numpy as np
 
+from models.arrays import Array
 from pipeline.client.messages import PREDICTION_SERVICE, SERVING
 
 
@@ -57,7 +58,7 @@ class _Outcomes:
             self._done.wait_for(lambda: not self._left, seconds)
 
 
-def encode(model: str, columns: Mapping[str, np.ndarray], signature: str = "") -> bytes:
+def encode(model: str, columns: Mapping[str, Array], signature: str = "") -> bytes:
     """A serialized predict request."""
     from pipeline.client import tensors
 

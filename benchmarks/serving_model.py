@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import Array
+
 TEXTS, IDS, NUMBERS = 8, 12, 8
 VOCABULARY = 5_000
 
 
-def feature_columns(rows: int, domains: int, seed: int = 1) -> dict[str, np.ndarray]:
+def feature_columns(rows: int, domains: int, seed: int = 1) -> dict[str, Array]:
     """A request of so many rows (rows,), the domains mixed evenly; a tenth of the values are not in a vocabulary."""
     chance = np.random.default_rng(seed)
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, Array] = {}
     for number in range(TEXTS):
         values = chance.integers(0, VOCABULARY * 10 // 9, rows)
         columns[f"text_{number}"] = np.array([b"value-%d" % value for value in values], object)

@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.serving_model import feature_columns
 from benchmarks.serving_processes import HOUSE
+from models.arrays import Array
 
 Mix = Literal["feed", "even"]
 MIXES: tuple[Mix, ...] = get_args(Mix)
@@ -42,7 +43,7 @@ class Subject:
     domains: int
     model: Path
     domain: str
-    columns: Callable[[int, Mix, int], dict[str, np.ndarray]]
+    columns: Callable[[int, Mix, int], dict[str, Array]]
 
 
 def untrained(domains: int, full_kernels: bool, scratch: Path) -> Subject:
@@ -58,7 +59,7 @@ def untrained(domains: int, full_kernels: bool, scratch: Path) -> Subject:
     sizes = domain_sizes(domains, 1_000 * domains).astype(float)
     shares = {"feed": sizes / sizes.sum(), "even": np.full(domains, 1 / domains)}
 
-    def columns(rows: int, mix: Mix, seed: int) -> dict[str, np.ndarray]:
+    def columns(rows: int, mix: Mix, seed: int) -> dict[str, Array]:
         domain = np.random.default_rng([seed, rows]).choice(domains, rows, p=shares[mix])
         return {**feature_columns(rows, domains, seed), "domain": domain}
 
@@ -79,7 +80,7 @@ def of_run(root: Path) -> Subject:
     real = named_rows(serialized, request_features(declaration))
     known = np.unique(real[declaration.domain])
 
-    def columns(rows: int, mix: Mix, seed: int) -> dict[str, np.ndarray]:
+    def columns(rows: int, mix: Mix, seed: int) -> dict[str, Array]:
         chance = np.random.default_rng([seed, rows])
         chosen = chance.integers(0, len(serialized), rows)
         request = {name: column[chosen] for name, column in real.items()}

@@ -24,6 +24,7 @@ from rich.console import Console
 from benchmarks.serving import NAME, push
 from benchmarks.serving_load import encode, open_loop
 from benchmarks.serving_processes import serving
+from models.arrays import Array
 from pipeline.client import connect
 
 CANDIDATES = 20
@@ -43,7 +44,7 @@ def real_requests(root: Path, rows: int) -> list[bytes]:
     return list(_mixed(serialized, columns, declaration.domain))
 
 
-def _mixed(serialized: list[bytes], columns: dict[str, np.ndarray], domain: str) -> Iterator[bytes]:
+def _mixed(serialized: list[bytes], columns: dict[str, Array], domain: str) -> Iterator[bytes]:
     for row in range(len(serialized)):
         part = {name: column[row : row + 1] for name, column in columns.items()}
         if row % 10 == 8:

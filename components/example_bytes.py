@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import Array
+
 # Fields of length-delimited messages: their number, and 2 for "a length and so many bytes follow".
 _FIRST, _SECOND, _THIRD = b"\x0a", b"\x12", b"\x1a"
 _VARINT_BITS = 7
 _MOST_VARINT_BYTES = 10
 
-Ragged = tuple[np.ndarray, np.ndarray]
+Ragged = tuple[Array, Array]
 """Bytes end to end, uint8; and where each piece begins, and the last one ends, int64 (n + 1,)."""
 
 
@@ -78,14 +80,14 @@ def _entry(name: str, column: pa.Array) -> list[pa.Array]:
     return [_headers(lengths, present, header), _binary(data, rows)]
 
 
-def _headers(lengths: np.ndarray, present: np.ndarray, header: Any) -> pa.Array:
+def _headers(lengths: Array, present: Array, header: Any) -> pa.Array:
     """`header(length)` of each row, empty where it is not present; there are few different lengths."""
     distinct, member = np.unique(np.where(present, lengths, -1), return_inverse=True)
     known = [header(length) if length >= 0 else b"" for length in distinct.tolist()]
     return pa.array(known, pa.large_binary()).take(pa.array(member.reshape(-1)))
 
 
-def _binary(data: np.ndarray, offsets: np.ndarray) -> pa.Array:
+def _binary(data: Array, offsets: Array) -> pa.Array:
     buffers = [None, pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(np.ascontiguousarray(data))]
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
 
@@ -95,7 +97,7 @@ def _floats(values: pa.Array) -> Ragged:
     return found.view(np.uint8), np.arange(len(found) + 1, dtype=np.int64) * 4
 
 
-def _varints(values: np.ndarray) -> Ragged:
+def _varints(values: Array) -> Ragged:
     """Base 128 with the lowest bits first; a negative number takes ten bytes."""
     rest = values.astype(np.int64).view(np.uint64)
     groups, used = np.zeros((len(rest), _MOST_VARINT_BYTES), np.uint8), np.ones(len(rest), np.int64)

@@ -1,4 +1,4 @@
-"""Arrays in `.npz` files that hold no pickles: NumPy would write arrays of objects as such, and reading one runs it."""
+"""What an array is to types; and `.npz` files that hold no pickles: NumPy would write arrays of objects as such."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
 
 
-def write_arrays(
-    target: Path | IO[bytes], arrays: Mapping[str, np.ndarray], *, compressed: bool = False
-) -> None:
+def write_arrays(target: Path | IO[bytes], arrays: Mapping[str, Array], *, compressed: bool = False) -> None:
     """Writes an `.npz` that `numpy.load` reads with `allow_pickle=False`.
 
     Args:
@@ -31,7 +32,7 @@ def write_arrays(
     write(target, **named)
 
 
-def pack_texts(texts: Iterable[object]) -> tuple[np.ndarray, np.ndarray]:
+def pack_texts(texts: Iterable[object]) -> tuple[Array, Array]:
     """Texts (bytes, or what is written as UTF-8) as arrays.
 
     Returns:
@@ -41,7 +42,7 @@ def pack_texts(texts: Iterable[object]) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(encoded), np.uint8), np.array([len(text) for text in encoded], np.int64)
 
 
-def unpack_texts(content: np.ndarray, lengths: np.ndarray) -> list[bytes]:
+def unpack_texts(content: Array, lengths: Array) -> list[bytes]:
     """What `pack_texts` was given, as bytes."""
     ends, joined = np.cumsum(lengths).tolist(), content.tobytes()
     return [joined[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models import click_rate
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.options import Option
 from models.settings import ModelSettings
@@ -97,7 +98,7 @@ class DomainModel(keras.Model):
         """Whether the same row may get another prediction in another domain."""
         return True
 
-    def start_at(self, domain: np.ndarray, label: np.ndarray) -> None:
+    def start_at(self, domain: Array, label: Array) -> None:
         """Lets predictions start at the domains' click rates in some rows (`models.click_rate`).
 
         Output layers start at zero, so the untrained model predicts these rates, and its mean over the rows is theirs.

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from models.arrays import Array
+
 CALIBRATION = "calibration.json"
 COMMON = (0.05, 0.1)
 """How far the common scale and offset may be expected to lie from 1 and 0."""
@@ -41,11 +43,11 @@ class Calibration:
     """
 
     domains: tuple[str, ...]
-    scale: np.ndarray
-    offset: np.ndarray
+    scale: Array
+    offset: Array
     common: tuple[float, float] = (1.0, 0.0)
-    common_covariance: np.ndarray | None = None
-    covariance: np.ndarray | None = None
+    common_covariance: Array | None = None
+    covariance: Array | None = None
 
     @classmethod
     def none(cls, domains: Sequence[str]) -> Calibration:
@@ -69,7 +71,7 @@ class Calibration:
             None if own is None else own.reshape(-1, 2, 2),
         )
 
-    def apply(self, logits: np.ndarray, domain: np.ndarray) -> np.ndarray:
+    def apply(self, logits: Array, domain: Array) -> Array:
         """Calibrated logits (n,) of rows of `domain` (n,), indices."""
         return np.asarray(self.scale[domain] * logits + self.offset[domain])
 
@@ -102,9 +104,9 @@ class Calibration:
 
 
 def fit_calibration(
-    logits: np.ndarray,
-    label: np.ndarray,
-    domain: np.ndarray,
+    logits: Array,
+    label: Array,
+    domain: Array,
     domains: Sequence[str],
     earlier: Calibration | None = None,
 ) -> Calibration:
@@ -148,29 +150,27 @@ def fit_calibration(
     )
 
 
-def _diagonal(deviations: tuple[float, float]) -> np.ndarray:
+def _diagonal(deviations: tuple[float, float]) -> Array:
     return np.diag(np.square(deviations))
 
 
-def _listed(values: np.ndarray | None) -> list[object] | None:
+def _listed(values: Array | None) -> list[object] | None:
     return None if values is None else values.tolist()
 
 
-def _most_likely(
-    z: np.ndarray, y: np.ndarray, prior: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _most_likely(z: Array, y: Array, prior: Array, covariance: Array) -> tuple[Array, Array]:
     """Scale and offset of the highest posterior, and its covariance: Newton's method with halved steps.
 
     The scale stays within `SCALES`.
     """
     precision = np.linalg.inv(covariance)
 
-    def loss(pair: np.ndarray) -> float:
+    def loss(pair: Array) -> float:
         moved = pair[0] * z + pair[1]
         away = pair - prior
         return float((np.logaddexp(0, moved) - y * moved).sum() + 0.5 * away @ precision @ away)
 
-    def hessian(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def hessian(pair: Array) -> tuple[Array, Array]:
         p = 1.0 / (1.0 + np.exp(-np.clip(pair[0] * z + pair[1], -60, 60)))
         error, weight = p - y, p * (1 - p)
         gradient = np.array([(error * z).sum(), error.sum()]) + precision @ (pair - prior)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from models.arrays import Array
 from models.gbdt import FeatureMatrix, GradientBoostedTrees
 
 _BITS = 32
@@ -150,7 +151,7 @@ class ServedTrees(tf.Module):
         return tf.concat([tf.cast(part, tf.float64) for part in parts], axis=1)
 
 
-def _shifted(children: Sequence[Sequence[int]], starts: np.ndarray) -> list[int]:
+def _shifted(children: Sequence[Sequence[int]], starts: Array) -> list[int]:
     return [int(start) + child for start, tree in zip(starts, children, strict=False) for child in tree]
 
 

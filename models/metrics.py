@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from models.arrays import Array
 
 # A certain answer that turns out wrong costs -log(1e-7), as in Keras.
 EPSILON = 1e-7

@@ -22,9 +22,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
+from models.arrays import Array
 from models.learning_rate import LearningRateSchedule, rate_factor
 from models.replicas import own_copy
 from models.segment_sum import segment_sum
@@ -149,7 +149,7 @@ class TwoRateOptimizer(tf.Module):
         """Steps made, those of the trainings that this one went on from included."""
         return int(self.iterations.numpy() + self.earlier.numpy())
 
-    def slots(self) -> dict[str, dict[str, np.ndarray]]:
+    def slots(self) -> dict[str, dict[str, Array]]:
         """Adam's slots by `mean`, `square` and `steps`, then by variable name; none under SGD."""
         if not self._slots:
             return {}
@@ -161,7 +161,7 @@ class TwoRateOptimizer(tf.Module):
             for slot in _Slots._fields
         }
 
-    def continue_from(self, steps: int, slots: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    def continue_from(self, steps: int, slots: Mapping[str, Mapping[str, Array]]) -> None:
         """Takes over an earlier training's slots; the course of the learning rate starts anew.
 
         Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from models.arrays import Array
 from models.base import DomainModel
 from models.rows import RowSource
 from models.schedule import Schedule, tile_size
@@ -33,7 +34,7 @@ class Predictor:
             autograph=False,
         )
 
-    def predict(self, source: RowSource) -> np.ndarray:
+    def predict(self, source: RowSource) -> Array:
         """Logits `(n,)` of all rows of a source, in its order; as served, those of an unknown domain (D) too."""
         domain = np.asarray(source.domain)
         everyone = np.arange(len(domain))
@@ -49,7 +50,7 @@ class Predictor:
             )
         return logits
 
-    def _predict(self, source: RowSource, asked: np.ndarray, domain: np.ndarray) -> np.ndarray:
+    def _predict(self, source: RowSource, asked: Array, domain: Array) -> Array:
         """Logits `(m,)` of the rows `asked` `(m,)` as rows of these domains `(m,)`."""
         logits = np.zeros(len(asked), np.float32)
         if len(asked) == 0:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from models.arrays import Array
+
 
 class RowSource(Protocol):
     """Rows that can be fetched in any order; those that live on disk need not fit in memory.
@@ -16,10 +18,10 @@ class RowSource(Protocol):
         label: `(n,)` 0 or 1.
     """
 
-    domain: np.ndarray
-    label: np.ndarray
+    domain: Array
+    label: Array
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """The row tensors (`models.features`) `(..., *row shape)` of indices `(...)`."""
 
 
@@ -35,7 +37,7 @@ class ArrayRows:
         ValueError: if lengths differ or a label is neither 0 nor 1.
     """
 
-    def __init__(self, rows: Mapping[str, np.ndarray], domain: np.ndarray, label: np.ndarray) -> None:
+    def __init__(self, rows: Mapping[str, Array], domain: Array, label: Array) -> None:
         lengths = {
             "domain": len(domain),
             "label": len(label),
@@ -49,7 +51,7 @@ class ArrayRows:
         self.domain = np.asarray(domain)
         self.label = np.asarray(label, np.float32)
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """The row tensors of indices of any shape."""
         return {key: value[indices] for key, value in self.rows.items()}
 
@@ -63,11 +65,11 @@ class JoinedRows:
         self.domain = np.concatenate([source.domain for source in sources])
         self.label = np.concatenate([source.label for source in sources])
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """The row tensors of indices of any shape."""
         flat = indices.ravel()
         source_of = np.searchsorted(self._starts, flat, side="right") - 1
-        joined: dict[str, np.ndarray] = {}
+        joined: dict[str, Array] = {}
         for n, source in enumerate(self._sources):
             mine = source_of == n
             for key, values in source.gather(flat[mine] - self._starts[n]).items():

@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.arrays import Array
+
 KINDS = ("cyclic", "interleaved", "fused", "mixed")
 
 # Mini-batches are padded to a multiple of a sixteenth of the power of two above them: by an eighth at most.
@@ -48,9 +50,9 @@ class Step(NamedTuple):
         domains: `(G,)` int32; that of an empty group is one that the step has.
     """
 
-    rows: np.ndarray
-    weights: np.ndarray
-    domains: np.ndarray
+    rows: Array
+    weights: Array
+    domains: Array
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,13 @@ class EpochPlan:
         groups: `(S,)`, G of each step.
     """
 
-    rows: np.ndarray
-    start: np.ndarray
-    count: np.ndarray
-    domain: np.ndarray
-    first: np.ndarray
-    slots: np.ndarray
-    groups: np.ndarray
+    rows: Array
+    start: Array
+    count: Array
+    domain: Array
+    first: Array
+    slots: Array
+    groups: Array
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -124,7 +126,7 @@ class Schedule:
     """
 
     def __init__(
-        self, kind: str, domain: np.ndarray, batch_size: int, domains_per_step: int = 1, seed: int = 1
+        self, kind: str, domain: Array, batch_size: int, domains_per_step: int = 1, seed: int = 1
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f"schedule must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -175,7 +177,7 @@ class Schedule:
             rows, start[order], count[order], domain[order], first, ones * self._batch_size, ones
         )
 
-    def _fused(self, rows: np.ndarray, start: np.ndarray, count: np.ndarray, domain: np.ndarray) -> EpochPlan:
+    def _fused(self, rows: Array, start: Array, count: Array, domain: Array) -> EpochPlan:
         size = np.minimum(np.array(SIZES)[np.searchsorted(SIZES, count)], self._batch_size)
         most = np.clip(self._batch_size * self._groups // size, self._groups, MOST_GROUPS * self._groups)
         by_size = np.argsort(size, kind="stable")
@@ -200,7 +202,7 @@ class Schedule:
 
     def _mixed(self, rng: np.random.Generator) -> EpochPlan:
         total, span = len(self._by_domain), self._batch_size * self._groups
-        place: np.ndarray = rng.permutation(total).astype(self._index)
+        place: Array = rng.permutation(total).astype(self._index)
         # Sorted by domain already, so a stable sort by step gives runs of one domain within each step.
         step = np.floor_divide(place, span)
         order = np.argsort(step, kind="stable")
@@ -219,7 +221,7 @@ class Schedule:
         return EpochPlan(rows, start, end - start, domain[start], first, ones * self._tile, groups)
 
 
-def tile_size(counts: np.ndarray, rows: int, most: int) -> int:
+def tile_size(counts: Array, rows: int, most: int) -> int:
     """Slots of a tile in a mixed step: the power of two, at most `most`, that makes such a step cheapest.
 
     Small tiles waste few slots, large ones need fewer kernels. The cost of a step of `rows` rows, drawn from

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
+from models.arrays import Array
 from models.base import DomainModel
 from models.optimizer import TwoRateOptimizer
 from models.replicas import ALONE, Replicas, sums
@@ -23,10 +23,10 @@ class Chunk(NamedTuple):
         labels: `(K, G, B)` float32.
     """
 
-    rows: dict[str, np.ndarray]
-    domains: np.ndarray
-    weights: np.ndarray
-    labels: np.ndarray
+    rows: dict[str, Array]
+    domains: Array
+    weights: Array
+    labels: Array
 
 
 class TrainingStep:

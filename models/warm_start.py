@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.arrays import write_arrays
+from models.arrays import Array, write_arrays
 from models.base import DomainModel
 from models.features import FeatureLayout
 from models.optimizer import TwoRateOptimizer, variable_name
@@ -36,7 +36,7 @@ WEIGHTS = "weights.npz"
 ABOUT = "weights.json"
 SLOTS = ("mean", "square", "steps")
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +172,7 @@ class _Move:
 
     def __init__(self, old: Sequence[Axis | None], new: Sequence[Axis | None]) -> None:
         self._new = new
-        self._from: list[np.ndarray | None] = []
+        self._from: list[Array | None] = []
         for before, after in zip(old, new, strict=True):
             if before is None or after is None:
                 self._from.append(None)
@@ -180,7 +180,7 @@ class _Move:
             place = {label: n for n, label in enumerate(before.labels)}
             self._from.append(np.array([place.get(label, -1) for label in after.labels], np.int64))
 
-    def known(self, earlier: np.ndarray, initial: np.ndarray) -> np.ndarray:
+    def known(self, earlier: Array, initial: Array) -> Array:
         """`initial` with the earlier values wherever all axes know the position."""
         source = [
             np.arange(size) if at is None else at for at, size in zip(self._from, initial.shape, strict=True)
@@ -195,7 +195,7 @@ class _Move:
             return value
         return np.asarray(earlier, initial.dtype)
 
-    def begin(self, value: np.ndarray, common_base: bool) -> np.ndarray:
+    def begin(self, value: Array, common_base: bool) -> Array:
         """Gives the positions that are new what they begin with, where that is not their initial value."""
         for n, (axis, at) in enumerate(zip(self._new, self._from, strict=True)):
             if axis is None or at is None or (at >= 0).all():
@@ -210,7 +210,7 @@ class _Move:
         return value
 
     @staticmethod
-    def _unknown(table: np.ndarray, axis: Axis, at: np.ndarray) -> None:
+    def _unknown(table: Array, axis: Axis, at: Array) -> None:
         features = np.array([str(label[0]) for label in axis.labels])  # type: ignore[index]
         unknown = np.array([label[1] == UNKNOWN for label in axis.labels])  # type: ignore[index]
         for feature in np.unique(features[at < 0]):

@@ -6,13 +6,14 @@ A bootstrap over users is the same code with the number of times each user was d
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models.metrics import RankedScores, decides
 
-Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclasses.dataclass(frozen=True)

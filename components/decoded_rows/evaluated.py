@@ -20,6 +20,7 @@ from components.dataset.names import LOCAL_TIME
 from components.trainer import row_store
 from components.trainer.export import unpack
 from components.trainer.raw_inputs import RawInputs
+from models.arrays import Array
 from models.features import FeatureLayout
 
 DAY_MS = 86_400_000
@@ -40,8 +41,8 @@ class EvaluatedRows:
     """
 
     store: row_store.RowStore
-    domain: np.ndarray
-    user: np.ndarray
+    domain: Array
+    user: Array
 
 
 def write_evaluated(
@@ -63,8 +64,8 @@ def write_evaluated(
     Returns:
       The number of rows.
     """
-    domains: list[np.ndarray] = []
-    users: list[np.ndarray] = []
+    domains: list[Array] = []
+    users: list[Array] = []
     batches = _batches(files, declaration, transform_graph, layout, domains, users)
     total = row_store.write(batches, layout, directory)
     np.save(directory / _DOMAINS, np.concatenate([*domains, np.zeros(0, "U1")]))
@@ -87,8 +88,8 @@ def _batches(
     declaration: Declaration,
     transform_graph: str,
     layout: FeatureLayout,
-    domains: list[np.ndarray],
-    users: list[np.ndarray],
+    domains: list[Array],
+    users: list[Array],
 ) -> Iterator[dict[str, Any]]:
     transform_output = tft.TFTransformOutput(transform_graph)
     layer = transform_output.transform_features_layer()
@@ -110,7 +111,7 @@ def _batches(
         yield {**rows, "label": raw[declaration.label], "day": raw[LOCAL_TIME] // DAY_MS}
 
 
-def users_of(user: np.ndarray, time: np.ndarray, first: int) -> np.ndarray:
+def users_of(user: Array, time: Array, first: int) -> Array:
     """Users as texts (rows,). Rows without one (-1 or an empty text) are not all of one user: each is its own.
 
     Args:
@@ -139,7 +140,7 @@ def _reader(declaration: Declaration) -> Any:
     return lambda serialized: tf.io.parse_example(serialized, spec)
 
 
-def _text(values: np.ndarray) -> np.ndarray:
+def _text(values: Array) -> Array:
     if values.dtype == object:
         return np.array([value.decode("utf-8", "replace") for value in values], str)
     return values.astype(str)

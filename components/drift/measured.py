@@ -14,6 +14,7 @@ from tfx_bsl.coders import example_coder
 from components.dataset.declaration import Declaration
 from components.dataset.names import LOCAL_TIME
 from components.drift.figures import Counts, FeatureFigures, Measured
+from models.arrays import Array
 
 HOUR_MS = 3_600_000
 _BATCH = 4096
@@ -88,13 +89,13 @@ def _batches(files: Sequence[str]) -> Iterator[pa.RecordBatch]:
         yield decoder.DecodeBatch(block.tolist())
 
 
-def _first(batch: pa.RecordBatch, name: str) -> np.ndarray:
+def _first(batch: pa.RecordBatch, name: str) -> Array:
     """A column of which every row has one value."""
-    values: np.ndarray = batch.column(name).flatten().to_numpy(zero_copy_only=False)
+    values: Array = batch.column(name).flatten().to_numpy(zero_copy_only=False)
     return values
 
 
-def _count_domains(found: Measured, batch: pa.RecordBatch, domain: str, label: np.ndarray) -> None:
+def _count_domains(found: Measured, batch: pa.RecordBatch, domain: str, label: Array) -> None:
     values, place = np.unique(_first(batch, domain), return_inverse=True)
     rows = np.bincount(place, minlength=len(values))
     clicks = np.bincount(place, weights=label, minlength=len(values))

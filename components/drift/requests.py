@@ -17,6 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from components.dataset.declaration import Declaration
 from components.dataset.input_names import LIST_SEPARATOR
 from components.trainer.raw_inputs import RequestFeature, request_features
+from models.arrays import Array
 
 MOST_ROWS = 50_000
 """More rows say no more of a distribution."""
@@ -110,7 +111,7 @@ def _of_request(log: Any, features: Sequence[RequestFeature]) -> Iterator[list[S
 
 
 def _of_tensors(
-    arrays: Mapping[str, np.ndarray], features: Sequence[RequestFeature]
+    arrays: Mapping[str, Array], features: Sequence[RequestFeature]
 ) -> Iterator[list[Sequence[Any] | None]]:
     """Every row of a `serving_default`, and the candidates of a `rank`, whose user is given once."""
     shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))

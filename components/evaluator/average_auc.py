@@ -12,6 +12,7 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import GroupAUC, ScoreTable, group_ids
+from models.arrays import Array
 from models.metrics import decides
 
 NAME = "average_auc"
@@ -65,7 +66,7 @@ class DomainMargin(tfma.metrics.Metric):
         )
 
 
-def deciding(domains: GroupAUC, min_rows: int) -> np.ndarray:
+def deciding(domains: GroupAUC, min_rows: int) -> Array:
     """Which domains may decide, bool (domains,)."""
     return np.asarray(decides(domains.rows, domains.positives, min_rows))
 
@@ -104,7 +105,7 @@ def _domain_margin(
     return [scores, tfma.metrics.DerivedMetricComputation([key], result)]
 
 
-def domain_id(values: np.ndarray) -> np.ndarray:
+def domain_id(values: Array) -> Array:
     """Ids of domains, int64 (rows,): those of their text, so that 7 and "7" are the same domain."""
     distinct, position = np.unique(values, return_inverse=True)
     text = [

@@ -16,6 +16,7 @@ from components.evaluator.average_auc import domain_id
 from components.evaluator.influence import Estimate, JudgedRows, clustered_error, estimate
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import LIMIT, group_ids
+from models.arrays import Array
 
 NAME = "beyond_chance"
 LOSSES = ("log_loss", "normalized_entropy", "calibration_error")
@@ -168,12 +169,12 @@ class BothRows:
     """
 
     models: tuple[str, ...]
-    parts: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+    parts: list[tuple[Array, ...]] = field(default_factory=list)
     level: int = 0
     invalid: dict[str, int] = field(default_factory=dict)
     rows: int = 0
 
-    def add(self, columns: tuple[np.ndarray, ...]) -> None:
+    def add(self, columns: tuple[Array, ...]) -> None:
         """Adds rows, thinned as those before were."""
         kept = self._kept(columns[2])
         self.parts.append(tuple(column[kept] for column in columns))
@@ -186,7 +187,7 @@ class BothRows:
                 self.parts.append(tuple(column[kept] for column in part))
                 self.rows += len(self.parts[-1][0])
 
-    def _kept(self, user: np.ndarray) -> np.ndarray | slice:
+    def _kept(self, user: Array) -> Array | slice:
         if self.level == 0:
             return slice(None)
         return user.view(np.uint64) >> np.uint64(64 - self.level) == 0
@@ -265,7 +266,7 @@ class BothCombiner(beam.CombineFn):
         accumulator.add((label, domain_id(domain.data[known]), user, *predictions))
         return accumulator
 
-    def _user_ids(self, element: tfma.metrics.StandardMetricInputs, prediction: np.ndarray) -> np.ndarray:
+    def _user_ids(self, element: tfma.metrics.StandardMetricInputs, prediction: Array) -> Array:
         """Hashes of the users; a row without one is known by its prediction."""
         alone = group_ids(np.ascontiguousarray(prediction).view(np.int64))
         if not self._user:

@@ -17,6 +17,8 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import slice_key_extractor
 from tensorflow_model_analysis.slicer import slicer_lib
 
+from models.arrays import Array
+
 GATHERED_ROWS = 1 << 16
 
 
@@ -115,12 +117,12 @@ def _joined(parts: list[Any]) -> Any:
     return np.ma.concatenate(parts) if isinstance(parts[0], np.ma.MaskedArray) else np.concatenate(parts)
 
 
-def _chosen(rows: Any, here: np.ndarray | slice) -> Any:
+def _chosen(rows: Any, here: Array | slice) -> Any:
     return {key: _chosen(part, here) for key, part in rows.items()} if isinstance(rows, dict) else rows[here]
 
 
 def _piece(
-    rows: dict[str, Any], here: np.ndarray | slice, slice_key: tuple[tuple[str, int | str], ...]
+    rows: dict[str, Any], here: Array | slice, slice_key: tuple[tuple[str, int | str], ...]
 ) -> dict[str, Any]:
     return {
         **_chosen(rows, here),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Array
 from models.metrics import decides, log_losses
 
 
@@ -30,10 +31,10 @@ class JudgedRows:
       only: the domain that a bound on a single domain is about; None: all.
     """
 
-    label: np.ndarray
-    domain: np.ndarray
-    user: np.ndarray
-    prediction: np.ndarray
+    label: Array
+    domain: Array
+    user: Array
+    prediction: Array
     min_rows: int = 1
     only: int | None = None
 
@@ -48,14 +49,14 @@ class Estimate:
     """
 
     value: float
-    influence: np.ndarray
+    influence: Array
 
-    def error(self, user: np.ndarray) -> float:
+    def error(self, user: Array) -> float:
         """Standard error of the value, users (n,) taken as drawn by chance."""
         return clustered_error(self.influence, user)
 
 
-def clustered_error(influence: np.ndarray, user: np.ndarray) -> float:
+def clustered_error(influence: Array, user: Array) -> float:
     """Root of the summed squares of the users' influences."""
     _, place = np.unique(user, return_inverse=True)
     return float(np.sqrt((np.bincount(place, influence) ** 2).sum()))
@@ -70,7 +71,7 @@ def _undefined(rows: JudgedRows) -> Estimate:
     return Estimate(np.nan, np.zeros(len(rows.label)))
 
 
-def _auc(label: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray]:
+def _auc(label: Array, score: Array) -> tuple[float, Array]:
     """AUC, and (V - AUC) / rows of the class, V a row's share of the other class that it is in order with."""
     positive = label > 0
     count = int(positive.sum())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow_model_analysis as tfma
+
+from models.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,9 @@ class Rows:
       valid: bool (rows,): the prediction is a probability, not NaN and not outside 0 to 1.
     """
 
-    label: np.ndarray
-    prediction: np.ndarray
-    valid: np.ndarray
+    label: Array
+    prediction: Array
+    valid: Array
 
 
 def read_rows(inputs: tfma.metrics.StandardMetricInputs, model_name: str) -> Rows:
@@ -38,7 +41,9 @@ def read_rows(inputs: tfma.metrics.StandardMetricInputs, model_name: str) -> Row
     return Rows(label, prediction, (prediction >= 0) & (prediction <= 1))
 
 
-def read_column(inputs: tfma.metrics.StandardMetricInputs, name: str, rows: int) -> np.ma.MaskedArray:
+def read_column(
+    inputs: tfma.metrics.StandardMetricInputs, name: str, rows: int
+) -> np.ma.MaskedArray[Any, Any]:
     """A raw column (rows,), masked where a row has no value."""
     values = np.ma.asarray(inputs.features.get(name, ())).reshape(-1)
     return values if len(values) == rows else np.ma.masked_all(rows, object)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Array
+
 LIMIT = 1 << 22
 # Below this many rows a table is not worth sorting.
 _BUFFER = 1 << 16
@@ -18,7 +20,7 @@ _BUFFER = 1 << 16
 _FINEST = 12
 _LOGIT_LIMIT = 40.0
 
-_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_Columns = tuple[Array, Array, Array, Array]
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class GroupAUC:
         independent; NaN with fewer than two clicks or two non-clicks.
     """
 
-    group: np.ndarray
-    negatives: np.ndarray
-    positives: np.ndarray
-    auc: np.ndarray
-    standard_error: np.ndarray
+    group: Array
+    negatives: Array
+    positives: Array
+    auc: Array
+    standard_error: Array
 
     @property
-    def rows(self) -> np.ndarray:
+    def rows(self) -> Array:
         """Rows of each group, int64 (groups,)."""
         return self.negatives + self.positives
 
@@ -62,7 +64,7 @@ class ScoreTable:
         self._chunks: list[_Columns] = []
         self._pending = 0
 
-    def add(self, group: np.ndarray, score: np.ndarray, label: np.ndarray) -> None:
+    def add(self, group: Array, score: Array, label: Array) -> None:
         """Adds rows.
 
         Args:
@@ -92,9 +94,7 @@ class ScoreTable:
         group, _, negatives, positives = self._chunks[0]
         return _group_auc(group, negatives, positives)
 
-    def _append(
-        self, group: np.ndarray, score: np.ndarray, negatives: np.ndarray, positives: np.ndarray
-    ) -> None:
+    def _append(self, group: Array, score: Array, negatives: Array, positives: Array) -> None:
         self._chunks.append((group, score, negatives, positives))
         self._pending += len(group)
         compacted = len(self._chunks[0][0])
@@ -119,11 +119,11 @@ class ScoreTable:
             raised.append((*self._coarser(group, score, before), negatives[kept], positives[kept]))
         self._chunks = raised
 
-    def _kept(self, group: np.ndarray) -> np.ndarray | slice:
+    def _kept(self, group: Array) -> Array | slice:
         """Which rows remain at the current level."""
         return slice(None)
 
-    def _coarser(self, group: np.ndarray, score: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:
+    def _coarser(self, group: Array, score: Array, level: int) -> tuple[Array, Array]:
         """Rows of a level at the current one: (group, score), only those kept."""
         if level == self._level:
             return group, score
@@ -141,16 +141,16 @@ class SampledScoreTable(ScoreTable):
     Groups are hashes, so their leading bits choose; the kept groups stay exact.
     """
 
-    def _kept(self, group: np.ndarray) -> np.ndarray | slice:
+    def _kept(self, group: Array) -> Array | slice:
         if self._level == 0:
             return slice(None)
         return group.view(np.uint64) >> np.uint64(64 - self._level) == 0
 
-    def _coarser(self, group: np.ndarray, score: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:
+    def _coarser(self, group: Array, score: Array, level: int) -> tuple[Array, Array]:
         kept = self._kept(group)
         return group[kept], score[kept]
 
-    def add(self, group: np.ndarray, score: np.ndarray, label: np.ndarray) -> None:
+    def add(self, group: Array, score: Array, label: Array) -> None:
         """Adds rows; see `ScoreTable.add`. Groups must be hashes."""
         group = np.asarray(group, np.int64)
         clicked = np.asarray(label, np.int64)[self._kept(group)]
@@ -158,7 +158,7 @@ class SampledScoreTable(ScoreTable):
         self._append(group, score, 1 - clicked, clicked)
 
 
-def group_ids(values: np.ndarray) -> np.ndarray:
+def group_ids(values: Array) -> Array:
     """64-bit hashes of ids, int64 (rows,): the same for the same value on every machine.
 
     Args:
@@ -183,7 +183,7 @@ def _text_hash(value: bytes | str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
 
 
-def _distinct(group: np.ndarray, score: np.ndarray, negatives: np.ndarray, positives: np.ndarray) -> _Columns:
+def _distinct(group: Array, score: Array, negatives: Array, positives: Array) -> _Columns:
     if not len(group):
         return group, score, negatives, positives
     order = np.lexsort((score, group))
@@ -200,7 +200,7 @@ def _distinct(group: np.ndarray, score: np.ndarray, negatives: np.ndarray, posit
     )
 
 
-def _group_auc(group: np.ndarray, negatives: np.ndarray, positives: np.ndarray) -> GroupAUC:
+def _group_auc(group: Array, negatives: Array, positives: Array) -> GroupAUC:
     """AUC of sorted distinct (group, score) counts."""
     first = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
     member = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(group))))
@@ -227,7 +227,7 @@ def _group_auc(group: np.ndarray, negatives: np.ndarray, positives: np.ndarray) 
     return GroupAUC(group[first], total_negatives, total_positives, np.where(defined, auc, np.nan), error)
 
 
-def _before(count: np.ndarray, first: np.ndarray, member: np.ndarray) -> np.ndarray:
+def _before(count: Array, first: Array, member: Array) -> Array:
     """Sum of `count` over the lower scores of the same group."""
     below = np.cumsum(count) - count
     return below - below[first][member]

@@ -22,6 +22,7 @@ from tfx_bsl.coders import example_coder
 from components.example_files import ExampleFile, read_serialized, write_pickle
 from components.progress import Progress, report
 from components.worker_errors import in_worker
+from models.arrays import Array
 
 SIGNATURE = "examples"
 
@@ -36,9 +37,9 @@ class Scored:
       columns: raw columns by name, (rows,), masked where a row has no value.
     """
 
-    label: np.ndarray
-    predictions: Mapping[str, np.ndarray]
-    columns: Mapping[str, np.ma.MaskedArray]
+    label: Array
+    predictions: Mapping[str, Array]
+    columns: Mapping[str, np.ma.MaskedArray[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,14 @@ class ScoreFile(beam.DoFn):
             write_pickle(scored_path(self._folder, file.index), batches)
         return []
 
-    def _read(self, batch: pa.RecordBatch) -> dict[str, np.ma.MaskedArray]:
+    def _read(self, batch: pa.RecordBatch) -> dict[str, np.ma.MaskedArray[Any, Any]]:
         columns = {name: column_values(batch, name) for name in (self._label, *self._columns)}
         missing = int(np.ma.getmaskarray(columns[self._label]).sum())
         if missing:
             raise ValueError(f"{missing} rows have no label {self._label}")
         return columns
 
-    def _predict(self, name: str, serialized: tf.Tensor) -> np.ndarray:
+    def _predict(self, name: str, serialized: tf.Tensor) -> Array:
         signature = self._loaded[name].signatures[SIGNATURE]
         [argument] = signature.structured_input_signature[1]
         try:
@@ -122,7 +123,7 @@ class ScoreFile(beam.DoFn):
         return np.asarray(prediction.numpy().reshape(-1))
 
 
-def column_values(batch: pa.RecordBatch, name: str) -> np.ma.MaskedArray:
+def column_values(batch: pa.RecordBatch, name: str) -> np.ma.MaskedArray[Any, Any]:
     """The first value of a list column in each row (rows,), masked where there is none."""
     index = batch.schema.get_field_index(name)
     column = batch.column(index) if index >= 0 else None

@@ -12,6 +12,7 @@ from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metric_inputs import read_rows
 from components.evaluator.score_tables import ScoreTable
+from models.arrays import Array
 from models.metrics import log_losses, normalized_entropy
 
 UNIT = 2.0**-38
@@ -37,7 +38,7 @@ class SliceTotals:
         self.log_loss_sum = 0
         self.scores = ScoreTable()
 
-    def add(self, label: np.ndarray, prediction: np.ndarray, valid: np.ndarray) -> None:
+    def add(self, label: Array, prediction: Array, valid: Array) -> None:
         """Adds rows, all arrays (rows,)."""
         self.rows += len(label)
         self.positives += int(label.sum())
@@ -78,7 +79,7 @@ class SliceTotals:
         }
 
 
-def _units(values: np.ndarray) -> int:
+def _units(values: Array) -> int:
     return int(np.rint(values.astype(np.float64) / UNIT).astype(np.int64).sum())
 
 

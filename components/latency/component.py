@@ -15,6 +15,7 @@ from components.committed import committed_files
 from components.dataset.declaration import Declaration
 from components.signature_check.real_rows import named_rows, read_serialized
 from components.trainer.raw_inputs import request_features
+from models.arrays import Array
 
 REPORT = "latency.json"
 # Rows of a request, and how often it is asked.
@@ -28,7 +29,7 @@ class Latency(artifact.Artifact):
     TYPE_NAME = "ServingLatency"
 
 
-def measure(model_dir: str, rows: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+def measure(model_dir: str, rows: dict[str, Array]) -> dict[str, dict[str, float]]:
     """Milliseconds per request of each size, the client's own work left out.
 
     Args:

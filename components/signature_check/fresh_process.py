@@ -11,6 +11,8 @@ import json
 import sys
 from typing import Any
 
+from models.arrays import Array
+
 if __name__ == "__main__":
     # It ends before there is much to collect.
     gc.disable()
@@ -36,7 +38,7 @@ class Checks:
         """Notes the outcome of one check."""
         self.results.append({"check": name, "passed": bool(passed), "detail": detail})
 
-    def probabilities(self, name: str, scores: np.ndarray, rows: int) -> None:
+    def probabilities(self, name: str, scores: Array, rows: int) -> None:
         """Expects one probability per row."""
         sound = (
             scores.shape == (rows,)
@@ -46,7 +48,7 @@ class Checks:
         )
         self.expect(name, sound, f"shape {scores.shape}, expected ({rows},), all finite and in [0, 1]")
 
-    def equal(self, name: str, scores: np.ndarray, expected: np.ndarray) -> None:
+    def equal(self, name: str, scores: Array, expected: Array) -> None:
         """Expects the same scores."""
         difference = (
             float(np.max(np.abs(scores - expected))) if scores.shape == expected.shape else float("inf")
@@ -56,7 +58,7 @@ class Checks:
         )
 
 
-def read_requests(path: str) -> dict[str, np.ndarray]:
+def read_requests(path: str) -> dict[str, Array]:
     """The arrays of the file by name; `text.` and `length.` of a name are one array of bytes."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = dict(archive)
@@ -69,7 +71,7 @@ def read_requests(path: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def named_tensors(columns: dict[str, np.ndarray], specs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+def named_tensors(columns: dict[str, Array], specs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
     """A named-feature request."""
     return {name: tf.constant(columns[name].tolist(), specs[name].dtype) for name in specs}
 
@@ -94,9 +96,7 @@ def inputs_without_default(model_dir: str, signature: str) -> list[str]:
     return sorted(definition.inputs.keys() - definition.defaults.keys())
 
 
-def rank(
-    signatures: Any, named: dict[str, tf.Tensor], domain: list[str], few: int
-) -> tuple[np.ndarray, np.ndarray]:
+def rank(signatures: Any, named: dict[str, tf.Tensor], domain: list[str], few: int) -> tuple[Array, Array]:
     """Scores of the first `few` rows as candidates in their own domains, asked as one request and row by row."""
     request = {name: value[None, :few] for name, value in named.items()}
     ranked = signatures["rank"](**request)[OUTPUT].numpy()
@@ -107,7 +107,7 @@ def rank(
     return ranked, signatures["serving_default"](**rows)[OUTPUT].numpy().reshape(1, few, few)
 
 
-def check(model_dir: str, requests: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def check(model_dir: str, requests: dict[str, Array]) -> list[dict[str, Any]]:
     """Runs every check; returns the list of results."""
     checks = Checks()
     # A handful of calls: to optimise the graphs takes longer than all of them, and changes no answer.

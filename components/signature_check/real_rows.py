@@ -20,7 +20,7 @@ from components.trainer.raw_inputs import (
     missing_value,
     request_features,
 )
-from models.arrays import pack_texts, write_arrays
+from models.arrays import Array, pack_texts, write_arrays
 from models.features import FeatureLayout
 
 
@@ -37,7 +37,7 @@ def _without_time(record: bytes) -> bytes:
     return example.SerializeToString()
 
 
-def named_rows(serialized: Sequence[bytes], features: Sequence[RequestFeature]) -> dict[str, np.ndarray]:
+def named_rows(serialized: Sequence[bytes], features: Sequence[RequestFeature]) -> dict[str, Array]:
     """The named-feature request of the same rows: one array (rows,) per feature."""
     examples = [tf.train.Example.FromString(record).features.feature for record in serialized]
     return {
@@ -60,7 +60,7 @@ def _value(value: tf.train.Feature | None, feature: RequestFeature) -> float | i
 
 
 def differing_readings(
-    inputs: RawInputs, serialized: Sequence[bytes], named: Mapping[str, np.ndarray]
+    inputs: RawInputs, serialized: Sequence[bytes], named: Mapping[str, Array]
 ) -> list[str]:
     """For each feature that reads otherwise in an example than in a request: the value, and both readings."""
     of_examples = inputs.from_examples(tf.constant(serialized))

@@ -13,6 +13,7 @@ from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import average_of, domain_bootstrap, paired_test
 from components.study.document import PAST_CLICK_RATE, Baseline
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.metrics import log_loss
 from models.rows import RowSource
@@ -25,7 +26,7 @@ SAMPLES = 200
 
 
 def evaluated(
-    name: str, description: str, sample: Sample, prediction: np.ndarray, names: Sequence[str]
+    name: str, description: str, sample: Sample, prediction: Array, names: Sequence[str]
 ) -> Baseline:
     """A baseline with its scores.
 
@@ -47,7 +48,7 @@ def evaluated(
 
 def click_rate(
     train_rows: RowSource, sample: Sample, layout: FeatureLayout, most: int = 2_000_000
-) -> tuple[Baseline, np.ndarray]:
+) -> tuple[Baseline, Array]:
     """The click rate that the row's item had in the row's domain.
 
         p(i, d) = (clicks(i, d) + s rate(d)) / (rows(i, d) + s),  rate(d) = (clicks(d) + 1) / (rows(d) + 2)
@@ -94,7 +95,7 @@ def mlp(
     model: ModelSettings,
     training: TrainingSettings,
     seed: int = 1,
-) -> tuple[Baseline, np.ndarray]:
+) -> tuple[Baseline, Array]:
     """One tower over all domains on the model's own inputs, trained as the model is: same rows, epochs, stopping.
 
     So it is the comparison's MLP before any search, and report and comparison say the same of the two.
@@ -126,7 +127,7 @@ def mlp(
 
 
 def leads(
-    sample: Sample, other: np.ndarray, layout: FeatureLayout, min_rows: Sequence[int], seed: int
+    sample: Sample, other: Array, layout: FeatureLayout, min_rows: Sequence[int], seed: int
 ) -> list[LeadOver]:
     """How far the model is ahead of another system, with its interval, for each set of domains that counts.
 
@@ -167,7 +168,7 @@ def leads(
     return found
 
 
-def _within(gain: float, own: np.ndarray, others: np.ndarray) -> Lead:
+def _within(gain: float, own: Array, others: Array) -> Lead:
     test = paired_test(gain, own, others)
     return Lead(difference=test.difference, low=test.low, high=test.high)
 
@@ -180,11 +181,11 @@ class Subset:
       index: int64 (n,), which of them.
     """
 
-    def __init__(self, source: RowSource, index: np.ndarray) -> None:
+    def __init__(self, source: RowSource, index: Array) -> None:
         self._source, self._index = source, index
         self.domain = np.asarray(source.domain[index])
         self.label = np.asarray(source.label[index])
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """The row tensors of indices of any shape."""
         return self._source.gather(self._index[indices])

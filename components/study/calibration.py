@@ -8,12 +8,13 @@ import numpy as np
 
 from components.study.document import CalibrationBin
 from components.study.sample import Sample
+from models.arrays import Array
 
 BINS = 10
 _ROWS_OF_A_BIN = 25
 
 
-def bins(prediction: np.ndarray, label: np.ndarray) -> list[CalibrationBin]:
+def bins(prediction: Array, label: Array) -> list[CalibrationBin]:
     """Bins of equally many rows, by rising prediction: at most ten, of at least 25 rows each.
 
     Args:

@@ -8,11 +8,12 @@ import numpy as np
 
 from components.study.document import IdGroup, TrainedDomain
 from components.study.sample import Sample, column_of, one_auc
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.rows import RowSource
 
 
-def known_ids(sample: Sample, layout: FeatureLayout, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+def known_ids(sample: Sample, layout: FeatureLayout, sizes: Mapping[str, int]) -> dict[str, Array]:
     """Whether the id of each row is in its vocabulary, bool (rows,), by role.
 
     Args:
@@ -30,7 +31,7 @@ def known_ids(sample: Sample, layout: FeatureLayout, sizes: Mapping[str, int]) -
 
 
 def id_groups(
-    sample: Sample, known: Mapping[str, np.ndarray], layout: FeatureLayout, min_counts: Mapping[str, int]
+    sample: Sample, known: Mapping[str, Array], layout: FeatureLayout, min_counts: Mapping[str, int]
 ) -> list[IdGroup]:
     """Scores of the rows with a known and with a rare user, and the same for items; empty groups are left out.
 
@@ -68,7 +69,7 @@ def id_groups(
 
 
 def trained_domains(
-    train_rows: RowSource, sample: Sample, known: Mapping[str, np.ndarray], layout: FeatureLayout
+    train_rows: RowSource, sample: Sample, known: Mapping[str, Array], layout: FeatureLayout
 ) -> dict[str, TrainedDomain]:
     """Training rows and clicks of each domain, and the shares of rare ids in its evaluation rows."""
     count = layout.domain_count

@@ -14,6 +14,7 @@ import numpy as np
 
 from components.study.document import Importance
 from components.study.sample import Sample, Score, auc_by, evenly
+from models.arrays import Array
 from models.features import FeatureLayout
 
 ROWS = 4_000
@@ -110,7 +111,7 @@ def importance(
     fold = rng.permutation(len(chosen)) % FOLDS
     shuffle = rng.permutation(len(chosen))
 
-    def average(prediction: np.ndarray) -> np.ndarray:
+    def average(prediction: Array) -> Array:
         """Of all rows, then of each fold."""
         parts = [np.ones(len(label), bool), *(fold == number for number in range(FOLDS))]
         return np.array([_average_auc(group[part], prediction[part], label[part]) for part in parts])
@@ -134,24 +135,24 @@ def importance(
     return sorted(found, key=lambda entry: -entry.drop), len(chosen)
 
 
-def _average_auc(group: np.ndarray, prediction: np.ndarray, label: np.ndarray) -> float:
+def _average_auc(group: Array, prediction: Array, label: Array) -> float:
     aucs = auc_by(group, prediction, label).auc
     aucs = aucs[~np.isnan(aucs)]
     return float(aucs.mean()) if len(aucs) else np.nan
 
 
-def _standard_error(folds: np.ndarray) -> float:
+def _standard_error(folds: Array) -> float:
     folds = folds[~np.isnan(folds)]
     return float(folds.std(ddof=1) / np.sqrt(len(folds))) if len(folds) > 1 else 0.0
 
 
-def _alike(sample: Sample, min_rows: int, rows: int) -> np.ndarray:
+def _alike(sample: Sample, min_rows: int, rows: int) -> Array:
     """Rows of the domains that say something, equally many of each as far as they have them."""
     aucs = auc_by(sample.domain, sample.prediction, sample.label)
     rarer = np.minimum(aucs.positives, aucs.negatives)
     telling = np.flatnonzero((aucs.rows >= min_rows) & (rarer >= _OF_EACH_CLASS))
     largest = telling[np.argsort(-aucs.rows[telling], kind="stable")][:DOMAINS]
-    parts: list[np.ndarray] = []
+    parts: list[Array] = []
     left = rows
     for done, i in enumerate(largest[::-1]):
         here = np.flatnonzero(sample.domain == aucs.group[i])

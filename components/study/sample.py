@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from components.evaluator.score_tables import GroupAUC, ScoreTable
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.rows import RowSource
 
-Score = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
+Score = Callable[[Mapping[str, Array], Array], Array]
 ROWS_AT_ONCE = 8192
 
 
@@ -24,7 +25,7 @@ class DatedRows(RowSource, Protocol):
     """
 
     @property
-    def day(self) -> np.ndarray: ...
+    def day(self) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,20 @@ class Sample:
     """
 
     source: RowSource
-    index: np.ndarray
-    domain: np.ndarray
-    label: np.ndarray
-    prediction: np.ndarray
+    index: Array
+    domain: Array
+    label: Array
+    prediction: Array
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def categorical(self, column: int) -> np.ndarray:
+    def categorical(self, column: int) -> Array:
         """A column of the ids (rows,)."""
         return categorical_column(self.source, self.index, column)
 
 
-def evenly(rows: int, most: int) -> np.ndarray:
+def evenly(rows: int, most: int) -> Array:
     """At most `most` of the indices 0 to `rows` - 1, evenly spread, int64."""
     return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.int64)) if rows else np.zeros(0, int)
 
@@ -71,7 +72,7 @@ def take(source: RowSource, score: Score, most: int) -> Sample:
     )
 
 
-def categorical_column(source: RowSource, index: np.ndarray, column: int) -> np.ndarray:
+def categorical_column(source: RowSource, index: Array, column: int) -> Array:
     """One column of the ids of these rows, (rows,), read in pieces."""
     parts = [
         source.gather(at)["categorical"][:, column]
@@ -91,14 +92,14 @@ def column_of(layout: FeatureLayout, name: str) -> int:
     raise KeyError(name)
 
 
-def auc_by(group: np.ndarray, prediction: np.ndarray, label: np.ndarray) -> GroupAUC:
+def auc_by(group: Array, prediction: Array, label: Array) -> GroupAUC:
     """Exact AUC of each group of rows, with DeLong's standard error."""
     table = ScoreTable()
     table.add(group, prediction, label)
     return table.group_auc()
 
 
-def one_auc(prediction: np.ndarray, label: np.ndarray) -> tuple[float | None, float | None]:
+def one_auc(prediction: Array, label: Array) -> tuple[float | None, float | None]:
     """AUC and standard error of rows taken together; None where undefined."""
     if not len(label):
         return None, None

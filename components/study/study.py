@@ -18,6 +18,7 @@ from components.study.document import Baseline, DayRows, Study
 from components.study.groups import id_groups, known_ids, trained_domains
 from components.study.importance import importance
 from components.study.sample import DatedRows, Sample, Score, take
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.rows import RowSource
 
@@ -120,7 +121,7 @@ def days(
     return sorted(found, key=lambda entry: entry.day)
 
 
-def _mlp(subject: Subject, sample: Sample) -> list[tuple[Baseline, np.ndarray]]:
+def _mlp(subject: Subject, sample: Sample) -> list[tuple[Baseline, Array]]:
     """Nothing where the model is an MLP itself."""
     declaration = subject.declaration
     if declaration.model.name == "mlp":

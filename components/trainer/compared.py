@@ -11,6 +11,7 @@ import numpy as np
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.trainer import row_store
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.rows import RowSource
 
@@ -18,7 +19,7 @@ TRAINING_FACTS = "training.json"
 SCORES = "scores.npy"
 
 
-def judge(fn_args: FnArgs, layout: FeatureLayout, score: Callable[[RowSource], np.ndarray]) -> None:
+def judge(fn_args: FnArgs, layout: FeatureLayout, score: Callable[[RowSource], Array]) -> None:
     """Writes the click probabilities of the evaluation rows, float32 (rows,), in the order of those rows.
 
     Args:
@@ -30,7 +31,7 @@ def judge(fn_args: FnArgs, layout: FeatureLayout, score: Callable[[RowSource], n
     np.save(Path(fn_args.model_run_dir) / SCORES, score(rows).astype(np.float32))
 
 
-def sigmoid(logit: np.ndarray) -> np.ndarray:
+def sigmoid(logit: Array) -> Array:
     """`1 / (1 + exp(-logit))`, without overflow."""
     return np.exp(-np.logaddexp(0, -np.asarray(logit, np.float64)))
 

@@ -16,6 +16,7 @@ from components.dataset.declaration import Declaration
 from components.trainer.row_store import RowStore, decode
 from components.transform.analyser import VOCABULARY
 from components.transform.row_layout import asset_path, read_layout
+from models.arrays import Array
 from models.features import FeatureLayout
 from models.rows import RowSource
 from models.weight_axes import MISSING, UNKNOWN, Values, feature_labels
@@ -99,7 +100,7 @@ class TranslatedRows:
         self._history = _columns(then.history, now.history)
         self._domains = _columns(then.domains, now.domains)
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """The row tensors of indices of any shape, as today's layout names and orders them."""
         rows = self._rows.gather(indices)
         found = {}
@@ -112,7 +113,7 @@ class TranslatedRows:
                 found[key] = _taken(rows[key], self._numeric if key == "numeric" else self._averages)
         return found
 
-    def _translated(self, ids: np.ndarray | None, leading: tuple[int, ...]) -> np.ndarray:
+    def _translated(self, ids: Array | None, leading: tuple[int, ...]) -> Array:
         columns = [
             np.zeros(leading, np.int64) if table is None or ids is None else table[ids[..., column]]
             for column, table in self._ids
@@ -120,26 +121,26 @@ class TranslatedRows:
         return np.stack(columns, axis=-1)
 
 
-def _taken(values: np.ndarray, at: np.ndarray, axis: int = -1) -> np.ndarray:
+def _taken(values: Array, at: Array, axis: int = -1) -> Array:
     """Positions `at` along an axis, zeros where it is -1."""
     padded = np.concatenate([values, np.zeros_like(np.take(values, [0], axis=axis))], axis=axis)
     return np.take(padded, at, axis=axis)
 
 
-def _columns(then: Sequence[str], now: Sequence[str]) -> np.ndarray:
+def _columns(then: Sequence[str], now: Sequence[str]) -> Array:
     place = {name: n for n, name in enumerate(then)}
     return np.array([place.get(name, -1) for name in now], np.int64)
 
 
 def _id_columns(
     then: FeatureLayout, values_then: Values, now: FeatureLayout, values_now: Values
-) -> list[tuple[int, np.ndarray | None]]:
+) -> list[tuple[int, Array | None]]:
     """For each column of today's ids: the earlier column, and today's id of each earlier one; `None`: there is none."""
     first, offsets = 0, {}
     for feature in then.categorical:
         offsets[feature.name] = (first, feature)
         first += feature.width
-    columns: list[tuple[int, np.ndarray | None]] = []
+    columns: list[tuple[int, Array | None]] = []
     for feature in now.categorical:
         start, earlier = offsets.get(feature.name, (0, None))
         if earlier is None:

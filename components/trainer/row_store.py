@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import InputError
+from models.arrays import Array
 from models.features import FeatureLayout
 
 _DECODE_BATCH = 4096
@@ -62,9 +63,7 @@ class RowStore:
       label: label of each row, float32 (rows,).
     """
 
-    def __init__(
-        self, columns: dict[str, np.ndarray], layout: FeatureLayout, rows: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, columns: dict[str, Array], layout: FeatureLayout, rows: Array | None = None) -> None:
         self._columns = columns
         self._layout = layout
         self._rows = rows
@@ -74,16 +73,16 @@ class RowStore:
     def __len__(self) -> int:
         return len(self._columns["domain"]) if self._rows is None else len(self._rows)
 
-    def _column(self, name: str) -> np.ndarray:
+    def _column(self, name: str) -> Array:
         column = self._columns[name]
         return np.asarray(column) if self._rows is None else np.asarray(column[self._rows])
 
     @property
-    def day(self) -> np.ndarray:
+    def day(self) -> Array:
         """Local day number of each row, int32 (rows,)."""
         return self._column("day")
 
-    def where(self, mask: np.ndarray) -> RowStore:
+    def where(self, mask: Array) -> RowStore:
         """The rows of this view for which `mask`, bool (rows,), holds."""
         chosen = np.flatnonzero(mask)
         return RowStore(self._columns, self._layout, chosen if self._rows is None else self._rows[chosen])
@@ -93,7 +92,7 @@ class RowStore:
         known = self.domain < self._layout.domain_count
         return self if known.all() else self.where(known)
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: Array) -> dict[str, Array]:
         """Model inputs of the rows at `indices`, int (...,): arrays (..., shape of a row) by name."""
         at = indices if self._rows is None else self._rows[indices]
         rows = {}

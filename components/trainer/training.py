@@ -27,6 +27,7 @@ from components.trainer.integration import integration_weights
 from components.trainer.warm_start import Continuation, Continued
 from components.transform.row_layout import read_summary
 from components.transform.serving_graph import keep_newest
+from models.arrays import Array
 from models.metrics import rarer_of
 from models.prediction import Predictor
 from models.registry import build_model
@@ -126,7 +127,7 @@ def _study(fn_args: FnArgs, inputs: TrainingInputs, served: export.ServedModel, 
     if not len(eval_rows):
         return None
 
-    def score(rows: Mapping[str, np.ndarray], domain: np.ndarray) -> np.ndarray:
+    def score(rows: Mapping[str, Array], domain: Array) -> Array:
         scores = served.predict_transformed({k: tf.constant(v) for k, v in rows.items()}, tf.constant(domain))
         return np.asarray(scores)
 

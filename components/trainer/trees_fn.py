@@ -18,6 +18,7 @@ from components.trainer.compared import judge, write_facts
 from components.trainer.cost import TrainingCost
 from components.trainer.inputs import read_inputs
 from components.trainer.training import work_dir
+from models.arrays import Array
 from models.forest import ServedTrees
 from models.gbdt import GradientBoostedTrees, fit
 from models.rows import RowSource
@@ -95,7 +96,7 @@ def run_fn(fn_args: FnArgs) -> None:
         write_facts(fn_args, facts)
 
 
-def predict(trees: GradientBoostedTrees, rows: RowSource) -> np.ndarray:
+def predict(trees: GradientBoostedTrees, rows: RowSource) -> Array:
     """Click probabilities (rows,) of any number of rows."""
     domain = np.asarray(rows.domain)
     pieces = [

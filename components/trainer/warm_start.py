@@ -26,6 +26,7 @@ from components.dataset.declaration import Declaration
 from components.errors import GateError, InputError
 from components.trainer.inputs import TrainingInputs
 from components.trainer.replay import EarlierDay, read_earlier_day, read_values
+from models.arrays import Array
 from models.base import DomainModel
 from models.calibration import Calibration, fit_calibration
 from models.metrics import log_loss_of_logits
@@ -114,7 +115,7 @@ class Continued:
         self._values = read_values(transform_graph, inputs.layout)
         self._earlier = _read(asked.warm_start) if asked.warm_start else None
         self._replayed = self._read_replayed(work)
-        self._start: dict[str, np.ndarray] = {}
+        self._start: dict[str, Array] = {}
         self._loss_before: float | None = None
         earlier = Calibration.read(asked.warm_start) if asked.warm_start and asked.calibrate else None
         self._believed = earlier

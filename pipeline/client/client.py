@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-
 from pipeline.client.errors import CallError, Code
 from pipeline.client.ranking import ranking_inputs
 from pipeline.client.retries import Retries
+from pipeline.client.tensors import Array
 
 T = TypeVar("T")
 
@@ -96,7 +95,7 @@ class Transport(Protocol):
 
     def predict(
         self, inputs: Mapping[str, Any], signature: str, which: Which, outputs: Sequence[str], seconds: float
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """See `ServingClient.predict`."""
         ...
 
@@ -106,7 +105,7 @@ class Transport(Protocol):
         """See `ServingClient.classify`."""
         ...
 
-    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> np.ndarray:
+    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> Array:
         """See `ServingClient.regress`."""
         ...
 
@@ -152,7 +151,7 @@ class ServingClient:
         which: Which = LATEST,
         outputs: Sequence[str] = (),
         timeout: float | None = None,
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """Asks for a prediction.
 
         Args:
@@ -184,7 +183,7 @@ class ServingClient:
         output: str = "click_probability",
         which: Which = LATEST,
         timeout: float | None = None,
-    ) -> np.ndarray:
+    ) -> Array:
         """Asks how likely a user is to click each of many candidates, in one or more domains.
 
         Args:
@@ -228,7 +227,7 @@ class ServingClient:
         signature: str = DEFAULT_SIGNATURE,
         which: Which = LATEST,
         timeout: float | None = None,
-    ) -> np.ndarray:
+    ) -> Array:
         """One float32 value for each serialized `tf.Example`."""
         return self._call(
             lambda seconds: self.transport.regress(examples, signature, which, seconds), timeout

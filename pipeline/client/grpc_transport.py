@@ -12,6 +12,7 @@ from pipeline.client import tensors
 from pipeline.client.client import LATEST, ModelMetadata, Signature, TensorSpec, VersionStatus, Which
 from pipeline.client.errors import CallError, Code
 from pipeline.client.messages import MODEL_SERVICE, PREDICTION_SERVICE, SERVING, SIGNATURE_DEF, STATES
+from pipeline.client.tensors import Array
 
 
 class GrpcTransport:
@@ -76,7 +77,7 @@ class GrpcTransport:
 
     def predict(
         self, inputs: Mapping[str, Any], signature: str, which: Which, outputs: Sequence[str], seconds: float
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """See `ServingClient.predict`."""
         request = self._request("PredictRequest", which, signature)
         for name, values in inputs.items():
@@ -94,7 +95,7 @@ class GrpcTransport:
         result = self._call("Classify", request, seconds).result
         return [[(one.label, one.score) for one in row.classes] for row in result.classifications]
 
-    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> np.ndarray:
+    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> Array:
         """See `ServingClient.regress`."""
         request = self._request("RegressionRequest", which, signature)
         request.input.example_list.examples.extend(examples)

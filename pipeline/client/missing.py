@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeline.client import tensors
 from pipeline.client.client import Signature
+from pipeline.client.tensors import Array
 
 
-def with_missing(inputs: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
+def with_missing(inputs: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
     """The inputs, and what stands for "no value" for those of the signature that are not among them.
 
     Args:

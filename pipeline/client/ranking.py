@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.client import tensors
+from pipeline.client.tensors import Array
 
 
 def ranking_inputs(
     user: Mapping[str, Any], items: Mapping[str, Any], domains: Mapping[str, Any]
-) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
+) -> tuple[dict[str, Array], tuple[int, int]]:
     """The inputs of one ranking request, and its numbers of domains and candidates.
 
     Args:
@@ -46,7 +47,7 @@ def ranking_inputs(
     return rows, (rows[domain].shape[1], candidates)
 
 
-def _row(name: str, values: Any) -> np.ndarray:
+def _row(name: str, values: Any) -> Array:
     array = np.atleast_1d(tensors.as_array(values))
     if array.ndim != 1:
         raise ValueError(f"{name!r}: expected a list of values, got the shape {array.shape}")

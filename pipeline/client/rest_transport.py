@@ -19,6 +19,7 @@ from pipeline.client import tensors
 from pipeline.client.client import LATEST, ModelMetadata, Signature, TensorSpec, VersionStatus, Which
 from pipeline.client.errors import CallError, Code
 from pipeline.client.examples import example_to_json
+from pipeline.client.tensors import Array
 
 _TYPE_CODES = {
     "DT_FLOAT": 1,
@@ -115,7 +116,7 @@ class RestTransport:
 
     def predict(
         self, inputs: Mapping[str, Any], signature: str, which: Which, outputs: Sequence[str], seconds: float
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """See `ServingClient.predict`. All outputs travel; those that are not wanted are dropped here."""
         specs = self._signature(signature, which, seconds).outputs
         columns = {name: _json_values(tensors.as_array(values)) for name, values in inputs.items()}
@@ -140,7 +141,7 @@ class RestTransport:
         results = self._examples(":classify", examples, signature, which, seconds)
         return [[(label, float(score)) for label, score in row] for row in results]
 
-    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> np.ndarray:
+    def regress(self, examples: Sequence[bytes], signature: str, which: Which, seconds: float) -> Array:
         """See `ServingClient.regress`."""
         return np.array(self._examples(":regress", examples, signature, which, seconds), np.float32)
 
@@ -204,7 +205,7 @@ def _answer(status: int, text: bytes) -> Any:
     raise CallError(Code.from_http(status), message or f"HTTP status {status}")
 
 
-def _json_values(array: np.ndarray) -> Any:
+def _json_values(array: Array) -> Any:
     if tensors.type_code(array) != tensors.STRING:
         return array.tolist()
     flat = [_json_text(item) for item in array.ravel().tolist()]
@@ -222,7 +223,7 @@ def _json_text(item: Any) -> Any:
         return {"b64": base64.b64encode(item).decode("ascii")}
 
 
-def _array(values: Any, code: int) -> np.ndarray:
+def _array(values: Any, code: int) -> Array:
     if code != tensors.STRING:
         return np.asarray(values, tensors.DTYPES[code])
     array = np.asarray(values, object)

@@ -9,6 +9,9 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
 
 STRING = 7
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -55,7 +58,7 @@ def dtype_name(code: int) -> str:
     return DTYPES[code].name if code in DTYPES else f"data type {code}"
 
 
-def type_code(array: np.ndarray) -> int:
+def type_code(array: Array) -> int:
     """The data type's number in the protocol.
 
     Raises:
@@ -73,7 +76,7 @@ def _type_names() -> list[str]:
     return [dtype_name(code) for code in DTYPES]
 
 
-def as_array(values: Any, code: int | None = None) -> np.ndarray:
+def as_array(values: Any, code: int | None = None) -> Array:
     """Values as an array that can be sent.
 
     Args:
@@ -102,7 +105,7 @@ def as_array(values: Any, code: int | None = None) -> np.ndarray:
     return array
 
 
-def fill(message: Any, array: np.ndarray, code: int | None = None) -> None:
+def fill(message: Any, array: Array, code: int | None = None) -> None:
     """Writes an array into an empty tensor message.
 
     Args:
@@ -138,7 +141,7 @@ def shape_of(message: Any) -> list[int]:
     return shape
 
 
-def to_array(message: Any) -> np.ndarray:
+def to_array(message: Any) -> Array:
     """The array in a tensor message; strings are an object array of bytes. Numbers may be read-only views.
 
     Raises:
@@ -158,7 +161,7 @@ def to_array(message: Any) -> np.ndarray:
     return _from_list(message, dtype, count).reshape(shape)
 
 
-def _from_list(message: Any, dtype: np.dtype[Any], count: int) -> np.ndarray:
+def _from_list(message: Any, dtype: np.dtype[Any], count: int) -> Array:
     values = getattr(message, _VALUE_FIELDS[message.dtype])
     if len(values) > count or (count and not values) or count > MAX_ELEMENTS:
         raise ValueError(f"{len(values)} values do not fill a tensor of {count}")

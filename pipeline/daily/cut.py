@@ -29,6 +29,7 @@ from components.dataset.sections import Timestamp
 from components.dataset.times import to_local_ms
 from components.example_gen.checks import day_name
 from components.progress import Progress, report
+from models.arrays import Array
 
 _ROWS = 32_768
 _PARTIAL = ".partial"
@@ -120,7 +121,7 @@ def _appending(path: Path, file: DataFile) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "ab", compresslevel=1)) if file.is_packed else path.open("ab")
 
 
-def _filled(days: np.ndarray, before: int) -> np.ndarray:
+def _filled(days: Array, before: int) -> Array:
     """Days of lines, where -1 is not known: that of the line before; at the beginning, of the first that is known."""
     known = np.flatnonzero(days >= 0)
     if not len(known):

@@ -8,11 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from components.dataset.input_names import input_name
 from components.dataset.names import Written
 from components.errors import InputError
+from models.arrays import Array
 from pipeline.client import Which
 from pipeline.predict.columns import check_signature, column_of, to_inputs
 from pipeline.predict.joins import Join, Lookup
@@ -151,10 +150,10 @@ def predict_rows(
 
 def _answers(
     source: Source, join: Join, target: Target, signature: str, batch_size: int, written: Written
-) -> Iterator[tuple[Chunk, Chunk, dict[str, np.ndarray]]]:
+) -> Iterator[tuple[Chunk, Chunk, dict[str, Array]]]:
     """Chunks, as they are and joined, with their outputs, in order, some requests ahead of the one waited for."""
     inputs = target.signatures[signature].inputs
-    waiting: deque[tuple[Chunk, Chunk, Future[dict[str, np.ndarray]]]] = deque()
+    waiting: deque[tuple[Chunk, Chunk, Future[dict[str, Array]]]] = deque()
     with ThreadPoolExecutor(target.parallel) as pool:
         try:
             for number, chunk in enumerate(source.chunks(batch_size)):

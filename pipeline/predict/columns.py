@@ -22,6 +22,7 @@ from components.dataset.names import WRITTEN, Written
 from components.dataset.sections import ColumnType
 from components.dataset.values import Typed, to_type
 from components.errors import InputError
+from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.client.client import Signature, TensorSpec
 from pipeline.predict.rows import Chunk
@@ -46,7 +47,7 @@ def check_signature(name: str, signature: Signature) -> None:
 
 def to_inputs(
     chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str, written: Written = "plain"
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """The tensors (rows,) of a signature.
 
     Args:
@@ -61,7 +62,7 @@ def to_inputs(
     return {name: _column(chunk, name, spec.dtype, source, written) for name, spec in inputs.items()}
 
 
-def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -> np.ndarray:
+def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -> Array:
     dtype = tensors.DTYPES[code]
     source_column = column_of(chunk, name)
     given = [row.get(source_column) for row in chunk.rows]

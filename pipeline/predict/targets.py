@@ -9,9 +9,8 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from components.errors import InputError
+from models.arrays import Array
 from pipeline.client import CallError, Code, ServingClient, Signature, TensorSpec, Which, connect
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Target(Protocol):
     signatures: Mapping[str, Signature]
     parallel: int
 
-    def predict(self, inputs: Mapping[str, np.ndarray], signature: str) -> dict[str, np.ndarray]:
+    def predict(self, inputs: Mapping[str, Array], signature: str) -> dict[str, Array]:
         """A signature's outputs.
 
         Raises:
@@ -59,7 +58,7 @@ class ServerTarget:
         self.name = f"{metadata.name} version {metadata.version} at {url}"
         self.signatures = metadata.signatures
 
-    def predict(self, inputs: Mapping[str, np.ndarray], signature: str) -> dict[str, np.ndarray]:
+    def predict(self, inputs: Mapping[str, Array], signature: str) -> dict[str, Array]:
         """See `Target.predict`."""
         with _as_input_errors(self._url):
             return self._client.predict(inputs, signature=signature, which=self._which)
@@ -105,7 +104,7 @@ class LocalTarget:
             for name, signature in self._model.signatures.items()
         }
 
-    def predict(self, inputs: Mapping[str, np.ndarray], signature: str) -> dict[str, np.ndarray]:
+    def predict(self, inputs: Mapping[str, Array], signature: str) -> dict[str, Array]:
         """See `Target.predict`."""
         try:
             asked = self._model.signature(signature)

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from components.errors import InputError
+from models.arrays import Array
 from pipeline.predict.rows import Chunk, Format, Source
 
 _FORMATS: dict[str, Format] = {
@@ -124,7 +125,7 @@ class Writer:
             with contextlib.suppress(OSError):
                 self._unfinished.unlink(missing_ok=True)
 
-    def write(self, chunk: Chunk, outputs: Mapping[str, np.ndarray]) -> None:
+    def write(self, chunk: Chunk, outputs: Mapping[str, Array]) -> None:
         """Writes rows with the outputs (rows, ...) for them.
 
         Raises:
@@ -138,7 +139,7 @@ class Writer:
                 raise
             raise self._cannot(error) from error
 
-    def _write(self, chunk: Chunk, outputs: Mapping[str, np.ndarray]) -> None:
+    def _write(self, chunk: Chunk, outputs: Mapping[str, Array]) -> None:
         values = {name: _values(array) for name, array in outputs.items()}
         if self._kind == "parquet" and chunk.batch is not None:
             self._write_batch(chunk.batch, values)
@@ -240,7 +241,7 @@ def _as_it_is(cell: Any) -> Any:
     return cell
 
 
-def _values(array: np.ndarray) -> list[Any]:
+def _values(array: Array) -> list[Any]:
     if array.dtype in (np.float32, np.float16):
         # The shortest decimal that gives the same float32 back.
         return array.astype("U32").astype(np.float64).tolist()

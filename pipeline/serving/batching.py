@@ -21,6 +21,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.serving.config_files import BatchingParameters
 from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.metrics import Metrics
@@ -38,7 +39,7 @@ class _Task:
     predictions: int
     deadline: float | None
     queued: float
-    answer: Future[dict[str, np.ndarray]] = dataclasses.field(default_factory=Future)
+    answer: Future[dict[str, Array]] = dataclasses.field(default_factory=Future)
 
 
 @dataclasses.dataclass
@@ -90,7 +91,7 @@ class Batcher:
 
     def run(
         self, model: LoadedModel, signature: ServedSignature, inputs: Arrays, deadline: float | None
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """See `Runner.run`.
 
         Raises:
@@ -211,7 +212,7 @@ class Batcher:
         except RequestError as error:
             task.answer.set_exception(error)
 
-    def _together(self, batch: _Batch, tasks: Sequence[_Task]) -> list[dict[str, np.ndarray]]:
+    def _together(self, batch: _Batch, tasks: Sequence[_Task]) -> list[dict[str, Array]]:
         rows = sum(task.rows for task in tasks)
         padded = next((size for size in self._parameters.allowed_batch_sizes if size >= rows), rows)
         if padded * max(task.predictions // task.rows for task in tasks) > self._predictions:
@@ -236,7 +237,7 @@ class Batcher:
         ]
 
 
-def _wait(task: _Task) -> dict[str, np.ndarray]:
+def _wait(task: _Task) -> dict[str, Array]:
     left = None if task.deadline is None else max(task.deadline - time.monotonic(), 0)
     try:
         return task.answer.result(left)
@@ -280,7 +281,7 @@ def _parts(inputs: Arrays, rows: int, limit: int) -> list[tuple[Arrays, int]]:
     ]
 
 
-def _concatenate(arrays: Sequence[np.ndarray], padding: int) -> np.ndarray:
+def _concatenate(arrays: Sequence[Array], padding: int) -> Array:
     if padding:
         arrays = [*arrays, np.repeat(arrays[0][:1], padding, axis=0)]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -7,8 +7,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import numpy as np
-
+from models.arrays import Array
 from pipeline.serving.admission import Admission, Budget
 from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.example_answers import Classes, classes, example_inputs, regressions
@@ -21,7 +20,7 @@ from pipeline.serving.unknown_domains import UnknownDomains
 from pipeline.serving.versions import ModelVersions, VersionState
 
 Shapes = Mapping[str, Sequence[int]]
-Decode = Callable[[ServedSignature, Callable[[Shapes], object]], Mapping[str, np.ndarray]]
+Decode = Callable[[ServedSignature, Callable[[Shapes], object]], Mapping[str, Array]]
 """`(signature, fits) -> inputs`; calls `fits` with their shapes before it makes them."""
 
 
@@ -57,7 +56,7 @@ class Answer:
 
     version: int
     signature: ServedSignature
-    outputs: Mapping[str, np.ndarray]
+    outputs: Mapping[str, Array]
 
 
 class Engine:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.serving.errors import invalid
 from pipeline.serving.saved_model import ServedSignature
@@ -33,7 +34,7 @@ def example_inputs(
     signature: ServedSignature,
     examples: Sequence[bytes],
     fits: Callable[[Mapping[str, Sequence[int]]], object] = lambda shapes: None,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """The inputs of a signature that takes serialized `tf.Example`s.
 
     TensorFlow Serving asks for an input named `inputs`; here any single string input will do.
@@ -55,7 +56,7 @@ def example_inputs(
     return {signature.inputs[0].name: np.fromiter(examples, object, len(examples))}
 
 
-def classes(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows: int) -> Classes:
+def classes(signature: ServedSignature, outputs: Mapping[str, Array], rows: int) -> Classes:
     """Labels and scores from a signature's outputs: `classes` and `scores` [n, k], or one float output as scores.
 
     Raises:
@@ -81,7 +82,7 @@ def classes(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows:
     return [list(zip(row, value, strict=True)) for row, value in zip(names, values, strict=True)]
 
 
-def regressions(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows: int) -> list[float]:
+def regressions(signature: ServedSignature, outputs: Mapping[str, Array], rows: int) -> list[float]:
     """Values from a signature's `outputs`, or its only float output, [n] or [n, 1].
 
     Raises:
@@ -99,7 +100,7 @@ def _ports(signature: ServedSignature) -> str:
     return ", ".join(f"{port.name} ({port})" for port in signature.outputs)
 
 
-def _only_float(signature: ServedSignature, outputs: Mapping[str, np.ndarray], verb: str) -> np.ndarray:
+def _only_float(signature: ServedSignature, outputs: Mapping[str, Array], verb: str) -> Array:
     ports = signature.outputs
     if len(ports) != 1 or outputs[ports[0].name].dtype.kind != "f":
         raise invalid(f"signature {signature.name!r} does not {verb}: it gives {_ports(signature)}")

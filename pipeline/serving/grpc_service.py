@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 from google.protobuf.message import DecodeError
 
+from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.client.messages import MODEL_SERVICE, PREDICTION_SERVICE, SERVING, SIGNATURE_DEF, STATES
 from pipeline.client.proto_file import ProtoFile
@@ -214,9 +214,7 @@ def _fill_spec(response: Any, spec: Spec, answer: Answer) -> None:
     response.model_spec.signature_name = answer.signature.name
 
 
-def _inputs(
-    request: Any, signature: ServedSignature, fits: Callable[[Shapes], object]
-) -> dict[str, np.ndarray]:
+def _inputs(request: Any, signature: ServedSignature, fits: Callable[[Shapes], object]) -> dict[str, Array]:
     _wanted(request.output_filter, signature)
     shapes = {}
     for name, message in request.inputs.items():
@@ -225,7 +223,7 @@ def _inputs(
         except ValueError as error:
             raise invalid(f"input {name!r}: {error}") from error
     fits(shapes)
-    inputs: dict[str, np.ndarray] = {}
+    inputs: dict[str, Array] = {}
     for name, message in request.inputs.items():
         try:
             inputs[name] = tensors.to_array(message)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.serving.errors import invalid
 from pipeline.serving.saved_model import ServedSignature
 from pipeline.serving.versions import VersionState
@@ -24,7 +25,7 @@ def error(message: str) -> bytes:
     return dumps({"error": message})
 
 
-def predictions(signature: ServedSignature, outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
+def predictions(signature: ServedSignature, outputs: Mapping[str, Array], rows: bool) -> bytes:
     """The answer to a predict request.
 
     Args:
@@ -51,7 +52,7 @@ def predictions(signature: ServedSignature, outputs: Mapping[str, np.ndarray], r
     )
 
 
-def _values(name: str, array: np.ndarray) -> Any:
+def _values(name: str, array: Array) -> Any:
     if array.dtype == np.float32 or array.dtype == np.float16:
         # The shortest decimal that gives the same float32 back, not the digits of its float64 neighbour.
         return array.astype("U32").astype(np.float64).tolist()

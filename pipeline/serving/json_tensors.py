@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.serving.errors import RequestError, invalid
 from pipeline.serving.saved_model import Port, ServedSignature
@@ -103,7 +104,7 @@ def predict_inputs(
     document: Mapping[str, Any],
     signature: ServedSignature,
     fits: Callable[[Mapping[str, Sequence[int]]], object] = lambda shapes: None,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """The tensors of a predict request, in either format.
 
     Args:
@@ -177,7 +178,7 @@ def _columns_of_rows(rows: list[Any], signature: ServedSignature) -> Mapping[str
     }
 
 
-def _element(default: np.ndarray) -> Any:
+def _element(default: Array) -> Any:
     """The value of an input that one row leaves out, in JSON."""
     if default.dtype != object:
         return default[0].tolist()
@@ -198,7 +199,7 @@ def _is_base64(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def to_tensor(value: Any, port: Port, default: np.ndarray | None = None) -> np.ndarray:
+def to_tensor(value: Any, port: Port, default: Array | None = None) -> Array:
     """A nested JSON list as an array of an input's type.
 
     Args:
@@ -243,7 +244,7 @@ def _flatten(value: Any, shape: Sequence[int]) -> list[Any]:
     return level
 
 
-def _convert(flat: list[Any], code: int) -> np.ndarray:
+def _convert(flat: list[Any], code: int) -> Array:
     types = set(map(type, flat))
     dtype = tensors.DTYPES.get(code)
     if dtype is None:

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.errors import InputError
+from models.arrays import Array
 from pipeline.client import tensors
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class Answered:
     model: str
     version: int
     signature: str
-    inputs: Mapping[str, np.ndarray]
-    outputs: Mapping[str, np.ndarray]
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
     moment: float
 
     @property
@@ -54,7 +54,7 @@ class Answered:
         return sum(map(_size, (*self.inputs.values(), *self.outputs.values())))
 
 
-def _size(array: np.ndarray) -> int:
+def _size(array: Array) -> int:
     return array.nbytes + (sum(map(len, array.ravel().tolist())) if array.dtype.kind == "O" else 0)
 
 

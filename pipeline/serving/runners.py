@@ -7,12 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
-
+from models.arrays import Array
 from pipeline.serving.errors import Code, RequestError
 from pipeline.serving.saved_model import LoadedModel, ServedSignature
 
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, Array]
 
 
 class Runner(Protocol):
@@ -20,7 +19,7 @@ class Runner(Protocol):
 
     def run(
         self, model: LoadedModel, signature: ServedSignature, inputs: Arrays, deadline: float | None
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """The signature's outputs.
 
         Raises:
@@ -48,7 +47,7 @@ class DirectRunner:
 
     def run(
         self, model: LoadedModel, signature: ServedSignature, inputs: Arrays, deadline: float | None
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """See `Runner.run`."""
         left = None if deadline is None else deadline - time.monotonic()
         if (left is not None and left <= 0) or not self._turns.acquire(timeout=left):

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
 from components.version_notes import read_domains
+from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.serving.errors import Code, RequestError, invalid
 
@@ -62,9 +63,9 @@ class ServedSignature:
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    defaults: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    defaults: Mapping[str, Array] = dataclasses.field(default_factory=dict)
 
-    def complete(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def complete(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The inputs, and the defaults of those that were left out."""
         return {**self.defaults, **inputs}
 
@@ -85,7 +86,7 @@ class ServedSignature:
             own = max(own, math.prod(shape))
         return max(rows * inner[True] * inner[False], own)
 
-    def check(self, inputs: Mapping[str, np.ndarray]) -> None:
+    def check(self, inputs: Mapping[str, Array]) -> None:
         """Checks that the inputs are all there and fit.
 
         Raises:
@@ -183,7 +184,7 @@ class LoadedModel:
             )
         return found
 
-    def run(self, signature: ServedSignature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, signature: ServedSignature, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Computes a signature's outputs.
 
         Args:

@@ -7,8 +7,7 @@ import logging
 import threading
 from collections.abc import Mapping
 
-import numpy as np
-
+from models.arrays import Array
 from pipeline.serving.errors import invalid
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.saved_model import LoadedModel
@@ -34,7 +33,7 @@ class UnknownDomains:
         self._said: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
-    def look(self, name: str, model: LoadedModel, inputs: Mapping[str, np.ndarray]) -> None:
+    def look(self, name: str, model: LoadedModel, inputs: Mapping[str, Array]) -> None:
         """Looks at one request, whose inputs fit. Serialized examples are not read.
 
         Raises:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.serving.errors import Code, RequestError, invalid
 from pipeline.serving.example_answers import example_inputs
@@ -54,7 +54,7 @@ def _replay(model: LoadedModel, log: Any) -> None:
     if kind == "predict_log":
         request = log.predict_log.request
 
-        def decode(signature: ServedSignature) -> Mapping[str, np.ndarray]:
+        def decode(signature: ServedSignature) -> Mapping[str, Array]:
             return {name: tensors.to_array(message) for name, message in request.inputs.items()}
 
         _run(model, request.model_spec.signature_name, decode)
@@ -69,9 +69,7 @@ def _replay(model: LoadedModel, log: Any) -> None:
         raise RequestError(Code.UNIMPLEMENTED, f"warm-up requests of kind {kind} are not served")
 
 
-def _run(
-    model: LoadedModel, name: str, decode: Callable[[ServedSignature], Mapping[str, np.ndarray]]
-) -> None:
+def _run(model: LoadedModel, name: str, decode: Callable[[ServedSignature], Mapping[str, Array]]) -> None:
     signature = model.signature(name)
     inputs = decode(signature)
     signature.check(inputs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.simulate.population import Items, Users
 from pipeline.simulate.settings import DAY_MS, POSITIONS
 from pipeline.simulate.world import Domains
@@ -22,15 +23,15 @@ class Impressions:
     """Impressions of one day before they are answered; every array has shape (n,)."""
 
     day: int
-    domain: np.ndarray
-    user: np.ndarray
-    item: np.ndarray
-    position: np.ndarray
+    domain: Array
+    user: Array
+    item: Array
+    position: Array
 
     def __len__(self) -> int:
         return len(self.domain)
 
-    def take(self, order: np.ndarray) -> Impressions:
+    def take(self, order: Array) -> Impressions:
         return Impressions(
             self.day, self.domain[order], self.user[order], self.item[order], self.position[order]
         )
@@ -62,7 +63,7 @@ class Exposure:
         self._category_starts = np.searchsorted(items.category[self._by_category], np.arange(categories + 1))
         self._position_shares = np.cumsum(_position_shares())
 
-    def draw(self, rng: np.random.Generator, day: int, rows: np.ndarray) -> Impressions:
+    def draw(self, rng: np.random.Generator, day: int, rows: Array) -> Impressions:
         """Impressions of a day, in the order of the domains.
 
         Args:
@@ -80,7 +81,7 @@ class Exposure:
             position=1 + np.searchsorted(self._position_shares, rng.random(count)).clip(max=POSITIONS - 1),
         )
 
-    def _draw_users(self, rng: np.random.Generator, day: int, domain: np.ndarray) -> np.ndarray:
+    def _draw_users(self, rng: np.random.Generator, day: int, domain: Array) -> Array:
         present = np.concatenate([[0], np.cumsum(self._joined <= day)])
         ends = self._starts[:-1] + present[self._starts[1:]] - present[self._starts[:-1]]
         low, high = self._weights[self._starts[:-1]], self._weights[ends]
@@ -88,7 +89,7 @@ class Exposure:
         place = np.searchsorted(self._weights, mark, side="right") - 1
         return self._members[np.clip(place, self._starts[domain], ends[domain] - 1)]
 
-    def _draw_items(self, rng: np.random.Generator, day: int, domain: np.ndarray) -> np.ndarray:
+    def _draw_items(self, rng: np.random.Generator, day: int, domain: Array) -> Array:
         items = self._by_category
         since = day - self._items.published[items]
         novelty = 1 + _NOVELTY * np.exp(-np.maximum(since, 0) / _NOVELTY_DAYS)
@@ -101,7 +102,7 @@ class Exposure:
         return items[np.clip(place, first, last - 1)]
 
 
-def clock(rng: np.random.Generator, count: int, part: int, parts: int) -> np.ndarray:
+def clock(rng: np.random.Generator, count: int, part: int, parts: int) -> Array:
     """Sorted milliseconds since midnight of `count` impressions in the given part of a day's traffic.
 
     The traffic follows the hours: a trough at 5, a peak at 20 o'clock. Later parts are strictly later, so the
@@ -117,7 +118,7 @@ def clock(rng: np.random.Generator, count: int, part: int, parts: int) -> np.nda
     return np.minimum(np.interp(share, traffic, hours / 24 * DAY_MS).astype(np.int64), DAY_MS - 1)
 
 
-def _memberships(rng: np.random.Generator, domains: Domains, users: Users) -> tuple[np.ndarray, np.ndarray]:
+def _memberships(rng: np.random.Generator, domains: Domains, users: Users) -> tuple[Array, Array]:
     """Pairs of domain and user: mostly one to three domains per user, some members in every domain."""
     count, total = len(domains.rows), len(users.age)
     number = 1 + rng.choice(len(_MEMBERSHIPS), total, p=_MEMBERSHIPS / _MEMBERSHIPS.sum())
@@ -140,13 +141,13 @@ def _memberships(rng: np.random.Generator, domains: Domains, users: Users) -> tu
     return pairs // total, pairs % total
 
 
-def _position_shares() -> np.ndarray:
+def _position_shares() -> Array:
     shares = np.arange(1, POSITIONS + 1) ** -0.6
-    normalised: np.ndarray = shares / shares.sum()
+    normalised: Array = shares / shares.sum()
     return normalised
 
 
-def _choose(rng: np.random.Generator, shares: np.ndarray, row: np.ndarray) -> np.ndarray:
+def _choose(rng: np.random.Generator, shares: Array, row: Array) -> Array:
     """One index per entry of `row` (n,), drawn by the shares (rows, choices) of that row."""
     choices = shares.shape[1]
     bounds = (np.cumsum(shares, axis=1) + np.arange(len(shares))[:, None]).ravel()

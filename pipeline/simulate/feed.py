@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from components.dataset.parquet import ParquetWriter
 from components.progress import Progress
+from models.arrays import Array
 from pipeline.simulate.directory import require_space, written_whole
 from pipeline.simulate.exposure import Exposure, Impressions, clock
 from pipeline.simulate.facts import SimulationFacts, is_reusable, read_facts
@@ -157,8 +158,8 @@ def build_world(settings: SimulationSettings, strengths: Strengths, relatedness:
 
 
 def _slices(
-    world: World, base: np.ndarray, settings: SimulationSettings, day: int
-) -> Iterator[tuple[np.ndarray, Impressions, Answers]]:
+    world: World, base: Array, settings: SimulationSettings, day: int
+) -> Iterator[tuple[Array, Impressions, Answers]]:
     """The impressions of a day in the order of time, with their answers, some hundred thousand at a time."""
     in_day = world.domains.rows_by_day[:, day]
     parts = max(1, -(-int(in_day.sum()) // _SLICE_ROWS))
@@ -171,7 +172,7 @@ def _slices(
         yield time, rows, answer(rng, world, base, rows)
 
 
-def _append(file: BinaryIO, time: np.ndarray, rows: Impressions, answers: Answers, header: bool) -> None:
+def _append(file: BinaryIO, time: Array, rows: Impressions, answers: Answers, header: bool) -> None:
     frame = pl.DataFrame(
         {
             "timestamp_ms": time,
@@ -209,7 +210,7 @@ class _ColdCount:
         return {f"{kind}_share": count / max(self._rows, 1) for kind, count in self._cold.items()}
 
 
-def _describe_domains(world: World, base: np.ndarray) -> list[dict[str, Any]]:
+def _describe_domains(world: World, base: Array) -> list[dict[str, Any]]:
     domains = world.domains
     return [
         {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from models.arrays import Array
 from pipeline.simulate.settings import (
     AGE_BANDS,
     AGE_SHARES,
@@ -38,21 +39,21 @@ class Users:
         turn: (U,) radians by which the interests turn in a day.
     """
 
-    age: np.ndarray
-    tier: np.ndarray
-    device: np.ndarray
-    weight: np.ndarray
-    joined: np.ndarray
-    tenure: np.ndarray
-    activity: np.ndarray
-    propensity: np.ndarray
-    interest: np.ndarray
-    turn: np.ndarray
+    age: Array
+    tier: Array
+    device: Array
+    weight: Array
+    joined: Array
+    tenure: Array
+    activity: Array
+    propensity: Array
+    interest: Array
+    turn: Array
 
-    def interest_on(self, users: np.ndarray, day: int) -> np.ndarray:
+    def interest_on(self, users: Array, day: int) -> Array:
         """Interests (n, INTEREST) of users (n,) on a day."""
         angle = (self.turn[users] * day)[:, None]
-        mixed: np.ndarray = np.cos(angle) * self.interest[0, users] + np.sin(angle) * self.interest[1, users]
+        mixed: Array = np.cos(angle) * self.interest[0, users] + np.sin(angle) * self.interest[1, users]
         return mixed
 
     def table(self) -> pl.DataFrame:
@@ -83,17 +84,17 @@ class Items:
         character: (I, INTEREST) what the users' interests are matched with.
     """
 
-    author: np.ndarray
-    category: np.ndarray
-    duration: np.ndarray
-    log_duration: np.ndarray
-    published: np.ndarray
-    age: np.ndarray
-    weight: np.ndarray
-    tags: np.ndarray
-    tag_effect: np.ndarray
-    appeal: np.ndarray
-    character: np.ndarray
+    author: Array
+    category: Array
+    duration: Array
+    log_duration: Array
+    published: Array
+    age: Array
+    weight: Array
+    tags: Array
+    tag_effect: Array
+    appeal: Array
+    character: Array
 
     def table(self, categories: int) -> pl.DataFrame:
         """`items.csv`."""
@@ -188,14 +189,14 @@ def draw_items(rng: np.random.Generator, settings: SimulationSettings) -> Items:
 
 def _first_days(
     rng: np.random.Generator, count: int, days: int, share_new: float, mean_before: float
-) -> np.ndarray:
+) -> Array:
     """Time, in days since the start of the feed, at which users join or items are published."""
     during = rng.uniform(0, days, count)
     before = -rng.exponential(mean_before, count)
     return np.where(rng.random(count) < share_new, during, before)
 
 
-def _draw_tags(rng: np.random.Generator, category: np.ndarray, categories: int) -> np.ndarray:
+def _draw_tags(rng: np.random.Generator, category: Array, categories: int) -> Array:
     """Up to MAX_TAGS different tags per item (I, MAX_TAGS) as indices; -1 fills the rest."""
     first = category * TAGS_PER_CATEGORY
     offsets = rng.permuted(np.tile(np.arange(TAGS_PER_CATEGORY), (len(category), 1)), axis=1)
@@ -207,7 +208,7 @@ def _draw_tags(rng: np.random.Generator, category: np.ndarray, categories: int) 
     return tags
 
 
-def _mean_of_tags(tags: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _mean_of_tags(tags: Array, values: Array) -> Array:
     """Sum of the tags' values over the root of their number: variance one for any number of tags."""
     padded = np.vstack([values, np.zeros((1, values.shape[1]))])
     return padded[tags].sum(axis=1) / np.sqrt((tags >= 0).sum(axis=1))[:, None]

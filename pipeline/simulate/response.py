@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.simulate.exposure import Exposure, Impressions
 from pipeline.simulate.population import Items, Users
 from pipeline.simulate.settings import POSITIONS, Strengths
@@ -30,13 +31,13 @@ class World:
 class Answers:
     """What follows the impressions; every array has shape (n,)."""
 
-    probability: np.ndarray
-    click: np.ndarray
-    long_view: np.ndarray
-    dwell_ratio: np.ndarray
+    probability: Array
+    click: Array
+    long_view: Array
+    dwell_ratio: Array
 
 
-def effects(world: World, rows: Impressions) -> np.ndarray:
+def effects(world: World, rows: Impressions) -> Array:
     """The logit (n,) of a click without the domain's base rate and drift.
 
     The sum of what features show (`known_effects`) and of what only behaviour reveals: the user's propensity
@@ -51,16 +52,16 @@ def effects(world: World, rows: Impressions) -> np.ndarray:
         + s.interest
         * np.einsum("nk,nk,nk->n", domains.interest[d], users.interest_on(u, rows.day), items.character[i])
     )
-    total: np.ndarray = domains.sharpness[d] * (known_effects(world, rows) + hidden)
+    total: Array = domains.sharpness[d] * (known_effects(world, rows) + hidden)
     return total
 
 
-def known_effects(world: World, rows: Impressions) -> np.ndarray:
+def known_effects(world: World, rows: Impressions) -> Array:
     """The part (n,) of the logit that the declared features determine, domain by domain."""
     domains, users, items, s = world.domains, world.users, world.items, world.strengths
     d, u, i = rows.domain, rows.user, rows.item
     age = np.maximum(items.age[i] - (world.days - rows.day - 0.5), 0.0)
-    total: np.ndarray = (
+    total: Array = (
         s.match * domains.match[d, users.age[u], items.category[i]]
         + s.device * domains.device[d, users.device[u]]
         + s.tier * domains.tier[d, users.tier[u]]
@@ -72,7 +73,7 @@ def known_effects(world: World, rows: Impressions) -> np.ndarray:
     return total
 
 
-def answer(rng: np.random.Generator, world: World, base: np.ndarray, rows: Impressions) -> Answers:
+def answer(rng: np.random.Generator, world: World, base: Array, rows: Impressions) -> Answers:
     """Draws clicks from the true probabilities, and the behaviours after the click.
 
     Args:
@@ -99,7 +100,7 @@ def answer(rng: np.random.Generator, world: World, base: np.ndarray, rows: Impre
     )
 
 
-def calibrate(rng: np.random.Generator, world: World) -> np.ndarray:
+def calibrate(rng: np.random.Generator, world: World) -> Array:
     """Base logits (D,) with which every domain's mean click probability is its target rate.
 
     Solved by bisection on a pilot sample of the feed's own exposures, spread over the days.
@@ -120,13 +121,13 @@ def calibrate(rng: np.random.Generator, world: World) -> np.ndarray:
     return (low + high) / 2
 
 
-def _position_scores() -> np.ndarray:
+def _position_scores() -> Array:
     """Log positions, centred and scaled to unit variance over the positions."""
     scores = np.log(np.arange(1, POSITIONS + 1))
-    standard: np.ndarray = (scores - scores.mean()) / scores.std()
+    standard: Array = (scores - scores.mean()) / scores.std()
     return standard
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    result: np.ndarray = 1 / (1 + np.exp(-logits))
+def _sigmoid(logits: Array) -> Array:
+    result: Array = 1 / (1 + np.exp(-logits))
     return result

@@ -16,6 +16,7 @@ import polars as pl
 
 from components.dataset.parquet import read_table
 from components.errors import InputError
+from models.arrays import Array
 from models.metrics import auc_of_counts, decides
 
 TRUTH_FILE = "truth.json"
@@ -90,7 +91,7 @@ class TruthTally:
         self._loss = np.zeros(domains)
         self._entropy = np.zeros(domains)
 
-    def add(self, domain: np.ndarray, probability: np.ndarray, click: np.ndarray) -> None:
+    def add(self, domain: Array, probability: Array, click: Array) -> None:
         """Adds rows, all arrays (n,)."""
         yes, no = np.log(probability), np.log1p(-probability)
         place = ((yes - no) + _LIMIT) * (_BINS / (2 * _LIMIT))
@@ -207,7 +208,7 @@ def _from_dict(section: dict[str, Any], min_rows: int) -> BestPossible:
     return BestPossible(overall, scores, _average(scores, min_rows), min_rows)
 
 
-def _score(counts: np.ndarray, totals: np.ndarray, loss: float, entropy: float) -> Score:
+def _score(counts: Array, totals: Array, loss: float, entropy: float) -> Score:
     negatives, positives = (int(total) for total in totals)
     rows = negatives + positives
     return Score(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Array
 from pipeline.simulate.settings import (
     AGE_BANDS,
     CITY_TIERS,
@@ -41,21 +42,21 @@ class Domains:
         categories: (D, categories) shares of the impressions.
     """
 
-    rows: np.ndarray
-    rows_by_day: np.ndarray
-    click_rate: np.ndarray
-    cluster: np.ndarray
-    drift: np.ndarray
-    sharpness: np.ndarray
-    propensity: np.ndarray
-    appeal: np.ndarray
-    interest: np.ndarray
-    match: np.ndarray
-    device: np.ndarray
-    tier: np.ndarray
-    position: np.ndarray
-    duration: np.ndarray
-    categories: np.ndarray
+    rows: Array
+    rows_by_day: Array
+    click_rate: Array
+    cluster: Array
+    drift: Array
+    sharpness: Array
+    propensity: Array
+    appeal: Array
+    interest: Array
+    match: Array
+    device: Array
+    tier: Array
+    position: Array
+    duration: Array
+    categories: Array
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
@@ -89,7 +90,7 @@ def draw_domains(
     # By rank in turn, so that every cluster has large domains to learn from and small ones to help.
     cluster[by_rank] = np.arange(count) % settings.clusters
 
-    def related(*shape: int) -> np.ndarray:
+    def related(*shape: int) -> Array:
         return related_effects(rng, cluster, relatedness, shape)
 
     return Domains(
@@ -112,8 +113,8 @@ def draw_domains(
 
 
 def related_effects(
-    rng: np.random.Generator, cluster: np.ndarray, relatedness: Relatedness, shape: tuple[int, ...]
-) -> np.ndarray:
+    rng: np.random.Generator, cluster: Array, relatedness: Relatedness, shape: tuple[int, ...]
+) -> Array:
     """Standard normal effects (D, *shape) that correlate over all domains and more so within a cluster."""
     shared = rng.standard_normal((1, *shape))
     groups = rng.standard_normal((int(cluster.max()) + 1, *shape))
@@ -125,7 +126,7 @@ def related_effects(
     )
 
 
-def domain_sizes(domains: int, rows: int) -> np.ndarray:
+def domain_sizes(domains: int, rows: int) -> Array:
     """Impressions per domain in descending order: a truncated power law, with a floor for the smallest.
 
     The share of rank k is proportional to k^-1.2 exp(-(k - 1) / (D / 2)): with 21 domains and 200,000 rows
@@ -142,7 +143,7 @@ def domain_sizes(domains: int, rows: int) -> np.ndarray:
     return np.sort(sizes + floor)[::-1]
 
 
-def _click_rates(rng: np.random.Generator, count: int) -> np.ndarray:
+def _click_rates(rng: np.random.Generator, count: int) -> Array:
     """Click rates by rank of size, evenly spaced in logits from 1 % to 56 %.
 
     The extremes go to the second and third largest domain: there are enough rows there to see a rate of 1 %.
@@ -158,13 +159,13 @@ def _click_rates(rng: np.random.Generator, count: int) -> np.ndarray:
     return grid[np.concatenate([head, rest]).astype(np.int64)]
 
 
-def _rows_by_day(rng: np.random.Generator, rows: np.ndarray, days: int) -> np.ndarray:
+def _rows_by_day(rng: np.random.Generator, rows: Array, days: int) -> Array:
     weekday = np.arange(days) % 7
     weight = np.where(weekday >= 5, 1.15, 1.0)
     return rng.multinomial(rows, weight / weight.sum())
 
 
-def _drift(related: Callable[..., np.ndarray], days: int, daily: float, trend: float) -> np.ndarray:
+def _drift(related: Callable[..., Array], days: int, daily: float, trend: float) -> Array:
     carry = 0.8
     noise = related(days)
     walk = np.empty_like(noise)
@@ -173,16 +174,16 @@ def _drift(related: Callable[..., np.ndarray], days: int, daily: float, trend: f
         walk[:, day] = carry * walk[:, day - 1] + np.sqrt(1 - carry**2) * noise[:, day]
     slope = related()[:, None] * (np.arange(days) / (days - 1) - 0.5)
     total = daily * walk + trend * slope
-    centred: np.ndarray = total - total.mean(axis=1, keepdims=True)
+    centred: Array = total - total.mean(axis=1, keepdims=True)
     return centred
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    scaled: np.ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+def _unit(vectors: Array) -> Array:
+    scaled: Array = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return scaled
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def _softmax(logits: Array) -> Array:
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    normalised: np.ndarray = shares / shares.sum(axis=-1, keepdims=True)
+    normalised: Array = shares / shares.sum(axis=-1, keepdims=True)
     return normalised
