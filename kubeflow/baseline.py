@@ -5,17 +5,14 @@ says the compiler of open-source Kubeflow). What was blessed was pushed: so ther
 push destination takes its place.
 """
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
-from typing import Any
 
 from google.protobuf import json_format
-from tfx import types
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from components.pusher.version_names import version_number
@@ -34,34 +31,26 @@ def newest_version(folder: str) -> str | None:
     return str(max(numbers)) if numbers else None
 
 
-class Executor(base_executor.BaseExecutor):
-    """Copies the newest served version into a Model artifact, or marks the artifact as absent."""
+@component
+def Baseline(  # noqa: N802 - a component's name
+    model: OutputArtifact[standard_artifacts.Model], push_destination: Parameter[str]
+) -> None:
+    """Copies the newest served version into a Model artifact, or marks the artifact as absent.
 
-    def Do(  # noqa: N802 - the name is TFX's
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Runs the look-up.
+    No node of the pipeline: `kubeflow.package.replace_resolver` puts it in the resolver's place.
 
-        Args:
-          input_dict: empty.
-          output_dict: `model`.
-          exec_properties: `push_destination`, the Pusher's.
-        """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        destination = pusher_pb2.PushDestination()
-        json_format.Parse(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
-        folder = destination.filesystem.base_directory
-        model = artifact_utils.get_single_instance(output_dict["model"])
-        version = newest_version(folder)
-        fileio.makedirs(model.uri)
-        # An artifact without any file would be a missing object for the launcher of the next task.
-        with fileio.open(f"{model.uri}/{NOTE}", "w") as stream:
-            stream.write(f"{folder}/{version}\n" if version is not None else f"nothing in {folder}\n")
-        if version is None:
-            model.set_int_custom_property(ABSENT, 1)
-            return
-        model.set_string_custom_property("served_version", version)
-        io_utils.copy_dir(f"{folder}/{version}", path_utils.serving_model_dir(model.uri))
+    Args:
+      model: gets the version.
+      push_destination: the Pusher's.
+    """
+    folder = json_format.Parse(push_destination, pusher_pb2.PushDestination()).filesystem.base_directory
+    version = newest_version(folder)
+    fileio.makedirs(model.uri)
+    # An artifact without any file would be a missing object for the launcher of the next task.
+    with fileio.open(f"{model.uri}/{NOTE}", "w") as stream:
+        stream.write(f"{folder}/{version}\n" if version is not None else f"nothing in {folder}\n")
+    if version is None:
+        model.set_int_custom_property(ABSENT, 1)
+        return
+    model.set_string_custom_property("served_version", version)
+    io_utils.copy_dir(f"{folder}/{version}", path_utils.serving_model_dir(model.uri))

@@ -17,9 +17,9 @@ from tfx.types import Channel, standard_artifacts
 
 from components.dataset.declaration import Declaration
 from components.errors import InputError
-from kubeflow import baseline as baseline_module
 from kubeflow import overrides
 from kubeflow import runtime_parameters as names
+from kubeflow.baseline import Baseline
 from kubeflow.resources import Resources, resource_spec, retry_policy
 
 COMMAND = ("python", "-m", "kubeflow.entrypoint")
@@ -175,8 +175,7 @@ def replace_resolver(package: Package, image: str) -> None:
     container = package.deployment.executors[component.executor_label].container
     container.image = image
     container.command.extend(COMMAND)
-    executor = f"{baseline_module.Executor.__module__}.{baseline_module.Executor.__name__}"
-    container.args.extend(["--executor_class_path", executor])
+    container.args.extend(["--executor_class_path", Baseline.EXECUTOR_SPEC.class_path])
     container.args.extend(["--json_serialized_invocation_args", "{{$}}", INPUTS_FLAG, ""])
     evaluator = package.tasks[names.EVALUATOR]
     evaluator.inputs.artifacts["baseline_model"].task_output_artifact.producer_task = names.BASELINE

@@ -27,7 +27,7 @@ def _arguments(tmp_path: Path, serving: Path, *beam: str) -> list[str]:
     }
     return [
         "--executor_class_path",
-        "kubeflow.baseline.Executor",
+        "kubeflow.baseline.Baseline_Executor",
         "--json_serialized_invocation_args",
         json.dumps(invocation),
         "--json_serialized_inputs_spec_args",
