@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,11 +218,6 @@ class Ledger:
         self._days.mkdir(parents=True, exist_ok=True)
         write_durably(self._days / f"{entry.day}.json", entry.model_dump_json(indent=1))
         self.note("day", day=entry.day, status=entry.status, cause=entry.cause, reasons=entry.reasons)
-
-    def forget(self, days: Iterable[str]) -> None:
-        """Removes entries."""
-        for day in days:
-            (self._days / f"{day}.json").unlink(missing_ok=True)
 
     def note(self, event: str, **facts: Any) -> None:
         """Appends to the journal."""

@@ -8,29 +8,16 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from components.dataset.declaration import Declaration
 from components.trainer.raw_inputs import RawInputs
 from components.trainer.request_bounds import MOST_IN_A_BATCH, MOST_PREDICTIONS, MOST_TEXT_BYTES
-from tests.components.trainer.test_raw_inputs import DECLARATION
+from tests.components.trainer.test_raw_inputs import raw_inputs
 
 MISSING: dict[tf.DType, Any] = {tf.int64: -1, tf.float32: float("nan"), tf.string: ""}
 
 
 @pytest.fixture(scope="module")
 def inputs() -> RawInputs:
-    spec: dict[str, Any] = {
-        name: tf.io.VarLenFeature(dtype)
-        for name, dtype in {
-            "city": tf.string,
-            "age": tf.float32,
-            "tags": tf.string,
-            "user_id": tf.int64,
-            "item_id": tf.string,
-        }.items()
-    }
-    spec["tab"] = tf.io.FixedLenFeature([1], tf.int64)
-    spec["local_time_ms"] = tf.io.FixedLenFeature([1], tf.int64)
-    return RawInputs(Declaration.model_validate(DECLARATION), spec)
+    return raw_inputs()
 
 
 @pytest.fixture(scope="module")

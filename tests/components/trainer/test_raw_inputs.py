@@ -37,10 +37,9 @@ DECLARATION = {
 }
 
 
-@pytest.fixture
-def inputs() -> RawInputs:
-    declaration = Declaration.model_validate(DECLARATION)
-    spec = {
+def raw_inputs() -> RawInputs:
+    """What a model of `DECLARATION` is asked with."""
+    spec: dict[str, Any] = {
         name: tf.io.VarLenFeature(dtype)
         for name, dtype in {
             "city": tf.string,
@@ -52,7 +51,12 @@ def inputs() -> RawInputs:
     }
     spec["tab"] = tf.io.FixedLenFeature([1], tf.int64)
     spec["local_time_ms"] = tf.io.FixedLenFeature([1], tf.int64)
-    return RawInputs(declaration, spec)
+    return RawInputs(Declaration.model_validate(DECLARATION), spec)
+
+
+@pytest.fixture
+def inputs() -> RawInputs:
+    return raw_inputs()
 
 
 NAMED = {
