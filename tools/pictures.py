@@ -119,7 +119,7 @@ def _boxes(colour: dict[str, str]) -> Iterator[str]:
                 f'stroke="{edge}" stroke-width="1.4"/>'
             )
             yield (
-                f'<text x="{x + 12}" y="{y + 25}" font-size="15" font-weight="600" fill="{colour["ink"]}">{name}</text>'
+                f'<text x="{x + 12}" y="{y + 25}" font-size="14" font-weight="600" fill="{colour["ink"]}">{name}</text>'
             )
             if name in GATES:
                 yield (
