@@ -149,13 +149,36 @@ def _list(column: pa.Array) -> pa.Array:
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64(), mask=mask), column.drop_null())
 
 
+def column_of(path: str, name: str) -> np.ndarray | None:
+    """A column of the rows of a file of examples, one value each; `None` where no columns lie beside it, or a row has
+    no value or several."""
+    if not fileio.exists(columns_path(path)):
+        return None
+    parts = []
+    for batch in read_batches(path, [name]):
+        if name not in batch.schema.names or len(batch.column(name).values) != batch.num_rows:
+            return None
+        parts.append(batch.column(name).values.to_numpy(zero_copy_only=False))
+    return np.concatenate(parts) if parts else None
+
+
+def pickled(value: Any) -> bytes:
+    """What a worker leaves for the next pass, as bytes."""
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def unpickled(content: bytes) -> Any:
+    """What `pickled` was given."""
+    return pickle.loads(content)
+
+
 def write_pickle(path: str, value: Any) -> None:
     """Writes what a worker leaves for the next pass."""
     with fileio.open(path, "wb") as stream:
-        stream.write(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+        stream.write(pickled(value))
 
 
 def read_pickle(path: str) -> Any:
     """Reads what `write_pickle` wrote."""
     with fileio.open(path, "rb") as stream:
-        return pickle.loads(stream.read())
+        return unpickled(stream.read())

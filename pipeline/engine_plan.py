@@ -32,7 +32,7 @@ from components.example_files import ExampleFile
 from components.example_gen.duplicates import PARTITION_ROWS
 from components.example_gen.ingest import likely_rows
 from components.example_gen.passes import FindDuplicates, ScanPiece, WritePiece
-from components.transform.chunks import PARTITIONS
+from components.transform.chunks import partitions_for
 from components.transform.transform_plan import make_plan
 
 # A harness that has imported what it needs, measured.
@@ -40,6 +40,8 @@ _HARNESS_MB = 700
 # Three tables of (group, score, counts), and the rows themselves with two models' scores; see `score_tables.LIMIT`.
 _EVALUATOR_MB = LIMIT * (3 * 32 + 40) >> 20
 _LONG_PATH = "/" + 255 * "x"
+# Compressed, of a row of some twenty columns.
+_EXAMPLE_BYTES = 80
 # A partition of hashes and positions, sorted by way of a copy.
 _PARTITION_MB = 3 * 24 * PARTITION_ROWS >> 20
 
@@ -119,7 +121,8 @@ def planned(declaration: Declaration, data_dir: str) -> list[Job]:
     """
     plan = plan_reading(declaration, data_dir)
     pieces = cut(plan)
-    return [*_ingestion(plan, pieces), *_over_files(declaration, len(pieces))]
+    partitions = partitions_for(_EXAMPLE_BYTES * likely_rows(plan))
+    return [*_ingestion(plan, pieces), *_over_files(declaration, len(pieces), partitions)]
 
 
 def _ingestion(plan: ReadPlan, pieces: Sequence[Piece]) -> Iterator[Job]:
@@ -134,14 +137,14 @@ def _ingestion(plan: ReadPlan, pieces: Sequence[Piece]) -> Iterator[Job]:
         yield _pass("ExampleGen", does, elements, work)
 
 
-def _over_files(declaration: Declaration, pieces: int) -> Iterator[Job]:
+def _over_files(declaration: Declaration, pieces: int, partitions: int) -> Iterator[Job]:
     """The passes over the files that ExampleGen writes: a piece of the log has rows of one split, or of two."""
     files = [ExampleFile(number, "train", _LONG_PATH) for number in range(2 * pieces)]
     yield _pass("StatisticsGen", "counts values", files, beam.DoFn())
     if make_plan(declaration).refreshed_days:
         yield _pass("Transform", "finds the days", files, beam.DoFn())
     yield _pass("Transform", "reduces rows to counts and sums", files, beam.DoFn())
-    yield _pass("Transform", "merges what the files gave", range(PARTITIONS), beam.DoFn())
+    yield _pass("Transform", "merges what the files gave", range(partitions), beam.DoFn())
     yield _pass("Transform", "transforms rows", files, beam.DoFn())
     yield _pass("Evaluator", "scores rows", files[:pieces], beam.DoFn())
 

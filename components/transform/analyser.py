@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.transform.collect import Partial
+from components.transform.key_table import Store
 from components.transform.state import BehaviourState, read_state, write_state
 from components.transform.tables import Analysis, Tables, build_tables, state_summary, summary_json
 from components.transform.transform_plan import TransformPlan
@@ -29,18 +30,25 @@ def prior_of(plan: TransformPlan, folder: str) -> BehaviourState:
 
 
 def analyse(
-    partials: Sequence[Partial], plan: TransformPlan, directory: str, prior_state: str, state: str
+    partials: Sequence[Partial],
+    plan: TransformPlan,
+    store: Store,
+    directory: str,
+    prior_state: str,
+    state: str,
+    partitions: int,
 ) -> Tables:
     """Puts the tables together.
 
     Args:
-      partials: of all partitions, merged.
+      partials, store: of all partitions, merged, see `build_tables`.
       plan: what is computed.
       directory: where the assets go; the tables carry their paths.
       prior_state: folder of the state that the rows continue; empty for none.
       state: folder to write the state after the rows to; empty for none.
+      partitions: how many there are.
     """
-    analysis = build_tables(plan, partials, prior_of(plan, prior_state))
+    analysis = build_tables(plan, partials, store, prior_of(plan, prior_state), partitions)
     log_dropped(analysis)
     if state:
         write_state(state, analysis.state, state_summary(analysis))

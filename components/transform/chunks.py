@@ -12,29 +12,54 @@ import numpy as np
 
 Chunk = dict[str, np.ndarray]
 
-PARTITIONS = 16
+PARTITIONS, MOST_PARTITIONS = 16, 256
+"""How many there are at least and at most."""
+PARTITION_BYTES = 8 << 20
+"""Of compressed examples, some 100,000 rows, for which there is one partition."""
 SAMPLE_ROWS = 1 << 16
 
 
-def partition_of(keys: np.ndarray) -> np.ndarray:
-    """The partition of each key, 0 to PARTITIONS - 1: its four highest bits, so that sorted keys stay together.
+def partitions_for(size: int) -> int:
+    """How many partitions there are, a power of two: one is held at a time, and is not larger for more rows.
+
+    Args:
+      size: bytes of the files of examples.
+
+    >>> partitions_for(1_000), partitions_for(40 * PARTITION_BYTES), partitions_for(10**12)
+    (16, 64, 256)
+    """
+    wanted = min(max(-(-size // PARTITION_BYTES), PARTITIONS), MOST_PARTITIONS)
+    return 1 << (wanted - 1).bit_length()
+
+
+def partition_of(keys: np.ndarray, partitions: int = PARTITIONS) -> np.ndarray:
+    """The partition of each key, from 0: its highest bits, so that sorted keys stay together.
 
     >>> partition_of(np.array([-(2**63), 0, 2**63 - 1]))
     array([ 0,  8, 15])
     """
-    return (keys >> 60) + PARTITIONS // 2
+    return (keys >> (64 - (partitions - 1).bit_length())) + partitions // 2
 
 
-def split(chunk: Chunk, by: str = "key") -> Iterator[tuple[int, Chunk]]:
+def last_key(partition: int, partitions: int) -> np.int64:
+    """The last key that may lie in a partition.
+
+    >>> int(last_key(7, 16)), int(partition_of(last_key(9, 32), 32))
+    (-1, 9)
+    """
+    return np.int64(((partition + 1 - partitions // 2) << (64 - (partitions - 1).bit_length())) - 1)
+
+
+def split(chunk: Chunk, partitions: int = PARTITIONS, by: str = "key") -> Iterator[tuple[int, Chunk]]:
     """A chunk sorted by key, cut into its partitions; empty ones are left out.
 
     >>> sums = {"key": np.array([-(2**63), -5, 3]), "count": np.array([10, 20, 30])}
     >>> [(part, chunk["count"].tolist()) for part, chunk in split(sums)]
     [(0, [10]), (7, [20]), (8, [30])]
     """
-    parts = partition_of(chunk[by])
-    edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
-    for part in range(PARTITIONS):
+    parts = partition_of(chunk[by], partitions)
+    edges = np.searchsorted(parts, np.arange(partitions + 1))
+    for part in range(partitions):
         if edges[part] < edges[part + 1]:
             yield part, {name: values[edges[part] : edges[part + 1]] for name, values in chunk.items()}
 
@@ -178,7 +203,7 @@ MERGE: dict[str, Callable[[Sequence[Chunk]], Chunk]] = {
 }
 
 
-def slack(limit: int) -> int:
+def slack(limit: int, partitions: int = PARTITIONS) -> int:
     """Entries of one partition to keep, so that the `limit` largest of all partitions are among them.
 
     Keys are spread over the partitions at random, so the share of one is binomial: eight standard deviations above
@@ -187,7 +212,7 @@ def slack(limit: int) -> int:
     >>> slack(1_600)
     244
     """
-    share = limit / PARTITIONS
+    share = limit / partitions
     return int(share + 8 * share**0.5) + 64
 
 

@@ -6,6 +6,7 @@ the declared table sizes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,9 +44,12 @@ class Partial:
 
 
 def reduce_rows(
-    plan: TransformPlan, batches: Iterable[Block], analysed_until: int | None = None
-) -> Iterator[tuple[int, Partial]]:
-    """Reduces batches of rows to partial results, each with the number of its partition.
+    plan: TransformPlan,
+    batches: Iterable[Block],
+    analysed_until: int | None = None,
+    partitions: int = chunks.PARTITIONS,
+) -> Iterator[dict[int, list[Partial]]]:
+    """Reduces batches of rows to partial results by partition, a block of rows at a time.
 
     Args:
       plan: what is computed.
@@ -53,12 +57,21 @@ def reduce_rows(
         float32 (n, N + Q), behaviours float32 (n, F), label float32 (n,), below 0 of an event, local time in ms int64
         (n,).
       analysed_until: see `reduce_block`.
+      partitions: how many there are.
     """
-    for block in _blocks(batches):
-        for partial in reduce_block(plan, block, analysed_until):
-            by = "key" if "key" in partial.chunk and partial.merge != "sample" else None
-            for part, chunk in chunks.split(partial.chunk) if by else [(0, partial.chunk)]:
-                yield part, replace(partial, chunk=chunk)
+    # Of a block nothing is left when the next one is gathered.
+    return map(functools.partial(_by_partition, plan, analysed_until, partitions), _blocks(batches))
+
+
+def _by_partition(
+    plan: TransformPlan, analysed_until: int | None, partitions: int, block: Block
+) -> dict[int, list[Partial]]:
+    found: dict[int, list[Partial]] = {}
+    for partial in reduce_block(plan, block, analysed_until):
+        by = "key" if "key" in partial.chunk and partial.merge != "sample" else None
+        for part, chunk in chunks.split(partial.chunk, partitions) if by else [(0, partial.chunk)]:
+            found.setdefault(part, []).append(replace(partial, chunk=chunk))
+    return found
 
 
 def _blocks(batches: Iterable[Block]) -> Iterator[Block]:
@@ -67,10 +80,16 @@ def _blocks(batches: Iterable[Block]) -> Iterator[Block]:
     for batch in batches:
         gathered.append(batch)
         if sum(len(part[-1]) for part in gathered) >= BLOCK_ROWS:
-            yield tuple(np.concatenate(columns) for columns in zip(*gathered, strict=True))
-            gathered = []
+            yield _joined(gathered)
     if gathered:
-        yield tuple(np.concatenate(columns) for columns in zip(*gathered, strict=True))
+        yield _joined(gathered)
+
+
+def _joined(gathered: list[Block]) -> Block:
+    """Batches as one; of them none is left."""
+    block = tuple(np.concatenate(columns) for columns in zip(*gathered, strict=True))
+    gathered.clear()
+    return block
 
 
 def reduce_block(plan: TransformPlan, block: Block, analysed_until: int | None = None) -> Iterator[Partial]:
@@ -207,9 +226,13 @@ def join(plan: TransformPlan, merge: str, parts: Sequence[Chunk]) -> Chunk:
 
 
 class Merge:
-    """Joins partial results of one partition, those of a kind with their like, in the order in which they come."""
+    """Joins partial results of one partition, those of a kind with their like, in the order in which they come.
 
-    _PENDING = 16
+    They wait until they are as many rows as was joined before. So every row is joined a few times, however many partial
+    results there are, and what is held is at most twice the result and a little.
+    """
+
+    _LEAST = 1 << 12
 
     def __init__(self, plan: TransformPlan) -> None:
         self._plan = plan
@@ -217,14 +240,14 @@ class Merge:
 
     def add(self, partial: Partial) -> None:
         """Takes one more."""
-        pending = self._found.setdefault((partial.name, partial.index), [])
-        pending.append(partial)
-        if len(pending) >= self._PENDING:
-            pending[:] = [self._joined(pending)]
+        found = self._found.setdefault((partial.name, partial.index), [])
+        found.append(partial)
+        if sum(map(_rows, found[1:])) >= max(_rows(found[0]), self._LEAST):
+            found[:] = [self._joined(found)]
 
     def results(self) -> list[Partial]:
         """One of each kind."""
-        return [self._joined(pending) for pending in self._found.values()]
+        return [self._joined(found) for found in self._found.values()]
 
     def _joined(self, partials: Sequence[Partial]) -> Partial:
         first = partials[0]
@@ -233,28 +256,35 @@ class Merge:
         return replace(first, chunk=join(self._plan, first.merge, [partial.chunk for partial in partials]))
 
 
-def prune(partial: Partial, plan: TransformPlan, prior: BehaviourState) -> Partial:
+def _rows(partial: Partial) -> int:
+    return len(next(iter(partial.chunk.values())))
+
+
+def prune(
+    partial: Partial, plan: TransformPlan, prior: BehaviourState, partitions: int = chunks.PARTITIONS
+) -> Partial:
     """Cuts one partition of a vocabulary or a key down to what can be in the final table or state.
 
     Args:
       partial: the partition.
       plan: the plan.
       prior: what is known already: it stays, whatever its weight in these rows.
+      partitions: how many there are.
     """
     if partial.name == "vocabulary":
-        return _prune_vocabulary(plan, partial, prior.counts["key"])
+        return _prune_vocabulary(plan, partial, prior.counts["key"], partitions)
     if partial.name == "average" and partial.index != DOMAIN_PARENT:
-        return prune_key(plan, partial, chunks.slack(plan.max_keys), prior.known_keys)
+        return prune_key(plan, partial, chunks.slack(plan.max_keys, partitions), prior.known_keys)
     return partial
 
 
-def _prune_vocabulary(plan: TransformPlan, partial: Partial, known: np.ndarray) -> Partial:
+def _prune_vocabulary(plan: TransformPlan, partial: Partial, known: np.ndarray, partitions: int) -> Partial:
     chunk = partial.chunk
     kept = []
     for index, vocabulary in enumerate(plan.vocabularies):
         rows = np.flatnonzero(chunk["column"] == index)
         if vocabulary.max_size is not None:
-            limit = chunks.slack(WAITING * vocabulary.max_size)
+            limit = chunks.slack(WAITING * vocabulary.max_size, partitions)
             largest = chunks.largest(chunk["count"][rows], chunk["hash"][rows], limit)
             rows = rows[np.union1d(largest, np.flatnonzero(np.isin(chunk["key"][rows], known)))]
         kept.append(rows)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_transform as tft
 from google.protobuf import json_format
 from tensorflow_transform import impl_helper
@@ -30,6 +31,7 @@ from components.transform.analyser import analyse
 from components.transform.collect import first_refreshed_day
 from components.transform.passes import (
     DAYS,
+    KEYS,
     MERGED,
     PARTIALS,
     TABLES,
@@ -88,14 +90,15 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
         plan = make_plan(Declaration.from_json(config["declaration"]), one_day=config.get("one_day", False))
         check_schema(features, plan)
         features = {name: features[name] for name in used_columns(plan)}
+        examples = input_dict["examples"]
+        analysed, transforming = (files_of(examples, names) for names in (splits.analyze, splits.transform))
         work = Work(
             plan,
             {name: feature.dtype for name, feature in features.items()},
             folder,
             artifact_utils.get_single_uri(prior) if prior else "",
+            chunks.partitions_for(sum(tf.io.gfile.stat(file.path).length for file in analysed)),
         )
-        examples = input_dict["examples"]
-        analysed, transforming = (files_of(examples, names) for names in (splits.analyze, splits.transform))
         paths = {file.path for file in (*analysed, *transforming)}
         run = runner_for(sorted(paths), self._make_beam_pipeline, self._beam_pipeline_args or ())
         with in_driver(folder):
@@ -109,7 +112,10 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
                 dataset_metadata.DatasetMetadata(schema), f"{graph}/{tft.TFTransformOutput.RAW_METADATA_DIR}"
             )
             impl_helper.analyze_in_place(
-                _once(lambda inputs: preprocessing_fn(inputs, {**config, "tables": tables}), graph),
+                _once(
+                    lambda inputs: preprocessing_fn(inputs, {**config, "tables": tables, "keys": work.keys}),
+                    graph,
+                ),
                 False,
                 features,
                 impl_helper.get_type_specs_from_feature_specs(features),
@@ -135,7 +141,7 @@ def _analysis(run: Runner, work: Work, files: list[ExampleFile], state: str) -> 
     plan, folder = work.plan, work.folder
     if fileio.exists(folder):
         fileio.rmtree(folder)
-    for kind in (DAYS, PARTIALS, MERGED):
+    for kind in (DAYS, PARTIALS, MERGED, KEYS):
         fileio.makedirs(f"{folder}/{kind}")
     until = None
     if plan.refreshed_days:
@@ -143,8 +149,10 @@ def _analysis(run: Runner, work: Work, files: list[ExampleFile], state: str) -> 
         days = [day for file in files for day in read_pickle(f"{folder}/{DAYS}/{file.index:06d}")]
         until = first_refreshed_day(days, plan.refreshed_days)
     run(files, ReduceFile(work, until))
-    run(range(chunks.PARTITIONS), MergePartition(work, len(files)))
-    tables = analyse(merged_partials(folder), plan, f"{folder}/assets", work.prior_state, state)
+    run(range(work.partitions), MergePartition(work, len(files)))
+    tables = analyse(
+        merged_partials(work), plan, work.keys, f"{folder}/assets", work.prior_state, state, work.partitions
+    )
     check_history(tables, plan)
     with fileio.open(f"{folder}/{TABLES}", "wb") as stream:
         stream.write(tables.to_bytes())

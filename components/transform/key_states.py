@@ -1,8 +1,13 @@
-"""The decayed sums of all keys, continued from a state by the sums of further rows."""
+"""The decayed sums of all keys, continued from a state by the sums of further rows: some keys after others.
+
+There is a sum for every pair of a key and a bucket, nearly as many as rows times keys of the plan where each has few
+rows a bucket. So the keys are folded in stretches; what each gives lies in a store until it is decided which keys stay,
+and the table is written in parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +15,116 @@ import numpy as np
 
 from components.transform import chunks
 from components.transform.chunks import Chunk
+from components.transform.collect import Partial
+from components.transform.key_table import Store, part_name
 from components.transform.moving_averages import decayed_sums
-from components.transform.target_encoding import KeyTable
-from components.transform.transform_plan import TransformPlan
+from components.transform.state import BehaviourState
+from components.transform.target_encoding import KeyTable, SampledStates, state_width
+from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
+
+STRETCH = 1 << 17
+"""Sums that are folded at a time at least, up to as many as one partition has more."""
+
+
+@dataclass(frozen=True)
+class KeySums:
+    """The sums of the averages' keys, by partition, and what is known before them.
+
+    Attributes:
+      plan: the keys.
+      store: has each partition's merged partial results under its `sums_name`.
+      partitions: how many there are.
+      prior: what is known.
+    """
+
+    plan: TransformPlan
+    store: Store
+    partitions: int
+    prior: BehaviourState
+
+    def partials(self) -> Iterator[list[Partial]]:
+        """Those of one partition after another."""
+        for partition in range(self.partitions if self.plan.keys else 0):
+            yield self.store[sums_name(partition)]
+
+    def look(self) -> Look:
+        """What must be known of all before any is folded."""
+        behaviours = len(self.plan.behaviours)
+        buckets = np.zeros(0, np.int64)
+        missing = self.prior.open_keys["values"][:, behaviours:].any(axis=0)
+        missing |= self.prior.keys["missing"].any(axis=0)
+        dropped = [(0, 0)] * len(self.plan.keys)
+        for partials in self.partials():
+            for partial in partials:
+                buckets = np.union1d(buckets, partial.chunk["bucket"])
+                missing |= partial.chunk["values"][:, behaviours:].any(axis=0)
+                values, rows = dropped[partial.index]
+                dropped[partial.index] = values + partial.dropped[0], rows + partial.dropped[1]
+        columns = np.full(behaviours, -1)
+        columns[missing] = behaviours + 1 + np.arange(missing.sum())
+        return Look(buckets, columns, dropped)
+
+    def stretches(self) -> Iterator[tuple[Chunk, Chunk]]:
+        """Sums with their `kind`, and the prior state's keys, of one stretch of the keys after another."""
+        held: list[Chunk] = []
+        known, opened = self.prior.keys, self._opened()
+        for partition, partials in enumerate(self.partials()):
+            last = chunks.last_key(partition, self.partitions)
+            for index, later in enumerate(opened):
+                older, opened[index] = _until(later, last)
+                parts = [older, *(partial.chunk for partial in partials if partial.index == index)]
+                parts = [part for part in parts if len(part["key"])] or parts[:1]
+                chunk = parts[0] if len(parts) == 1 else chunks.merge_sums(parts)
+                held.append({**chunk, "kind": np.full(len(chunk["key"]), index)})
+            if sum(len(chunk["key"]) for chunk in held) >= STRETCH:
+                before, known = _until(known, last)
+                yield chunks.concatenate(held), before
+                held = []
+        if held:
+            yield chunks.concatenate(held), known
+
+    def _opened(self) -> list[Chunk]:
+        """By index of the key: the sums of the prior state's newest bucket."""
+        opened, found = self.prior.open_keys, []
+        for index in range(len(self.plan.keys)):
+            rows = slice(*np.searchsorted(opened["kind"], [index, index + 1]))
+            found.append({name: column[rows] for name, column in opened.items() if name != "kind"})
+        return found
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of all sums.
+
+    Attributes:
+      buckets: numbers of the rows' buckets, sorted.
+      missing: as in `KeyTable`; what the prior state misses is counted.
+      dropped: by index of the key, the values that were left out of the sums, and their rows.
+    """
+
+    buckets: np.ndarray
+    missing: np.ndarray
+    dropped: list[tuple[int, int]]
+
+
+def split_keys(partials: Sequence[Partial]) -> tuple[list[Partial], list[Partial]]:
+    """The sums of the averages' keys, and all other partial results."""
+    of_keys = [p for p in partials if p.name == "average" and p.index != DOMAIN_PARENT]
+    return of_keys, [p for p in partials if p.name != "average" or p.index == DOMAIN_PARENT]
+
+
+def sums_name(partition: int) -> str:
+    """What the partial results of a partition are called in their store."""
+    return f"sums-{partition:03d}"
+
+
+def _until(chunk: Chunk, last: np.int64) -> tuple[Chunk, Chunk]:
+    """What has a key up to `last`, and the rest, of a chunk that is sorted by its key."""
+    end = np.searchsorted(chunk["key"], last, side="right")
+    return (
+        {name: column[:end] for name, column in chunk.items()},
+        {name: column[end:] for name, column in chunk.items()},
+    )
 
 
 @dataclass(frozen=True)
@@ -20,50 +132,136 @@ class KeyStates:
     """All keys as of every bucket.
 
     Attributes:
-      table: for lookups.
+      sizes: keys and entries of each part of the table, int64 (P, 2); the parts are in the store.
       keys, open_keys: what a state keeps, see `state.BehaviourState`.
       report: for each key of the plan how many values are kept, how many, with how many rows, were dropped for want
         of room, and how many were not seen for too long.
     """
 
-    table: KeyTable
+    sizes: np.ndarray
     keys: Chunk
     open_keys: Chunk
     report: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """Some keys, those included that will not stay; sorted by key."""
+
+    table: KeyTable
+    closed: Chunk
+    opened: Chunk
+
+    def kept(self, stays: np.ndarray) -> _Stretch:
+        """Those of the keys that stay, bool (keys,)."""
+        keys, width = self.table.keys, self.table.buckets + 1
+        position, bucket = np.divmod(self.table.key_buckets, width)
+        entries = stays[position]
+        moved = (np.cumsum(stays) - 1)[position[entries]] * width + bucket[entries]
+        table = KeyTable(
+            keys[stays], moved, self.table.states[entries], self.table.missing, self.table.buckets
+        )
+        parts = (
+            {name: column[stays[np.searchsorted(keys, part["key"])]] for name, column in part.items()}
+            for part in (self.closed, self.opened)
+        )
+        return _Stretch(table, *parts)
+
+
 def fold_keys(
-    plan: TransformPlan,
-    before: Chunk,
-    sums: Mapping[int, Chunk],
-    dropped: Sequence[tuple[int, int]],
+    sums: KeySums,
+    look: Look,
     buckets: np.ndarray,
+    first: int,
     averages: np.ndarray,
     domain_hashes: np.ndarray,
     latest: int,
+    sampled: SampledStates,
 ) -> KeyStates:
-    """Folds sums per (key, bucket, domain) into the state of every key after every bucket.
+    """Folds sums per (key, bucket, domain) into the state of every key after every bucket, and stores the table.
 
     Args:
-      plan: the plan.
-      before: `BehaviourState.keys`: they are the keys' states after bucket 0, which stands for all of the past.
-      sums: by index of the key, as `chunks.merge_sums` makes them.
-      dropped: by index of the key, the values that were left out of the sums, and their rows.
+      sums: of the rows. The states of its prior state are those after bucket 0, which stands for all of the past.
+      look: what `sums.look` says.
       buckets: the buckets' numbers, int64 (T,).
+      first: index of the first bucket that the table tells apart, see `KeyTable.since`.
       averages: what a row of each domain is expected to do as of each bucket, float64 (T + 1, D + 1, F).
       domain_hashes: of the domains, int64 (D,).
       latest: local time of the newest row in ms.
+      sampled: is told every key's states.
     """
+    plan, store = sums.plan, sums.store
+    choice: list[Chunk] = []
+    for number, (chunk, before) in enumerate(sums.stretches()):
+        at = np.searchsorted(buckets, chunk["bucket"])
+        expected = averages[at + 1, chunks.positions(domain_hashes, chunk["domain"]) + 1]
+        total, states = _fold(plan, chunk, before, at, expected, look.missing)
+        ends = _ends(total["key"])
+        expired = _expired(plan, before, total, ends, buckets, latest)
+        rows = np.add.reduceat(total["rows"], np.append(0, ends[:-1] + 1)) if len(ends) else np.zeros(0)
+        weight = states[ends, len(plan.behaviours)]
+        chosen = {"key": total["key"][ends], "kind": total["kind"][ends]}
+        choice.append({**chosen, "weight": weight, "rows": rows, "expired": expired})
+        opened = chunk["bucket"] == buckets[-1]
+        store[_folded_name(number)] = _Stretch(
+            _table(total, states, look.missing, len(buckets)),
+            _closed(before, total, states, look.missing, buckets),
+            {name: column[opened] for name, column in chunk.items()},
+        )
+    stays, report = _choose(plan, chunks.concatenate(choice), look.dropped)
+    sizes, closed, opened = list[tuple[int, int]](), list[Chunk](), list[Chunk]()
+    edges = np.cumsum([0, *(len(keys["key"]) for keys in choice)])
+    for number in range(len(choice)):
+        stretch = store[_folded_name(number)].kept(stays[edges[number] : edges[number + 1]])
+        if len(stretch.table.keys):
+            sampled.look_up(stretch.table)
+            sizes.append(_write(store, len(sizes), stretch.table.since(first)))
+        closed.append(stretch.closed)
+        opened.append(stretch.opened)
+    if not sizes:
+        sizes.append(_write(store, 0, empty_table(look.missing, len(buckets) - first + 1)))
+    by_kind = np.argsort(np.concatenate([chunk["kind"] for chunk in opened]), kind="stable")
+    return KeyStates(np.array(sizes), _taken(closed), _taken(opened, by_kind), report)
+
+
+def _taken(parts: Sequence[Chunk], order: np.ndarray | None = None) -> Chunk:
+    """The parts as one, in some order; of them nothing is left, so that little is there twice."""
+    taken = {}
+    for name in list(parts[0]):
+        column = np.concatenate([part.pop(name) for part in parts])
+        taken[name] = column if order is None else column[order]
+    return taken
+
+
+def no_keys(sums: KeySums, look: Look, buckets: int) -> KeyStates:
+    """Of a plan without keys: what was known stays, and a table of `buckets` buckets is empty."""
+    size = _write(sums.store, 0, empty_table(look.missing, buckets))
+    return KeyStates(np.array([size]), sums.prior.keys, sums.prior.open_keys, [])
+
+
+def _folded_name(number: int) -> str:
+    return f"folded-{number:06d}"
+
+
+def _write(store: Store, number: int, table: KeyTable) -> tuple[int, int]:
+    store[part_name(number)] = table
+    return len(table.keys), len(table.key_buckets)
+
+
+def _fold(
+    plan: TransformPlan,
+    chunk: Chunk,
+    before: Chunk,
+    at: np.ndarray,
+    expected: np.ndarray,
+    missing: np.ndarray,
+) -> tuple[Chunk, np.ndarray]:
+    """Sums per (key, bucket) of a stretch, and the states after each, float64 (n, v)."""
     behaviours = len(plan.behaviours)
-    parts = [{**part, "kind": np.full(len(part["key"]), index)} for index, part in sums.items()]
-    chunk = chunks.concatenate(parts)
-    at = np.searchsorted(buckets, chunk["bucket"])
-    expected = averages[at + 1, chunks.positions(domain_hashes, chunk["domain"]) + 1]
     counted, missing_rows = chunk["values"][:, :behaviours], chunk["values"][:, behaviours:]
     above = counted - (chunk["rows"][:, None] - missing_rows) * expected
-    lacking = np.flatnonzero(missing_rows.any(axis=0) | before["missing"].any(axis=0))
-    columns = [above, chunk["rows"][:, None], missing_rows[:, lacking]]
-    known = np.concatenate([before["state"], before["missing"][:, lacking]], axis=1)
+    columns = [above, chunk["rows"][:, None], missing_rows[:, missing >= 0]]
+    known = np.concatenate([before["state"], before["missing"][:, missing >= 0]], axis=1)
     total = chunks.sum_by(
         {
             "key": np.concatenate([before["key"], chunk["key"]]),
@@ -74,21 +272,7 @@ def fold_keys(
         np.concatenate([known, np.concatenate(columns, axis=1)]),
     )
     decay = np.array([key.decay for key in plan.keys])[total["kind"]]
-    states = decayed_sums(total["key"], total["values"], decay)
-    ends = _ends(total["key"])
-    expired = _expired(plan, before, total, ends, buckets, latest)
-    stays, report = _choose(plan, total, states, ends, dropped, expired)
-    kept = stays[np.searchsorted(ends, np.arange(len(states)))]
-    total, states = {name: column[kept] for name, column in total.items()}, states[kept]
-    opened = (chunk["bucket"] == buckets[-1]) & np.isin(chunk["key"], total["key"])
-    missing = np.full(behaviours, -1)
-    missing[lacking] = behaviours + 1 + np.arange(len(lacking))
-    return KeyStates(
-        _table(total, states, missing, len(buckets)),
-        _closed(before, total, states, missing, buckets),
-        {name: column[opened] for name, column in chunk.items()},
-        report,
-    )
+    return total, decayed_sums(total["key"], total["values"], decay)
 
 
 def _ends(keys: np.ndarray) -> np.ndarray:
@@ -117,30 +301,23 @@ def _last_buckets(before: Chunk, keys: np.ndarray, places: np.ndarray, buckets: 
 
 
 def _choose(
-    plan: TransformPlan,
-    total: Chunk,
-    states: np.ndarray,
-    ends: np.ndarray,
-    dropped: Sequence[tuple[int, int]],
-    expired: np.ndarray,
+    plan: TransformPlan, keys: Chunk, dropped: Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Which keys stay, bool (keys,): of every kind the `max_keys` with the largest decayed count."""
+    expired, kind = keys["expired"], keys["kind"]
     stays, report = ~expired, []
-    weight, kind, keys = states[ends, len(plan.behaviours)], total["kind"][ends], total["key"][ends]
     for index, key in enumerate(plan.keys):
         mine = np.flatnonzero((kind == index) & ~expired)
-        chosen = chunks.largest(weight[mine], keys[mine], plan.max_keys)
+        chosen = chunks.largest(keys["weight"][mine], keys["key"][mine], plan.max_keys)
         out = np.delete(mine, chosen)
         stays[out] = False
         values, rows = dropped[index]
-        if len(out):
-            rows += int(total["rows"][np.isin(total["key"], keys[out])].sum())
         report.append(
             {
                 "key": key.name,
                 "values": len(chosen),
                 "dropped_values": values + len(out),
-                "dropped_rows": rows,
+                "dropped_rows": rows + int(keys["rows"][out].sum()),
                 "expired_values": int(expired[kind == index].sum()),
             }
         )
@@ -148,22 +325,20 @@ def _choose(
 
 
 def _table(total: Chunk, states: np.ndarray, missing: np.ndarray, buckets: int) -> KeyTable:
-    if len(states) == 0:
-        return empty_table(len(missing), buckets)
     keys, position = np.unique(total["key"], return_inverse=True)
     key_buckets = position * (buckets + 1) + total["bucket"]
     return KeyTable(keys, key_buckets, states.astype(np.float32), missing, buckets)
 
 
-def empty_table(behaviours: int, buckets: int) -> KeyTable:
+def empty_table(missing: np.ndarray, buckets: int) -> KeyTable:
     """A table in which nothing is found.
 
-    >>> table = empty_table(behaviours=2, buckets=3)
+    >>> table = empty_table(np.array([-1, -1]), buckets=3)
     >>> table.state_as_of(np.array([[7]]), np.array([3]))
     array([[0., 0., 0.]])
     """
-    lowest, nothing = np.array([np.iinfo(np.int64).min]), np.zeros((1, behaviours + 1), np.float32)
-    return KeyTable(lowest, np.array([-1]), nothing, np.full(behaviours, -1), buckets)
+    lowest, nothing = np.array([np.iinfo(np.int64).min]), np.zeros((1, state_width(missing)), np.float32)
+    return KeyTable(lowest, np.array([-1]), nothing, missing, buckets)
 
 
 def _closed(

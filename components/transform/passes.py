@@ -14,26 +14,30 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
 from components.committed import commit, temporary_of
 from components.example_bytes import serialize
-from components.example_files import GZIP, ExampleFile, read_pickle, write_pickle
+from components.example_files import GZIP, ExampleFile, column_of, read_pickle, write_pickle
 from components.progress import Progress, report
-from components.transform import chunks, collect
+from components.transform import collect
 from components.transform.analyser import prior_of
 from components.transform.at_serving import as_served
 from components.transform.collect import Merge, Partial
 from components.transform.columns import Columns, Raw, read_columns
+from components.transform.key_states import split_keys, sums_name
+from components.transform.key_table import FileStore
+from components.transform.partial_files import read_partials, write_partials
 from components.transform.preprocessing import pack, read_tables
 from components.transform.reading import RawGraph
-from components.transform.serving_graph import TableVariables
+from components.transform.serving_graph import TableVariables, buckets_seen
 from components.transform.state import BehaviourState
 from components.transform.transform_plan import TransformPlan
 from components.worker_errors import in_worker
 
-DAYS, PARTIALS, MERGED = "days", "partials", "merged"
+DAYS, PARTIALS, MERGED, KEYS = "days", "partials", "merged", "keys"
 TABLES = "tables.npz"
+SMALL_TABLE = 1 << 20
+"""Entries of the table of keys, some 25 MB, with which it is held whole."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,23 @@ class Work:
       dtypes: of the raw columns, by name.
       folder: for intermediate files; all workers share it.
       prior_state: folder of the state that the rows continue; empty for none.
+      partitions: in how many the keys are.
     """
 
     plan: TransformPlan
     dtypes: Mapping[str, tf.DType]
     folder: str
     prior_state: str
+    partitions: int
 
+    @property
+    def keys(self) -> FileStore:
+        """What is known of the averages' keys: their sums, then their table."""
+        return FileStore(f"{self.folder}/{KEYS}")
 
-def partial_path(folder: str, partition: int, index: int) -> str:
-    """Where a file's partial results of a partition lie."""
-    return f"{folder}/{PARTIALS}/{partition:02d}-{index:06d}"
+    def partials(self, index: int) -> str:
+        """Where the partial results of a file lie."""
+        return f"{self.folder}/{PARTIALS}/{index:06d}"
 
 
 class FindDays(beam.DoFn):
@@ -92,18 +102,14 @@ class ReduceFile(beam.DoFn):
         self._done = 0
 
     def process(self, file: ExampleFile) -> list[None]:
-        """Writes the partial results of every partition that has some."""
+        """Writes the file's partial results."""
         work = self._work
         with in_worker(work.folder):
             if self._graph is None:
                 self._graph = RawGraph(work.plan, work.dtypes, lambda raw: _analysed(work.plan, raw))
-            by_partition: dict[int, Merge] = {}
-            for partition, partial in collect.reduce_rows(
-                work.plan, self._blocks(self._graph, file.path), self._until
-            ):
-                by_partition.setdefault(partition, Merge(work.plan)).add(partial)
-            for partition, merge in by_partition.items():
-                write_pickle(partial_path(work.folder, partition, file.index), merge.results())
+            blocks = self._blocks(self._graph, file.path)
+            reduced = collect.reduce_rows(work.plan, blocks, self._until, work.partitions)
+            write_partials(work.partials(file.index), reduced)
         return []
 
     def _blocks(self, graph: RawGraph, path: str) -> Iterator[collect.Block]:
@@ -133,19 +139,22 @@ class MergePartition(beam.DoFn):
             if self._prior is None:
                 self._prior = prior_of(work.plan, work.prior_state)
             for index in range(self._files):
-                path = partial_path(work.folder, partition, index)
-                for partial in read_pickle(path) if fileio.exists(path) else ():
+                for partial in read_partials(work.partials(index), partition):
                     merge.add(partial)
-            merged = [collect.prune(partial, work.plan, self._prior) for partial in merge.results()]
-            write_pickle(f"{work.folder}/{MERGED}/{partition:02d}", merged)
+            merged = [
+                collect.prune(partial, work.plan, self._prior, work.partitions) for partial in merge.results()
+            ]
+            of_keys, others = split_keys(merged)
+            work.keys[sums_name(partition)] = of_keys
+            write_pickle(f"{work.folder}/{MERGED}/{partition:03d}", others)
         return []
 
 
-def merged_partials(folder: str) -> list[Partial]:
-    """What the second pass left, partition by partition."""
+def merged_partials(work: Work) -> list[Partial]:
+    """What the second pass left, partition by partition, without the sums of the averages' keys."""
     partials: list[Partial] = []
-    for partition in range(chunks.PARTITIONS):
-        partials += read_pickle(f"{folder}/{MERGED}/{partition:02d}")
+    for partition in range(work.partitions):
+        partials += read_pickle(f"{work.folder}/{MERGED}/{partition:03d}")
     return partials
 
 
@@ -160,14 +169,17 @@ class TransformFile(beam.DoFn):
     def __init__(self, work: Work, split_uris: Mapping[str, str]) -> None:
         self._work, self._split_uris = work, split_uris
         self._graph: RawGraph | None = None
+        self._look_up: _LookUp | None = None
         self._done = 0
 
     def process(self, file: ExampleFile) -> list[None]:
         """Writes the file."""
         uri = self._split_uris[file.split]
         with in_worker(uri):
-            if self._graph is None:
-                self._graph = self._make_graph()
+            if self._graph is None or self._look_up is None:
+                self._look_up = _LookUp(self._work)
+                self._graph = self._make_graph(self._look_up)
+            self._look_up.see(file.path)
             path = f"{uri}/transformed_examples-{file.index:05d}.gz"
             temporary = temporary_of(path)
             with tf.io.TFRecordWriter(temporary, GZIP) as writer:
@@ -180,14 +192,37 @@ class TransformFile(beam.DoFn):
             commit(temporary, path)
         return []
 
-    def _make_graph(self) -> RawGraph:
-        plan, tables = self._work.plan, read_tables(f"{self._work.folder}/{TABLES}")
-        variables, latest = TableVariables(tables), int(tables.latest[0])
+    def _make_graph(self, known: _LookUp) -> RawGraph:
+        plan, latest = self._work.plan, int(known.tables.latest[0])
 
         def packed(raw: Mapping[str, Raw]) -> dict[str, tf.Tensor]:
-            return pack(plan, tables, variables, read_columns(as_served(raw, plan, latest), plan))
+            return pack(plan, known.tables, known.variables, read_columns(as_served(raw, plan, latest), plan))
 
         return RawGraph(plan, self._work.dtypes, packed)
+
+
+class _LookUp:
+    """The tables, of which a large one is held as far as the rows at hand see it: a file has rows of few buckets."""
+
+    def __init__(self, work: Work) -> None:
+        self._plan = work.plan
+        self.tables = read_tables(f"{work.folder}/{TABLES}")
+        self._keys = self.tables.key_table(work.keys)
+        self._whole = self._keys.entries <= SMALL_TABLE
+        self._seen = np.zeros(0, np.int64)
+        self.variables = TableVariables(self.tables, self._keys, None if self._whole else self._seen)
+
+    def see(self, path: str) -> None:
+        """Makes ready for the rows of a file."""
+        if self._whole:
+            return
+        time = column_of(path, self._plan.time)
+        seen = np.arange(self._keys.buckets + 1)
+        if time is not None:
+            seen = buckets_seen(self._plan, self.tables, time)
+        if not np.array_equal(seen, self._seen):
+            self.variables.see(self._keys, seen)
+            self._seen = seen
 
 
 def block_of(plan: TransformPlan, columns: Columns) -> tuple[tf.Tensor, ...]:

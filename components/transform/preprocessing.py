@@ -31,13 +31,16 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
 
     Args:
       inputs: the raw columns of the schema, sparse or dense.
-      custom_config: `declaration`, the declaration as JSON; `tables`, the file with what the analysis found;
-        `one_day`, see `component.StatefulTransform`.
+      custom_config: `declaration`, the declaration as JSON; `tables`, the file with what the analysis found, and
+        `keys`, the store with its table of keys; `one_day`, see `component.StatefulTransform`.
     """
     declaration = Declaration.from_json(custom_config["declaration"])
     plan = make_plan(declaration, one_day=custom_config.get("one_day", False))
     tables = read_tables(custom_config["tables"])
-    variables = tft.make_and_track_object(lambda: TableVariables(tables), name="transform_tables")
+    variables = tft.make_and_track_object(
+        lambda: TableVariables(tables, tables.key_table(custom_config["keys"])),
+        name="transform_tables",
+    )
     with tf.init_scope():
         paths = [tf.constant(path) for path in tables.assets.tolist()]
     for path in paths:

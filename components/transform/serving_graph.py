@@ -10,23 +10,47 @@ import numpy as np
 import tensorflow as tf
 
 from components.transform import hashing
+from components.transform.key_table import StoredKeyTable
 from components.transform.tables import Tables
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
 
 class TableVariables(tf.Module):
-    """The large tables as variables."""
+    """The large tables as variables.
 
-    def __init__(self, tables: Tables) -> None:
+    Args:
+      tables, keys: the tables.
+      buckets: of the table of keys only what rows of these buckets see; by default all.
+    """
+
+    def __init__(self, tables: Tables, keys: StoredKeyTable, buckets: np.ndarray | None = None) -> None:
         super().__init__(name="transform_tables")
-        for name in ("vocabulary_keys", "vocabulary_ids", "keys", "key_buckets", "states", "domain_averages"):
-            value = getattr(tables, name)
-            # Of any length: see `keep_newest`.
-            setattr(
-                self,
-                name,
-                tf.Variable(value, trainable=False, name=name, shape=[None, *value.shape[1:]]),
-            )
+        for name in ("vocabulary_keys", "vocabulary_ids", "domain_averages"):
+            setattr(self, name, _variable(getattr(tables, name), name))
+        if buckets is not None:
+            seen = keys.before(buckets)
+            for name in ("keys", "key_buckets", "states"):
+                setattr(self, name, _variable(getattr(seen, name), name))
+            return
+        self.keys = _variable(tf.zeros(keys.keys, tf.int64), "keys")
+        self.key_buckets = _variable(tf.zeros(keys.entries, tf.int64), "key_buckets")
+        self.states = _variable(tf.zeros([keys.entries, keys.width]), "states")
+        # Beside the variables no array has the whole table.
+        for key, entry, part in keys.placed():
+            self.keys[key : key + len(part.keys)].assign(part.keys)
+            self.key_buckets[entry : entry + len(part.key_buckets)].assign(part.key_buckets)
+            self.states[entry : entry + len(part.key_buckets)].assign(part.states)
+
+    def see(self, keys: StoredKeyTable, buckets: np.ndarray) -> None:
+        """Has rows that see other buckets looked up from now on."""
+        seen = keys.before(buckets)
+        self.key_buckets.assign(seen.key_buckets)
+        self.states.assign(seen.states)
+
+
+def _variable(value: Any, name: str) -> tf.Variable:
+    # Of any length: see `keep_newest` and `see`.
+    return tf.Variable(value, trainable=False, name=name, shape=[None, *value.shape[1:]])
 
 
 def keep_newest(transform: Any) -> int:
@@ -233,7 +257,7 @@ class ServingGraph:
 
     def _before(self, bucket: tf.Tensor, keys: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         """States (n, q, v) of keys (n, q) before each row's bucket (n,); zeros for keys that are not known."""
-        position, known = _find(self._variables.keys, len(self._tables.keys), keys)
+        position, known = _find(self._variables.keys, int(self._tables.key_sizes[:, 0].sum()), keys)
         first = tf.cast(position, tf.int64) * (self._end + 1)
         moment = first + tf.cast(bucket, tf.int64)[:, None]
         at = tf.searchsorted(self._variables.key_buckets, tf.reshape(moment, [-1])) - 1
@@ -262,6 +286,21 @@ class ServingGraph:
                 averages = tf.gather(averages, plan.history_behaviours, axis=2)
             values += [averages, self._counts(crossed, entry.crossed)]
         return tf.reshape(tf.concat(values, axis=2), [-1, domains * len(plan.history_names)])
+
+
+def buckets_seen(plan: TransformPlan, tables: Tables, time: np.ndarray) -> np.ndarray:
+    """As of which buckets `ServingGraph` looks keys up for rows of these times, sorted indices, T for the end.
+
+    Args:
+      plan, tables: as there.
+      time: local time in ms, int64 (n,), -1 for "now".
+    """
+    end = len(tables.buckets)
+    at = np.searchsorted(tables.buckets, time // plan.bucket_ms)
+    at = np.unique(np.where((time < 0) | (time > int(tables.latest[0])), end, at))
+    if plan.others:
+        return np.unique(np.concatenate([at, np.minimum(at + 1, end), [end]]))
+    return at
 
 
 def quantile_ids(boundaries: np.ndarray, values: tf.Tensor) -> tf.Tensor:

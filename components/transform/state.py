@@ -14,10 +14,12 @@ import dataclasses
 import functools
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +33,7 @@ from models.arrays import pack_texts, unpack_texts, write_arrays
 
 STATE_FILE = "state.npz"
 SUMMARY_FILE = "state.json"
+_COPIED = 1 << 20
 WAITING = 2
 """A state counts up to this many times `max_size` values of a vocabulary: those in it, and those that may come."""
 
@@ -121,25 +124,34 @@ class BehaviourState:
 
     def to_bytes(self) -> bytes:
         """An uncompressed `.npz`."""
+        stream = io.BytesIO()
+        self.write(stream)
+        return stream.getvalue()
+
+    def write(self, stream: IO[bytes]) -> None:
+        """Writes an uncompressed `.npz`."""
         arrays: dict[str, np.ndarray] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             parts = value if isinstance(value, dict) else {"": value}
             for name, part in parts.items():
-                arrays[f"{field.name}.{name}"] = np.array(part)
+                arrays[f"{field.name}.{name}"] = np.asarray(part)
         arrays["counts.text"], arrays["counts.length"] = pack_texts(arrays["counts.text"].tolist())
         # Most behaviours are known of every row.
         arrays["keys.lacking"] = np.flatnonzero(self.keys["missing"].any(axis=0))
         arrays["keys.missing"] = self.keys["missing"][:, arrays["keys.lacking"]]
-        stream = io.BytesIO()
         write_arrays(stream, arrays)
-        return stream.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> BehaviourState:
         """What `to_bytes` wrote."""
+        return cls.read(io.BytesIO(data))
+
+    @classmethod
+    def read(cls, stream: IO[bytes]) -> BehaviourState:
+        """What `write` wrote."""
         found: dict[str, Any] = {}
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with np.load(stream, allow_pickle=False) as arrays:
             for name in arrays.files:
                 field, _, part = name.partition(".")
                 if part:
@@ -173,18 +185,25 @@ def read_state(folder: str) -> BehaviourState:
     Raises:
       tf.errors.NotFoundError: there is none.
     """
-    with tf.io.gfile.GFile(f"{folder}/{STATE_FILE}", "rb") as file:
-        return BehaviourState.from_bytes(file.read())
+    # A `.npz` is not read, nor written, from its beginning to its end, which is all that some file systems offer.
+    with tempfile.TemporaryFile() as whole:
+        with tf.io.gfile.GFile(f"{folder}/{STATE_FILE}", "rb") as file:
+            shutil.copyfileobj(file, whole, _COPIED)
+        whole.seek(0)
+        return BehaviourState.read(whole)
 
 
 def write_state(folder: str, state: BehaviourState, summary: Mapping[str, Any]) -> None:
     """Writes a state and what it says of itself; a reader never finds half of one."""
     tf.io.gfile.makedirs(folder)
     text = json.dumps(summary, indent=1, ensure_ascii=False).encode()
-    for name, content in ((SUMMARY_FILE, text), (STATE_FILE, state.to_bytes())):
-        with tf.io.gfile.GFile(f"{folder}/{name}.part", "wb") as file:
-            file.write(content)
-        tf.io.gfile.rename(f"{folder}/{name}.part", f"{folder}/{name}", overwrite=True)
+    with tempfile.TemporaryFile() as whole:
+        state.write(whole)
+        whole.seek(0)
+        for name, content in ((SUMMARY_FILE, io.BytesIO(text)), (STATE_FILE, whole)):
+            with tf.io.gfile.GFile(f"{folder}/{name}.part", "wb") as file:
+                shutil.copyfileobj(content, file, _COPIED)
+            tf.io.gfile.rename(f"{folder}/{name}.part", f"{folder}/{name}", overwrite=True)
 
 
 def disagreement(state: BehaviourState, plan: TransformPlan) -> str | None:

@@ -16,10 +16,11 @@ from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial, join
 from components.transform.decay_choice import CANDIDATES, DecayState
-from components.transform.key_states import KeyStates, empty_table, fold_keys
+from components.transform.key_states import KeyStates, KeySums, Look, fold_keys, no_keys
+from components.transform.key_table import Store, StoredKeyTable
 from components.transform.moving_averages import DomainAverages, DomainStart, domain_averages
 from components.transform.state import BehaviourState, decays_of, disagreement, moment_text
-from components.transform.target_encoding import learn_shrinkage
+from components.transform.target_encoding import SampledStates, learn_shrinkage
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 from components.transform.vocabularies import build_vocabularies
 from models.arrays import write_arrays
@@ -39,7 +40,7 @@ class Tables:
       domain_hashes: hash of each domain's value, int64 (D,).
       domain_averages: `DomainAverages.as_of`, float32 (T + 1, D + 1, F). domain_known: float32 (T + 1, D + 1).
       overall, spread: centre and unit of the averages as of each bucket, float32 (T + 1, F).
-      keys, key_buckets, states, missing: of `KeyTable`.
+      key_sizes: of the parts of the keys' table, see `key_table.StoredKeyTable`. missing: of `KeyTable`.
       strength: float32 (K, T + 1, F). count_scale: float32 (K,).
       assets: paths of the files that belong to the graph.
     """
@@ -57,13 +58,15 @@ class Tables:
     domain_known: np.ndarray
     overall: np.ndarray
     spread: np.ndarray
-    keys: np.ndarray
-    key_buckets: np.ndarray
-    states: np.ndarray
+    key_sizes: np.ndarray
     missing: np.ndarray
     strength: np.ndarray
     count_scale: np.ndarray
     assets: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.str_))
+
+    def key_table(self, store: Store) -> StoredKeyTable:
+        """The keys' table, whose parts are in the store."""
+        return StoredKeyTable(store, self.key_sizes, self.missing, len(self.buckets))
 
     def to_bytes(self) -> bytes:
         """An uncompressed `.npz`."""
@@ -83,7 +86,7 @@ class Analysis:
     """Tables and what is written beside them for readers.
 
     Attributes:
-      tables: for the graph.
+      tables: for the graph. keys: their largest.
       summary: sizes, domains, keys and what was dropped; see `row_layout` and `domain_curves`.
       domain_curves: the domain's moving averages after every bucket, as arrays of an `.npz`.
       vocabulary: rows (feature, id, count, text).
@@ -92,6 +95,7 @@ class Analysis:
     """
 
     tables: Tables
+    keys: StoredKeyTable
     summary: dict[str, Any]
     domain_curves: dict[str, np.ndarray]
     vocabulary: list[tuple[str, int, int, str]]
@@ -100,14 +104,20 @@ class Analysis:
 
 
 def build_tables(
-    plan: TransformPlan, partials: Sequence[Partial], prior: BehaviourState | None = None
+    plan: TransformPlan,
+    partials: Sequence[Partial],
+    store: Store,
+    prior: BehaviourState | None = None,
+    partitions: int = chunks.PARTITIONS,
 ) -> Analysis:
     """Puts the merged partial results of all partitions together, and continues what is known already by them.
 
     Args:
       plan: what is computed.
-      partials: of the rows.
+      partials: of the rows, those of the averages' keys excepted.
+      store: has those, see `key_states.KeySums`; afterwards it has the parts of the keys' table too.
       prior: what is known of the time before them; by default nothing.
+      partitions: how many there are.
 
     Raises:
       InputError: there is no training row with a domain; a row is older than what the state is closed for; the state
@@ -134,22 +144,24 @@ def build_tables(
     moments = _joined(plan, by_kind, "moments", "moments", prior.moments)
     numbers = _joined(plan, by_kind, "numbers", "numbers", prior.numbers)
     sample = _joined(plan, by_kind, "sample", "sample", prior.sample)
-    sums = _sums(plan, by_kind, prior)
-    buckets, first = _buckets(plan, by_kind, sums, prior, latest)
-    averages = _domain_averages(plan, sums[DOMAIN_PARENT], prior, buckets, vocabularies.domain_hashes)
-    elsewhere = _domain_averages(plan, sums[DOMAIN_PARENT], prior, buckets, ELSEWHERE)
+    of_domains = _joined(plan, by_kind, "average", "sums", prior.open_domains, DOMAIN_PARENT)
+    of_keys = KeySums(plan, store, partitions, prior)
+    look = of_keys.look()
+    buckets, first = _buckets(plan, by_kind, look, of_domains, prior, latest)
+    averages = _domain_averages(plan, of_domains, prior, buckets, vocabularies.domain_hashes)
+    elsewhere = _domain_averages(plan, of_domains, prior, buckets, ELSEWHERE)
     domains_of_rows = vocabularies.domain_hashes
     expected, happened = averages.as_of, bool(elsewhere.seen[-1].any())
     if happened:
         expected = np.concatenate([expected, elsewhere.as_of[:, 1:]], axis=1)
         domains_of_rows = np.concatenate([domains_of_rows, ELSEWHERE])
-    keys = _key_states(plan, by_kind, sums, prior, buckets, expected, domains_of_rows, int(latest[0]))
-    domain = chunks.positions(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     at = np.searchsorted(buckets, sample["bucket"])
+    sampled = SampledStates(plan, sample["hashes"], at, len(buckets), look.missing)
+    keys = _key_states(of_keys, look, buckets, first, expected, domains_of_rows, int(latest[0]), sampled)
+    domain = chunks.positions(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     shrinkage = learn_shrinkage(
         plan,
-        keys.table,
-        sample["hashes"],
+        sampled,
         at,
         sample["behaviours"],
         averages.as_of[at, domain + 1],
@@ -158,7 +170,6 @@ def build_tables(
         prior.log_counts,
     )
     variance = moments["m2"][0] / np.maximum(moments["count"][0], 1.0)
-    table = keys.table.since(first)
 
     def since(values: np.ndarray) -> np.ndarray:
         return np.concatenate([values[first : first + 1], values[first:]]).astype(np.float32)
@@ -177,10 +188,8 @@ def build_tables(
         domain_known=since(averages.known),
         overall=since(averages.overall),
         spread=since(averages.spread),
-        keys=table.keys,
-        key_buckets=table.key_buckets,
-        states=table.states,
-        missing=table.missing,
+        key_sizes=keys.sizes,
+        missing=look.missing,
         strength=since(shrinkage.strength.transpose(1, 0, 2)).transpose(1, 0, 2),
         count_scale=shrinkage.count_scale.astype(np.float32),
     )
@@ -226,13 +235,21 @@ def build_tables(
         decays=_decays_of(averages, elsewhere, domains_of_rows, len(plan.behaviours)),
         totals=averages.totals[:, -2],
         keys=keys.keys,
-        open_domains=_of_bucket(sums[DOMAIN_PARENT], newest),
+        open_domains=_of_bucket(of_domains, newest),
         open_keys=keys.open_keys,
         sample=_of_bucket(sample, newest),
         losses=shrinkage.losses,
         log_counts=shrinkage.log_counts,
     )
-    return Analysis(tables, summary, curves, vocabularies.rows[len(domains) :], state, vocabularies.report)
+    return Analysis(
+        tables,
+        tables.key_table(store),
+        summary,
+        curves,
+        vocabularies.rows[len(domains) :],
+        state,
+        vocabularies.report,
+    )
 
 
 def state_summary(analysis: Analysis) -> dict[str, Any]:
@@ -272,20 +289,6 @@ def _domain_column(plan: TransformPlan) -> int:
     return plan.sources[plan.vocabularies[0].source].offset
 
 
-def _sums(
-    plan: TransformPlan, by_kind: Mapping[tuple[str, int], Sequence[Partial]], prior: BehaviourState
-) -> dict[int, Chunk]:
-    """By index of the key, `DOMAIN_PARENT` for the domain: the sums of every bucket that is not closed."""
-    sums = {
-        DOMAIN_PARENT: _joined(plan, by_kind, "average", "sums", prior.open_domains, DOMAIN_PARENT),
-    }
-    for index in range(len(plan.keys)):
-        mine = prior.open_keys["kind"] == index
-        before = {name: column[mine] for name, column in prior.open_keys.items() if name != "kind"}
-        sums[index] = _joined(plan, by_kind, "average", "sums", before, index)
-    return sums
-
-
 ELSEWHERE = np.array([hashing.MISSING])
 """The domain of events that have none."""
 BEFORE = np.iinfo(np.int64).min
@@ -295,15 +298,16 @@ BEFORE = np.iinfo(np.int64).min
 def _buckets(
     plan: TransformPlan,
     by_kind: Mapping[tuple[str, int], Sequence[Partial]],
-    sums: Mapping[int, Chunk],
+    look: Look,
+    of_domains: Chunk,
     prior: BehaviourState,
     latest: np.ndarray,
 ) -> tuple[np.ndarray, int]:
     """Numbers of the buckets, `BEFORE` the first, and the index of the first that the rows are in."""
-    numbers = [chunk["bucket"] for chunk in sums.values()]
+    numbers = [look.buckets, of_domains["bucket"], prior.open_keys["bucket"]]
     buckets = np.unique(np.concatenate([[BEFORE, int(latest[0]) // plan.bucket_ms], *numbers]))
-    partials = [partial for (name, _), found in by_kind.items() if name == "average" for partial in found]
-    start = min((int(partial.chunk["bucket"].min()) for partial in partials), default=int(buckets[-1]))
+    rows = [look.buckets, *(p.chunk["bucket"] for p in by_kind.get(("average", DOMAIN_PARENT), ()))]
+    start = int(np.concatenate(rows).min(initial=buckets[-1]))
     if prior.latest[0] >= 0 and start < int(prior.latest[0]) // plan.bucket_ms:
         raise InputError(
             f"there are rows of {moment_text(start * plan.bucket_ms)}, but the averages are made up to "
@@ -367,20 +371,15 @@ def _decays_of(
 
 
 def _key_states(
-    plan: TransformPlan,
-    by_kind: Mapping[tuple[str, int], Sequence[Partial]],
-    sums: Mapping[int, Chunk],
-    prior: BehaviourState,
+    sums: KeySums,
+    look: Look,
     buckets: np.ndarray,
+    first: int,
     expected: np.ndarray,
     domain_hashes: np.ndarray,
     latest: int,
+    sampled: SampledStates,
 ) -> KeyStates:
-    if not plan.keys:
-        return KeyStates(empty_table(len(plan.behaviours), len(buckets)), prior.keys, prior.open_keys, [])
-    dropped = []
-    for index in range(len(plan.keys)):
-        partials = by_kind.get(("average", index), ())
-        dropped.append((sum(p.dropped[0] for p in partials), sum(p.dropped[1] for p in partials)))
-    mine = {index: sums[index] for index in range(len(plan.keys))}
-    return fold_keys(plan, prior.keys, mine, dropped, buckets, expected, domain_hashes, latest)
+    if not sums.plan.keys:
+        return no_keys(sums, look, len(buckets) - first + 1)
+    return fold_keys(sums, look, buckets, first, expected, domain_hashes, latest, sampled)

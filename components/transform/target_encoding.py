@@ -69,13 +69,6 @@ class KeyTable:
         found = known & (self.key_buckets[at] >= first) & (self.key_buckets[at] < first + bucket[:, None])
         return np.where(found[..., None], self.states[at], 0.0).sum(axis=1, dtype=np.float64)
 
-    def sums_and_counts(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`R` and `W` per behaviour, each (..., F), from states (..., v)."""
-        behaviours = len(self.missing)
-        counts = state[..., behaviours : behaviours + 1]
-        lacking = np.where(self.missing >= 0, state[..., np.maximum(self.missing, 0)], 0.0)
-        return state[..., :behaviours], counts - lacking
-
     def since(self, first: int) -> KeyTable:
         """The table of the buckets from `first` on; of what came before only each key's state stays, as bucket 0."""
         position, bucket = np.divmod(self.key_buckets, self.buckets + 1)
@@ -119,6 +112,60 @@ def row_keys(plan: TransformPlan, index: int, hashes: np.ndarray) -> tuple[np.nd
     return keys, present
 
 
+class SampledStates:
+    """What the keys of sampled rows had before each row's bucket, looked up in one part of the table after another.
+
+    Args:
+      plan: the keys.
+      hashes: of the rows, int64 (n, H).
+      bucket: bucket index of each row, (n,).
+      buckets: `T`. missing: as in `KeyTable`.
+    """
+
+    def __init__(
+        self, plan: TransformPlan, hashes: np.ndarray, bucket: np.ndarray, buckets: int, missing: np.ndarray
+    ) -> None:
+        self.buckets, self._missing, self._bucket = buckets, missing, bucket
+        self._widths = [key.width for key in plan.keys]
+        found = [row_keys(plan, index, hashes) for index in range(len(plan.keys))]
+        keys = [np.where(present, values, ABSENT) for values, present in found]
+        wanted = np.concatenate([np.zeros((len(bucket), 0), np.int64), *keys], axis=1)
+        self._shape = wanted.shape
+        self._order = np.argsort(wanted, axis=None)
+        self._wanted = wanted.reshape(-1)[self._order]
+        self._states = np.zeros((wanted.size, state_width(missing)), np.float32)
+
+    def look_up(self, table: KeyTable) -> None:
+        """Takes what a part of the table knows; the parts of a table have no key in common."""
+        start = np.searchsorted(self._wanted, table.keys[0])
+        end = np.searchsorted(self._wanted, table.keys[-1], side="right")
+        places = self._order[start:end]
+        rows = places // max(self._shape[1], 1)
+        self._states[places] = table.state_as_of(self._wanted[start:end, None], self._bucket[rows])
+
+    def of(self, index: int) -> np.ndarray:
+        """The states of a key summed over its values, float64 (n, v)."""
+        first = sum(self._widths[:index])
+        states = self._states.reshape(*self._shape, self._states.shape[1])
+        return states[:, first : first + self._widths[index]].sum(axis=1, dtype=np.float64)
+
+    def sums_and_counts(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`R` and `W` per behaviour, each (..., F), from states (..., v)."""
+        behaviours = len(self._missing)
+        counts = state[..., behaviours : behaviours + 1]
+        lacking = np.where(self._missing >= 0, state[..., np.maximum(self._missing, 0)], 0.0)
+        return state[..., :behaviours], counts - lacking
+
+
+def state_width(missing: np.ndarray) -> int:
+    """Numbers of a state, see `KeyTable`.
+
+    >>> state_width(np.array([-1, 3]))
+    4
+    """
+    return len(missing) + 1 + int((missing >= 0).sum())
+
+
 @dataclass(frozen=True)
 class Shrinkage:
     """How strongly a key's own averages are pulled to its parent's.
@@ -152,8 +199,7 @@ def shrink(sums: np.ndarray, counts: np.ndarray, parent: np.ndarray, strength: n
 
 def learn_shrinkage(
     plan: TransformPlan,
-    table: KeyTable,
-    hashes: np.ndarray,
+    sampled: SampledStates,
     bucket: np.ndarray,
     behaviours: np.ndarray,
     domain: np.ndarray,
@@ -169,25 +215,25 @@ def learn_shrinkage(
     `PENALTY * log(k / 20)^2` single-impression variances keeps it near 20 while there is little evidence.
 
     Args:
-      plan, table: the keys and their states.
-      hashes: int64 (n, H). bucket: bucket index of each row (n,).
+      plan: the keys. sampled: their states.
+      bucket: bucket index of each row (n,).
       behaviours: float (n, F), NaN where missing.
       domain: the domain's moving average as of each row, (n, F).
       spread: standard deviation of one impression as of each bucket, (T + 1, F).
       losses, log_counts: those of the rows before these, as in `Shrinkage`.
     """
     order = np.argsort(bucket, kind="stable")
-    hashes, bucket, behaviours, domain = hashes[order], bucket[order], behaviours[order], domain[order]
-    before = np.searchsorted(bucket, np.arange(table.buckets + 1))
+    bucket, behaviours, domain = bucket[order], behaviours[order], domain[order]
+    before = np.searchsorted(bucket, np.arange(sampled.buckets + 1))
     closed = before[-2]
-    strength = np.empty((len(plan.keys), table.buckets + 1, behaviours.shape[1]))
+    strength = np.empty((len(plan.keys), sampled.buckets + 1, behaviours.shape[1]))
     losses, log_counts = losses.copy(), log_counts.copy()
     scale = np.ones(len(plan.keys))
     estimates: dict[int, np.ndarray] = {DOMAIN_PARENT: np.zeros_like(domain)}
     penalty = PENALTY * np.square(np.log(STRENGTHS / DEFAULT_STRENGTH))[:, None, None] * np.square(spread)
     for index, key in enumerate(plan.keys):
-        state = _state(plan, table, index, hashes, bucket)
-        sums, counts = table.sums_and_counts(state)
+        state = sampled.of(index)[order]
+        sums, counts = sampled.sums_and_counts(state)
         parent = estimates[key.parent]
         if plan.prior_strength is not None:
             strength[index] = plan.prior_strength
@@ -202,13 +248,6 @@ def learn_shrinkage(
         scale[index] = np.sqrt(known[0] / known[1]) if known[0] > 0 else 1.0
         log_counts[index] += [squares[:closed].sum(), closed]
     return Shrinkage(strength, scale, losses, log_counts)
-
-
-def _state(
-    plan: TransformPlan, table: KeyTable, index: int, hashes: np.ndarray, bucket: np.ndarray
-) -> np.ndarray:
-    keys, present = row_keys(plan, index, hashes)
-    return table.state_as_of(np.where(present, keys, ABSENT), bucket)
 
 
 ABSENT = np.int64(np.iinfo(np.int64).max)

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from components.dataset.declaration import Declaration
-from components.transform import collect
+from components.transform import chunks, collect
 from components.transform.columns import Raw, read_columns
+from components.transform.key_states import split_keys, sums_name
 from components.transform.serving_graph import ServingGraph, TableVariables
 from components.transform.state import BehaviourState
 from components.transform.tables import Analysis, build_tables
@@ -60,14 +61,20 @@ def analyse_block(
     until = None
     if plan.refreshed_days:
         until = collect.first_refreshed_day((block[-1] // plan.day_ms).tolist(), plan.refreshed_days)
-    merged: dict[int, collect.Merge] = {}
+    merged = {partition: collect.Merge(plan) for partition in range(chunks.PARTITIONS)}
     edges = [0, *sorted(cuts), len(block[-1])]
     for start, end in itertools.pairwise(edges):
         batches = [tuple(column[start:end] for column in block)] if end > start else []
-        for partition, partial in collect.reduce_rows(plan, batches, until):
-            merged.setdefault(partition, collect.Merge(plan)).add(partial)
-    partials = [collect.prune(found, plan, prior) for merge in merged.values() for found in merge.results()]
-    return build_tables(plan, partials, prior)
+        for by_partition in collect.reduce_rows(plan, batches, until):
+            for partition, partials in by_partition.items():
+                for partial in partials:
+                    merged[partition].add(partial)
+    others, store = list[collect.Partial](), dict[str, Any]()
+    for partition, merge in merged.items():
+        pruned = [collect.prune(found, plan, prior) for found in merge.results()]
+        store[sums_name(partition)], more = split_keys(pruned)
+        others += more
+    return build_tables(plan, others, store, prior)
 
 
 def analyse(declared: Declaration, rows: Sequence[Row], prior: BehaviourState | None = None) -> Analysis:
@@ -83,7 +90,9 @@ def look_up(
     plan = make_plan(declared)
     columns = read_columns(inputs_of(declared, rows), plan)
     time = tf.fill(tf.shape(columns.time), tf.constant(-1, tf.int64)) if now else columns.time
-    return ServingGraph(plan, analysis.tables, TableVariables(analysis.tables), columns.hashes, time)
+    return ServingGraph(
+        plan, analysis.tables, TableVariables(analysis.tables, analysis.keys), columns.hashes, time
+    )
 
 
 def averages(

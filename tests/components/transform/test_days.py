@@ -126,7 +126,7 @@ def test_an_exported_graph_can_forget_the_past_and_serves_the_same(days: list[Pa
             self.ask = tf.function(self.transform, input_signature=[raw.specs()], autograph=False)
 
     whole, newest = Served(), Served()
-    keys = len(direct.analyse(DECLARED, ROWS).tables.keys)
+    keys = direct.analyse(DECLARED, ROWS).keys.keys
     # Five users, three items and five users in two domains had rows both before the day and in it.
     assert keep_newest(newest.transform) == 5 + 3 + 5 * 2
     assert keep_newest(newest.transform) == 0

@@ -120,7 +120,7 @@ def test_tables_hold_a_piece_and_not_the_past() -> None:
     sizes = [
         (
             len(one.tables.buckets),
-            len(one.tables.key_buckets),
+            one.keys.entries,
             # Its sample of numbers is not full yet.
             len(dataclasses.replace(one.state, numbers=empty.numbers).to_bytes()),
         )
@@ -183,7 +183,7 @@ def test_what_is_not_seen_for_days_is_forgotten_and_said() -> None:
         texts = {text(v) for v, c in zip(state.counts["text"], state.counts["column"], strict=True) if c == 3}
         assert texts == {f"item {user}" for user in users}
         assert len(tables.domain_hashes) == domains
-        assert len(tables.keys) == 2 * len(users)
+        assert found[day].keys.keys == 2 * len(users)
     report = {entry["key"]: entry for entry in found[4].summary["average_keys"]}
     assert report["user"]["expired_values"] == report["user_x_domain"]["expired_values"] == 1
     assert found[4].vocabulary_report["item"] == {"values": 2, "waiting": 0, "dropped": 0, "expired": 1}

@@ -17,6 +17,7 @@ import tensorflow_transform as tft
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from components.trainer.raw_inputs import RawInputs
+from components.transform import chunks, key_states, passes
 from components.transform.domain_curves import read_domain_curves
 from components.transform.row_layout import asset_path, read_layout, read_summary
 from components.transform.serving_graph import quantile_ids
@@ -88,7 +89,12 @@ def by_row(run: Path, split: str, rows: list[dict[str, Any]]) -> dict[str, np.nd
     return {name: values[order] for name, values in found.items()}
 
 
-def test_the_same_rows_leave_the_same_bytes_as_examples_and_as_columns(run: Path, tmp_path: Path) -> None:
+def test_the_same_rows_leave_the_same_bytes_as_examples_and_as_columns_in_small_parts(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "PARTITION_BYTES", 1)
+    monkeypatch.setattr(key_states, "STRETCH", 1)
+    monkeypatch.setattr(passes, "SMALL_TABLE", 0)
     types = DECLARED.example_columns()
     train = [helpers.encode(row, types) for row in TRAIN]
     evaluation = [helpers.encode(row, types) for row in EVALUATION]
