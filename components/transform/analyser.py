@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from components.peak_memory import give_back
 from components.transform.collect import Partial
 from components.transform.key_table import Store
 from components.transform.state import BehaviourState, read_state, write_state
@@ -49,6 +50,7 @@ def analyse(
       partitions: how many there are.
     """
     analysis = build_tables(plan, partials, store, prior_of(plan, prior_state), partitions)
+    give_back()
     log_dropped(analysis)
     if state:
         write_state(state, analysis.state, state_summary(analysis))

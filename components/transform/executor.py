@@ -8,9 +8,10 @@ TensorFlow Transform, the two schemas, and transformed examples.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import apache_beam as beam
 import tensorflow as tf
 import tensorflow_transform as tft
 from google.protobuf import json_format
@@ -26,6 +27,7 @@ from tfx.utils import io_utils, json_utils
 from components.beam_jobs import Runner, runner_for
 from components.dataset.declaration import Declaration
 from components.example_files import ExampleFile, files_of, read_pickle
+from components.peak_memory import give_back
 from components.transform import chunks
 from components.transform.analyser import analyse
 from components.transform.collect import first_refreshed_day
@@ -100,7 +102,7 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
             chunks.partitions_for(sum(tf.io.gfile.stat(file.path).length for file in analysed)),
         )
         paths = {file.path for file in (*analysed, *transforming)}
-        run = runner_for(sorted(paths), self._make_beam_pipeline, self._beam_pipeline_args or ())
+        run = _tidy(runner_for(sorted(paths), self._make_beam_pipeline, self._beam_pipeline_args or ()))
         with in_driver(folder):
             tables = _analysis(
                 run,
@@ -121,10 +123,22 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
                 impl_helper.get_type_specs_from_feature_specs(features),
                 graph,
             )
+            give_back()
         with in_driver(transformed.uri):
             uris = {split: artifact_utils.get_split_uri([transformed], split) for split in splits.transform}
             run(transforming, TransformFile(work, uris))
         fileio.rmtree(folder)
+
+
+def _tidy(run: Runner) -> Runner:
+    """Does jobs and leaves no freed memory behind."""
+
+    def done(elements: Sequence[Any], work: beam.DoFn) -> None:
+        run(elements, work)
+        give_back()
+
+    give_back()
+    return done
 
 
 def _once(trace: Callable[[Any], dict[str, Any]], graph: str) -> Callable[[Any], dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from components.peak_memory import give_back
 from components.transform import chunks
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial
@@ -208,6 +209,7 @@ def fold_keys(
             _closed(before, total, states, look.missing, buckets),
             {name: column[opened] for name, column in chunk.items()},
         )
+    give_back()
     stays, report = _choose(plan, chunks.concatenate(choice), look.dropped)
     sizes, closed, opened = list[tuple[int, int]](), list[Chunk](), list[Chunk]()
     edges = np.cumsum([0, *(len(keys["key"]) for keys in choice)])

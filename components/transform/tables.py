@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import InputError
+from components.peak_memory import give_back
 from components.transform import chunks, hashing
 from components.transform.chunks import Chunk
 from components.transform.collect import Partial, join
@@ -158,6 +159,7 @@ def build_tables(
     at = np.searchsorted(buckets, sample["bucket"])
     sampled = SampledStates(plan, sample["hashes"], at, len(buckets), look.missing)
     keys = _key_states(of_keys, look, buckets, first, expected, domains_of_rows, int(latest[0]), sampled)
+    give_back()
     domain = chunks.positions(vocabularies.domain_hashes, sample["hashes"][:, _domain_column(plan)])
     shrinkage = learn_shrinkage(
         plan,
