@@ -149,7 +149,7 @@ def _list(column: pa.Array) -> pa.Array:
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64(), mask=mask), column.drop_null())
 
 
-def column_of(path: str, name: str) -> np.ndarray | None:
+def column_of(path: str, name: str) -> np.ndarray[Any, Any] | None:
     """A column of the rows of a file of examples, one value each; `None` where no columns lie beside it, or a row has
     no value or several."""
     if not fileio.exists(columns_path(path)):
