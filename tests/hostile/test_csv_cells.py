@@ -70,14 +70,14 @@ def test_nothing_that_begins_as_a_formula_is_left(text: str) -> None:
     assert not written.startswith(("=", "\t", "\r"))
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
-def test_in_the_file_header_and_outputs_too(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"out{suffix}"
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_in_the_file_header_and_outputs_too(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "out.csv"
     rows = [{"=x": cell, "id": -7} for cell in COMPUTED]
-    with Writer(path, "csv") as writer:
+    with Writer(path, "csv", separator=lambda: separator) as writer:
         writer.write(Chunk(rows, ["row"] * len(rows)), {"p": np.linspace(-1, 1, len(rows), dtype=np.float32)})
     with path.open(newline="") as stream:
-        header, *cells = csv.reader(stream, delimiter="\t" if suffix == ".tsv" else ",")
+        header, *cells = csv.reader(stream, delimiter=separator)
     assert header == ["'=x", "id", "p"]
     assert [row[0] for row in cells] == ["'" + cell for cell in COMPUTED]
     assert all(row[1] == "-7" for row in cells)
