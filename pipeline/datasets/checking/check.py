@@ -206,7 +206,7 @@ def _all_rows(
     boundary = days[-min(len(days), declaration.split.eval_days)] if days else 0
     rows = likely_rows(plan)
     schema = SchemaCheck(declaration, boundary, max(1, round(rows / MOST_ROWS)))
-    leaking = leaks.LeakSample(declaration, max(1, round(rows / leaks.MOST_ROWS)))
+    leaking = leaks.LeakSample(declaration, rows)
 
     def visit(block: pl.DataFrame) -> None:
         schema.add(block)

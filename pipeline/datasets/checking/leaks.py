@@ -13,7 +13,10 @@ from components.dataset.label import label_of
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.proposal.leaks import SUSPICIOUS_AUC, single_column_auc
 
-MOST_ROWS = 50_000
+_MOST_ROWS = 50_000
+# Rows times features, so that a wide log costs no more than a narrow one.
+_MOST_VALUES = 5_000_000
+_MOST_DOMAINS = 20
 # A feature that ranks so well alone, and twice as far beyond chance as any other, is suspected too.
 _OUTSTANDING_AUC = 0.8
 _FOLDS = 5
@@ -26,12 +29,13 @@ class LeakSample:
 
     Args:
       declaration: the data set.
-      every: one row in so many is kept.
+      rows: of the log; 50,000 at most are looked at, spread evenly, and fewer of a wide log.
     """
 
-    def __init__(self, declaration: Declaration, every: int) -> None:
+    def __init__(self, declaration: Declaration, rows: int) -> None:
         self._declaration = declaration
-        self._every = every
+        most = min(_MOST_ROWS, _MOST_VALUES // max(1, len(declaration.features)))
+        self._every = max(1, round(rows / max(1, most)))
         self._kept: list[pl.DataFrame] = []
 
     def add(self, rows: pl.DataFrame) -> None:
@@ -55,6 +59,7 @@ class LeakSample:
         fold = np.random.default_rng(0).integers(0, _FOLDS, len(rows))
         of_domain = [(domain == value).to_numpy() for value in domain.unique().sort()]
         strata = [mine for mine in of_domain if min(label[mine].sum(), (1 - label[mine]).sum()) >= _FEWEST]
+        strata = sorted(strata, key=lambda mine: -int(mine.sum()))[:_MOST_DOMAINS]
         if not strata:
             return
         alone = {

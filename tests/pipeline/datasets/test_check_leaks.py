@@ -39,7 +39,7 @@ def test_what_stands_out_is_suspected(strength: float, other: float, suspected: 
         duration_s=pl.Series(strength * click + rng.normal(size=ROWS)),
         age_days=pl.Series(other * click + rng.normal(size=ROWS)),
     )
-    sample = LeakSample(DECLARED, every=1)
+    sample = LeakSample(DECLARED, ROWS)
     for start in range(0, ROWS, 1_000):
         sample.add(rows[start : start + 1_000])
     found = list(sample.findings())
@@ -56,6 +56,6 @@ def test_a_domains_click_rate_is_no_leak() -> None:
     rows, _ = log()
     # It tells the domain, and with it most of what is known of a click over all rows together.
     rows = rows.with_columns(category=rows[DECLARED.domain].cast(pl.String))
-    sample = LeakSample(DECLARED, every=1)
+    sample = LeakSample(DECLARED, ROWS)
     sample.add(rows)
     assert list(sample.findings()) == []
