@@ -96,5 +96,6 @@ def _tag(image: Document, documents: list[Document], path: Path) -> None:
             for container in document["spec"]["template"]["spec"]["containers"]:
                 if container["image"] == image["name"]:
                     found += 1
-                    container["image"] = f"{image['name']}:{image['newTag']}"
+                    pinned = f"@{image['digest']}" if "digest" in image else f":{image['newTag']}"
+                    container["image"] = image["name"] + pinned
     assert found, f"{path}: no container has the image {image['name']}"
