@@ -16,6 +16,7 @@ from components.dataset.label import label_of
 from components.dataset.names import LOCAL_TIME
 from components.dataset.read_plan import Piece, ReadPlan
 from components.dataset.sections import ColumnType
+from components.dataset.sections.split import milliseconds
 from components.dataset.text_block import TextBlock
 from components.dataset.times import to_local_ms
 
@@ -34,7 +35,8 @@ class Rows:
       lines: int64 (rows,): line (Parquet: row), counted from the piece's first as 0.
       rejects: (line, reason) of each rejected line, those that are no rows at all included.
       line_count: lines in the block.
-      later: rows that are not among these because they are before `split.since` or not before `split.before`.
+      later: rows that are not among these because they are outside `split.since`, `split.before` and
+        `split.domains_since`.
     """
 
     text: pl.DataFrame
@@ -53,8 +55,8 @@ def read_piece(
 
     A row is rejected if it has another number of values than the header, a value that does not fit its declared
     type, no label or one that is not 0 or 1, no timestamp or one outside 1971 to 2199, or no domain. A row whose
-    time is before `split.since` or not before `split.before` is left out, whatever else is wrong with it; a line
-    with another number of values has no time and stays a reject.
+    time is before `split.since` (`split.domains_since`) or not before `split.before` is left out, whatever else is
+    wrong with it; a line with another number of values has no time and stays a reject.
 
     Args:
       plan: where columns come from.
@@ -113,10 +115,14 @@ def _expected(name: str, kind: ColumnType, declaration: Declaration) -> str:
 
 
 def _within(plan: ReadPlan, block: TextBlock) -> tuple[TextBlock, int]:
-    """The rows between `split.since` and `split.before` or without a readable time, and the number of the others."""
+    """The rows that the split leaves, or without a readable time, and the number of the others."""
     declaration = plan.declaration
-    start, end = declaration.split.since_ms, declaration.split.before_ms
-    if start is None and end is None:
+    start, end, begun = (
+        declaration.split.since_ms,
+        declaration.split.before_ms,
+        declaration.split.domains_since,
+    )
+    if start is None and end is None and not begun:
         return block, 0
     clock = declaration.timestamp
     moment = to_local_ms(block.frame[clock.column], clock.unit, declaration.time_zone).values
@@ -125,6 +131,12 @@ def _within(plan: ReadPlan, block: TextBlock) -> tuple[TextBlock, int]:
         keep &= (moment >= start).fill_null(True)
     if end is not None:
         keep &= (moment < end).fill_null(True)
+    if begun:
+        name = declaration.domain
+        kind = plan.log_columns[name]
+        domain = typed_as_declared(block.frame[name], name, kind, declaration).values.cast(pl.String)
+        first = domain.replace_strict({one: milliseconds(when) for one, when in begun.items()}, default=None)
+        keep &= (moment >= first.cast(pl.Int64)).fill_null(True)
     inside = replace(block, frame=block.frame.filter(keep), lines=block.lines[keep.to_numpy()])
     return inside, len(keep) - int(keep.sum())
 

@@ -86,7 +86,8 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
 
     Raises:
       InputError: a folder, file or column is missing (with close names); two lookups have a needed column; the
-        label or the timestamp is not in the impressions; a Parquet column's type cannot be what is declared.
+        label or the timestamp is not in the impressions, or the domain where `split.domains_since` needs it; a
+        Parquet column's type cannot be what is declared.
     """
     files = tuple(find_files(data_dir, declaration.impressions))
     tables = [tuple(find_files(data_dir, lookup)) for lookup in declaration.lookups]
@@ -96,6 +97,11 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
         if name not in in_log:
             require_column(name, what, files)
     log_columns = {name: kind for name, kind in needed.items() if name in in_log}
+    if declaration.split.domains_since and declaration.domain not in in_log:
+        raise InputError(
+            f"split.domains_since: the domain {declaration.domain} is joined from a lookup: this needs it in the "
+            "impressions"
+        )
     names = _names(declaration, tables)
     offered: list[dict[str, str]] = []
     keys: list[dict[str, ColumnType]] = [{} for _ in tables]

@@ -11,6 +11,7 @@ from typing import Any
 from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.read_plan import Piece, ReadPlan
 from components.errors import InputError
+from components.example_gen.scan import SHOWN_DOMAINS
 
 _SHOWN = 5
 _STRAY = 0.01
@@ -24,7 +25,7 @@ class Scan:
     Attributes:
       rows: lines that hold a row or something unreadable (the header and empty lines do not count).
       rejected: rows that cannot be used.
-      later: further rows, left out because they are before `split.since` or not before `split.before`.
+      later: further rows, left out by `split.since`, `split.before` and `split.domains_since`.
       rejects: (path, line, reason) of the first of them, in the order of files and lines.
       positives: accepted rows with label 1.
       days: local day (`split.day_hours` long), counted from 1970-01-01 -> accepted rows.
@@ -106,6 +107,12 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
             f"{names}: the domain column {declaration.domain} has only the value {scan.domains[0]!r} in all "
             f"{scan.accepted} rows; a data set needs two domains or more: declare another column as `domain`"
         )
+    for domain, moment in declaration.split.domains_since.items():
+        if domain not in scan.domains and len(scan.domains) < SHOWN_DOMAINS:
+            yield (
+                f"split.domains_since: {names}: no row of domain {domain!r} from {moment} on; there are those of "
+                f"{', '.join(scan.domains[:_SHOWN])}"
+            )
     if scan.positives in (0, scan.accepted):
         remedy = "" if declaration.positive is None else ", or other values as `positive`"
         yield (

@@ -15,7 +15,7 @@ from components.dataset.names import LOCAL_TIME
 from components.dataset.read_plan import ReadPlan
 
 SHOWN_REJECTS = 100
-_SHOWN_DOMAINS = 10_000
+SHOWN_DOMAINS = 10_000
 
 
 def days(frame: pl.DataFrame, day_ms: int = DAY_MS) -> pl.Series:
@@ -53,7 +53,7 @@ class PieceScan:
             for day, count in days(accepted, plan.declaration.split.day_ms).value_counts().iter_rows():
                 self._days[day] += count
             self._positives += int(label_of(accepted, plan.declaration).sum())
-            if len(self._domains) < _SHOWN_DOMAINS:
+            if len(self._domains) < SHOWN_DOMAINS:
                 self._domains.update(str(value) for value in accepted[plan.declaration.domain].unique())
         self._rows += len(block.text) + len(block.rejects) - int((~block.accepted).sum())
         self._rejected += len(block.rejects)
@@ -72,5 +72,5 @@ class PieceScan:
             "rejects": self._rejects,
             "positives": self._positives,
             "days": {str(day): count for day, count in self._days.items()},
-            "domains": sorted(self._domains)[:_SHOWN_DOMAINS],
+            "domains": sorted(self._domains)[:SHOWN_DOMAINS],
         }

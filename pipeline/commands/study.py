@@ -143,20 +143,31 @@ def cold(
     seen: Annotated[
         str, typer.Option("--seen", metavar="N,M", help="Rows of each new domain before the evaluation.")
     ] = "0,100,1000",
+    dataset: Dataset = "simulated",
+    data: Data = None,
+    hold: Annotated[
+        str,
+        typer.Option("--hold", metavar="A,B", help="Domains of real logs that are new, each in turn."),
+    ] = "",
     domains: Numbers = 21,
     rows: Rows = 60_000,
 ) -> Planned:
-    """What do new domains get, and new users and items? A third of a feed's domains appears on day 8.
+    """What do new domains get, and new users and items? A third of a feed's domains is new, or one of real logs.
+
+    Of a new domain the last rows before the evaluation are read, and no others.
 
     Examples:
 
         dfei study cold --root out/cold
 
         dfei study cold --root out/cold --rows 200000 --seen 0,100,1000,10000
+
+        dfei study cold --root out/cold-kuairand --dataset kuairand-pure --data KuaiRand-Pure --hold 2,6
     """
     from pipeline.study.cold import plan
 
-    return lambda request: plan(request, _many("--seen", seen), domains, rows)
+    held = [name for name in hold.split(",") if name]
+    return lambda request: plan(request, _many("--seen", seen), dataset, data, held, domains, rows)
 
 
 @_study("dfei,dfei-slow-features,dfei-fast-features")

@@ -140,7 +140,10 @@ def data_section(summary: RunSummary) -> dict[str, Any]:
     facts = [
         ("rows read", count(ingest.get("rows_read"))),
         ("exact duplicates dropped", count(ingest.get("duplicates"))),
-        ("rows left out (split.since, split.before)", count(ingest.get("later") or None)),
+        (
+            "rows left out (split.since, split.before, split.domains_since)",
+            count(ingest.get("later") or None),
+        ),
         ("rows rejected", _rejected(ingest)),
         ("days", _days(ingest)),
         ("training impressions", count(summary.rows.get("train"))),

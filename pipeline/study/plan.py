@@ -14,6 +14,7 @@ from pipeline.compare.request import CompareRequest
 
 if TYPE_CHECKING:
     from components.comparison.scores import Scored
+    from components.dataset.declaration import Declaration
     from pipeline.compare.collect import Evidence
     from pipeline.compare.result import Comparison
 
@@ -51,6 +52,7 @@ class Point:
       label: on the axis.
       request: of the comparison; its `root` and `data` are filled in.
       data: makes the data below a folder and returns where they are; None: the request names them.
+      settings: of all models, that follow from the declaration and the data in a folder.
       groups: the rows that are looked at.
       further: scores of systems beyond the models of the comparison, by title; one per seed.
     """
@@ -60,6 +62,7 @@ class Point:
     request: CompareRequest
     groups: Groups
     data: Callable[[Path], Path] | None = None
+    settings: Callable[[Declaration, Path], Sequence[str]] | None = None
     further: Further | None = None
 
 

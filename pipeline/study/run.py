@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.compare.request import checked
 from pipeline.compare.run import compare
 from pipeline.layout import RunLayout
 from pipeline.report.metrics import write_whole
-from pipeline.request import make_writable
+from pipeline.request import data_dir, make_writable
 from pipeline.root_lock import root_lock
 from pipeline.screen import as_is
 from pipeline.study.plan import AUC, Group, Plan, Point
@@ -79,7 +80,12 @@ def study(plan: Plan, root: Path, console: Console) -> StudyResult:
 def _compared(point: Point, metrics: Sequence[str], layout: RunLayout, console: Console) -> _Done:
     data = point.data(layout.root) if point.data is not None else point.request.data
     root = layout.root / POINTS / point.name
-    comparison, evidence = compare(dataclasses.replace(point.request, data=data, root=root), console)
+    request = dataclasses.replace(point.request, data=data, root=root)
+    if point.settings is not None:
+        _, declaration = checked(request)
+        further = point.settings(declaration, data_dir(data, declaration, layout))
+        request = dataclasses.replace(request, overrides=(*request.overrides, *further))
+    comparison, evidence = compare(request, console)
     from pipeline.study.measure import curves, measured
 
     groups = point.groups(evidence)

@@ -57,6 +57,19 @@ class Split(Section):
         "hour that the clock runs through twice in autumn.",
     )
 
+    domains_since: dict[str, Moment] = Field(
+        default_factory=dict,
+        description="The log is read as if these domains (by their value) had begun here: their rows before this "
+        "moment, written as `before`, are left out. For a domain whose early rows are of another page.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _domain_names_are_text(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("domains_since"), dict):
+            return {**data, "domains_since": {str(k): v for k, v in data["domains_since"].items()}}
+        return data
+
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> Split:
         if self.since is not None and self.before is not None and self.since >= self.before:

@@ -59,6 +59,26 @@ def test_any_moment(tmp_path_factory: pytest.TempPathFactory, minute: int) -> No
     )
 
 
+def test_a_domain_may_begin_later(tmp_path: Path) -> None:
+    moment = FIRST_DAY_MS + 2 * DAY_MS + 5 * 60_000
+    report, rows = ingested(
+        tmp_path / "since", log_text(), ["split.domains_since={1: 2022-04-27T00:05, 0: 2022-04-25}"]
+    )
+    header, *lines = log_text().splitlines()
+    kept = [line for line in lines if line.split(",")[1] != "1" or int(line.split(",")[0]) >= moment]
+    shorter, same = ingested(tmp_path / "cut", "\n".join([header, *kept]) + "\n", [])
+    assert rows == same
+    assert report["later"] == len(lines) - len(kept) > 10
+    assert {**report, "later": 0} == shorter
+
+
+def test_a_domain_that_begins_and_has_no_rows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"split\.domains_since: .*log\.csv: no row of domain '7' from 2022-04-25"
+    ):
+        ingested(tmp_path / "since", log_text(), ["split.domains_since={7: 2022-04-25}"])
+
+
 def test_flaws_and_duplicates_of_later_days_do_not_count(tmp_path: Path) -> None:
     lines = log_text().splitlines()
     broken = lines[-1].split(",")

@@ -21,6 +21,11 @@ REQUEST = StudyRequest(Path("/root"), ("dfei", "mlp"), seeds=2, overrides=("seed
     [
         (["domains", "--domains", "5,many"], "--domains 5,many: give whole numbers separated by commas"),
         (["cold", "--seen", ""], "--seen : give whole numbers"),
+        (["cold", "--hold", "3"], "--hold: a third of a simulated feed's domains is new, whatever is named"),
+        (
+            ["cold", "--dataset", "kuairand-pure", "--data", "."],
+            "--hold: name the domains of kuairand-pure that are to be new",
+        ),
     ],
 )
 def test_what_is_no_number_is_refused(words: list[str], message: str, tmp_path: Path) -> None:
@@ -47,7 +52,8 @@ def test_every_study_has_the_options_of_all_and_defaults_of_its_own() -> None:
 def test_every_point_has_a_folder_of_its_own_and_the_settings_of_all() -> None:
     plans = [
         domains.plan(REQUEST, [5, 21], 1000, None),
-        cold.plan(REQUEST, [0, 100], 21, 1000),
+        cold.plan(REQUEST, [0, 100], "simulated", None, [], 21, 1000),
+        cold.plan(REQUEST, [0, 100], "kuairand-pure", Path("logs"), ["2", "6"], 21, 1000),
         decay.plan(REQUEST, ["auto", "0.5"], "simulated", None, 21, 1000),
         cost.plan(REQUEST, [5, 100], 1000),
         paper.plan(REQUEST, "simulated", None, ["2024-01-13", "2024-01-15"], 21, 1000),
