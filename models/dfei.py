@@ -231,7 +231,3 @@ class DFEI(DomainModel):
         if self.integration is None or averaged is None:
             return shares
         return tf.where(averaged & ~trained[:, None, :], self.explain(inputs), shares)
-
-    def domain_features(self) -> tf.Tensor | None:
-        """v of all domains `(D, k)` as inference reads it; None without DFE."""
-        return None if self.extraction is None else self.extraction.table()

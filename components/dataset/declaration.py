@@ -200,11 +200,6 @@ class Declaration(Section):
         names += [name for name in (self.domain, self.user, self.item) if name is not None]
         return {name: self.column_type(name) for name in names}
 
-    def post_exposure_columns(self) -> tuple[str, ...]:
-        """Raw columns that may never reach a model input: label, behaviours' sources, `post_exposure`."""
-        names = [self.label, *(b.source for b in self.behaviours.values()), *self.post_exposure]
-        return tuple(dict.fromkeys(names))
-
     def categorical_features(self) -> dict[str, Feature]:
         """Features packed into `categorical`, in their order."""
         return {name: f for name, f in self.features.items() if f.is_categorical}

@@ -140,13 +140,6 @@ class RawInputs:
         """`flat_named`, then `from_flat`."""
         return self.from_flat(self.flat_named(named))
 
-    def from_ranking(
-        self, named: Mapping[str, tf.Tensor]
-    ) -> tuple[dict[str, tf.Tensor | tf.SparseTensor], tf.Tensor]:
-        """`flat_ranking`, then `from_flat`."""
-        flat, shape = self.flat_ranking(named)
-        return self.from_flat(flat), shape
-
     def flat_named(self, named: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Named tensors (rows,) to flat ones. A tensor of length 1 holds for every row.
 

@@ -35,7 +35,7 @@ def doors(inputs: RawInputs) -> dict[str, Any]:
 
     return {
         "named": traced(lambda named: tf.shape(inputs.from_named(named)["tab"])[0], 1),
-        "rank": traced(lambda named: inputs.from_ranking(named)[1], 2),
+        "rank": traced(lambda named: inputs.flat_ranking(named)[1], 2),
         "examples": tf.function(
             lambda examples: tf.shape(inputs.from_examples(examples)["tab"])[0],
             input_signature=[tf.TensorSpec([None], tf.string)],

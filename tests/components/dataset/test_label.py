@@ -40,7 +40,6 @@ def test_a_rated_label_is_read_as_a_number_and_written_as_0_and_1(tmp_path: Path
     assert declaration.raw_columns()["click"] == "float"
     assert declaration.example_columns()["click"] == "int"
     assert declaration.example_columns()["behaviour.liked"] == "float"
-    assert declaration.post_exposure_columns() == ("click",)
     assert declaration.from_json(declaration.to_json()) == declaration
 
 

@@ -144,7 +144,8 @@ def test_no_rows_are_no_rows(inputs: RawInputs) -> None:
 def test_every_candidate_in_every_domain_is_a_row(inputs: RawInputs) -> None:
     named = {name: value[None] for name, value in NAMED.items()}
     request = {**named, "tab": tf.constant([[4, 2]], tf.int64), "user_id": tf.constant([[7]], tf.int64)}
-    raw, shape = inputs.from_ranking(request)
+    flat, shape = inputs.flat_ranking(request)
+    raw = inputs.from_flat(flat)
     assert shape.numpy().tolist() == [1, 2, 3]
     assert _dense(raw["tab"]) == [[4]] * 3 + [[2]] * 3
     assert _dense(raw["user_id"]) == [[7]] * 6
@@ -158,7 +159,7 @@ def test_a_wrong_number_of_values_names_the_input(inputs: RawInputs) -> None:
         inputs.from_named({**NAMED, "city": NAMED["city"][:2]})
     named = {name: value[None] for name, value in NAMED.items()}
     with pytest.raises(tf.errors.InvalidArgumentError, match="input city has 2 candidates, expected 1 or 3"):
-        inputs.from_ranking({**named, "city": named["city"][:, :2]})
+        inputs.flat_ranking({**named, "city": named["city"][:, :2]})
 
 
 def test_only_the_domain_has_to_be_there(inputs: RawInputs) -> None:
