@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,20 +22,10 @@ def print_study(result: StudyResult, console: Console) -> None:
       result: of the study.
       console: where to.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in (result.axis, "rows of"):
-        table.add_column(name, no_wrap=True)
-    best = any(group.best is not None for point in result.points for group in point.groups.values())
-    for name in [*result.models, *(["best possible"] if best else [])]:
-        table.add_column(name, justify="right")
-    for point in result.points:
-        for group, facts in point.groups.items():
-            cells = [as_is(point.label), as_is(group)]
-            for model in result.models:
-                found = result.of(point.name, group, model)
-                cells.append(spread(found.auc) if found is not None else "")
-            cells += [figure(facts.best)] if best else []
-            table.add_row(*cells)
+    table = _table(result, systems_as_columns=True)
+    unlimited = console.options.update(width=sys.maxsize)
+    if console.measure(table, options=unlimited).minimum > console.width:
+        table = _table(result, systems_as_columns=False)
     console.print(table)
     for test in result.tests:
         if test.verdict != "tie":
@@ -46,3 +38,29 @@ def print_study(result: StudyResult, console: Console) -> None:
             )
     for sentence in outcome(result):
         console.print(sentence, highlight=False, markup=False)
+
+
+def _table(result: StudyResult, *, systems_as_columns: bool) -> Table:
+    """A row for each group of each point; or, narrower, one for each system in it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(result.axis)
+    table.add_column("rows of")
+    best = any(group.best is not None for point in result.points for group in point.groups.values())
+    systems = [*result.models, *(["best possible"] if best else [])]
+    for name in systems if systems_as_columns else ["system", "AUC"]:
+        table.add_column(as_is(name), justify="left" if name == "system" else "right")
+    for point in result.points:
+        point_name = as_is(point.label)
+        for group, facts in point.groups.items():
+            found = (result.of(point.name, group, model) for model in result.models)
+            figures = [spread(one.auc) if one is not None else "" for one in found]
+            figures += [figure(facts.best)] if best else []
+            if systems_as_columns:
+                table.add_row(point_name, as_is(group), *figures)
+                point_name = ""
+                continue
+            group_name = as_is(group)
+            for system, value in zip(systems, figures, strict=True):
+                table.add_row(point_name, group_name, as_is(system), value)
+                point_name = group_name = ""
+    return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from pipeline.study.html import study_page
@@ -28,6 +29,16 @@ def test_the_table_names_what_is_beyond_chance() -> None:
     print_study(result(), Console(file=text, width=200))
     assert "21, tail, AUC: DFEI ahead of <MLP> by +0.0100" in text.getvalue()
     assert "Of 4 tests 4 find the reference ahead beyond chance and 0 behind" in text.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_figure_is_cut(width: int) -> None:
+    text = io.StringIO()
+    many = result(("DFEI", "<MLP>", *(f"another model {letter}" for letter in "abcdef")))
+    print_study(many, Console(file=text, width=width))
+    table = text.getvalue().split("AUC: DFEI ahead")[0]
+    assert "…" not in table
+    assert table.count("0.7000") == len(many.measured)
 
 
 def test_a_result_is_read_back_as_it_was_written() -> None:
