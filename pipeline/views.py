@@ -21,6 +21,8 @@ _TRANSFORM_IGNORES = (
     "seed",
     "max_rejected_share",
 )
+# Of a feature, what becomes of its values once they are read.
+_TREATMENT = ("max_size", "min_count", "oov_buckets", "buckets", "at_serving")
 _TRAINER_IGNORES = ("evaluation", "daily", "max_rejected_share")
 
 
@@ -32,19 +34,19 @@ def _without(declaration: Declaration, sections: tuple[str, ...]) -> str:
     return declaration.model_copy(update=defaults).to_json()
 
 
+def _as_read(feature: Feature) -> Feature:
+    """A feature without what becomes of its values; a setting that is not named here is one of their reading."""
+    fields = Feature.model_fields
+    ignored = {name: fields[name].get_default() for name in _TREATMENT}
+    return feature.model_copy(
+        update={**ignored, "treatment": "as_is" if feature.type == "float" else "vocabulary"}
+    )
+
+
 def for_ingestion(declaration: Declaration) -> str:
     """Files, columns with their types, and the split: treatments and settings do not matter, but for the keys of the
     averages where there are events."""
-    features = {
-        name: Feature(
-            type=feature.type,
-            treatment="as_is" if feature.type == "float" else "vocabulary",
-            separator=feature.separator,
-            list=feature.list,
-            max_length=feature.max_length,
-        )
-        for name, feature in declaration.features.items()
-    }
+    features = {name: _as_read(feature) for name, feature in declaration.features.items()}
     declaration = declaration.model_copy(update={"features": features})
     if not declaration.events:
         return _without(declaration, _INGESTION_IGNORES)

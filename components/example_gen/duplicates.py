@@ -26,7 +26,6 @@ DROPS = "drops"
 PARTITION_ROWS = 4_000_000
 _RUN_ROWS = 1_000_000
 _ROW_BITS = np.uint64(40)
-_MULTIPLIERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _SEEDS = (0x51ED270B, 0x2545F491)
 
 Positions = npt.NDArray[np.uint64]
@@ -34,13 +33,13 @@ Positions = npt.NDArray[np.uint64]
 
 def hash_rows(frame: pl.DataFrame) -> npt.NDArray[np.uint64]:
     """Two 64-bit hashes of all values of each row: (rows, 2). Columns count by name, in any order."""
-    hashes = np.zeros((len(frame), 2), np.uint64)
-    for name in sorted(frame.columns):
-        values = _hashable(frame[name])
-        name_hash = pl.Series([name]).hash(_SEEDS[0]).to_numpy()[0]
-        for side, (seed, multiplier) in enumerate(zip(_SEEDS, _MULTIPLIERS, strict=True)):
-            hashes[:, side] = (hashes[:, side] ^ name_hash) * multiplier + values.hash(seed).to_numpy()
-    return hashes
+    columns = sorted(frame.get_columns(), key=lambda column: column.name)
+    # One call for all columns: a log may have a hundred thousand of them.
+    ordered = pl.DataFrame([_hashable(column) for column in columns])
+    names = pl.Series(["\0".join(ordered.columns)])
+    return np.column_stack(
+        [ordered.hash_rows(seed).to_numpy() ^ names.hash(seed).to_numpy() for seed in _SEEDS]
+    )
 
 
 def _hashable(column: pl.Series) -> pl.Series:
@@ -52,7 +51,8 @@ def _hashable(column: pl.Series) -> pl.Series:
     if column.dtype in (pl.Time, pl.Duration):
         # The text of a time has no fractions of a second, and a duration has no text.
         column = column.to_physical()
-    return column.cast(pl.String).fill_null("")
+    text = column.cast(pl.String)
+    return text.fill_null("") if text.null_count() else text
 
 
 def positions(piece: int, rows: npt.NDArray[np.int64]) -> Positions:
