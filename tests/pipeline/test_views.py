@@ -7,8 +7,8 @@ from components.dataset.declaration import Declaration
 from components.dataset.impressions import read_piece
 from components.dataset.loader import load_declaration
 from components.dataset.read_plan import cut, plan_reading
-from components.transform.transform_plan import make_plan
 from components.dataset.sections import Feature
+from components.transform.transform_plan import make_plan
 from pipeline import views
 
 
@@ -55,7 +55,9 @@ def test_numbers_written_with_a_comma_are_read_by_what_ingestion_is_told(tmp_pat
         "timestamp: {column: ts, unit: s}\nfeatures:\n  tab: {type: string, treatment: vocabulary}\n"
         "  price: {type: float, treatment: normalise, written: comma}\n"
     )
-    (tmp_path / "log.csv").write_text("ts;tab;price;click\n1700000000;a;1.234,50 €;1\n1700000000;b;12,5 %;0\n")
+    (tmp_path / "log.csv").write_text(
+        "ts;tab;price;click\n1700000000;a;1.234,50 €;1\n1700000000;b;12,5 %;0\n"
+    )
     told = Declaration.from_json(views.for_ingestion(load_declaration(str(path))))
     plan = plan_reading(told, str(tmp_path))
     [rows] = read_piece(plan, cut(plan)[0])
