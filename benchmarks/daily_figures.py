@@ -55,6 +55,7 @@ def figures(work: Path) -> dict[str, Any]:
         "ranking, days that all ways judged": _ranking(judged, common, WAYS),
         **expected,
         "ranking, all days": _ranking(judged, served, (WITHOUT, "daily", REPLAYED)),
+        "lead by day: overall, average": _by_day(judged, common, expected=bool(expected)),
         "calibration": _calibration(judged),
         "costs": _costs(work, entries),
         "sizes": _sizes(entries),
@@ -160,16 +161,10 @@ def _not_calibrated(rows: dict[str, Array], calibration: Calibration) -> dict[st
     return {**rows, "prediction": 1 / (1 + np.exp(-logit))}
 
 
-def _ranking(
-    judged: Mapping[str, Judged], days: list[str], ways: tuple[str, ...], *, expected: bool = False
-) -> dict[str, Any]:
-    """AUC of all rows of these days together, and the first way's lead over the others.
-
-    With `expected` the AUC is that of expected clicks: each row is a click and none, as often as it truly is. Luck of
-    the clicks is then no part of it, and domains count by their rows alone.
-    """
-    if not days or any(way not in judged[day] for day in days for way in ways):
-        return {}
+def _evaluated(
+    judged: Mapping[str, Judged], days: list[str], ways: tuple[str, ...], *, expected: bool
+) -> tuple[dict[str, dict[str, Array]], dict[str, Scored], Array, Array]:
+    """The rows of these days by way, their scores, and the label and weight of each scored row."""
     rows = {way: _together([judged[day][way] for day in days]) for way in ways}
     one = rows[ways[0]]
     names, domain = np.unique(one["domain"], return_inverse=True)
@@ -182,6 +177,43 @@ def _ranking(
         label, np.tile(domain, times), np.tile(one["user"], times), tuple(names.tolist()), times * MIN_ROWS
     )
     scored = {way: Scored(of_rows, np.tile(rows[way]["prediction"], times)) for way in ways}
+    return rows, scored, label, weight
+
+
+def _by_day(judged: Mapping[str, Judged], days: list[str], *, expected: bool) -> dict[str, Any]:
+    """The first way's lead of each day, and over days as if they were drawn: what bootstraps over users do not hold."""
+    found: dict[str, Any] = {way: {} for way in WAYS[1:]}
+    for day in days:
+        _, scored, _, weight = _evaluated(judged, [day], WAYS, expected=expected)
+        own = scored[WAYS[0]]
+        for way in WAYS[1:]:
+            leads = (
+                (own.overall_auc(weight) or 0.0) - (scored[way].overall_auc(weight) or 0.0),
+                (own.average_auc(weight) or 0.0) - (scored[way].average_auc(weight) or 0.0),
+            )
+            found[way][day] = [round(lead, 5) for lead in leads]
+    for leads in found.values():
+        every = np.array(list(leads.values()))
+        if len(every) > 1:
+            leads["mean"] = every.mean(axis=0).round(5).tolist()
+            leads["standard error"] = (every.std(axis=0, ddof=1) / len(every) ** 0.5).round(5).tolist()
+    return found
+
+
+def _ranking(
+    judged: Mapping[str, Judged], days: list[str], ways: tuple[str, ...], *, expected: bool = False
+) -> dict[str, Any]:
+    """AUC of all rows of these days together, and the first way's lead over the others.
+
+    With `expected` the AUC is that of expected clicks: each row is a click and none, as often as it truly is. Luck of
+    the clicks is then no part of it, and domains count by their rows alone.
+    """
+    if not days or any(way not in judged[day] for day in days for way in ways):
+        return {}
+    rows, scored, label, weight = _evaluated(judged, days, ways, expected=expected)
+    one, of_rows = rows[ways[0]], scored[ways[0]].rows
+    times, count = len(label) // len(one["label"]), len(one["label"])
+    chance = one["probability"] if expected else np.ones(count)
     weights = [np.tile(drawn, times) * weight for drawn in user_weights(one["user"], SAMPLES, SEED)]
     drawn = {
         way: np.array([[s.overall_auc(w), s.average_auc(w)] for w in weights], float)
@@ -315,7 +347,9 @@ def print_figures(found: Mapping[str, Any]) -> None:
                     f"{figures['calibration']:.3f}",
                 )
         console.print(table)
-    console.print_json(json.dumps({name: found[name] for name in ("calibration", "costs", "sizes")}))
+    console.print_json(
+        json.dumps({name: value for name, value in found.items() if name != "days" and "ranking" not in name})
+    )
     for day, entry in found["days"].items():
         if entry["status"] != "pushed":
             console.print(f"{day}: {entry['status']}: {' '.join(entry['reasons'])}")
