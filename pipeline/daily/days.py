@@ -12,9 +12,10 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -291,10 +292,7 @@ def _days_of(
         lines += len(block.frame)
         text = block.frame.select(
             pl.concat_str(
-                [
-                    pl.col(column).cast(pl.String, strict=False).fill_null("")
-                    for column in sorted(block.frame.columns)
-                ],
+                [_text(block.frame[column]) for column in sorted(block.frame.columns)],
                 separator="\x1f",
             ).alias("row")
         )["row"]
@@ -311,6 +309,21 @@ def _days_of(
             f"{file.path}: none of the {lines:,} rows has a readable time in column {clock.column} (unit {clock.unit})"
         )
     return {day_name(day): Part(rows=rows[day], hash=f"{sums[day] % (1 << _BITS):x}") for day in sorted(rows)}
+
+
+def _text(column: pl.Series) -> pl.Series:
+    """The values as text, equal where they are; a missing one as nothing, as a column of text has it."""
+    # Polars gives these no text, or none to bytes that are not UTF-8.
+    if column.dtype == pl.Binary:
+        column = _each(column, lambda value: value.decode(errors="backslashreplace"))
+    elif column.dtype == pl.Duration or column.dtype.is_nested():
+        column = _each(column, repr)
+    return column.cast(pl.String, strict=False).fill_null("")
+
+
+def _each(column: pl.Series, text: Callable[[Any], str]) -> pl.Series:
+    texts = [None if value is None else text(value) for value in column.to_list()]
+    return pl.Series(column.name, texts, pl.String)
 
 
 def _clock(declaration: Declaration) -> str:

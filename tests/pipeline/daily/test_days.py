@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import random
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +89,31 @@ def test_a_column_of_another_name_is_another_day(tmp_path: Path) -> None:
     one, other = (read(tmp_path / name).days for name in "ab")
     assert one[DAYS[0]].fingerprint != other[DAYS[0]].fingerprint
     assert one[DAYS[1]].fingerprint == other[DAYS[1]].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ([["a", "b"], None, []], [["a", "c"], None, []]),
+        ([{"x": 1}, None, {"x": 2}], [{"x": 1}, None, {"x": 3}]),
+        ([b"\xff", None, b"text"], [b"\xfe", None, b"text"]),
+        ([timedelta(1), None, timedelta(2)], [timedelta(1), None, timedelta(3)]),
+    ],
+    ids=["lists", "objects", "bytes", "durations"],
+)
+def test_a_day_is_known_by_the_values_of_columns_of_any_type(
+    tmp_path: Path, value: list[Any], other: list[Any]
+) -> None:
+    """As the lists of JSON and Parquet, which have no text."""
+    found = []
+    for folder, values in (("a", value), ("b", other), ("c", value)):
+        rows = [dict(zip(LOG_HEADER.split(","), line(0, row).split(","), strict=True)) for row in range(60)]
+        table = pl.DataFrame(rows).with_columns(pl.Series("more", values * 20))
+        (tmp_path / folder).mkdir()
+        table.write_parquet(tmp_path / folder / "log.parquet")
+        found.append(read(tmp_path / folder, ["impressions.files=[log.parquet]"]).days[DAYS[0]].fingerprint)
+    assert found[0] == found[2]
+    assert found[0] != found[1]
 
 
 def test_a_file_delivered_twice_changes_nothing(tmp_path: Path) -> None:
