@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from components.dataset.encodings import NO_TEXT
 from components.dataset.text_block import TextBlock
 from components.errors import InputError
 
@@ -99,7 +100,7 @@ def parse_lines(block: bytes, separator: str, columns: tuple[str, ...]) -> TextB
         for number in np.flatnonzero(plain).tolist():
             if not _is_utf8(block[starts[number] : ends[number]]):
                 plain[number] = False
-                bad.append((number, "is not UTF-8 text"))
+                bad.append((number, NO_TEXT))
         bad.sort()
     is_row = plain.copy()
     is_row[list(repaired)] = True
@@ -145,7 +146,7 @@ def _by_csv_module(line: bytes, columns: int, separator: str) -> bytes | str:
     try:
         values = next(csv.reader([line.decode()], delimiter=separator, strict=True))
     except UnicodeDecodeError:
-        return "is not UTF-8 text"
+        return NO_TEXT
     except csv.Error as error:
         if "unexpected end" in str(error):
             return (

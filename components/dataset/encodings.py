@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+
 from charset_normalizer import from_bytes
 
 from components.dataset.sections import UTF_8
 
+NO_TEXT = "is not UTF-8 text"
+"""Why a line is no row, whatever encoding is declared."""
 _SAMPLE_BYTES = 64 << 10
 _SIGNS = "€£°§«»\u2018\u2019\u201c\u201d\u2013\u2014\u2026"
 
@@ -16,8 +20,20 @@ def encoding_hint(data: bytes) -> str:
     best = None if _is_western(sample) else from_bytes(sample).best()
     name = "cp1252" if _is_western(sample) else "" if best is None else best.encoding
     if name in ("", "ascii", "utf_8"):
-        return "; text in another encoding is declared with `encoding` (in `dataset new`: --encoding)"
-    return f"; it looks like {name}: declare `encoding: {name}` (in `dataset new`: --encoding)"
+        return "; text in another encoding is declared with `encoding` (`dataset new`, `predict`: --encoding)"
+    return f"; it looks like {name}: declare `encoding: {name}` (`dataset new`, `predict`: --encoding)"
+
+
+def is_in_utf_8(data: bytes) -> bool:
+    """Whether a text says by its bytes that it is UTF-8: letters beyond ASCII, and all of them whole.
+
+    Args:
+      data: the beginning of a text, which may end within a letter.
+    """
+    try:
+        return not codecs.getincrementaldecoder(UTF_8)().decode(data).isascii()
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_western(sample: bytes) -> bool:

@@ -26,6 +26,7 @@ from components.errors import InputError
 
 _HASH_BLOCK = 1 << 20
 _LONGEST_HEADER = 1 << 20
+_HEAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class DataFile:
     def open_text(self) -> IO[bytes]:
         """The uncompressed bytes of a text."""
         return _open_text(Path(self.path), self.format)
+
+    def head(self) -> bytes:
+        """The first bytes of a text."""
+        with self.open_text() as stream:
+            return stream.read(_HEAD_BYTES)
 
 
 def find_files(data_dir: str, section: Events | Impressions | Lookup) -> list[DataFile]:
@@ -172,9 +178,9 @@ def inspect(path: Path, root: Path, section: Events | Impressions | Lookup) -> D
     name = relative_name(path, root)
     keys = tuple((key, value) for key, value in path_keys(Path(name)).items() if key not in columns)
     columns = (*columns, *(key for key, _ in keys))
-    return DataFile(
-        str(path), name, kind, separator, columns, size, start, keys, has_header, section.encoding
-    )
+    # JSON is UTF-8 whatever its tables beside it are, and Parquet holds texts of its own.
+    encoding = section.encoding if kind in ("csv", "csv.gz") else UTF_8
+    return DataFile(str(path), name, kind, separator, columns, size, start, keys, has_header, encoding)
 
 
 def _open_text(path: Path, kind: Format) -> IO[bytes]:

@@ -11,6 +11,7 @@ import polars as pl
 
 from components.dataset.blocks import read_all
 from components.dataset.declaration import Declaration
+from components.dataset.encodings import NO_TEXT, encoding_hint
 from components.dataset.read_plan import LookupPlan, ReadPlan
 from components.dataset.sections import ColumnType
 from components.dataset.values import Typed, to_key, to_type
@@ -76,12 +77,20 @@ def read_lookup(plan: LookupPlan, declaration: Declaration) -> LookupTable:
         shown = "\n".join(f"  {path}:{line}: {reason}" for path, line, reason in rejects[:5])
         raise InputError(
             f"{plan.name}: {len(rejects)} of {rows} lines cannot be used, more than max_rejected_share "
-            f"{declaration.max_rejected_share} allows:\n{shown}\nMend these lines, or the types in the declaration."
+            f"{declaration.max_rejected_share} allows:\n{shown}\nMend these lines, or the types in the declaration"
+            f"{_encoding_hint(plan, rejects)}."
         )
     frame = pl.concat(frames) if frames else _empty(plan, declaration)
     _require_unique(frame[KEY], plan, places)
     frame = frame.with_columns(pl.lit(True).alias(_MATCHED))
     return LookupTable(frame, rows, len(rejects), tuple(rejects[:100]))
+
+
+def _encoding_hint(plan: LookupPlan, rejects: Sequence[tuple[str, int, str]]) -> str:
+    """In which encoding the first file seems to be of whose lines some are not in the declared one."""
+    unread = next((path for path, _, reason in rejects if reason == NO_TEXT), None)
+    file = next((file for file in plan.files if file.path == unread), None)
+    return "" if file is None else encoding_hint(file.head())
 
 
 def _empty(plan: LookupPlan, declaration: Declaration) -> pl.DataFrame:

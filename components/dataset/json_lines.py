@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from components.dataset.encodings import NO_TEXT
 from components.dataset.text_block import TextBlock
 
 # Numbers as they are written.
@@ -63,7 +64,7 @@ def _row(line: bytes) -> dict[str, Any] | str | None:
     try:
         value = _DECODER.decode(line.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError:
-        return "is not UTF-8 text"
+        return NO_TEXT
     except json.JSONDecodeError as error:
         return f"is not JSON: {error.msg} (one object in each line)"
     except RecursionError:

@@ -53,6 +53,13 @@ def predict(
             "1.234,50.",
         ),
     ] = "plain",
+    encoding: Annotated[
+        str,
+        typer.Option(
+            "--encoding",
+            help="Of CSV that is not UTF-8, tables included, such as cp1252 or gb18030.",
+        ),
+    ] = "utf-8",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")
     ] = None,
@@ -121,6 +128,7 @@ def predict(
                         lookups=lookup or (),
                         separator=separator,
                         written=written,
+                        encoding=encoding,
                         output=output,
                         batch_size=batch_size,
                         ca_file=ca_file,

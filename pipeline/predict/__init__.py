@@ -10,6 +10,7 @@ from pathlib import Path
 
 from components.dataset.input_names import input_name
 from components.dataset.names import Written
+from components.dataset.sections import UTF_8, known_encoding
 from components.errors import InputError
 from models.arrays import Array
 from pipeline.client import Which
@@ -68,6 +69,7 @@ def predict_rows(
     input_format: Format | None = None,
     separator: str | None = None,
     written: Written = "plain",
+    encoding: str = UTF_8,
     format: Format | None = None,
     batch_size: int = 512,
     parallel: int = 4,
@@ -95,6 +97,7 @@ def predict_rows(
       separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
         the suffix's, or what the header shows.
       written: how the texts of floats are written, as the declaration says of a feature.
+      encoding: of CSV, tables included, that is not UTF-8 by its bytes.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others. CSV is
         separated as the source is, `.tsv` by tabs.
       batch_size: rows of a request.
@@ -110,8 +113,12 @@ def predict_rows(
     """
     if version is not None and label is not None:
         raise InputError("name a version or a label, not both")
+    try:
+        encoding = known_encoding(encoding)
+    except ValueError as error:
+        raise InputError(f"--encoding {encoding}: {error}") from None
     named = [Lookup.readings(text) for text in lookups]
-    read = Source(source, input_format, separator)
+    read = Source(source, input_format, separator, encoding)
     kind = output_format(output, read.kind, format)
     with open_target(
         url,
@@ -129,7 +136,7 @@ def predict_rows(
         asked = target.signatures[signature]
         check_signature(signature, asked)
         read.keys = {name: value for name, value in read.keys.items() if input_name(name) in asked.inputs}
-        join = Join(named, asked.inputs, read.name, separator, written)
+        join = Join(named, asked.inputs, read.name, separator, written, encoding)
         rows, seen = 0, set[str]()
         with Writer(output, kind, exact_text, lambda: output_separator(output, read)) as writer:
             for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, written):

@@ -14,10 +14,11 @@ from typing import Any
 import polars as pl
 
 from components.dataset.blocks import read_all
+from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.input_names import input_name
 from components.dataset.names import Written, key_readings, meant
-from components.dataset.sections import ColumnType
+from components.dataset.sections import UTF_8, ColumnType
 from components.dataset.sections import Lookup as Section
 from components.dataset.separators import shown_separator
 from components.dataset.values import to_type
@@ -78,6 +79,7 @@ class Join:
       source: the rows' name, for errors.
       separator: between values of csv, for a table in which that of its suffix finds no key.
       written: how the texts of floats are written.
+      encoding: of csv that is not UTF-8 by its bytes.
 
     Raises:
       InputError: a table cannot be read, lacks its key or has nothing to add, has a key twice, or a value is not of
@@ -91,6 +93,7 @@ class Join:
         source: str,
         separator: str | None = None,
         written: Written = "plain",
+        encoding: str = UTF_8,
     ) -> None:
         self._source = source
         self._begun = False
@@ -102,6 +105,7 @@ class Join:
                 {key.left for later in lookups[number + 1 :] for key in later},
                 separator,
                 written,
+                encoding,
             )
             for number, readings in enumerate(lookups)
         ]
@@ -206,7 +210,7 @@ def _kind(column: str, inputs: Mapping[str, TensorSpec]) -> ColumnType:
 
 
 def _open(
-    readings: Sequence[Lookup], inputs: Mapping[str, TensorSpec], separator: str | None
+    readings: Sequence[Lookup], inputs: Mapping[str, TensorSpec], separator: str | None, encoding: str
 ) -> tuple[Lookup, DataFile]:
     """The file, and the reading of its key that names a column of it, best one whose other side is an input."""
     path = readings[0].path
@@ -214,8 +218,11 @@ def _open(
     def opened(between: str | None) -> DataFile:
         # The name alone, whatever it has of a pattern.
         name = "".join(f"[{c}]" if c in "*?[" else c for c in path.name)
-        section = Section(files=[name], key=readings[0].right, separator=between)
-        return find_files(str(path.parent), section)[0]
+        section = Section(files=[name], key=readings[0].right, separator=between, encoding=encoding)
+        file = find_files(str(path.parent), section)[0]
+        if file.encoding != UTF_8 and is_in_utf_8(file.head()):
+            file = find_files(str(path.parent), section.model_copy(update={"encoding": UTF_8}))[0]
+        return file
 
     def fitting(file: DataFile) -> list[Lookup]:
         there = [reading for reading in readings if reading.right in file.columns]
@@ -238,8 +245,9 @@ def _read(
     later_keys: set[str],
     separator: str | None,
     written: Written,
+    encoding: str,
 ) -> _Table:
-    lookup, file = _open(readings, inputs, separator)
+    lookup, file = _open(readings, inputs, separator, encoding)
     offered = {lookup.prefix + name: name for name in file.columns}
     kept = {
         name: source
@@ -256,7 +264,8 @@ def _read(
     for block in read_all(file):
         if block.bad:
             line, reason = block.bad[0]
-            raise InputError(f"{file.path}:{first_line + line}: {reason}")
+            hint = encoding_hint(file.head()) if reason == NO_TEXT else ""
+            raise InputError(f"{file.path}:{first_line + line}: {reason}{hint}")
         lines = pl.Series(_LINE, block.lines + first_line)
         columns = {_LINE: lines, _KEY: _typed(file, block.frame[lookup.right], kind, lines)}
         for name, source in kept.items():

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
+from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
 from components.dataset.file_names import path_keys
 from components.dataset.input_names import LIST_SEPARATOR
+from components.dataset.sections import UTF_8
 from components.dataset.separators import shown_separator
 from components.errors import InputError
 
@@ -30,6 +32,7 @@ _SUFFIXES: dict[str, Format] = {
     **dict.fromkeys((".txt", ".dat", ".data"), "csv"),
 }
 _READ_CHARACTERS = 1 << 16
+_HEAD_BYTES = 1 << 16
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Source:
       path: the file; `None` for standard input. `.gz` is decompressed.
       kind: its format; by default that of the suffix, for standard input that of its first character.
       separator: between the values of CSV; by default the suffix's, a tab for `.tsv`, or what the header shows.
+      encoding: of CSV that is not UTF-8 by its bytes.
 
     Attributes:
       header: the columns of CSV, once its first line has been read.
@@ -69,7 +73,13 @@ class Source:
       InputError: there is no such file, its format is not known, or has no such separator.
     """
 
-    def __init__(self, path: Path | None, kind: Format | None = None, separator: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        kind: Format | None = None,
+        separator: str | None = None,
+        encoding: str = UTF_8,
+    ) -> None:
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self.size: int | None = None
@@ -91,6 +101,7 @@ class Source:
         self.header: list[str] | None = None
         self.keys: dict[str, str | None] = {} if path is None else path_keys(path)
         self._given = separator
+        self._encoding = encoding
         self._usual = "\t" if self.suffix == ".tsv" else ","
         self.separator = self._usual
 
@@ -136,7 +147,12 @@ class Source:
                 return
             packed = self.path is not None and self.path.suffix.lower() == ".gz"
             stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
-            with io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+            buffered = io.BufferedReader(stream, _HEAD_BYTES) if packed else stream
+            is_utf_8 = (
+                self.kind == "json" or self._encoding == UTF_8 or is_in_utf_8(buffered.peek(_HEAD_BYTES))
+            )
+            encoding = "utf-8-sig" if is_utf_8 else self._encoding
+            with io.TextIOWrapper(buffered, encoding, newline="") as text:
                 found = self._csv(text) if self.kind == "csv" else self._json(text)
                 yield from self._grouped(found, rows)
 
@@ -149,7 +165,7 @@ class Source:
                     yield chunk
                     chunk = Chunk()
         except UnicodeDecodeError as error:
-            raise InputError(f"{self.name}: not UTF-8 text: {error}") from error
+            raise InputError(f"{self.name}: {NO_TEXT}: {error}{encoding_hint(error.object)}") from error
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(f"{self.name}: not a whole gzip file: {error}") from error
         if chunk.rows:

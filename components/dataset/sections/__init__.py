@@ -9,7 +9,15 @@ from components.dataset.sections.evaluation import Evaluation, MetricName, Repor
 from components.dataset.sections.feature import CATEGORICAL_TREATMENTS, Feature, Treatment
 from components.dataset.sections.section import ColumnType, FileList, Section
 from components.dataset.sections.split import Moment, Split
-from components.dataset.sections.tables import UTF_8, Events, Impressions, Lookup, Timestamp, TimeUnit
+from components.dataset.sections.tables import (
+    UTF_8,
+    Events,
+    Impressions,
+    Lookup,
+    Timestamp,
+    TimeUnit,
+    known_encoding,
+)
 
 __all__ = [
     "CATEGORICAL_TREATMENTS",
@@ -37,4 +45,5 @@ __all__ = [
     "TimeUnit",
     "Timestamp",
     "Treatment",
+    "known_encoding",
 ]

@@ -18,8 +18,12 @@ Separator = Annotated[str | None, Field(pattern=r"^[\x01-\x09 !#-~]{1,4}$")]
 _SEPARATOR = "Between values: a character of ASCII, or up to four as in `::`; the suffix tells it."
 
 
-def _known_encoding(name: str) -> str:
-    """The name of an encoding in which a line break is the byte of ASCII."""
+def known_encoding(name: str) -> str:
+    """The name of an encoding in which a line break is the byte of ASCII.
+
+    Raises:
+      ValueError: there is none of this name, or a line break is something else in it.
+    """
     try:
         found = codecs.lookup(name).name
         plain = "\n,a1".encode(found) == b"\n,a1"
@@ -30,7 +34,7 @@ def _known_encoding(name: str) -> str:
     return found
 
 
-Encoding = Annotated[str, AfterValidator(_known_encoding)]
+Encoding = Annotated[str, AfterValidator(known_encoding)]
 
 
 class Impressions(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from components.dataset.blocks import read_all
-from components.dataset.encodings import encoding_hint
+from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
 from components.dataset.file_names import is_any_text
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.names import key_readings
-from components.dataset.sections import Impressions
+from components.dataset.sections import UTF_8, Impressions
 from components.dataset.separators import shown_separator
 from components.dataset.values import to_type
 from components.errors import InputError
@@ -30,7 +30,6 @@ MOST_COLUMNS = 2_000
 _ROLES = frozenset[str]().union(USERS, ITEMS, TIMES, *DOMAINS, *LABELS, *WEAK_DOMAINS)
 _KEY = "__key"
 _SHOWN_COLUMNS = 12
-_HEAD_BYTES = 64 << 10
 
 
 @dataclass
@@ -147,6 +146,7 @@ def open_sources(
         left, right = _key(key, log.files[0].columns, columns)
         require_column(left, f"the key of the lookup {path.name}", log.files)
         table = _open(data_dir, its_files, settings[path], rows, [path], key=(joined[left], right))
+        _require_text(table)
         lookup = LookupSource(table, left, right)
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
@@ -173,31 +173,34 @@ def _key(text: str, log: Sequence[str], table: Sequence[str]) -> tuple[str, str]
 def _no_rows(table: Table) -> str:
     """Why most lines are no rows: the first of them, and what it is a sign of."""
     columns = table.files[0].columns
-    first, reason = _first_bad_line(table.files)
+    first, reason = next(_bad_lines(table.files), (table.files[0].path, "changed while it was read"))
     if reason.startswith("expected"):
         hint = f"Is the first line the header (columns: {', '.join(columns)[:60]}), and --separator right?"
     elif "UTF-8" in reason:
-        hint = encoding_hint(_head(table.files[0])).removeprefix("; ").capitalize()
+        hint = encoding_hint(table.files[0].head()).removeprefix("; ").capitalize()
     else:
         hint = "A value has no line breaks, and a quote inside a quoted value is written twice"
     lines = table.bad_lines + len(table.sample)
     return f"{first}: {reason}; {table.bad_lines:,} of {lines:,} lines are no rows. {hint}"
 
 
-def _head(file: DataFile) -> bytes:
-    with file.open_text() as stream:
-        return stream.read(_HEAD_BYTES)
+def _require_text(table: Table) -> None:
+    """Refuses a table with lines that its encoding does not have: their keys would be without a row, unnoticed."""
+    if table.bad_lines and (line := next(_bad_lines(table.files, NO_TEXT), None)) is not None:
+        lines = table.rows + table.bad_lines
+        hint = encoding_hint(table.files[0].head())
+        raise InputError(f"{line[0]}: {NO_TEXT}; {table.bad_lines:,} of {lines:,} lines are no rows{hint}")
 
 
-def _first_bad_line(files: Sequence[DataFile]) -> tuple[str, str]:
+def _bad_lines(files: Sequence[DataFile], only: str = "") -> Iterator[tuple[str, str]]:
+    """Place and reason of each line that is no row; with `only`, of those with this reason."""
     for file in files:
         line = file.first_line
         for block in read_all(file):
-            if block.bad:
-                number, reason = block.bad[0]
-                return f"{file.path}:{line + number}", reason
+            for number, reason in block.bad:
+                if reason == only or not only:
+                    yield f"{file.path}:{line + number}", reason
             line += block.count
-    return files[0].path, "changed while it was read"
 
 
 def _lookup_argument(text: str) -> tuple[Path, str]:
@@ -218,6 +221,11 @@ def _section(
     separator = settings["separator"] or _other_separator(paths[0])
     chosen = {**settings, "separator": separator, "columns": [] if names == [HEADER] else names}
     section = Impressions(files=literal(data_dir, paths).texts, **chosen)
+    if section.encoding != UTF_8:
+        # What is given is of the texts that need it: a table may be written otherwise than the log.
+        first = find_files(str(data_dir), section)[0]
+        if first.encoding == UTF_8 or is_in_utf_8(first.head()):
+            section = section.model_copy(update={"encoding": UTF_8})
     if names != [HEADER]:
         for file in find_files(str(data_dir), section):
             require_header(file, lookup)

@@ -65,6 +65,23 @@ def test_scores_are_those_of_the_joined_rows(ours: Served, rows: Path, suffix: s
     assert done.unmatched == {f"{users}=user_id": 0, f"{items}=item": 0}
 
 
+def test_each_file_is_read_in_its_encoding(ours: Served, tmp_path: Path) -> None:
+    source, users = tmp_path / "rows.csv", tmp_path / "users.csv"
+    source.write_text("user_id,duration,tag\n3,0.5,b\u00e4r\n", encoding="utf-8")
+    wanted = scores(ask(ours, source)[1])
+    source.write_bytes("user_id,duration,tag\n3,0.5,b\u00e4r\n".encode("cp1252"))
+    with pytest.raises(InputError, match=r"rows.csv: is not UTF-8 text.*--encoding"):
+        ask(ours, source)
+    assert scores(ask(ours, source, encoding="cp1252")[1]) == wanted
+    source.write_text("user_id,tag\n3,b\u00e4r\n", encoding="utf-8")
+    users.write_bytes("user_id,duration,note\n3,0.5,gr\u00fcn\n".encode("cp1252"))
+    with pytest.raises(InputError, match=r"users.csv:2: is not UTF-8 text.*--encoding"):
+        ask(ours, source, f"{users}=user_id")
+    assert scores(ask(ours, source, f"{users}=user_id", encoding="cp1252")[1]) == wanted
+    with pytest.raises(InputError, match="--encoding klingon: 'klingon' is no encoding of text"):
+        ask(ours, source, encoding="klingon")
+
+
 def test_keys_of_64_bits_may_have_a_fraction_of_zero(ours: Served, tmp_path: Path) -> None:
     users = write(tmp_path / "users.csv", {"user_id": ["9007199254740993.0"], "duration": [0.5]})
     source = tmp_path / "rows.csv"
