@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from typing import Any
 
 MODULES = (
@@ -20,6 +21,7 @@ MODULES = (
     # Beam's connectors to services that a run does not read: their names are not among those of `apache_beam.io`, and
     # are imported from these modules.
     "apache_beam.io.gcp.bigquery",
+    "apache_beam.io.gcp.gcsio",
     "apache_beam.io.gcp.pubsub",
     "apache_beam.io.mongodbio",
     # Metrics of texts, TFMA's and TFDV's pictures in a notebook, another statistic's test.
@@ -52,8 +54,24 @@ def _is_sparse(value: object) -> bool:
 # of its steps. Keras takes `issparse` when it is imported.
 KNOWN: Mapping[str, Mapping[str, Any]] = {
     "IPython": {"get_ipython": lambda: None},
+    # Beam's class of `gs://` takes it as its own constant; Google's client comes when the first such path is opened.
+    "apache_beam.io.gcp.gcsio": {"MAX_BATCH_OPERATION_SIZE": 100},
     "scipy.sparse": {"issparse": _is_sparse},
 }
+
+
+def tensorflow_api() -> list[str]:
+    """The packages that TensorFlow's public names are sorted into, as `tensorflow._api.v2.image`.
+
+    Each imports what its names stand for, nine hundred modules in all; a run needs half of them. Those that are called
+    as a folder of TensorFlow's sources are left out: importing that would take their place in `tensorflow`.
+    """
+    spec = PathFinder.find_spec("tensorflow")
+    if spec is None or spec.origin is None:
+        return []
+    sources = Path(spec.origin).parent
+    named = (sources / "_api" / "v2" / "api_packages.txt").read_text().split()
+    return [name for name in named if not (sources / name.removeprefix("tensorflow._api.v2.")).is_dir()]
 
 
 class OnDemandFinder(MetaPathFinder):
@@ -97,8 +115,9 @@ class _WaitingLoader(Loader):
         """Executes nothing: the first name that is asked for does, in one thread, while others wait."""
 
         def ask(name: str) -> Any:
-            # What the import system itself asks for, such as `__path__`, is there; `__all__` is not worth it.
-            if not name.startswith("__"):
+            # What the import system itself asks for, such as `__path__`, is there; `__all__` is not worth it. Modules
+            # may be called so: `tf.__internal__`.
+            if not name.startswith("__") or _is_module(module, name):
                 if not (self.executed or self.executing) and _is_module(module, name):
                     return importlib.import_module(f"{module.__name__}.{name}")
                 self._execute(module, ask)
@@ -128,9 +147,9 @@ def _is_module(package: types.ModuleType, name: str) -> bool:
     return path is not None and PathFinder.find_spec(f"{package.__name__}.{name}", path) is not None
 
 
-def import_on_demand(names: Collection[str] = MODULES) -> None:
-    """From now on these modules wait; those that are loaded already stay as they are."""
-    sys.meta_path.insert(0, OnDemandFinder(names))
+def import_on_demand(names: Collection[str] = ()) -> None:
+    """From now on these modules wait, `MODULES` and TensorFlow's where none are named; loaded ones stay as they are."""
+    sys.meta_path.insert(0, OnDemandFinder(names or (*MODULES, *tensorflow_api())))
 
 
 def executed(name: str) -> bool:

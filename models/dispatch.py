@@ -59,7 +59,10 @@ def tile_rows(domain: tf.Tensor) -> Tiles:
 
 
 def map_mixed(
-    function: Callable[[GroupedBatch], tf.Tensor], rows: Mapping[str, tf.Tensor], domain: tf.Tensor
+    function: Callable[[GroupedBatch], tf.Tensor],
+    rows: Mapping[str, tf.Tensor],
+    domain: tf.Tensor,
+    width: int | None = None,
 ) -> tf.Tensor:
     """Applies a function of groups, `(G, B, ...) -> (G, B) or (G, B, M)`, to mixed rows.
 
@@ -69,6 +72,7 @@ def map_mixed(
         function: of a `(rows, domains, weights)` batch.
         rows: tensors `(N, ...)` by key.
         domain: `(N,)` domain indices.
+        width: M; None where the function gives a number for each row.
 
     Returns:
         `(N,)` or `(N, M)`, in the order of the rows.
@@ -85,7 +89,7 @@ def map_mixed(
         outputs = function(batch)
         return tf.reshape(outputs, tf.concat([tf.size(part)[None], tf.shape(outputs)[2:]], 0))
 
-    return tf.gather(_in_turn(score, tf.shape(plan.rows)[0], TILES_AT_ONCE), plan.slot)
+    return tf.gather(_in_turn(score, tf.shape(plan.rows)[0], TILES_AT_ONCE, width), plan.slot)
 
 
 def map_row_by_row(
@@ -101,18 +105,21 @@ def map_row_by_row(
     return _in_turn(score, tf.size(domain), ROWS_AT_ONCE)
 
 
-def _in_turn(score: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor, at_once: int) -> tf.Tensor:
+def _in_turn(
+    score: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor, at_once: int, width: int | None = None
+) -> tf.Tensor:
     """What `score` gives for `at_once` from 0, from `at_once`, ..., up to `count`, one after the other."""
-    first = score(tf.constant(0))
+    shape = [] if width is None else [width]
 
+    # The graph holds `score` once: in front of the loop, for the first turn, it would be there a second time.
     def body(start: tf.Tensor, scored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return start + at_once, tf.concat([scored, score(start)], 0)
 
     _, scored = tf.while_loop(
         lambda start, _: start < count,
         body,
-        (tf.constant(at_once), first),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *first.shape[1:]])),
+        (tf.constant(0), tf.zeros([0, *shape])),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *shape])),
     )
     return scored
 
@@ -132,12 +139,24 @@ def predict_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.
 
 def explain_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
     """The model's weights over domains `(N, D)`, in the order of the rows; `domain` as for `predict_mixed`."""
-    return _with_unknown(model, lambda rows, domain: map_mixed(model.explain, rows, domain), rows, domain)
+    return _over_domains(model, model.explain, rows, domain)
 
 
 def resemblance_mixed(model: DomainModel, rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
     """`DomainModel.resemblance` `(N, D)`, in the order of the rows; `domain` as for `predict_mixed`."""
-    return _with_unknown(model, lambda rows, domain: map_mixed(model.resemblance, rows, domain), rows, domain)
+    return _over_domains(model, model.resemblance, rows, domain)
+
+
+def _over_domains(
+    model: DomainModel,
+    function: Callable[[GroupedBatch], tf.Tensor],
+    rows: Mapping[str, tf.Tensor],
+    domain: tf.Tensor,
+) -> tf.Tensor:
+    def answer(rows: Mapping[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
+        return map_mixed(function, rows, domain, model.domain_count)
+
+    return _with_unknown(model, answer, rows, domain)
 
 
 def _with_unknown(

@@ -101,6 +101,17 @@ def find_files(data_dir: str, section: Events | Impressions | Lookup) -> list[Da
     return [inspect(path, root, section) for path in files_of(root, section)]
 
 
+def declared_files(declaration: Declaration, data_dir: str) -> list[DataFile]:
+    """Every file that the declaration names: the log's, the lookups' and the events'.
+
+    Raises:
+      InputError: as `find_files`.
+    """
+    sections: list[Events | Impressions | Lookup] = [declaration.impressions, *declaration.lookups]
+    sections += declaration.events
+    return [file for section in sections for file in find_files(data_dir, section)]
+
+
 def data_fingerprint(declaration: Declaration, data_dir: str) -> str:
     """A hash of every file the declaration names: relative path, size and content, not the time of change.
 
@@ -110,17 +121,14 @@ def data_fingerprint(declaration: Declaration, data_dir: str) -> str:
       InputError: as `find_files`.
     """
     digest = hashlib.blake2b(digest_size=16)
-    sections: list[Events | Impressions | Lookup] = [declaration.impressions, *declaration.lookups]
-    sections += declaration.events
-    for section in sections:
-        for file in find_files(data_dir, section):
-            digest.update(f"{file.name}\0{file.size}\0".encode())
-            try:
-                with Path(file.path).open("rb") as stream:
-                    while block := stream.read(_HASH_BLOCK):
-                        digest.update(block)
-            except OSError as error:
-                raise InputError(f"{file.path}: cannot be read: {error.strerror}") from None
+    for file in declared_files(declaration, data_dir):
+        digest.update(f"{file.name}\0{file.size}\0".encode())
+        try:
+            with Path(file.path).open("rb") as stream:
+                while block := stream.read(_HASH_BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            raise InputError(f"{file.path}: cannot be read: {error.strerror}") from None
     return digest.hexdigest()
 
 

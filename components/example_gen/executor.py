@@ -10,9 +10,10 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.beam_jobs import beam_runner
+from components.beam_jobs import runner_for
 from components.committed import remove_leftovers
 from components.dataset.declaration import Declaration
+from components.dataset.files import declared_files
 from components.example_gen.ingest import ingest, splits_of
 
 EXAMPLES = "examples"
@@ -51,7 +52,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             exec_properties["data_dir"],
             {split: artifact_utils.get_split_uri([examples], split) for split in splits},
             f"{self._get_tmp_dir().rstrip('/')}/ingest",
-            beam_runner(self._make_beam_pipeline),
+            runner_for(
+                [file.path for file in declared_files(declaration, exec_properties["data_dir"])],
+                self._make_beam_pipeline,
+                self._beam_pipeline_args or (),
+            ),
         )
         remove_leftovers(examples.uri)
         with fileio.open(f"{examples.uri.rstrip('/')}/{REPORT_FILE}", "w") as stream:

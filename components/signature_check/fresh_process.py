@@ -1,17 +1,20 @@
 """Calls every signature of a SavedModel in a process that has nothing but TensorFlow.
 
-Run as a script: `python fresh_process.py MODEL_DIR REQUESTS.npz REPORT.json`. It imports nothing of this project and no
-Keras, so that a model which needs their code to load does not pass.
+Run as a script: `python fresh_process.py MODEL_DIR REQUESTS.npz REPORT.json`. It imports nothing of this project that
+a model could need, and no Keras, so that a model which needs their code to load does not pass.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from models.arrays import Array
+if TYPE_CHECKING:
+    from models.arrays import Array
 
 if __name__ == "__main__":
     # It ends before there is much to collect.
@@ -19,6 +22,12 @@ if __name__ == "__main__":
     # TensorFlow does without these, and half of its import is theirs.
     for _name in ("keras", "tf_keras", "pandas", "scipy", "h5py", "googleapiclient", "PIL"):
         sys.modules[_name] = None  # type: ignore[assignment]
+    # By its path: the project is not on this process's.
+    _spec = importlib.util.spec_from_file_location("on_demand", Path(__file__).parents[1] / "on_demand.py")
+    if _spec is not None and _spec.loader is not None:
+        _on_demand = importlib.util.module_from_spec(_spec)
+        _spec.loader.exec_module(_on_demand)
+        _on_demand.import_on_demand(_on_demand.tensorflow_api())
 
 import numpy as np
 import tensorflow as tf

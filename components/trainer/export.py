@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -57,8 +58,14 @@ class ServedModel(tf.Module):
         self.transform = TransformGraph(transform_output)
         self.layout = layout
         self._inputs = RawInputs(declaration, transform_output.raw_feature_spec())
+        # A context of saving has every `tf.function` traced anew; these are traced once for whoever asks.
+        transformed = [_row_specs(layout), _DOMAIN_SPEC]
+        self._scored = functools.cache(lambda: _traced(self._score, transformed))
+        self._explained = functools.cache(
+            lambda: _traced(lambda rows, domain: explain_mixed(model, rows, domain), transformed)
+        )
         self.predict_transformed = tf.function(
-            self._score, input_signature=[_row_specs(layout), _DOMAIN_SPEC], autograph=False
+            lambda rows, domain: self._scored()(rows, domain), input_signature=transformed, autograph=False
         )
         # Traced once for all signatures: to save and to load an export costs by what is in it.
         self._transformed = tf.function(
@@ -80,6 +87,10 @@ class ServedModel(tf.Module):
         """The named inputs of `serving_default`, `rank` and `explain`."""
         return self._inputs.features
 
+    def explain_transformed(self, rows: dict[str, tf.Tensor], domain: tf.Tensor) -> tf.Tensor:
+        """`explain_mixed` of transformed rows."""
+        return self._explained()(rows, domain)
+
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """`serving_default`, `rank`, `examples` and, where the model explains, `explain`."""
         signatures = {
@@ -99,7 +110,7 @@ class ServedModel(tf.Module):
 
     def _explain(self, named: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         rows, domain = self._transformed_flat(self._inputs.flat_named(named))
-        told = {"weights": explain_mixed(self.model, rows, domain)}
+        told = {"weights": self.explain_transformed(rows, domain)}
         if self.model.tells_resemblance:
             told["resemblance"] = resemblance_mixed(self.model, rows, domain)
         return told
@@ -149,6 +160,13 @@ class ServedModel(tf.Module):
             )
             logits = tf.gather(scale, domain) * logits + tf.gather(offset, domain)
         return tf.sigmoid(logits)
+
+
+def _traced(function: Callable[..., tf.Tensor], specs: list[Any]) -> Callable[..., tf.Tensor]:
+    traced: Callable[..., tf.Tensor] = tf.function(
+        function, input_signature=specs, autograph=False
+    ).get_concrete_function()
+    return traced
 
 
 def _no_value(feature: RequestFeature, rank: int) -> tf.Tensor:

@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.trainer.export import ServedModel
 from components.trainer.row_store import RowStore
-from models.base import DomainModel
-from models.dispatch import explain_mixed
 from models.features import FeatureLayout
 
 _SAMPLE = 8192
 _SHOWN = 50
 
 
-def integration_weights(model: DomainModel, rows: RowStore, layout: FeatureLayout) -> dict[str, Any] | None:
+def integration_weights(served: ServedModel, rows: RowStore, layout: FeatureLayout) -> dict[str, Any] | None:
     """Mean weight that rows of one domain give to each domain.
 
     Args:
-      model: a trained model.
+      served: with a trained model.
       rows: rows to average over; at most 8,192 are used, spread evenly.
       layout: names the domains.
 
@@ -28,12 +27,11 @@ def integration_weights(model: DomainModel, rows: RowStore, layout: FeatureLayou
       `{"domains": [...], "weights": [[...]]}`, row = the domain of the rows, column = the domain they look at,
       for the 50 largest domains; `None` for a model that does not explain itself. A domain without rows is absent.
     """
-    if not model.explains:
+    if not served.model.explains:
         return None
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(np.int64))
     domain = rows.domain[chosen]
-    explain = tf.function(lambda inputs, domains: explain_mixed(model, inputs, domains), autograph=False)
-    weights = explain(
+    weights = served.explain_transformed(
         {k: tf.constant(v) for k, v in rows.gather(chosen).items()}, tf.constant(domain)
     ).numpy()
     present = [d for d in range(min(len(layout.domains), _SHOWN)) if np.any(domain == d)]

@@ -104,7 +104,7 @@ def train_and_export(fn_args: FnArgs, replicas: Replicas) -> None:
         facts["replicas"] = replicas.count
         facts |= cost.facts
         if asked is None:
-            facts["integration"] = integration_weights(model, inputs.validation, inputs.layout)
+            facts["integration"] = integration_weights(served, inputs.validation, inputs.layout)
         if declaration.report.study:
             found = _study(fn_args, inputs, served, work)
             if found is not None:

@@ -121,3 +121,18 @@ def test_a_run_starts_without_what_it_does_not_use() -> None:
         " *[line for line in open('/proc/self/maps') if 'libgomp' in line])"
     )
     assert run(f"UNUSED = {UNUSED}; {code}", HOUSE).split() == []
+
+
+def test_names_that_waited_are_what_they_were() -> None:
+    code = (
+        "import components, tensorflow as tf; from components.on_demand import executed, tensorflow_api\n"
+        "waiting = sum(not executed(name) for name in tensorflow_api())\n"
+        "print(waiting > 200, tf.image.resize.__name__, tf.compat.v1.placeholder.__name__,"
+        " tf.lite.Interpreter.__name__, tf.__internal__.dispatch.add_dispatch_support.__name__)\n"
+        "from apache_beam.io.gcp import gcsio; from apache_beam.io.gcp.gcsfilesystem import GCSFileSystem\n"
+        "said = gcsio.MAX_BATCH_OPERATION_SIZE; print(executed(gcsio.__name__), gcsio.GcsIO.__name__,"
+        " executed(gcsio.__name__), gcsio.MAX_BATCH_OPERATION_SIZE == said == GCSFileSystem.CHUNK_SIZE)"
+    )
+    first, second = run(code, HOUSE).splitlines()
+    assert first.split() == ["True", "resize_images_v2", "placeholder", "Interpreter", "add_dispatch_support"]
+    assert second.split() == ["False", "GcsIO", "True", "True"]

@@ -52,7 +52,7 @@ def test_rows_as_groups_come_back_in_their_order(at_once, monkeypatch):
 
 def test_vectors_come_back_as_vectors_and_no_rows_as_none():
     rows = {"x": tf.reshape(tf.range(12.0), [4, 3])}
-    result = map_mixed(lambda batch: batch[0]["x"], rows, tf.constant([1, 0, 1, 0]))
+    result = map_mixed(lambda batch: batch[0]["x"], rows, tf.constant([1, 0, 1, 0]), 3)
     np.testing.assert_array_equal(result, rows["x"])
     empty = map_mixed(lambda batch: batch[0]["x"][..., 0], {"x": tf.zeros([0, 3])}, tf.zeros([0], tf.int32))
     assert empty.shape == (0,)
