@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from components.dataset.files import DataFile
 from components.dataset.json_lines import parse_json_lines
 from components.dataset.parquet import read_metadata, record_batches
 from components.dataset.parquet_types import to_frame
+from components.dataset.read_plan import Piece
 from components.dataset.text_block import TextBlock
 
 BLOCK_BYTES = 4 << 20
@@ -36,6 +37,56 @@ def read_blocks(file: DataFile, start: int, end: int, block_bytes: int = BLOCK_B
     for block in _own_blocks(file, start, end, block_bytes):
         keys = [pl.lit(value, pl.String).alias(name) for name, value in file.keys]
         yield replace(block, frame=block.frame.with_columns(keys)) if keys else block
+
+
+def blocks_of(files: Sequence[DataFile], piece: Piece, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
+    """The blocks of a piece; small files are read as one, so that a block is not as small as they are.
+
+    Args:
+      files: of the log.
+      piece: what to read.
+      block_bytes: bytes of csv in a block.
+    Raises:
+      InputError: a file cannot be read.
+    """
+    if piece.files == 1:
+        yield from read_blocks(files[piece.file], piece.start, piece.end, block_bytes)
+        return
+    held: list[TextBlock] = []
+    for place in range(piece.files):
+        for block in read_all(files[piece.file + place]):
+            if held and not _same_columns(held[0], block):
+                yield _one(held)
+                held = []
+            held.append(replace(block, parts=((place, block.count),)))
+            if sum(len(one.frame) for one in held) >= _PARQUET_ROWS // 2:
+                yield _one(held)
+                held = []
+    if held:
+        yield _one(held)
+
+
+def _same_columns(first: TextBlock, second: TextBlock) -> bool:
+    """Whether the columns have the same names, in any order, and types."""
+    return dict(first.frame.schema) == dict(second.frame.schema)
+
+
+def _one(blocks: Sequence[TextBlock]) -> TextBlock:
+    """Blocks that follow each other, as one."""
+    before = np.cumsum([0, *(block.count for block in blocks)])
+    frames = [block.frame for block in blocks]
+    columns = frames[0].columns
+    return TextBlock(
+        pl.concat([frame if frame.columns == columns else frame.select(columns) for frame in frames]),
+        np.concatenate([block.lines + start for block, start in zip(blocks, before, strict=False)]),
+        [
+            (int(start) + line, reason)
+            for block, start in zip(blocks, before, strict=False)
+            for line, reason in block.bad
+        ],
+        int(before[-1]),
+        tuple(part for block in blocks for part in block.parts),
+    )
 
 
 def _own_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Iterator[TextBlock]:

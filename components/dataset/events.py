@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from components.dataset.blocks import BLOCK_BYTES, read_blocks
+from components.dataset.blocks import BLOCK_BYTES, blocks_of
 from components.dataset.declaration import Declaration
 from components.dataset.files import find_files, require_column
 from components.dataset.joins import LookupTable, join, typed_as_declared
@@ -152,9 +152,8 @@ def read_events(
       fit its type, no time, or neither the user nor the item.
     """
     declaration = plan.reading.declaration
-    file = plan.reading.files[piece.file]
     roles = [role for role in (declaration.user, declaration.item) if role in plan.sources]
-    for block in read_blocks(file, piece.start, piece.end, block_bytes):
+    for block in blocks_of(plan.reading.files, piece, block_bytes):
         clock = to_local_ms(block.frame[plan.clock.column], plan.clock.unit, declaration.time_zone)
         bad = clock.bad | clock.values.is_null()
         columns = {LOCAL_TIME: clock.values}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from components.dataset.blocks import BLOCK_BYTES, read_blocks
+from components.dataset.blocks import BLOCK_BYTES, blocks_of
 from components.dataset.declaration import Declaration
 from components.dataset.joins import LookupTable, join, typed_as_declared
 from components.dataset.label import label_of
@@ -37,6 +37,7 @@ class Rows:
       line_count: lines in the block.
       later: rows that are not among these because they are outside `split.since`, `split.before` and
         `split.domains_since`.
+      parts: (place among the piece's files, lines) of each file that the block is of, in order.
     """
 
     text: pl.DataFrame
@@ -46,6 +47,7 @@ class Rows:
     rejects: list[tuple[int, str]]
     line_count: int
     later: int = 0
+    parts: tuple[tuple[int, int], ...] = ()
 
 
 def read_piece(
@@ -66,9 +68,8 @@ def read_piece(
     Raises:
       InputError: the file cannot be read.
     """
-    file = plan.files[piece.file]
     offset = 0
-    for block in read_blocks(file, piece.start, piece.end, block_bytes):
+    for block in blocks_of(plan.files, piece, block_bytes):
         yield _typed(plan, block, offset, tables)
         offset += block.count
 
@@ -103,7 +104,10 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
     reasons.add(domain[declaration.domain].is_null(), f"domain {declaration.domain}: {where}")
     rejects = [(int(block.lines[row]) + offset, reason) for row, reason in reasons.first.items()]
     rejects += [(line + offset, reason) for line, reason in block.bad]
-    return Rows(frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count, later)
+    parts = block.parts or ((0, block.count),)
+    return Rows(
+        frame, result, reasons.accepted(), block.lines + offset, sorted(rejects), block.count, later, parts
+    )
 
 
 def _expected(name: str, kind: ColumnType, declaration: Declaration) -> str:

@@ -86,4 +86,9 @@ def _column(name: str, values: list[Any]) -> pl.Series:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    return text_of_json(value)
+
+
+def text_of_json(value: Any) -> str:
+    """The text of a truth value, an object or a list; numbers in it stand as texts, digit by digit as written."""
     return json.dumps(value, ensure_ascii=False)

@@ -16,22 +16,27 @@ from components.errors import InputError
 _SMALLEST_PIECE = 4 << 20
 _LARGEST_PIECE = 32 << 20
 _PIECES = 16
+_MOST_FILES = 1_000
+# How much smaller a file may be than its rows.
+_PACKED = 4
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a file that one worker reads: bytes of a csv file, or row groups of a Parquet file.
+    """What one worker reads: bytes of a csv file, row groups of a Parquet file, or several small files.
 
     Attributes:
       index: its place in the order of (file, line).
-      file: the file's place in `ReadPlan.files`.
+      file: the file's place in `ReadPlan.files`; of several, the first one's.
       start, end: first and past-the-end byte, or row group; a compressed csv file is one piece.
+      files: how many there are, of which the further ones are whole.
     """
 
     index: int
     file: int
     start: int
     end: int
+    files: int = 1
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,7 @@ def _assign(
 
 
 def cut(plan: ReadPlan, piece_bytes: int | None = None) -> list[Piece]:
-    """Cuts the impression files into pieces, in the order of (file, line).
+    """Cuts the impression files into pieces, in the order of (file, line); small files that follow each other are one.
 
     Args:
       plan: the files.
@@ -237,10 +242,24 @@ def cut(plan: ReadPlan, piece_bytes: int | None = None) -> list[Piece]:
     total = sum(file.size for file in plan.files)
     size = piece_bytes or max(_SMALLEST_PIECE, min(_LARGEST_PIECE, total // _PIECES))
     pieces: list[Piece] = []
-    for number, file in enumerate(plan.files):
-        for start, end in _ranges(file, size):
-            pieces.append(Piece(len(pieces), number, start, end))
+    number = 0
+    while number < len(plan.files):
+        together = _together(plan.files, number, size)
+        for start, end in _ranges(plan.files[number], size):
+            pieces.append(Piece(len(pieces), number, start, end, together))
+        number += together
     return pieces
+
+
+def _together(files: Sequence[DataFile], first: int, size: int) -> int:
+    """How many files, from the first on, are small enough to be read as one piece; 1 for one that is not small."""
+    held = count = 0
+    for file in files[first : first + _MOST_FILES]:
+        held += file.size * (_PACKED if file.is_packed or file.format == "parquet" else 1)
+        if held > size:
+            break
+        count += 1
+    return max(1, count)
 
 
 def _ranges(file: DataFile, size: int) -> Iterator[tuple[int, int]]:

@@ -18,9 +18,11 @@ class TextBlock:
       lines: number of each row, counted from the first line of the block as 0.
       bad: (number, reason) of each line that does not have the header's columns.
       count: lines in the block, empty ones included.
+      parts: where it is of several files, (place among the files of the piece, lines) of each, in order.
     """
 
     frame: pl.DataFrame
     lines: npt.NDArray[np.int64]
     bad: list[tuple[int, str]]
     count: int
+    parts: tuple[tuple[int, int], ...] = ()

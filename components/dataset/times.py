@@ -6,6 +6,7 @@ import zlib
 
 import polars as pl
 
+from components.dataset.month_names import year_first
 from components.dataset.sections import TimeUnit
 from components.dataset.values import Typed, decoded, to_type
 
@@ -98,6 +99,7 @@ def _text_to_local(column: pl.Series, unit: TimeUnit, time_zone: str) -> pl.Seri
     # As tables with missing values write whole numbers.
     text = column.cast(pl.String).str.replace(r"^(\s*\d{6,14})\.0*\s*$", "$1")
     if unit == "iso":
+        text = year_first(text)
         parts = _split(text, _YEAR_FIRST)
         compact = parts["first"].is_null()
         if compact.any():

@@ -49,18 +49,20 @@ class Scan:
 
 
 def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str, Any]], shown: int) -> Scan:
-    """Adds up the pieces; line numbers within a piece become line numbers of the file."""
+    """Adds up the pieces; line numbers within a piece's part of a file become line numbers of the file."""
     rejects: list[tuple[str, int, str]] = []
     by_file = [[0, 0] for _ in plan.files]
     first_line = {number: file.first_line for number, file in enumerate(plan.files)}
     day_counts: Counter[int] = Counter()
     domains: set[str] = set()
     for piece, scan in zip(pieces, documents, strict=True):
-        path = plan.files[piece.file].path
-        rejects += [(path, first_line[piece.file] + line, reason) for line, reason in scan["rejects"]]
-        first_line[piece.file] += scan["lines"]
-        by_file[piece.file][0] += scan["rows"]
-        by_file[piece.file][1] += scan["rejected"]
+        for place, line, reason in scan["rejects"]:
+            number = piece.file + place
+            rejects.append((plan.files[number].path, first_line[number] + line, reason))
+        for number, (lines, rows, rejected) in enumerate(scan["files"], piece.file):
+            first_line[number] += lines
+            by_file[number][0] += rows
+            by_file[number][1] += rejected
         day_counts.update({int(day): count for day, count in scan["days"].items()})
         domains.update(scan["domains"])
         del rejects[shown:]

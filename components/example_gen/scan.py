@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from components.dataset.declaration import DAY_MS
@@ -23,16 +25,24 @@ def days(frame: pl.DataFrame, day_ms: int = DAY_MS) -> pl.Series:
     return frame[LOCAL_TIME] // day_ms
 
 
+@dataclass
+class FileCounts:
+    """Lines, rows and rejected rows of a file, as far as the piece has it."""
+
+    lines: int = 0
+    rows: int = 0
+    rejected: int = 0
+
+
 class PieceScan:
     """Counts over the blocks of a piece."""
 
     def __init__(self) -> None:
-        self._lines = 0
-        self._rows = 0
-        self._rejected = 0
+        self._line = 0
         self._later = 0
         self._positives = 0
-        self._rejects: list[tuple[int, str]] = []
+        self._rejects: list[tuple[int, int, str]] = []
+        self._files: list[FileCounts] = []
         self._days: Counter[int] = Counter()
         self._domains: set[str] = set()
 
@@ -55,19 +65,31 @@ class PieceScan:
             self._positives += int(label_of(accepted, plan.declaration).sum())
             if len(self._domains) < SHOWN_DOMAINS:
                 self._domains.update(str(value) for value in accepted[plan.declaration.domain].unique())
-        self._rows += len(block.text) + len(block.rejects) - int((~block.accepted).sum())
-        self._rejected += len(block.rejects)
         self._later += block.later
-        self._rejects += block.rejects[: SHOWN_REJECTS - len(self._rejects)]
-        self._lines += block.line_count
+        self._add_files(block)
         return accepted
 
+    def _add_files(self, block: Rows) -> None:
+        """Counts the block's lines file by file."""
+        reject_lines = np.array([line for line, _ in block.rejects], np.int64)
+        for place, lines in block.parts:
+            while len(self._files) <= place:
+                self._files.append(FileCounts())
+            counts = self._files[place]
+            ends = (self._line, self._line + lines)
+            rows, rejects = np.searchsorted(block.lines, ends), np.searchsorted(reject_lines, ends)
+            unusable = int((~block.accepted[rows[0] : rows[1]]).sum())
+            shown = block.rejects[rejects[0] : rejects[1]][: SHOWN_REJECTS - len(self._rejects)]
+            self._rejects += [(place, counts.lines + line - self._line, reason) for line, reason in shown]
+            counts.rows += int(rows[1] - rows[0]) + int(rejects[1] - rejects[0]) - unusable
+            counts.rejected += int(rejects[1] - rejects[0])
+            counts.lines += lines
+            self._line += lines
+
     def document(self) -> dict[str, Any]:
-        """The counts as JSON; lines count from the piece's first as 0."""
+        """The counts as JSON; lines count from the first of the piece in their file as 0."""
         return {
-            "lines": self._lines,
-            "rows": self._rows,
-            "rejected": self._rejected,
+            "files": [(counts.lines, counts.rows, counts.rejected) for counts in self._files],
             "later": self._later,
             "rejects": self._rejects,
             "positives": self._positives,

@@ -17,7 +17,10 @@ from pipeline.commands.shared import AsJson, Quiet, ending, leave, warn
 
 def predict(
     source: Annotated[
-        Path | None, typer.Argument(help="CSV (also .tsv, .gz), JSON or Parquet file; - for standard input.")
+        Path | None,
+        typer.Argument(
+            help="CSV (also .tsv, .txt, .gz, RecBole's .inter), JSON or Parquet file; - for standard input."
+        ),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="A server: http(s)://HOST:PORT for REST, grpc(s)://HOST:PORT for gRPC.")
@@ -60,6 +63,14 @@ def predict(
             help="Of CSV that is not UTF-8, tables included, such as cp1252 or gb18030.",
         ),
     ] = "utf-8",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns",
+            metavar="A,B,C",
+            help="Names of the columns of CSV without a header, or a file with them; FILE=A,B,C for a lookup.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")
     ] = None,
@@ -129,6 +140,7 @@ def predict(
                         separator=separator,
                         written=written,
                         encoding=encoding,
+                        columns=columns or (),
                         output=output,
                         batch_size=batch_size,
                         ca_file=ca_file,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from components.comparison.lead import NARROW
 from models.metrics import needed
 from pipeline.compare.result import Comparison, Versus
+from pipeline.compare.variants import LIGHTGBM
 from pipeline.report.numbers import count, figure, listing, plural
 
 # More domains than this are counted, not named.
@@ -29,6 +30,8 @@ def outcome(comparison: Comparison) -> list[str]:
         comparison.bootstrap_samples,
     )
     sentences += [told] if told else []
+    behind = behind_the_trees(comparison)
+    sentences += [behind] if behind else []
     where = _within_domains(comparison)
     sentences += [where] if where else []
     best = comparison.best_possible_average_auc
@@ -38,6 +41,24 @@ def outcome(comparison: Comparison) -> list[str]:
             f"{figure(first.below_best)} below."
         )
     return sentences
+
+
+def behind_the_trees(comparison: Comparison) -> str:
+    """Why trees are beyond chance ahead of the reference, and what to do; empty where they are not."""
+    trees = next((model.versus for model in comparison.models if model.name == LIGHTGBM), None)
+    if trees is None or trees.verdict != "behind":
+        return ""
+    reference = comparison.model(comparison.reference).title
+    search = (
+        f"a wider search of its settings than the {plural(comparison.trials, 'set')} tried (--trials)"
+        if comparison.trials
+        else "--trials 4, which searches its learning rate and its sizes"
+    )
+    return (
+        f"The trees learned from the same inputs: what {reference} falls short by is its training, not the data. Try "
+        f"{search}, smaller batches (training.batch_size) or more epochs (training.epochs); until then the trees "
+        "serve better."
+    )
 
 
 def _within_domains(comparison: Comparison) -> str:

@@ -14,6 +14,7 @@ from components.dataset.sections import UTF_8, known_encoding
 from components.errors import InputError
 from models.arrays import Array
 from pipeline.client import Which
+from pipeline.datasets.proposal.text_format import TextFormat, settings_of
 from pipeline.predict.columns import check_signature, column_of, to_inputs
 from pipeline.predict.joins import Join, Lookup
 from pipeline.predict.rows import Chunk, Format, Source
@@ -21,6 +22,8 @@ from pipeline.predict.targets import Target, open_target
 from pipeline.predict.writers import Writer, output_format, output_separator
 
 __all__ = ["Prediction", "PredictionProgress", "predict_rows"]
+
+_HEADER = ". If the first line is data, name its columns with --columns A,B,C"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def predict_rows(
     separator: str | None = None,
     written: Written = "plain",
     encoding: str = UTF_8,
+    columns: Sequence[str] = (),
     format: Format | None = None,
     batch_size: int = 512,
     parallel: int = 4,
@@ -98,6 +102,7 @@ def predict_rows(
         the suffix's, or what the header shows.
       written: how the texts of floats are written, as the declaration says of a feature.
       encoding: of CSV, tables included, that is not UTF-8 by its bytes.
+      columns: names where the first line of CSV is data: `a,b,c`, or a file of them; for a lookup `FILE=a,b,c`.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others. CSV is
         separated as the source is, `.tsv` by tabs.
       batch_size: rows of a request.
@@ -118,7 +123,9 @@ def predict_rows(
     except ValueError as error:
         raise InputError(f"--encoding {encoding}: {error}") from None
     named = [Lookup.readings(text) for text in lookups]
-    read = Source(source, input_format, separator, encoding)
+    texts = settings_of(TextFormat(columns=columns), [readings[0].path for readings in named])
+    names: dict[Path | None, Sequence[str]] = {path: text["columns"] for path, text in texts.items()}
+    read = Source(source, input_format, separator, encoding, names[None])
     kind = output_format(output, read.kind, format)
     with open_target(
         url,
@@ -136,7 +143,7 @@ def predict_rows(
         asked = target.signatures[signature]
         check_signature(signature, asked)
         read.keys = {name: value for name, value in read.keys.items() if input_name(name) in asked.inputs}
-        join = Join(named, asked.inputs, read.name, separator, written, encoding)
+        join = Join(named, asked.inputs, read.name, separator, written, encoding, names)
         rows, seen = 0, set[str]()
         with Writer(output, kind, exact_text, lambda: output_separator(output, read)) as writer:
             for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, written):
@@ -148,6 +155,7 @@ def predict_rows(
                 writer.write_header(
                     [*read.header, *(name for name in asked.outputs if name not in read.header)]
                 )
+                seen.update(read.header, join.columns)
             elif not rows:
                 raise InputError(f"{read.name}: there are no rows to predict")
         seen |= {input_name(name) for name in seen}
@@ -170,7 +178,7 @@ def _answers(
                 ):
                     raise InputError(
                         f"{source.name}: none of its columns is an input of {signature!r}; "
-                        f"it takes {', '.join(sorted(inputs))}"
+                        f"it takes {', '.join(sorted(inputs))}{_HEADER if source.header else ''}"
                     )
                 tensors = to_inputs(joined, inputs, source.name, written)
                 waiting.append((chunk, joined, pool.submit(target.predict, tensors, signature)))

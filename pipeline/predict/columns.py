@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from components.dataset.input_names import LIST_SEPARATOR, input_name
+from components.dataset.json_lines import text_of_json
 from components.dataset.names import WRITTEN, Written
 from components.dataset.sections import ColumnType
 from components.dataset.values import Typed, to_type
@@ -25,7 +26,7 @@ from components.errors import InputError
 from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.client.client import Signature, TensorSpec
-from pipeline.predict.rows import Chunk
+from pipeline.predict.rows import AsWritten, Chunk
 
 _ZEROS_AT_THE_END = re.compile(r"\.?0+$")
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
@@ -135,6 +136,8 @@ def text_of(value: Any) -> str:
     """A single value as the text that training reads it as: `true`, and `7` for the decimal 7.00."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, AsWritten):
+        return value.text
     if isinstance(value, decimal.Decimal):
         digits = format(value, "f")
         return _ZEROS_AT_THE_END.sub("", digits) if "." in digits else digits
@@ -151,8 +154,17 @@ def _text(value: Any) -> bytes:
     if isinstance(value, (list, tuple)):
         return b"".join(_text(item) + LIST_SEPARATOR.encode() for item in value)
     if isinstance(value, dict):
-        raise TypeError(value)
+        return text_of_json(_with_texts(value)).encode()
     return text_of(value).encode()
+
+
+def _with_texts(value: Any) -> Any:
+    """An object of JSON with its numbers as texts, as training has it."""
+    if isinstance(value, dict):
+        return {name: _with_texts(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_texts(item) for item in value]
+    return value if value is None or isinstance(value, (bool, str)) else text_of(value)
 
 
 def _boolean(value: Any) -> bool:

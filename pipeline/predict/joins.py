@@ -26,7 +26,7 @@ from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.client import TensorSpec
 from pipeline.predict.columns import numbers, text_of
-from pipeline.predict.rows import Chunk
+from pipeline.predict.rows import AsWritten, Chunk
 
 _KEY, _LINE = "__key", "__line"
 _KINDS: Mapping[str, ColumnType] = {"i": "int", "u": "int", "f": "float"}
@@ -80,6 +80,7 @@ class Join:
       separator: between values of csv, for a table in which that of its suffix finds no key.
       written: how the texts of floats are written.
       encoding: of csv that is not UTF-8 by its bytes.
+      columns: names for tables whose first line is data, by their paths.
 
     Raises:
       InputError: a table cannot be read, lacks its key or has nothing to add, has a key twice, or a value is not of
@@ -94,6 +95,7 @@ class Join:
         separator: str | None = None,
         written: Written = "plain",
         encoding: str = UTF_8,
+        columns: Mapping[Path | None, Sequence[str]] | None = None,
     ) -> None:
         self._source = source
         self._begun = False
@@ -106,10 +108,16 @@ class Join:
                 separator,
                 written,
                 encoding,
+                (columns or {}).get(readings[0].path, ()),
             )
             for number, readings in enumerate(lookups)
         ]
         self._matched = [0] * len(lookups)
+
+    @property
+    def columns(self) -> set[str]:
+        """What the tables have for rows."""
+        return {name for table in self._tables for name in table.columns}
 
     @property
     def unmatched(self) -> dict[str, int]:
@@ -196,7 +204,7 @@ def _keys(values: Sequence[Any], kind: ColumnType) -> pl.Series:
 
 
 def _string(value: Any) -> str | None:
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, AsWritten):
         return str(int(value)) if value.is_integer() else str(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -210,7 +218,11 @@ def _kind(column: str, inputs: Mapping[str, TensorSpec]) -> ColumnType:
 
 
 def _open(
-    readings: Sequence[Lookup], inputs: Mapping[str, TensorSpec], separator: str | None, encoding: str
+    readings: Sequence[Lookup],
+    inputs: Mapping[str, TensorSpec],
+    separator: str | None,
+    encoding: str,
+    columns: Sequence[str],
 ) -> tuple[Lookup, DataFile]:
     """The file, and the reading of its key that names a column of it, best one whose other side is an input."""
     path = readings[0].path
@@ -218,7 +230,13 @@ def _open(
     def opened(between: str | None) -> DataFile:
         # The name alone, whatever it has of a pattern.
         name = "".join(f"[{c}]" if c in "*?[" else c for c in path.name)
-        section = Section(files=[name], key=readings[0].right, separator=between, encoding=encoding)
+        section = Section(
+            files=[name],
+            key=readings[0].right,
+            separator=between,
+            encoding=encoding,
+            columns=list(columns),
+        )
         file = find_files(str(path.parent), section)[0]
         if file.encoding != UTF_8 and is_in_utf_8(file.head()):
             file = find_files(str(path.parent), section.model_copy(update={"encoding": UTF_8}))[0]
@@ -246,8 +264,9 @@ def _read(
     separator: str | None,
     written: Written,
     encoding: str,
+    names: Sequence[str],
 ) -> _Table:
-    lookup, file = _open(readings, inputs, separator, encoding)
+    lookup, file = _open(readings, inputs, separator, encoding, names)
     offered = {lookup.prefix + name: name for name in file.columns}
     kept = {
         name: source

@@ -9,30 +9,40 @@ import itertools
 import json
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
 from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
-from components.dataset.file_names import path_keys
+from components.dataset.file_names import SUFFIXES, path_keys
 from components.dataset.input_names import LIST_SEPARATOR
 from components.dataset.sections import UTF_8
 from components.dataset.separators import shown_separator
 from components.errors import InputError
 
 Format = Literal["csv", "json", "parquet"]
-_SUFFIXES: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".parquet": "parquet",
-    **dict.fromkeys((".txt", ".dat", ".data"), "csv"),
+# By suffix, format and separator; without those in a `.gz`: a stream is packed or not, whatever is in it.
+FORMATS: dict[str, tuple[Format, str]] = {
+    suffix: (cast(Format, kind), separator)
+    for suffix, (kind, separator) in SUFFIXES.items()
+    if not kind.endswith(".gz")
 }
 _READ_CHARACTERS = 1 << 16
 _HEAD_BYTES = 1 << 16
+_LONGEST_INT = 4_000
+
+
+class AsWritten(float):
+    """A number of JSON that knows how it is written, which is what training takes for a text: `1.10`, `1e5`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _int(text: str) -> int | str:
+    # Python makes no int of more digits, and no input takes one.
+    return int(text) if len(text) <= _LONGEST_INT else text
 
 
 @dataclass
@@ -63,6 +73,7 @@ class Source:
       kind: its format; by default that of the suffix, for standard input that of its first character.
       separator: between the values of CSV; by default the suffix's, a tab for `.tsv`, or what the header shows.
       encoding: of CSV that is not UTF-8 by its bytes.
+      columns: names for CSV whose first line is data.
 
     Attributes:
       header: the columns of CSV, once its first line has been read.
@@ -79,6 +90,7 @@ class Source:
         kind: Format | None = None,
         separator: str | None = None,
         encoding: str = UTF_8,
+        columns: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.name = "standard input" if path is None else str(path)
@@ -102,7 +114,8 @@ class Source:
         self.keys: dict[str, str | None] = {} if path is None else path_keys(path)
         self._given = separator
         self._encoding = encoding
-        self._usual = "\t" if self.suffix == ".tsv" else ","
+        self._columns = list(columns)
+        self._usual = FORMATS.get(self.suffix, ("", ","))[1] or ","
         self.separator = self._usual
 
     @property
@@ -115,11 +128,11 @@ class Source:
     def _guess(self) -> Format:
         if self.path is None:
             return "json" if self._raw.peek(256).lstrip()[:1] in (b"{", b"[") else "csv"
-        if self.suffix not in _SUFFIXES:
+        if self.suffix not in FORMATS:
             raise InputError(
-                f"{self.path}: the suffix {self.suffix!r} is not known; known are {', '.join(_SUFFIXES)}"
+                f"{self.path}: the suffix {self.suffix!r} is not known; known are {', '.join(FORMATS)}"
             )
-        return _SUFFIXES[self.suffix]
+        return FORMATS[self.suffix][0]
 
     @property
     def share_read(self) -> float | None:
@@ -180,8 +193,8 @@ class Source:
             lines, between = (line.replace(several, LIST_SEPARATOR) for line in lines), LIST_SEPARATOR
         reader = csv.reader(lines, strict=True, delimiter=between)
         try:
-            header = next(reader, None)
-            if header is None:
+            header = self._columns or next(reader, [])
+            if not header and not first:
                 raise InputError(f"{self.name}: empty; expected a header line with the names of the columns")
             if len(set(header)) < len(header):
                 raise InputError(f"{self.name}, line 1: a column's name appears twice")
@@ -192,7 +205,7 @@ class Source:
                 if len(cells) != len(header):
                     raise InputError(
                         f"{self.name}, line {reader.line_num}: {len(cells)} cells, expected {len(header)} as in "
-                        "the header"
+                        f"{'--columns' if self._columns else 'the header'}"
                     )
                 yield dict(zip(header, cells, strict=True)), f"line {reader.line_num}"
         except csv.Error as error:
@@ -223,7 +236,8 @@ class Source:
 
 def _json_values(text: TextIO, name: str) -> Iterator[tuple[Any, int]]:
     """JSON values one after the other, or the elements of one array, each with the line it begins on."""
-    decoder, buffer, line, size, ended = json.JSONDecoder(), "", 1, _READ_CHARACTERS, False
+    decoder = json.JSONDecoder(parse_float=AsWritten, parse_int=_int)
+    buffer, line, size, ended = "", 1, _READ_CHARACTERS, False
     while True:
         kept = buffer.lstrip(" \t\r\n,[]")
         line += buffer[: len(buffer) - len(kept)].count("\n")

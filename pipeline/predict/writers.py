@@ -17,15 +17,7 @@ import numpy as np
 
 from components.errors import InputError
 from models.arrays import Array
-from pipeline.predict.rows import Chunk, Format, Source
-
-_FORMATS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-}
+from pipeline.predict.rows import FORMATS, Chunk, Format, Source
 
 
 def output_format(path: Path | None, source: Format, kind: Format | None) -> Format:
@@ -35,7 +27,8 @@ def output_format(path: Path | None, source: Format, kind: Format | None) -> For
       InputError: the suffix is not known, or Parquet would go to a terminal or pipe.
     """
     if kind is None and path is not None:
-        kind = "parquet" if path.suffix == ".parquet" else _FORMATS.get(path.suffix)
+        known = FORMATS.get(path.suffix)
+        kind = None if known is None else known[0]
         if kind is None:
             raise InputError(
                 f"{path}: the suffix {path.suffix!r} is not known; use .csv, .tsv, .jsonl or .parquet"
@@ -53,10 +46,14 @@ def output_separator(path: Path | None, source: Source) -> str:
       path: the file to write; `None` for standard output.
       source: whose first line has been read; of CSV or not.
     """
-    if path is not None and path.suffix == ".tsv":
+    if path is not None and _usual(path.suffix) == "\t":
         return "\t"
-    renamed = path is not None and source.suffix == ".tsv"
+    renamed = path is not None and _usual(source.suffix) == "\t"
     return source.separator if source.kind == "csv" and len(source.separator) == 1 and not renamed else ","
+
+
+def _usual(suffix: str) -> str:
+    return FORMATS[suffix][1] if suffix in FORMATS else ","
 
 
 class Writer:

@@ -96,7 +96,8 @@ class Timestamp(Section):
     column: str = Field(description="The column with the time.")
     unit: TimeUnit = Field(
         description="s, ms, us or ns since 1970-01-01 UTC; or a date as it is written: iso (`2017-05-05 16:03:21`, "
-        "`2017/05/05 4:03 PM`, `20170505T160321Z`, `2017050516`), dmy (`5.12.2017 16:03`), mdy (`12/5/2017 4:03 PM`), "
+        "`2017/05/05 4:03 PM`, `20170505T160321Z`, `2017050516`, `Fri May  5 16:03:21 +0000 2017`, "
+        "`05/May/2017:16:03:21 +0000`, `May 5, 2017 4:03 PM`), dmy (`5.12.2017 16:03`), mdy (`12/5/2017 4:03 PM`), "
         "yymmddhh (`17050516`). random: the log has no time; all rows of a value of the column, which is the user's, "
         "fall at random into one of ten parts that stand for days, so that nobody is in two: the weaker choice, which "
         "cannot tell how a model ages."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from components.dataset.month_names import year_first
 from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from pipeline.datasets.proposal.figures import mean
@@ -69,7 +70,7 @@ def _zone_of_text(column: pl.Series) -> tuple[str, str]:
                 "Parquet's zone of the column; days begin at midnight there",
             )
         )
-    text = column.cast(pl.String).drop_nulls()
+    text = year_first(column.cast(pl.String).drop_nulls())
     offsets = text.str.extract_groups(_OFFSET)
     frame = pl.DataFrame(
         {"sign": offsets.struct[0], "hours": offsets.struct[1], "minutes": offsets.struct[2]}

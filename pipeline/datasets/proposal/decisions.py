@@ -28,6 +28,7 @@ _WITHOUT = {
     "timestamp": "; if the log has no time at all, --no-time splits it at random by user",
     "domain": "; it may be one of a table joined with --lookup FILE=KEY, as the item's category",
 }
+_WHOLE = 0.9995
 # A label of more texts than these is none, or is given with --positive.
 _MOST_VALUES = 12
 Asker = Callable[[Guess, list[str]], str | None]
@@ -92,7 +93,7 @@ class Decider:
                 return Guess(guess.role, None, "none")
         if not required and guess.certainty == "weak":
             return guess
-        raise InputError(_cannot_guess(guess, list(self._columns)))
+        raise InputError(_cannot_guess(guess, list(self._columns)) + _unusable(self._columns.values()))
 
     def which_value(self, label: Column) -> str | None:
         """Asks which value of a label of a few texts counts as 1; None where nobody can be asked, or there are many."""
@@ -129,6 +130,11 @@ def _cannot_guess(guess: Guess, columns: list[str]) -> str:
     )
 
 
+def _unusable(columns: Iterable[Column]) -> str:
+    """What cannot be used, among which the role may be."""
+    return "".join(f"\n{c.name}: {c.values.why}" for c in columns if c.values.kind == "unusable")
+
+
 def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess, ClockCandidate]:
     """The column of the timestamp, and what its values say.
 
@@ -157,7 +163,7 @@ def decide_timestamp(columns: dict[str, Column], decide: Decider) -> tuple[Guess
         (candidate.column, "; ".join([candidate.why, *candidate.doubts]))
         for candidate in likely or candidates
     )
-    if not candidates and (instead := timestamps.counted(every)) is not None:
+    if not candidates and (instead := timestamps.found_elsewhere(every)) is not None:
         raise InputError(f"the timestamp cannot be guessed: {instead}{_WITHOUT['timestamp']}")
     if not likely:
         guess = decide(Guess("timestamp", None, "none", candidates=shown), required=True)
@@ -185,12 +191,20 @@ def no_timestamp(
     Raises:
       InputError: there is no column to go by.
     """
-    others = [c for c in columns if c.in_log and c.values.kind in ("int", "string")]
+    # A row without a value would fall into no part.
+    others = [
+        c for c in columns if c.in_log and c.values.kind in ("int", "string") and c.values.present >= _WHOLE
+    ]
+    whole = {column.name for column in others}
     most = max(others, key=lambda column: column.distinct, default=None)
-    by = user or item or (most.name if most is not None and most.distinct >= RANDOM_PARTS else None)
+    most_name = most.name if most is not None and most.distinct >= RANDOM_PARTS else None
+    by = next((name for name in (user, item) if name in whole), most_name)
     if by is None:
-        raise InputError("--no-time splits the log at random by user: name the user's column with --user")
-    instead = "" if user is not None else "; --user names one by which to split instead"
+        raise InputError(
+            "--no-time splits the log at random by user: name the user's column with --user; it needs a value in every "
+            "row"
+        )
+    instead = "" if by == user else "; --user names one by which to split instead"
     doubt = (
         f"there is none: the split is at random by {by}, not forward in time, and cannot tell how the model does "
         f"tomorrow{instead}"

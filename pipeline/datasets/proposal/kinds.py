@@ -14,6 +14,7 @@ from components.dataset.times import to_local_ms
 from components.dataset.values import MISSING_NUMBERS, to_type
 from components.dataset.written import MARKS, NUMBER
 from pipeline.datasets.proposal.figures import highest, lowest, mean
+from pipeline.datasets.proposal.packed import packed
 
 Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]
 
@@ -63,6 +64,10 @@ class Values:
 
 def values_of(column: pl.Series) -> Values:
     """Looks at a column as it is written."""
+    text_like = column.dtype == pl.String or column.dtype == pl.List(pl.String)
+    why = packed(column) if text_like else None
+    if why is not None:
+        return Values("unusable", column, present=_share(column.is_not_null()), why=f"it holds {why}")
     if isinstance(column.dtype, pl.List):
         return _parquet_list(column)
     if column.dtype.is_nested() or column.dtype in (pl.Time, pl.Duration, pl.Object):

@@ -11,6 +11,7 @@ from pipeline.datasets.proposal.guess import Certainty, Guess
 from pipeline.datasets.proposal.kinds import Values
 from pipeline.datasets.proposal.words import (
     AFTER,
+    ANSWERS,
     AUTHORS,
     CATEGORIES,
     DOMAINS,
@@ -117,10 +118,11 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
     if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
         texts = values.drop_nulls().unique().to_list()
         ranked = sorted((place, text) for text in texts if (place := rank(text, POSITIVE_EVENTS)) is not None)
-        if ranked and (has(name, EVENTS) or named is not None or must):
+        answers = frozenset(text.strip().lower() for text in texts) in ANSWERS
+        if ranked and (has(name, EVENTS) or named is not None or must or answers):
             best = [text for place, text in ranked if place == ranked[0][0]]
             share = mean(values.is_in(best))
-            score = 8.0 - named if named is not None else 4.0
+            score = 8.0 - named if named is not None else 4.0 if has(name, EVENTS) else 0.5
             shown = ", ".join(sorted(texts)[:_SHOWN])
             why = (
                 f"{column.distinct} texts ({shown}); {' and '.join(best)} count as 1, {share:.1%} of the rows"

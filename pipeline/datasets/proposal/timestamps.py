@@ -49,6 +49,8 @@ _NEAR_MS = 1.5 * DAY_MS
 _LONGEST_YEARS = 30.0
 _OLDEST_YEAR = 1995
 _FEWEST_COUNTED = 100
+_MOST_DAYS = 400
+_DAYS = frozenset({"date", "day", "dt", "ds", "pt"})
 _COUNTED = ", which counts from a moment of its own: add that moment, as seconds since 1970 or in the unit that it has"
 
 
@@ -225,12 +227,32 @@ def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) 
     return None
 
 
-def counted(columns: Iterable[Column]) -> str | None:
-    """Says of the first column that is named like a time and counts from a moment of its own; `None`: there is none."""
+def found_elsewhere(columns: Iterable[Column]) -> str | None:
+    """Says of the first column that is like a time and cannot be the timestamp why it cannot; `None`: there is none."""
+    found = []
     for column in columns:
-        if column.in_log and has(column.name, EXACT_TIMES) and _counts(column.values):
-            return f"{column.name} holds {found_instead(column.values)}"
-    return None
+        named = has(column.name, EXACT_TIMES)
+        where = "" if column.in_log else ", of a lookup table (write it into the impressions' files)"
+        if named and _counts(column.values):
+            found.append(
+                (0 if column.in_log else 2, f"{column.name}{where} holds {found_instead(column.values)}")
+            )
+        elif not column.in_log and named and reading(column.values)[0] is not None:
+            told = "holds times, and is a column of a lookup table: write it into the impressions' files"
+            found.append((1, f"{column.name} {told}"))
+        elif column.in_log and has(column.name, _DAYS) and _counts_days(column.values):
+            low, high = lowest(column.values.column), highest(column.values.column)
+            told = f"holds {low:g} to {high:g}: if these are days, write them as dates, such as 2026-03-14"
+            found.append((3, f"{column.name} {told}"))
+    return min(found, default=(0, None))[1]
+
+
+def _counts_days(values: Values) -> bool:
+    """Whether whole numbers go from near 0 up, without a gap, as days of a log do."""
+    if values.kind != "int" or values.present < 0.9:
+        return False
+    low, high = lowest(values.column), highest(values.column)
+    return 0 <= low <= high <= _MOST_DAYS and values.column.drop_nulls().n_unique() > (high - low) / 2 >= 1
 
 
 def _counts(values: Values) -> bool:

@@ -16,7 +16,14 @@ def words(name: str) -> tuple[str, ...]:
     >>> words("siteSection2")
     ('site', 'section', '2')
     """
-    return tuple(part.lower() for part in _PARTS.findall(name))
+    return tuple(word for part in _PARTS.findall(name) for word in _without_id(part.lower()))
+
+
+def _without_id(word: str) -> tuple[str, ...]:
+    """`visitorid` is `visitor` and `id`, as far as a word for who or what is in it."""
+    before = word.removesuffix("s").removesuffix("id")
+    known = word != before and any(before in vocabulary for vocabulary in (USERS, WEAK_USERS, ITEMS, AUTHORS))
+    return (before, "id") if known and before else (word,)
 
 
 def has(name: str, vocabulary: frozenset[str]) -> bool:
@@ -68,12 +75,31 @@ LABELS = (
     ),
     _set("view long save saved share shared follow followed cart favourite favorite"),
 )
-RATINGS = _set("rating stars star score rate rated grade")
+RATINGS = _set("rating stars star score rate rated grade overall")
+# Pairs of texts that answer a question.
+ANSWERS = tuple(
+    map(
+        _set,
+        (
+            "yes no",
+            "y n",
+            "true false",
+            "t f",
+            "ja nein",
+            "j n",
+            "oui non",
+            "si no",
+            "sí no",
+            "да нет",
+            "是 否",
+        ),
+    )
+)
 EVENTS = _set("event action behavior behaviour interaction feedback type")
 POSITIVE_EVENTS = (
     _set("purchase purchased buy bought order ordered convert converted conversion transaction sale"),
     _set("click clicked clk open opened"),
-    _set("like liked yes true y t positive pos install ja j oui si sim da"),
+    _set("like liked yes true y t positive pos install ja j oui si sim da да 是"),
 )
 # What users do once they have seen the item.
 AFTER = _set(
@@ -82,7 +108,7 @@ AFTER = _set(
     "ordered cart convert converted conversion revenue finish finished complete completed completion skip skipped "
     "scroll reaction feedback install installed save saved favorite favourite favorited collect collected response "
     "listen listened read enter entered subscribe subscribed report reported block blocked refund returned wishlist "
-    "spent booked engaged engagement viewed viewtime reward outcome"
+    "spent booked engaged engagement viewed viewtime reward outcome helpful useful funny cool vote upvote downvote"
 )
 LONG_VIEW = _set("long_view longview")
 # What was done before the impression, though the rest of the name says what is done after one.

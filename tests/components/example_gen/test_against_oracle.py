@@ -95,7 +95,8 @@ def logs(draw: st.DrawFn) -> dict[str, str]:
     files=logs(),
     users=users,
     items=items,
-    piece_bytes=st.integers(60, 900),
+    # Of the larger ones several files are one piece.
+    piece_bytes=st.one_of(st.integers(60, 900), st.integers(900, 9_000)),
     block_bytes=st.integers(1, 500),
     partition_rows=st.integers(3, 40),
     seed=st.integers(0, 99),

@@ -17,7 +17,7 @@ from pipeline.compare.result import Comparison, Spread
 from pipeline.compare.story import equal_terms, outcome
 from pipeline.compare.table import print_comparison
 from pipeline.report.numbers import signed
-from tests.pipeline.compare.results import comparison
+from tests.pipeline.compare.results import comparison, versus
 
 
 def _printed(result: Comparison, width: int = 200) -> str:
@@ -32,6 +32,19 @@ def test_it_says_plainly_when_the_reference_is_not_first() -> None:
     assert "DFEI is ahead beyond chance of MLP" in tests
     assert "these rows are too few to tell how it stands to LightGBM" in tests
     assert "beyond chance behind STAR" in tests
+
+
+@pytest.mark.parametrize(
+    ("trials", "search"), [(0, "--trials 4, which searches"), (2, "than the 2 sets tried")]
+)
+def test_it_says_what_to_do_where_trees_are_ahead_on_the_same_inputs(trials: int, search: str) -> None:
+    assert "trees" not in " ".join(outcome(comparison()))
+    models = comparison().models
+    models[2].versus = versus(-0.02, -0.03, -0.01)
+    told = " ".join(outcome(comparison(models=models, trials=trials)))
+    assert "learned from the same inputs: what DFEI falls short by is its training, not the data" in told
+    assert search in told
+    assert "until then the trees serve better" in told
 
 
 def test_it_says_where_the_reference_is_ahead_of_its_closest_rival() -> None:

@@ -92,3 +92,92 @@ def test_of_very_many_columns_those_of_roles_and_the_first_are_looked_at(
     assert {"f0", "f25", "item_id", "channel"} <= set(written.declaration.features)
     assert "f20" not in written.declaration.features
     assert any("the log has 35 columns: 8 were looked at" in w for w in written.proposal.draft.warnings)
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (
+            [f'[{{"aid": {n}, "type": "clicks"}}]' for n in range(ROWS)],
+            "lists of objects, as a session's events",
+        ),
+        ([f'{{"color": "c{n % 7}"}}' for n in range(ROWS)], "objects: write what they hold as columns"),
+        ([f"N{n}-0 N{n + 1}-1" for n in range(ROWS)], "what was shown, with -1 behind what was clicked"),
+        (
+            [f"205\x02{n}\x031.0\x01301\x02{n % 9}\x031.0" for n in range(ROWS)],
+            "control characters between them",
+        ),
+    ],
+)
+def test_what_is_packed_into_one_column_is_said_with_the_remedy(
+    tmp_path: Path, column: list[str], told: str
+) -> None:
+    log = columns(item_id=np.arange(ROWS) % 50, packed=column)
+    said = proposed(tmp_path, log).proposal.draft.warnings
+    assert any(w.startswith("packed: set aside: it holds ") and told in w for w in said)
+    del log["clicked"]
+    with pytest.raises(InputError, match="the label cannot be guessed") as error:
+        proposed(tmp_path, log, force=True)
+    assert "\npacked: it holds " in str(error.value)
+    assert told in str(error.value)
+
+
+def test_events_of_json_are_said_to_need_rows_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.jsonl"
+    path.write_text("".join(f'{{"session": {n}, "events": [{{"aid": {n}, "ts": 1}}]}}\n' for n in range(99)))
+    with pytest.raises(InputError, match=r"events: it holds lists of objects, .*: write a row for each"):
+        write(ProposalRequest([path], output=tmp_path / "a.yaml", yes=True))
+
+
+def test_times_that_cannot_be_the_timestamp_are_named(tmp_path: Path) -> None:
+    log = columns()
+    del log["ts"]
+    log["date_"] = np.arange(ROWS) * 14 // ROWS + 1
+    with pytest.raises(InputError, match="date_ holds 1 to 14: if these are days, write them as dates"):
+        proposed(tmp_path, log)
+    del log["date_"]
+    log["display"] = np.arange(ROWS) // 5
+    table = csv_log(
+        tmp_path, {"display": np.arange(ROWS // 5), "ts": np.arange(ROWS // 5) + 1_700_000_000}, "shown.csv"
+    )
+    with pytest.raises(InputError, match="ts holds times, and is a column of a lookup table: write it into"):
+        proposed(tmp_path, log, lookups=[f"{table}=display"])
+
+
+def test_a_split_at_random_goes_by_a_column_that_every_row_has(tmp_path: Path) -> None:
+    log = columns(C1=[f"a{n % 400}" if n % 9 else None for n in range(ROWS)])
+    del log["ts"]
+    log["C2"] = [f"b{n % 300}" for n in range(ROWS)]
+    written = proposed(tmp_path, log, no_time=True)
+    assert written.declaration.timestamp.column == "C2"
+    del log["C2"], log["channel"]
+    log["channel"] = np.arange(ROWS) % 4
+    with pytest.raises(InputError, match=r"--no-time .*a value in every row"):
+        proposed(tmp_path, log, no_time=True, force=True)
+
+
+def test_words_run_together_and_answers_in_other_languages_are_understood(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    visitor = rng.integers(0, 300, ROWS)
+    clicked = rng.random(ROWS) < 0.3
+    log = columns(
+        visitorid=visitor, itemid=rng.integers(0, 80, ROWS), Geklickt=np.where(clicked, "Ja", "Nein")
+    )
+    del log["clicked"]
+    written = proposed(tmp_path, log)
+    assert (written.declaration.user, written.declaration.item) == ("visitorid", "itemid")
+    assert written.declaration.label == "Geklickt"
+    assert any("label: Geklickt is not certain" in w for w in written.proposal.draft.warnings)
+
+
+def test_the_votes_for_a_review_came_after_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    log = columns(
+        reviewerID=rng.integers(0, 300, ROWS), overall=rng.integers(1, 6, ROWS), useful=rng.poisson(1, ROWS)
+    )
+    log["verified"] = log.pop("clicked")
+    log["reviewTime"] = [f"Sep {1 + n * 28 // ROWS}, 2017 2:{n % 60:02d} PM" for n in range(ROWS)]
+    del log["ts"]
+    written = proposed(tmp_path, log)
+    assert (written.declaration.label, written.declaration.timestamp.column) == ("overall", "reviewTime")
+    assert "useful" in written.declaration.behaviours

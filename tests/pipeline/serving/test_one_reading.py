@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from components.dataset.json_lines import parse_json_lines
 from components.dataset.names import Written
 from components.dataset.sections import ColumnType
 from components.dataset.values import to_type
@@ -20,7 +24,7 @@ from components.errors import InputError
 from pipeline.client.client import TensorSpec
 from pipeline.predict.columns import to_inputs
 from pipeline.predict.joins import _keys
-from pipeline.predict.rows import Chunk
+from pipeline.predict.rows import Chunk, Source
 from tests.components.trainer.test_raw_inputs import NAMED, _dense, _with_codes
 
 CODES: dict[ColumnType, int] = {"int": 9, "float": 1}
@@ -107,6 +111,27 @@ def test_numbers_of_json_are_read_as_they_would_stand_in_a_log(
             to_inputs(chunk, specs, "rows.jsonl")
     else:
         assert to_inputs(chunk, specs, "rows.jsonl")["x"][1] == expected
+
+
+_of_json = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=4) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.dictionaries(st.text("ab", max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@example(['{"Color:": " Blue"}', "1.10", "1e5", "true", '{"a": [1, 2.50, null, false]}', "7"])
+@given(st.lists(_of_json.map(json.dumps), min_size=1, max_size=6))
+def test_texts_of_json_are_read_as_training_reads_them(values: list[str]) -> None:
+    lines = [f'{{"x": {value}}}' for value in values]
+    trained = to_type(parse_json_lines("\n".join(lines).encode(), ("x",)).frame["x"], "string").values
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text("\n".join(lines))
+        [chunk] = Source(path).chunks(10)
+    read = to_inputs(chunk, {"x": TensorSpec(7, (-1,))}, "rows.jsonl")["x"].tolist()
+    assert read == [(value or "").encode() for value in trained]
 
 
 @functools.cache

@@ -239,7 +239,7 @@ def test_a_header_alone_gives_a_header_alone(ours: Served, tmp_path: Path) -> No
     """As a day without rows: whoever reads the scores finds their columns."""
     (tmp_path / "a.csv").write_text("id,user_id,duration,tag\n")
     done = predict_rows(tmp_path / "a.csv", url=ours.rest, model=NAME, output=tmp_path / "b.csv")
-    assert done.rows == 0
+    assert (done.rows, done.missing) == (0, ())
     assert (tmp_path / "b.csv").read_text() == "id,user_id,duration,tag,click_probability\n"
 
 
@@ -256,7 +256,7 @@ def test_wrong_targets(ours: Served, saved: Path, files: dict[str, Path], tmp_pa
         ({"url": f"{ours.rest}/{NAME}", "version": 1, "label": "stable"}, "not both"),
         ({"model_dir": tmp_path / "none"}, "no such directory"),
         ({"model_dir": tmp_path}, "neither a SavedModel"),
-        ({"url": f"{ours.rest}/{NAME}", "output": tmp_path / "a.txt"}, "suffix '.txt' is not known"),
+        ({"url": f"{ours.rest}/{NAME}", "output": tmp_path / "a.xls"}, "suffix '.xls' is not known"),
         ({"url": f"{ours.rest}/{NAME}", "format": "parquet"}, "name a file with --output"),
     ):
         with pytest.raises(InputError, match=message):

@@ -245,3 +245,34 @@ def test_a_model_that_gets_less_than_half_of_its_inputs_is_no_quiet_matter(saved
         in dfei()
     )
     assert dfei("--lookup", f"{users}=user_id", "--lookup", f"{items}=item") == ""
+
+
+def test_files_are_read_in_every_form_in_which_training_reads_them(ours: Served, tmp_path: Path) -> None:
+    """RecBole's, without a header, of several characters between values, in another encoding."""
+    plain, scored = tmp_path / "rows.csv", []
+    plain.write_text("user_id,item,tag\n3,a,\n7,b,bb\n")
+    write(tmp_path / "users.csv", USERS)
+    inter, bare = tmp_path / "log.inter", tmp_path / "log.dat"
+    inter.write_text("user_id\titem\ttag\n3\ta\t\n7\tb\tbb\n")
+    bare.write_bytes("3::Café am Morgen::\n7::Brot mit Früchten::bb\n".encode("cp1252"))
+    people = tmp_path / "users.dat"
+    people.write_bytes("7,0.25,é\n3,0.5,ü\n".encode("cp1252"))
+    names = ["user_id,item,tag", f"{people}=user_id,duration,city"]
+    for source, lookup, given in (
+        (plain, f"{tmp_path / 'users.csv'}=user_id", {}),
+        (inter, f"{tmp_path / 'users.csv'}=user_id", {}),
+        (bare, f"{people}=user_id", {"encoding": "cp1252", "columns": names}),
+    ):
+        scored.append(scores(ask(ours, source, lookup, **given)[1]))
+    assert scored[0] == scored[1] == scored[2]
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("3,Café am Morgen,")
+    for given, message in (
+        (
+            {"columns": names},
+            r"log\.dat: is not UTF-8 text: .*; it looks like cp1252: declare `encoding: cp1252`",
+        ),
+        ({"encoding": "cp1252"}, r"none of its columns .*--columns A,B,C"),
+        ({"encoding": "cp1252", "columns": ["user_id,item"]}, "line 1: 3 cells, expected 2 as in --columns"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ask(ours, bare, **given)
