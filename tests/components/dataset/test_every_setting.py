@@ -44,7 +44,7 @@ evaluation: {thresholds: {gauc: {min: 0.5, max: 0.9, max_drop: 0.1}}, domains: {
 CANDIDATES = """
 true; false; 0; 1; 2; 3; 9; 100; 0.25; 0.5; 0.75; 1.5; null; auto; x; scene; size; maker; user_id; stay; "|"; ";"
 [8, 4]; [0, 2]; [user]; [size]; [user_id]; [scene]; [log2.csv]; {columns: [item], decay: 0.5}; {a: 1}; {stay: float}
-[{files: [e.csv]}]
+[{files: [e.csv]}]; {home: 2026-03-01}
 {at_least: 2}; {column: stay}; Asia/Tokyo; 2026-03-01; int; float; string; iso; ms; vocabulary; buckets; log_normalise
 """.replace("\n", "; ")
 
@@ -140,7 +140,7 @@ def _is(found: Any, given: Any) -> bool:
     if isinstance(found, list) and found and isinstance(found[0], dict):
         return len(found) == len(given) and all(map(_is, found, given))
     if isinstance(found, dict) and isinstance(given, dict):
-        found = {key: value for key, value in found.items() if key in given}
+        return all(key in found and _is(found[key], value) for key, value in given.items())
     return bool(found == given) or str(found).startswith(str(given))
 
 
