@@ -111,7 +111,7 @@ def _times(
     flat = tf.matmul(tf.reshape(left, [-1, left.shape[-1]]), right, transpose_b=transpose_b)
     if bias is not None:
         flat = tf.nn.bias_add(flat, bias)
-    return tf.reshape(flat, tf.concat([tf.shape(left)[:-1], tf.shape(flat)[1:]], 0))
+    return tf.reshape(flat, tf.concat([tf.shape(left)[:-1], [flat.shape[-1]]], 0))
 
 
 def attend(query: tf.Tensor, table: tf.Tensor, seen: tf.Tensor, own: OwnFeatures | None = None) -> tf.Tensor:
