@@ -41,8 +41,8 @@ def new(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Impressions: CSV (also .tsv, .gz) or Parquet; files, folders (as Hive and Spark write them, too) or "
-            "quoted globs."
+            help="Impressions: CSV, JSON lines (either with .gz) or Parquet; files, folders (as Hive and Spark write "
+            "them, too) or quoted globs."
         ),
     ],
     lookup: Annotated[
@@ -59,7 +59,10 @@ def new(
     ] = None,
     name: Annotated[
         Column,
-        typer.Option("--name", help="Name of the data set; default: the first file's or its folder's."),
+        typer.Option(
+            "--name",
+            help="Name of the data set; default: that of --output, else of the first file or its folder.",
+        ),
     ] = None,
     label: Annotated[
         Column, typer.Option("--label", metavar="COLUMN", help="What the model predicts.")

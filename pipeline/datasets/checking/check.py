@@ -167,7 +167,11 @@ def _read_lookups(plan: ReadPlan, findings: list[Finding]) -> tuple[LookupTable,
         try:
             table = read_lookup(lookup, plan.declaration)
         except InputError as error:
-            findings.append(Finding("fail", "lookups", str(error), f"mend {lookup.name}"))
+            findings.append(
+                Finding(
+                    "fail", "lookups", str(error), f"mend {lookup.name}, or what the declaration says of it"
+                )
+            )
             continue
         tables.append(table)
         level, more = ("warn", f", {table.rejected:,} of them unusable") if table.rejected else ("ok", "")

@@ -11,6 +11,7 @@ from components.example_gen import checks
 from models.metrics import needed, rarer_rows
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey
+from pipeline.report.numbers import plural
 
 _SHOWN = 6
 _UNMATCHED, _MISSING, _COLD, _DUPLICATES = 0.05, 0.95, 0.5, 0.01
@@ -143,7 +144,7 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
 def _names(domains: pl.DataFrame) -> str:
     ordered = domains.sort("rows", descending=True)
     shown = ", ".join(
-        f"{name} ({rows:,} rows, {clicks:,} clicks)"
+        f"{name} ({rows:,} rows, {plural(clicks, 'click')})"
         for name, rows, clicks in ordered.select("domain", "rows", "positives").head(_SHOWN).iter_rows()
     )
     return shown + (f" and {len(domains) - _SHOWN} more" if len(domains) > _SHOWN else "")

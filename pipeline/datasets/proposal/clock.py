@@ -22,6 +22,24 @@ _ZONES = {
     3.5: "Asia/Tehran",
     -3.5: "America/St_Johns",
 }
+# Of places whose clocks are alike one each: where users live is told by no log.
+_PLACES = (
+    "Europe/Paris",
+    "Europe/London",
+    "Europe/Helsinki",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Anchorage",
+    "America/Halifax",
+    "America/St_Johns",
+    "America/Santiago",
+    "Asia/Jerusalem",
+    "Australia/Sydney",
+    "Australia/Adelaide",
+    "Pacific/Auckland",
+)
 _AGREES = 0.9
 _OFFSET = r"([+-])(\d{2}):?(\d{2})?\s*$"
 
@@ -57,17 +75,19 @@ def time_zone(clock: Values, unit: TimeUnit, others: dict[str, Values]) -> Zone:
     return Zone("UTC", _nothing_tells(instants), told=False)
 
 
-def _zone_of_text(column: pl.Series) -> tuple[str, str]:
+def _zone_of_text(column: pl.Series) -> tuple[str, str, bool]:
+    """Name, reason, and whether the files tell it."""
     if isinstance(column.dtype, (pl.Datetime, pl.Date)):
         zone = getattr(column.dtype, "time_zone", None)
         if zone is None:
-            return "UTC", "the times have no zone: they are wall-clock times as they stand"
+            return "UTC", "the times have no zone: they are wall-clock times as they stand", True
         return (
-            (zone, "Parquet's zone of the column")
+            (zone, "Parquet's zone of the column", True)
             if zone not in ("UTC", "Etc/UTC", "+00:00")
             else (
                 "UTC",
                 "Parquet's zone of the column; days begin at midnight there",
+                True,
             )
         )
     text = year_first(column.cast(pl.String).drop_nulls())
@@ -79,18 +99,51 @@ def _zone_of_text(column: pl.Series) -> tuple[str, str]:
     with_offset = frame.filter(text.str.contains(r":\d{2}.*[+-]\d{2}:?(\d{2})?\s*$"))
     if with_offset.is_empty():
         if text.str.contains(r"(Z|z|UTC)\s*$").any():
-            return "UTC", "the times end in Z; days begin at midnight of UTC"
-        return "UTC", "the times have no offset: they are wall-clock times as they stand"
+            return "UTC", "the times end in Z; days begin at midnight of UTC", True
+        return "UTC", "the times have no offset: they are wall-clock times as they stand", True
     sign, hours, minutes = with_offset.group_by(pl.all()).len().sort("len").row(-1)[:3]
     offset = (int(hours) + int(minutes or 0) / 60) * (-1 if sign == "-" else 1)
     name = _zone_name(offset)
     if name is None:
-        return "UTC", f"most times have the offset {sign}{hours}:{minutes or '00'}, which names no zone"
+        return (
+            "UTC",
+            f"most times have the offset {sign}{hours}:{minutes or '00'}, which names no zone",
+            False,
+        )
+    place = _place_of(column)
+    if place is not None:
+        return place, "the times have its offsets from UTC, before the clock was changed and after", True
     return (
         name,
         f"the offset of most times is {sign}{hours}:{minutes or '00'}{_called(name)}; a place's name (as Europe/Paris) "
         "knows summer time",
+        False,
     )
+
+
+def _place_of(column: pl.Series) -> str | None:
+    """A place whose offsets all times have, where there are two of them: the clock was changed within the log."""
+    text = column.cast(pl.String)
+    found = text.str.extract_groups(_OFFSET)
+    frame = pl.DataFrame(
+        {
+            "moment": to_local_ms(column, "iso", "UTC").values // 3_600_000,
+            "sign": found.struct[0],
+            "hours": found.struct[1].cast(pl.Int64, strict=False),
+            "minutes": found.struct[2].cast(pl.Int64, strict=False).fill_null(0),
+        }
+    ).drop_nulls(["moment", "hours"])
+    ahead = pl.when(pl.col("sign") == "-").then(-1).otherwise(1) * (pl.col("hours") * 60 + pl.col("minutes"))
+    hours = frame.select("moment", ahead.alias("ahead")).unique().sort("moment")
+    if hours["ahead"].n_unique() < 2:
+        return None
+    moments = pl.from_epoch(hours["moment"] * 3_600, time_unit="s").dt.replace_time_zone("UTC")
+    for place in _PLACES:
+        local = moments.dt.convert_time_zone(place)
+        there = (local.dt.base_utc_offset() + local.dt.dst_offset()).dt.total_minutes()
+        if (there == hours["ahead"]).all():
+            return place
+    return None
 
 
 def _zone_by(name: str, values: Values, instants: pl.Series) -> tuple[str, str] | None:

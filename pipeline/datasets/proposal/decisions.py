@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -83,10 +84,12 @@ class Decider:
             return guess
         if guess.certainty == "weak" and self._take_guesses:
             return guess
-        if guess.certainty == "none" and not required and not guess.candidates:
+        if guess.certainty == "none" and not required and not guess.candidates and not asks:
             return guess
         if self._ask is not None and asks:
             answer = self._ask(guess, list(self._columns))
+            if answer is not None and answer == guess.column:
+                return dataclasses.replace(guess, certainty="sure")
             if answer is not None:
                 return self._taken(guess, answer, "sure")
             if not required:

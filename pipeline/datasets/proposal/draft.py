@@ -89,12 +89,12 @@ class Draft:
 
     def places(self) -> list[str]:
         """What became of the other columns: those set aside by name, for a line each on the screen."""
-        behaviours = [
-            choice.column for choice in (*self.of("behaviour"), *self.of("after")) if not choice.judged
-        ]
+        behaviours = [choice.column for choice in self.of("behaviour") if not choice.judged]
+        after = [choice.column for choice in self.of("after") if not choice.judged]
         unused = [choice.column for choice in self.of("none") if not choice.judged]
         kinds = (
             ("only known after the exposure, so averaged over the past and never features", behaviours),
+            ("only known after the exposure, so set aside", after),
             ("left out, as they tell nothing more", unused),
         )
         label = self.role("label")

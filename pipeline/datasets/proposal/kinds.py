@@ -255,7 +255,7 @@ def _parquet_list(column: pl.Series) -> Values:
     lengths = column.list.len().fill_null(0).to_numpy()
     length = int(min(10, max(2, np.quantile(lengths, 0.95) if len(lengths) else 2)))
     distinct = column.explode().n_unique()
-    why = f"Parquet lists of {item}; {distinct} distinct values"
+    why = f"lists of {item}; {distinct} distinct values"
     return Values("list", typed, item, None, length, _share(typed.is_not_null()), why)
 
 

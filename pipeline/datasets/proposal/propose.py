@@ -20,7 +20,7 @@ from components.dataset.unread import file_notes
 from components.errors import InputError
 from components.example_gen.scan import days
 from components.progress import Progress
-from models.metrics import needed, rarer_rows
+from models.metrics import needed, rarer_rows, telling_rows
 from pipeline.datasets.proposal.decisions import Asker
 from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
@@ -28,12 +28,13 @@ from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.keys import KeyRows, choose
 from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.schema_file import schema_file
-from pipeline.datasets.proposal.split import choose_split, rows_that_decide, telling_rows
+from pipeline.datasets.proposal.split import choose_split, rows_that_decide
 from pipeline.datasets.proposal.tables import Sources, open_sources
 from pipeline.datasets.proposal.text_format import TextFormat
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
 from pipeline.datasets.survey import Survey, Visitor, survey
+from pipeline.report.numbers import plural
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ProposalRequest:
       files: the impressions: files, folders, globs.
       lookups: `FILE=key` texts.
       output: the YAML file to write, or `None` for NAME.yaml here.
-      name: of the data set, or `None` for the first file's.
+      name: of the data set, or `None` for that of `output`, else of the first file.
       roles: label, domain, user, item, timestamp -> column, or `None`.
       positive: which values of the label count as 1.
       zone: the time zone.
@@ -124,7 +125,8 @@ def propose(
     Raises:
       InputError: a file is not usable; a role cannot be guessed; the output is there already.
     """
-    name = dataset_name(request.name or named_after(request.files[0]))
+    of_output = request.output.stem if request.output is not None else None
+    name = dataset_name(request.name or of_output or named_after(request.files[0]))
     output = request.output or Path(f"{name}.yaml")
     _require_free(output, request.force)
     _require_zone(request.zone)
@@ -297,7 +299,7 @@ def _named(evaluated: pl.DataFrame, min_rows: int, shown: int = 3) -> str:
     """Which domains of the evaluation do not decide, those of most rows first."""
     sums = evaluated.group_by("domain").agg(pl.col("rows", "positives").sum()).sort("rows", descending=True)
     weak = [
-        f"{name} ({rows:,} rows, {clicks:,} clicks)"
+        f"{name} ({rows:,} rows, {plural(clicks, 'click')})"
         for name, rows, clicks in sums.select("domain", "rows", "positives").iter_rows()
         if telling_rows(rows, clicks) < min_rows
     ]

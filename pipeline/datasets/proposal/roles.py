@@ -153,7 +153,8 @@ def guess_domain(columns: Sequence[Column], taken: set[str]) -> Guess:
         if column.distinct == 2:
             score -= 1.5
         score -= 0.5 if column.distinct > 200 else 0.0
-        score -= 0.0 if column.in_log else 0.25
+        # A table's column says what the user or the item is like, seldom where it was shown.
+        score -= 0.0 if column.in_log else 0.25 if strong is not None else 4.0
         like = "; named like a place where things are shown" if strong is not None else ""
         found.append((score, column.name, f"{column.distinct} values{like}"))
     found.sort(key=lambda item: -item[0])
@@ -184,7 +185,10 @@ def _is_quantity(column: Column) -> bool:
 
 
 def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
-    """The user."""
+    """The user; where no column is named like one, of two that tables are joined by the one of more values."""
+    free = [column for column in columns if column.name not in taken and column.in_log and column.is_key]
+    keys = [column for column in free if not has(column.name, ITEMS) and column.distinct >= _ENTITIES]
+    most = max(keys, key=lambda column: column.distinct).name if len(free) > 1 and keys else None
     return _entity(
         "user",
         columns,
@@ -193,6 +197,7 @@ def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
             3.0 if has(column.name, USERS) else 1.0 if has(column.name, WEAK_USERS) else 0.0,
             "named like a user",
         ),
+        most,
     )
 
 
@@ -231,16 +236,23 @@ def _like_ids(column: Column) -> bool:
 
 
 def _entity(
-    role: str, columns: Sequence[Column], taken: set[str], named: Callable[[Column], tuple[float, str]]
+    role: str,
+    columns: Sequence[Column],
+    taken: set[str],
+    named: Callable[[Column], tuple[float, str]],
+    most: str | None = None,
 ) -> Guess:
     found: list[tuple[float, str, str]] = []
     for column in columns:
         if not column.in_log or column.name in taken or column.values.kind not in ("int", "string"):
             continue
         score, like = named(column)
-        by_values = score == 0 and role == "user" and _like_ids(column)
+        by_values = score == 0 and role == "user" and (_like_ids(column) or column.name == most)
         if by_values:
-            score, like = _BY_VALUES, "texts like ids, which come again"
+            like = "texts like ids, which come again"
+            if column.name == most:
+                like = "a table is joined by it, and it has the most values of such"
+            score = _BY_VALUES
         if score == 0 or column.distinct < 3 or words(column.name)[0] in ("is", "has", "num"):
             continue
         if not by_values:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from components.errors import InputError
-from models.metrics import ROWS_PER_RARER
 
 DAY_HOURS = 24.0
 _FEWEST_DAYS = 4
@@ -94,16 +93,11 @@ def choose_split(rows_of_day: Mapping[int, int], hours: float) -> SplitChoice:
     return SplitChoice(eval_days, validation, hours, bucket, why, days[len(days) - eval_days])
 
 
-def telling_rows(rows: int, positives: int) -> int:
-    """The highest `min_rows` at which a domain of so many rows decides (`models.metrics.decides`)."""
-    return min(rows, ROWS_PER_RARER * min(positives, rows - positives))
-
-
 def rows_that_decide(rows_by_domain: list[int]) -> int:
     """How many evaluation rows let a domain decide: so many that half of the domains do, or, at the least, two.
 
     Args:
-      rows_by_domain: the highest `min_rows` at which each domain decides (`telling_rows`).
+      rows_by_domain: the highest `min_rows` at which each domain decides (`models.metrics.telling_rows`).
     """
     most = sorted(rows_by_domain, reverse=True)
     middle = most[(len(most) - 1) // 2] if len(most) > 1 else 0

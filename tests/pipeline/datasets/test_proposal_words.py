@@ -151,3 +151,81 @@ def test_a_terminal_is_asked_for_each_role_and_enter_takes_the_guess(
     written = write(ProposalRequest(**{**vars(request), "yes": False}), ask)
     assert asked == ["timestamp", "label", "user", "item", "domain"]
     assert (written.declaration.label, written.declaration.item) == ("clicked", "stay")
+
+
+def listening(folder: Path, **roles: str | None) -> ProposalRequest:
+    """A log whose names are in no dictionary of ours, beside tables of listeners and of episodes."""
+    rng = np.random.default_rng(3)
+    hoerer, folge = rng.integers(0, 700, ROWS), rng.integers(0, 90, ROWS)
+    log = columns(
+        ROWS,
+        clicked=(rng.random(ROWS) < np.where(folge < 30, 0.4, 0.1)).astype(int),
+        channel=rng.random(ROWS),
+        kachel=rng.choice(["Start", "Suche", "Uhr"], ROWS),
+        hoerer=hoerer,
+        folge=folge,
+    )
+    path = csv_log(folder, log)
+    csv_log(folder, {"hoerer": np.arange(700), "alter": np.arange(700) % 6}, "hoerer.csv")
+    csv_log(folder, {"folge": np.arange(90), "genre": np.arange(90) % 8}, "folgen.csv")
+    tables = [f"{folder}/hoerer.csv=hoerer", f"{folder}/folgen.csv=folge"]
+    return ProposalRequest([path], tables, folder / "funk.yaml", roles=dict(roles), yes=True)
+
+
+def test_what_tables_are_joined_by_is_the_user_and_the_item(tmp_path: Path) -> None:
+    written = write(listening(tmp_path))
+    declared = written.declaration
+    assert (declared.user, declared.item) == ("hoerer", "folge")
+    warned = " ".join(written.proposal.draft.warnings)
+    assert "user: hoerer is not certain" in warned
+
+
+def test_a_place_is_looked_for_in_the_log_before_its_tables(tmp_path: Path) -> None:
+    """A table's column says what an item is like (its genre), seldom where it was shown."""
+    assert write(listening(tmp_path)).declaration.domain == "kachel"
+
+
+def test_a_terminal_is_asked_for_a_role_that_nothing_is_likely_to_have(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def enter(guess: Guess, names: list[str]) -> str | None:
+        asked.append(guess.role)
+        return guess.column
+
+    path = csv_log(tmp_path, columns())
+    written = write(ProposalRequest([path], output=tmp_path / "a.yaml"), enter)
+    assert asked == ["timestamp", "label", "user", "item", "domain"]
+    assert "given" not in written.text
+
+
+def test_the_data_set_is_named_as_its_file_is(tmp_path: Path) -> None:
+    assert write(listening(tmp_path)).declaration.name == "funk"
+
+
+def test_what_is_averaged_is_told_from_what_is_set_aside(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    clicked = (rng.random(ROWS) < 0.3).astype(int)
+    log = columns(ROWS, clicked=clicked, dwell_time=clicked * rng.random(ROWS), purchase_note=["x"] * ROWS)
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", yes=True))
+    for line in written.proposal.draft.places():
+        names = line.partition(": ")[2].split(", ")
+        averaged = {behaviour.column for behaviour in written.declaration.behaviours.values()}
+        assert ("averaged" in line) == bool(averaged.intersection(names)), line
+
+
+def test_times_before_and_after_a_clock_was_changed_tell_the_place(tmp_path: Path) -> None:
+    log = columns()
+    days = [n // 400 for n in range(ROWS)]
+    log["ts"] = [f"2026-03-{26 + d:02d}T12:{n % 60:02d}:00+0{1 + (d > 2)}:00" for n, d in enumerate(days)]
+    log = {name: list(values)[:2400] for name, values in log.items()}  # type: ignore[call-overload]
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", yes=True))
+    assert written.declaration.time_zone == "Europe/Paris"
+
+
+def test_an_offset_alone_is_said_to_be_no_place(tmp_path: Path) -> None:
+    log = columns()
+    log["ts"] = [f"2024-05-{1 + n // 400:02d}T12:00:00+01:00" for n in range(ROWS)]
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", yes=True))
+    warned = " ".join(written.proposal.draft.warnings)
+    assert "time_zone Etc/GMT-1: the offset of most times is +01:00" in warned
+    assert "--time-zone names it" in warned
