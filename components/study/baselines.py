@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from components.comparison.evaluation_rows import evaluation_rows
-from components.comparison.lead import Lead, LeadOver
+from components.comparison.lead import Lead
 from components.comparison.scores import Scored, user_weights
 from components.comparison.significance import average_of, domain_bootstrap, paired_test
-from components.study.document import PAST_CLICK_RATE, Baseline
+from components.study.document import PAST_CLICK_RATE, Baseline, Leads
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.arrays import Array
 from models.features import FeatureLayout
@@ -127,48 +128,43 @@ def mlp(
 
 
 def leads(
-    sample: Sample, other: Array, layout: FeatureLayout, min_rows: Sequence[int], seed: int
-) -> list[LeadOver]:
-    """How far the model is ahead of another system, with its interval, for each set of domains that counts.
+    sample: Sample, other: Array, layout: FeatureLayout, order: Sequence[int], seed: int, least: int = 1
+) -> Leads:
+    """How far the model is ahead of another system, with its interval, for each set of domains that may decide.
 
     Args:
       sample: the rows, with the model's predictions.
       other: the other's, (rows,).
       layout: names the user, over whom is resampled; rows without one are users of their own.
-      min_rows: rows that a domain needs to count, each of which gives a set of domains.
+      order: the domains that may decide, those that do at the highest numbers of rows first.
       seed: of the resampling.
+      least: rows that a domain needs in the sample; where one has less, it and those after it are left out.
     """
-    source = Subset(sample.source, sample.index)
-    sets = {needed: evaluation_rows(source, layout, needed).counted() for needed in min_rows}
-    widest = min(min_rows)
-    if not sets[widest]:
-        return []
-    rows = evaluation_rows(source, layout, widest)
+    rows = evaluation_rows(Subset(sample.source, sample.index), layout, least)
+    counted = rows.counted()
+    columns = [counted.index(domain) for domain in itertools.takewhile(counted.__contains__, order)]
+    if not columns:
+        return Leads()
     own, others = (Scored(rows, np.asarray(score, np.float64)) for score in (sample.prediction, other))
     weights = user_weights(rows.user, SAMPLES, seed)
     samples, theirs = domain_bootstrap([own], weights), domain_bootstrap([others], weights)
-    found = []
-    for counted in dict.fromkeys(tuple(domains) for domains in sets.values() if domains):
-        columns = [sets[widest].index(domain) for domain in counted]
-        gains = [(own.domain_auc(d) or 0.0) - (others.domain_auc(d) or 0.0) for d in counted]
-        test = paired_test(
-            float(np.mean(gains)), average_of(samples[:, columns]), average_of(theirs[:, columns])
+    domains = [counted[column] for column in columns]
+    gains = [(own.domain_auc(d) or 0.0) - (others.domain_auc(d) or 0.0) for d in domains]
+    over = [
+        _lead(
+            float(np.mean(gains[:number])),
+            *(average_of(drawn[:, columns[:number]]) for drawn in (samples, theirs)),
         )
-        found.append(
-            LeadOver(
-                difference=test.difference,
-                low=test.low,
-                high=test.high,
-                domains={
-                    layout.domains[domain]: _within(gain, samples[:, column], theirs[:, column])
-                    for domain, gain, column in zip(counted, gains, columns, strict=True)
-                },
-            )
-        )
-    return found
+        for number in range(1, len(columns) + 1)
+    ]
+    within = {
+        layout.domains[domain]: _lead(gain, samples[:, column], theirs[:, column])
+        for domain, gain, column in zip(domains, gains, columns, strict=True)
+    }
+    return Leads(within=within, over=over)
 
 
-def _within(gain: float, own: Array, others: Array) -> Lead:
+def _lead(gain: float, own: Array, others: Array) -> Lead:
     test = paired_test(gain, own, others)
     return Lead(difference=test.difference, low=test.low, high=test.high)
 

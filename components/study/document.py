@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from components.comparison.lead import Lead, LeadOver
 
@@ -20,6 +20,34 @@ class _Part(BaseModel):
 PAST_CLICK_RATE = "past click rate"
 
 
+class Leads(_Part):
+    """How far the model is ahead of another system, whatever number of rows a domain needs to decide.
+
+    A domain that decides at a number decides at every lower one: the sets of domains are one within the other.
+
+    Attributes:
+      within: the lead in each domain; those that decide at the highest numbers first.
+      over: the lead in average AUC over the first of them, the first two, and so on.
+    """
+
+    within: dict[str, Lead] = Field(default_factory=dict)
+    over: list[Lead] = Field(default_factory=list)
+
+    def over_these(self, domains: Iterable[str]) -> LeadOver | None:
+        """The lead over just these domains; None where they are not those that decide at some number of rows."""
+        wanted = set(domains)
+        first = list(self.within)[: len(wanted)]
+        if not wanted or set(first) != wanted:
+            return None
+        whole = self.over[len(wanted) - 1]
+        return LeadOver(**whole.model_dump(), domains={name: self.within[name] for name in first})
+
+
+def _leads(value: Any) -> Any:
+    """A list, as reports had it once, is not read any more."""
+    return Leads() if isinstance(value, list) else value
+
+
 class Baseline(_Part):
     """A simple system evaluated on the same rows as the model.
 
@@ -28,13 +56,13 @@ class Baseline(_Part):
       description: how it predicts and what it learned from.
       overall_auc, log_loss: over all rows.
       domains: AUC by domain; None with one class.
-      leads: how far the model is ahead of it, for each set of domains that the gates may let decide.
+      leads: how far the model is ahead of it, over whichever domains the gates let decide.
       seconds: what it took.
     """
 
     name: str
     description: str
-    leads: list[LeadOver] = Field(default_factory=list)
+    leads: Annotated[Leads, BeforeValidator(_leads)] = Field(default_factory=Leads)
     overall_auc: float | None = None
     log_loss: float | None = None
     domains: dict[str, float | None] = Field(default_factory=dict)
@@ -42,8 +70,7 @@ class Baseline(_Part):
 
     def lead(self, domains: Iterable[str]) -> Lead | None:
         """How far the model is ahead over just these domains; None where that was not worked out."""
-        wanted = set(domains)
-        return next((lead for lead in self.leads if set(lead.domains) == wanted), None)
+        return self.leads.over_these(domains)
 
     def average_auc(self, domains: Iterable[str]) -> float | None:
         """Unweighted mean over these domains; None where one of them has no AUC here."""

@@ -20,10 +20,12 @@ from components.study.importance import importance
 from components.study.sample import DatedRows, Sample, Score, take
 from models.arrays import Array
 from models.features import FeatureLayout
+from models.metrics import telling_rows
 from models.rows import RowSource
 
 STUDY = "study.json"
-MIN_ROWS = (500, 200, 100)
+# A domain of fewer, or of fewer than a tenth of them of a class, has no interval.
+_FEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     # The gates' own `min_rows` is none of the Trainer's business: a changed gate must not train anew.
     # A sample thins the domains out alike.
     enough = declaration.training.validation_min_rows * len(sample) // max(1, len(eval_rows.domain) * every)
-    # As the Evaluator counts domains, with each `min_rows` that a proposal may have: the gates' own is not known here.
-    deciding = [rows * len(sample) // max(1, len(eval_rows.domain) * every) for rows in MIN_ROWS]
+    # As the Evaluator counts domains, at every number of rows that one may need: the gates' own is not known here.
+    order = by_telling_rows(eval_rows)
     known = known_ids(sample, layout, subject.vocabularies)
     counts = {name: feature.min_count for name, feature in declaration.features.items()}
     begin("click rate")
@@ -79,7 +81,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     systems += _mlp(subject, sample)
     found = [
         baseline.model_copy(
-            update={"leads": baselines.leads(sample, prediction, layout, deciding, declaration.seed)}
+            update={"leads": baselines.leads(sample, prediction, layout, order, declaration.seed)}
         )
         for baseline, prediction in systems
     ]
@@ -100,6 +102,15 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
         seconds=time.monotonic() - began,
         cpu_seconds=time.process_time() - cpu_began,
     )
+
+
+def by_telling_rows(rows: DatedRows) -> list[int]:
+    """The domains that may decide, those that do so at the highest numbers of rows first."""
+    domain, label = np.asarray(rows.domain), np.asarray(rows.label) > 0
+    shown = np.bincount(domain)
+    telling = telling_rows(shown, np.bincount(domain, label, len(shown)).astype(np.int64))
+    order = np.argsort(-telling, kind="stable")
+    return [int(found) for found in order if telling[found] >= _FEWEST]
 
 
 def days(

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.comparison.evaluation_rows import evaluation_rows
 from components.study import baselines
 from components.study.calibration import bins
 from components.study.document import Baseline, Study
 from components.study.groups import id_groups, known_ids, trained_domains
 from components.study.importance import importance, inputs
 from components.study.sample import Sample, evenly, one_auc, take
-from components.study.study import days
+from components.study.study import by_telling_rows, days
 from models.features import CategoricalFeature, FeatureLayout
 from models.metrics import auc
 from models.rows import ArrayRows
@@ -228,18 +229,23 @@ def test_the_mlp_learns_what_there_is_to_learn() -> None:
     assert found.overall_auc > best - 0.02
     assert set(found.domains) == {"a", "b"}
     assert "trained as the model is; epoch" in found.description
-    [lead] = baselines.leads(sampled(source, prediction), np.full(count, 0.5), LAYOUT, [500, 100], seed=1)
+    lead = baselines.leads(sampled(source, prediction), np.full(count, 0.5), LAYOUT, [0, 1], 1).over_these(
+        "ab"
+    )
+    assert lead is not None
     assert list(lead.domains) == ["a", "b"]
     assert lead.low <= lead.difference <= lead.high
     assert lead.difference == pytest.approx(sum(found.domains.values()) / 2 - 0.5, abs=1e-6)
     assert lead.beyond_chance
-    [level] = baselines.leads(sampled(source, prediction), prediction, LAYOUT, [100], seed=1)
+    level = baselines.leads(sampled(source, prediction), prediction, LAYOUT, [0, 1], seed=1).over_these("ab")
+    assert level is not None
     assert (level.difference, level.beyond_chance) == (0, False)
 
 
 def test_where_no_domain_counts_nobody_is_ahead() -> None:
     source = rows([0, 1], [0, 1])
-    assert baselines.leads(sampled(source, [0.1, 0.9]), np.array([0.5, 0.5]), LAYOUT, [9], seed=1) == []
+    nobody = baselines.leads(sampled(source, [0.1, 0.9]), np.array([0.5, 0.5]), LAYOUT, [0, 1], seed=1)
+    assert (nobody.within, nobody.over, nobody.over_these("a")) == ({}, [], None)
 
 
 def test_each_set_of_domains_has_a_lead_of_its_own() -> None:
@@ -250,11 +256,30 @@ def test_each_set_of_domains_has_a_lead_of_its_own() -> None:
     own = label + rng.normal(0, np.where(np.array(domain) == 0, 0.5, 9.0))
     other = label + rng.normal(0, 2.0, 1050)
     source = rows(domain, label.tolist(), user=rng.integers(0, 80, 1050).tolist())
-    large, both = baselines.leads(sampled(source, own), other, LAYOUT, [500, 200, 100], seed=1)
+    found = baselines.leads(sampled(source, own), other, LAYOUT, [0, 1], seed=1)
+    large, both = found.over_these("a"), found.over_these("ba")
+    assert large is not None
+    assert both is not None
     assert (list(large.domains), list(both.domains)) == (["a"], ["a", "b"])
     assert large.difference > both.difference
-    [alone] = baselines.leads(sampled(source, own), other, LAYOUT, [500], seed=1)
-    assert alone == large
+    assert baselines.leads(sampled(source, own), other, LAYOUT, [0], seed=1).over_these("a") == large
+    # No number of rows lets the small domain decide alone.
+    assert found.over_these("b") is None
+
+
+@pytest.mark.parametrize("min_rows", [20, 150, 300, 731, 1000])
+def test_whatever_number_of_rows_a_domain_needs_there_is_an_interval(min_rows: int) -> None:
+    """A report says "not known" of domains for which the study worked none out."""
+    rng = np.random.default_rng(2)
+    domain = rng.choice(2, 4000, p=[0.8, 0.2])
+    label = (rng.random(4000) < np.where(domain == 0, 0.5, 0.04)).astype(int)
+    source = rows(domain.tolist(), label.tolist(), user=rng.integers(0, 80, 4000).tolist())
+    order = by_telling_rows(source)
+    judged = evaluation_rows(source, LAYOUT, min_rows)
+    decide = [LAYOUT.domains[found] for found in judged.counted()]
+    found = baselines.leads(sampled(source, rng.random(4000)), rng.random(4000), LAYOUT, order, seed=1)
+    assert decide
+    assert found.over_these(decide) is not None
 
 
 def test_days_are_counted_by_split() -> None:
