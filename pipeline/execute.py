@@ -91,7 +91,6 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         **_about(request, declaration, runner.runs, hashes),
         "warnings": [*_doubts(declaration), *notes],
     }
-    about["declared_in"] = bounds_set_in(request, "evaluation.")
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
         all_cached = all(run.cached for run in runner.runs.values() if run.node != RESOLVER)
@@ -103,6 +102,10 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         summary = RunSummary(**about, blessed=False, reasons=[refusal])
     if not summary.blessed:
         summary.still_served = newest_version(serving)
+        summary.bounds = bounds_set_in(request, summary.reasons)
+    if refusal is None and summary.still_served:
+        made = atomic.pushed_version_of(serving, str(runner.runs["Trainer"].uri("model")))
+        summary.is_served = made is not None and str(made) == summary.still_served
     layout.summary.write_text(summary.model_dump_json(indent=1))
     write_metrics(summary, layout.metrics)
     write_report(summary, layout.report)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.dataset.declaration import Declaration
-from components.dataset.loader import load_declaration
+from components.dataset.loader import load_declaration, set_in
 from components.errors import InputError
 from models.registry import MODELS, check_options, check_read
 from pipeline.layout import RunLayout
+from pipeline.report.numbers import listing
 
 SIMULATED = "simulated"
+_BOUND = re.compile(r"\b(?:evaluation|daily\.gates)(?:\.\w+)+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +84,42 @@ def declared(
     return declaration
 
 
-def bounds_set_in(request: RunRequest, block: str | tuple[str, ...]) -> str:
-    """Where the bounds of gates were set: the declaration, and what the command line changed of them.
+def bounds_set_in(request: RunRequest, reasons: Iterable[str]) -> str:
+    """Where the bounds of gates were set that a refusal names: on the command line, in the declaration, or nowhere.
 
     Args:
       request: what the user asked for.
-      block: what their keys begin with, or several.
+      reasons: of the refusal, with the keys of the bounds.
+
+    Returns:
+      A sentence without its end; empty where the reasons name no bound.
     """
-    changed = [f"--set {shlex.quote(told)}" for told in request.overrides if told.startswith(block)]
-    return ", changed by ".join([request.dataset, *([" ".join(changed)] if changed else [])])
+    keys = dict.fromkeys(key for reason in reasons for key in _BOUND.findall(reason))
+    if not keys:
+        return ""
+    declared_keys = set_in(request.dataset)
+    origins: dict[str, list[str]] = {}
+    for key in keys:
+        told = [
+            f"--set {shlex.quote(told)}" for told in request.overrides if _covers(told.partition("=")[0], key)
+        ]
+        # Thresholds in a file replace the default ones as a whole.
+        block = ".".join(key.split(".")[:2]) if key.startswith("evaluation.") else key
+        origin = f"by {told[-1]}" if told else f"in {request.dataset}" if block in declared_keys else ""
+        origins.setdefault(origin, []).append(key)
+    words = []
+    for origin, found in origins.items():
+        what = f"{listing(found)} {'is' if len(found) == 1 else 'are'}" if len(origins) > 1 else ""
+        what = what or ("The bound is" if len(found) == 1 else "The bounds are")
+        plain = "the default" if len(found) == 1 else "the defaults"
+        words.append(f"{what} set {origin}" if origin else f"{what} {plain}: {request.dataset} sets none")
+    return "; ".join(words)
+
+
+def _covers(told: str, key: str) -> bool:
+    """Whether a setting of the command line is this one, or the block that it is in."""
+    told = told.strip()
+    return key == told or key.startswith(f"{told}.")
 
 
 def model_settings(overrides: Iterable[str]) -> list[str]:

@@ -80,6 +80,24 @@ def load_declaration(name_or_path: str, overrides: Sequence[str] = ()) -> Declar
     return declaration
 
 
+def set_in(name_or_path: str) -> set[str]:
+    """The dotted names of all that a declaration's file sets, blocks included.
+
+    Raises:
+      InputError: as `load_declaration`.
+    """
+    found: set[str] = set()
+
+    def walk(node: Any, before: str) -> None:
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                found.add(f"{before}{key}")
+                walk(value, f"{before}{key}.")
+
+    walk(_plain(_read(declaration_path(name_or_path))), "")
+    return found
+
+
 def _read(path: Path) -> CommentedMap:
     text = read_text(path)
     require_modest(text, str(path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _COMMAND_SECONDS = 600
 # A setting that a reason names.
-_KEY = re.compile(r"\b(?:evaluation|daily\.gates)\.\w")
 
 
 def daily(request: DailyRequest, console: Console) -> list[DayEntry]:
@@ -90,7 +88,7 @@ def _due_days(
         book.ledger.write(entry)
         made.append(entry)
         write_history(book, declaration, request.command)
-        _tell(entry, bounds_set_in(request, ("evaluation.", "daily.gates.")), console)
+        _tell(entry, bounds_set_in(request, entry.reasons), console)
         if entry.wants_attention and request.on_refusal:
             _call(request.on_refusal, entry, layout.root, console)
         if request.next_only and entry.status != "missing":
@@ -134,7 +132,7 @@ def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> Non
         )
 
 
-def _tell(entry: DayEntry, declared_in: str, console: Console) -> None:
+def _tell(entry: DayEntry, bounds: str, console: Console) -> None:
     if entry.status == "pushed":
         figures = entry.progressive
         judged = (
@@ -151,16 +149,16 @@ def _tell(entry: DayEntry, declared_in: str, console: Console) -> None:
     console.print(
         f"[{'bold red' if entry.wants_attention else 'green'}]{entry.shown}[/] {entry.day}", highlight=False
     )
-    lines = [*entry.reasons, *(_afterwards(entry, declared_in) if entry.wants_attention else [])]
+    lines = [*entry.reasons, *(_afterwards(entry, bounds) if entry.wants_attention else [])]
     for line in lines:
         console.print(f"  {line}", highlight=False, markup=False)
 
 
-def _afterwards(entry: DayEntry, declared_in: str) -> list[str]:
+def _afterwards(entry: DayEntry, bounds: str) -> list[str]:
     """What follows a day of which no model came: where the bound stands, what is served, what to do."""
     lines = []
-    if any(_KEY.search(reason) for reason in entry.reasons):
-        lines.append(f"The bounds are set in {declared_in}, or are the defaults")
+    if bounds:
+        lines.append(bounds)
     served = entry.carry.service
     lines.append(
         f"Still served: {served.version}, which has learned {served.day}"

@@ -143,16 +143,16 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
         elif top > own - 2 * _TIE:
             level = {baseline: auc for baseline, auc in baselines.items() if auc > own - 2 * _TIE}
             rest = {baseline: auc for baseline, auc in baselines.items() if baseline not in level}
-            # What learns from the same inputs and comes as far does not speak against them.
+            # Whether the domain is hard is not shown: other inputs, or more rows, may tell more.
             why = (
-                "these inputs say little more of who clicks in this domain"
+                "the inputs say no more here yet than past clicks do"
                 if PAST_CLICK_RATE in level
-                else "the domain, not the model, is what is hard"
+                else "another kind of model gains nothing here; other inputs or more rows may"
             )
             behind = f", not {_named(rest)}" if rest else ""
             found.append(f"About as well does {_named(level)}{behind}: {why}.")
         else:
-            found.append(f"It is hard for all, and harder for simple systems ({text}).")
+            found.append(f"Simple systems do worse here ({text}).")
     return found
 
 

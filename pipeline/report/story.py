@@ -24,6 +24,8 @@ from pipeline.report.summary import RunSummary
 
 # 95 % of a normal distribution lie within this many standard errors.
 Z95 = 1.96
+# The end of the key of the bound that holds a model against the last blessed one.
+_DROP = "average_auc.max_drop"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
             signed(own - earlier) if evaluation is None or evaluation.lead is None else told(evaluation.lead)
         )
         sentences.append(
-            f"The last blessed model reaches {figure(earlier)} on the same rows: this one {change}."
+            f"{last_blessed(summary).capitalize()} reaches {figure(earlier)} on the same rows: this one {change}."
         )
     if own is not None and evaluation is not None and summary.study is not None:
         sentences += [
@@ -210,7 +212,30 @@ def decision_sentences(summary: RunSummary) -> list[str]:
 
 def served_words(summary: RunSummary) -> str:
     """What is served after a refusal."""
-    return f"Still served: {summary.still_served}" if summary.still_served else "Nothing is served yet"
+    if not summary.still_served:
+        return "Nothing is served yet"
+    this = ", which is this very model, blessed under other bounds" if summary.is_served else ""
+    return f"Still served: {summary.still_served}{this}"
+
+
+def last_blessed(summary: RunSummary) -> str:
+    """What the baseline is: of a model that is judged once more, the one before it."""
+    return "the model blessed before it" if summary.is_served else "the last blessed model"
+
+
+def next_steps(summary: RunSummary) -> list[str]:
+    """After a refusal: where its bounds were set, and what is usually done."""
+    evaluation = summary.evaluation
+    if evaluation is None:
+        return []
+    steps = [summary.bounds] if summary.bounds else []
+    lead = evaluation.lead
+    if lead is not None and not lead.beyond_chance and any(_DROP in reason for reason in summary.reasons):
+        steps.append(
+            "The fall may be chance: its interval holds 0. More evaluation days (split.eval_days) or another seed "
+            "(--set seed=2) say more; a larger max_drop lets such a change pass"
+        )
+    return [*steps, "Which domains are served worst, and why, says the report"]
 
 
 def _auc_range(domain: WeakDomain) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from components.study.document import IdGroup, Study
 from pipeline.report import curves, figures
 from pipeline.report.numbers import UNDEFINED, count, duration, figure, percent, plural, signed
+from pipeline.report.story import last_blessed
 from pipeline.report.summary import RunSummary
 
 SHOWN_INPUTS = 20
@@ -60,8 +61,8 @@ def systems(summary: RunSummary) -> list[SystemRow]:
         last = evaluation.baseline
         rows.append(
             SystemRow(
-                "last blessed model",
-                "served until now",
+                last_blessed(summary).removeprefix("the "),
+                "served before it" if summary.is_served else "served until now",
                 last.average_auc,
                 last.auc,
                 last.log_loss,
@@ -143,16 +144,23 @@ def groups_section(summary: RunSummary) -> GroupsSection | None:
     overall = summary.evaluation.overall_auc if summary.evaluation else None
     dots = figures.dot_plot(
         [name for name, _, _ in rows],
-        [group.auc for _, group, _ in rows],
+        [None if spread is None else group.auc for _, group, spread in rows],
         spread=[spread for _, _, spread in rows],
         sizes=[count(group.rows) for _, group, _ in rows],
-        notes=["" if group.auc is not None else "one class" for _, group, _ in rows],
+        notes=[_unknown(group, spread) for _, group, spread in rows],
         line=overall,
         line_name=f"overall {figure(overall)}" if overall is not None else "",
         title="overall AUC",
     )
     apart = any(not group.known for group in study.groups)
     return GroupsSection(rows if apart else [], dots if apart else None, _group_words(study))
+
+
+def _unknown(group: IdGroup, spread: float | None) -> str:
+    """Why a group's AUC is not shown: of one click it may be anything."""
+    if group.auc is None:
+        return "one class"
+    return "too few of a class" if spread is None else ""
 
 
 def _group_words(study: Study) -> str:
@@ -178,11 +186,15 @@ def importance_section(summary: RunSummary) -> dict[str, Any] | None:
     study = summary.study
     if study is None or not study.importance:
         return None
-    shown = study.importance[:SHOWN_INPUTS]
-    rest = study.importance[SHOWN_INPUTS:]
-    first = ", ".join(f"{entry.name} ({figure(entry.drop, 3)})" for entry in shown[:3])
+    # What has one value for all rows when the model is asked (`at_serving`) moves nothing when it is shuffled.
+    entries = [entry for entry in study.importance if entry.drop or entry.standard_error]
+    shown, rest = entries[:SHOWN_INPUTS], entries[SHOWN_INPUTS:]
+    clear = [entry for entry in shown if entry.drop > _Z95 * entry.standard_error]
+    first = ", ".join(f"{entry.name} ({figure(entry.drop, 3)})" for entry in clear[:3])
     return {
-        "words": f"Most is lost without {first}.",
+        "words": f"Most is lost without {first}."
+        if clear
+        else "No input alone loses more than chance would.",
         "rows": study.importance_rows,
         "rest": f"The other {plural(len(rest), 'input')} lose {figure(max(e.drop for e in rest))} or less each."
         if rest

@@ -137,7 +137,8 @@ class RunSummary(_Part):
       unchanged_since: when the run was that this one took everything from, ISO text; None where anything was new.
       still_served: the version that was served before the run and after it: of a refused run, and of one that came to
         the model which had been pushed; None where there is none.
-      declared_in: where the gates' bounds are declared.
+      is_served: whether `still_served` is this very model, as where a bound alone was changed.
+      bounds: where the bounds were set that refused the model.
       best_possible_auc: for a simulated feed.
     """
 
@@ -173,7 +174,8 @@ class RunSummary(_Part):
     pushed_to: str | None = None
     unchanged_since: str | None = None
     still_served: str | None = None
-    declared_in: str = ""
+    is_served: bool = False
+    bounds: str = ""
     best_possible_auc: Annotated[BestPossible | None, BeforeValidator(_best_possible)] = None
 
     @property

@@ -8,7 +8,16 @@ from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
 from pipeline.report.numbers import count, day, figure, percent, plural, short, signed
-from pipeline.report.story import Z95, lead_words, served_words, told, uncounted_words, verdict
+from pipeline.report.story import (
+    Z95,
+    last_blessed,
+    lead_words,
+    next_steps,
+    served_words,
+    told,
+    uncounted_words,
+    verdict,
+)
 from pipeline.report.summary import RunSummary
 from pipeline.screen import as_is
 
@@ -46,12 +55,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         console.print(f"  [{colour}]•[/] {as_is(reason)}", highlight=False, soft_wrap=True)
     if not outcome.good:
         console.print(f"  {as_is(served_words(summary))}", highlight=False, soft_wrap=True)
-        if summary.evaluation is not None and summary.declared_in:
-            console.print(
-                f"  The bounds are set in {as_is(summary.declared_in)}, or are the defaults; the report says which "
-                "domains are served worst, and why",
-                highlight=False,
-            )
+        for line in next_steps(summary):
+            console.print(f"  {as_is(line)}", highlight=False)
 
 
 def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[str]:
@@ -60,7 +65,7 @@ def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[st
     earlier = evaluation.baseline.average_auc if evaluation.baseline else None
     if evaluation.lead is not None and earlier is not None and not summary.unchanged_since:
         lines.insert(
-            0, f"against the last blessed model: {figure(earlier)}, this model {told(evaluation.lead)}"
+            0, f"against {last_blessed(summary)}: {figure(earlier)}, this model {told(evaluation.lead)}"
         )
     uncounted = uncounted_words(evaluation)
     return lines + ([uncounted] if uncounted else [])
@@ -75,6 +80,7 @@ def _read_words(summary: RunSummary) -> str:
 
 def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> Table:
     best = summary.best_possible_auc
+    compared = evaluation.baseline is not None and not summary.unchanged_since
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(as_is(short(summary.domain or "domain")), no_wrap=True)
     table.add_column("rows", justify="right")
@@ -84,11 +90,12 @@ def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> T
     table.add_column("AUC", justify="right")
     if wide:
         table.add_column("±", justify="right", style="dim")
-    if evaluation.baseline is not None:
+    if compared:
         table.add_column("before", justify="right", style="dim")
     if best is not None:
         table.add_column("best possible", justify="right", style="dim")
-    table.add_column("log loss", justify="right")
+    if wide or not compared:
+        table.add_column("log loss", justify="right")
     table.add_column("calibration", justify="right")
     for name, domain in list(evaluation.domains.items())[:SHOWN]:
         cells = [as_is(short(name)), count(domain.rows)]
@@ -96,10 +103,11 @@ def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> T
         cells += [percent(domain.positives / domain.rows if domain.rows else None), _auc(domain)]
         error = domain.auc_standard_error
         cells += [figure(Z95 * error if error is not None else None, 3)] if wide else []
-        cells += [figure(domain.baseline_auc)] if evaluation.baseline is not None else []
+        cells += [figure(domain.baseline_auc)] if compared else []
         # Of few rows a model may well be above it.
         cells += [figure(best.domains.get(name) if domain.decides else None)] if best is not None else []
-        cells += [figure(domain.log_loss), figure(domain.calibration, 3)]
+        cells += [figure(domain.log_loss)] if wide or not compared else []
+        cells += [figure(domain.calibration, 3)]
         table.add_row(*cells, style="" if domain.decides else "dim")
     return table
 
@@ -114,7 +122,7 @@ def _overall(summary: RunSummary, evaluation: EvaluationResult) -> str:
     earlier = evaluation.baseline.average_auc if evaluation.baseline else None
     said_below = summary.unchanged_since or evaluation.lead is not None
     if average is not None and earlier is not None and not said_below:
-        parts[0] += f" ({signed(average - earlier)} against the last blessed model)"
+        parts[0] += f" ({signed(average - earlier)} against {last_blessed(summary)})"
     if summary.best_possible_auc is not None and summary.best_possible_auc.average is not None:
         parts[0] += f" (best possible {figure(summary.best_possible_auc.average)})"
     parts += [

@@ -169,7 +169,16 @@ def test_wrong_input_leaves_the_files_of_the_run_before(
 
 
 def test_a_refusal_says_where_its_bounds_were_set(tmp_path: Path) -> None:
-    told = "evaluation.thresholds.average_auc.min=0.7"
-    request = RunRequest("my.yaml", None, tmp_path, overrides=("seed=3", told))
-    assert bounds_set_in(request, "evaluation.") == f"my.yaml, changed by --set {told}"
-    assert bounds_set_in(RunRequest("my.yaml", None, tmp_path), "evaluation.") == "my.yaml"
+    drop, least = (f"evaluation.thresholds.average_auc.{side}" for side in ("max_drop", "min"))
+    reasons = [f"average AUC is below 0.7: {least}", f"average AUC fell by 0.012: {drop}"]
+    mine = tmp_path / "my.yaml"
+    mine.write_text("evaluation: {thresholds: {average_auc: {min: 0.6, max_drop: 0.01}}}\n")
+    assert bounds_set_in(RunRequest(str(mine), None, tmp_path), reasons) == f"The bounds are set in {mine}"
+    request = RunRequest(str(mine), None, tmp_path, overrides=("seed=3", f"{least}=0.7"))
+    assert bounds_set_in(request, reasons) == f"{least} is set by --set {least}=0.7; {drop} is set in {mine}"
+    mine.write_text("evaluation: {min_rows: 100}\n")
+    plain = RunRequest(str(mine), None, tmp_path)
+    assert bounds_set_in(plain, reasons[:1]) == f"The bound is the default: {mine} sets none"
+    moved = "domain 7: 0 rows where about 300 are usual (daily.gates.factor)"
+    assert bounds_set_in(plain, [moved]) == f"The bound is the default: {mine} sets none"
+    assert bounds_set_in(plain, ["the signature check failed"]) == ""

@@ -126,7 +126,7 @@ def test_a_refusal_changes_nothing_is_said_and_calls_the_users_command(
     assert made[1].carry == made[0].carry
     assert (feed / "root/said").read_text() == f"{DAYS[1]} refused {refusals[DAYS[1]][0]}"
     assert f"dfei daily --accept {DAYS[1]}" in text
-    assert f"The bounds are set in {feed / 'feed.yaml'}, or are the defaults" in text
+    assert f"The bound is the default: {feed / 'feed.yaml'} sets none" in text
     assert f"Still served: {made[0].pushed_to}, which has learned {DAYS[0]}" in text
     assert text.count("0 rows where about 300") == 1
     [refused] = [day for day in history(feed)["days"] if day["status"] == "refused"]
@@ -263,12 +263,12 @@ def test_a_refused_model_says_what_is_served_and_what_to_do(feed: Path, refusals
     reason = "overall AUC 0.4 is below the threshold 0.5: evaluation.thresholds.overall_auc.min"
     entry = DayEntry(day=DAYS[1], status="refused", refused_at="model", reasons=[reason], carry=carry)
     text = io.StringIO()
-    daily_run._tell(entry, "feed.yaml", Console(file=text, width=400))
+    daily_run._tell(entry, "The bound is set in feed.yaml", Console(file=text, width=400))
     assert carry.service is not None
     assert [line.strip() for line in text.getvalue().splitlines()] == [
         f"refused {DAYS[1]}",
         reason,
-        "The bounds are set in feed.yaml, or are the defaults",
+        "The bound is set in feed.yaml",
         f"Still served: {carry.service.version}, which has learned {DAYS[0]}",
         "The next day learns these rows too. If it is refused as well, look at the days in history.html before you "
         "lower a bound",

@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from components.comparison.lead import Lead, LeadOver
+from components.comparison.lead import Lead
 from components.evaluator.results import Overall
+from components.study.document import Leads
 from pipeline.report import RunSummary, print_summary
 from pipeline.report.numbers import UNDEFINED
 from tests.pipeline.report.summaries import domain, evaluation, run
@@ -52,6 +53,13 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_the_names_of_columns_are_whole_on_a_usual_terminal() -> None:
+    found = evaluation({"Beilage & Magazin": domain(1900, 90, 0.7)}, baseline=Overall(average_auc=0.69))
+    text = printed(run(evaluation=found), 80)
+    assert "before" in text
+    assert "calibration" in text
+
+
 def test_a_refusal_says_why_and_what_was_expected() -> None:
     reasons = ["average AUC 0.5812 is below the threshold 0.6"]
     text = printed(run(blessed=False, pushed_to=None, reasons=reasons))
@@ -86,13 +94,16 @@ def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() ->
     deciding = {
         name: Lead(difference=gain, low=gain - 0.01, high=gain + 0.01) for name in summary.evaluation.deciding
     }
-    ahead = LeadOver(difference=gain, low=0.11, high=0.19, domains=deciding)
-    level = LeadOver(difference=gain - 0.04, low=-0.008, high=0.004, domains=deciding)
-    of_others = LeadOver(difference=gain, low=0.11, high=0.19, domains={**deciding, "other": ahead})
+    ahead = Lead(difference=gain, low=0.11, high=0.19)
+    level = Lead(difference=gain - 0.04, low=-0.008, high=0.004)
+
+    def over(lead: Lead, within: dict[str, Lead]) -> Leads:
+        return Leads(within=within, over=[lead] * len(within))
+
     baselines = [
-        rate.model_copy(update={"leads": [of_others, ahead]}),
-        mlp.model_copy(update={"leads": [level]}),
-        rate.model_copy(update={"name": "other domains", "leads": [of_others]}),
+        rate.model_copy(update={"leads": over(ahead, {**deciding, "smaller": ahead})}),
+        mlp.model_copy(update={"leads": over(level, deciding)}),
+        rate.model_copy(update={"name": "other domains", "leads": over(ahead, {"other": ahead, **deciding})}),
     ]
     text = printed(
         summary.model_copy(update={"study": summary.study.model_copy(update={"baselines": baselines})}), 200
@@ -143,7 +154,32 @@ def test_a_run_that_came_to_the_model_which_was_served_does_not_look_like_a_push
 
 def test_a_refusal_says_what_is_served_and_where_the_bounds_stand() -> None:
     refused = {"blessed": False, "pushed_to": None, "reasons": ["average AUC 0.58 is below 0.6"]}
-    text = printed(run(**refused, still_served="/out/serving/dfei/17", declared_in="my.yaml"), 300)
-    assert "Still served: /out/serving/dfei/17" in text
-    assert "The bounds are set in my.yaml, or are the defaults" in text
+    said = {"still_served": "/out/serving/dfei/17", "bounds": "The bound is set in my.yaml"}
+    text = printed(run(**refused, **said), 300)
+    assert "Still served: /out/serving/dfei/17\n" in text
+    assert "The bound is set in my.yaml\n" in text
+    assert "may be chance" not in text
     assert "Nothing is served yet" in printed(run(**refused), 300)
+
+
+def test_a_fall_that_may_be_chance_is_said_to_be_one() -> None:
+    wide = Lead(difference=-0.012, low=-0.039, high=0.015)
+    found = evaluation({"a": domain(900, 90, 0.7)}, lead=wide)
+    reason = "average AUC fell by 0.0120: evaluation.thresholds.average_auc.max_drop"
+    text = printed(run(blessed=False, pushed_to=None, reasons=[reason], evaluation=found), 400)
+    assert "The fall may be chance: its interval holds 0." in text
+    found = evaluation({"a": domain(900, 90, 0.7)}, lead=Lead(difference=-0.03, low=-0.04, high=-0.02))
+    text = printed(run(blessed=False, pushed_to=None, reasons=[reason], evaluation=found), 400)
+    assert "may be chance" not in text
+
+
+def test_a_served_model_that_is_judged_once_more_is_not_held_against_itself() -> None:
+    """As where a bound was raised: what it is compared with was served before it."""
+    earlier = Overall(average_auc=0.72)
+    found = evaluation(
+        {"a": domain(900, 90, 0.7)}, baseline=earlier, lead=Lead(difference=-0.012, low=-0.039, high=0.015)
+    )
+    again = {"still_served": "/out/serving/dfei/17", "is_served": True, "reasons": ["below 0.7"]}
+    text = printed(run(blessed=False, pushed_to=None, evaluation=found, **again), 400)
+    assert "against the model blessed before it: 0.7200" in text
+    assert "Still served: /out/serving/dfei/17, which is this very model, blessed under other bounds" in text
