@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from components.version_notes import read_domains
+from components.dataset.input_names import LIST_SEPARATOR
+from components.version_notes import read_domains, read_request
 from pipeline.client import Signature, TensorSpec, tensors
 from pipeline.example_curl import example_curl
 from pipeline.predict.targets import open_target, version_directory
@@ -35,6 +37,7 @@ class Described:
       signatures: by name.
       domain: the input of the domain; empty where it is not known.
       domains: values that were in training; none where they are not known.
+      lists: inputs whose several values are one text, each with U+001F behind it, as far as the request shows.
       curl: a request with a real row; None where there is none.
     """
 
@@ -42,6 +45,7 @@ class Described:
     signatures: dict[str, Signature]
     domain: str = ""
     domains: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     curl: str | None = None
 
     def document(self) -> dict[str, Any]:
@@ -59,6 +63,7 @@ class Described:
             },
             "domain": self.domain,
             "domains": list(self.domains),
+            "lists": list(self.lists),
             "curl": self.curl,
         }
 
@@ -74,15 +79,23 @@ def describe(model_dir: Path | None, url: str | None) -> Described:
       InputError: both or neither are named, or there is no such model.
     """
     with open_target(url, model_dir) as target:
-        found = Described(target.name, dict(target.signatures))
+        # TensorFlow notes an operation of its own among them, which nobody asks.
+        asked = {
+            name: port for name, port in target.signatures.items() if not name.startswith("__saved_model")
+        }
+        found = Described(target.name, asked)
     if model_dir is None:
         return found
     version = version_directory(model_dir)
     column, values = read_domains(version) or ("", ())
+    [row] = json.loads(read_request(version) or '{"instances": [{}]}')["instances"]
     return dataclasses.replace(
         found,
         domain=column,
         domains=values,
+        lists=tuple(
+            name for name, value in row.items() if isinstance(value, str) and LIST_SEPARATOR in value
+        ),
         curl=example_curl(version, version.resolve().parent.name),
     )
 
@@ -105,6 +118,12 @@ def print_signature(told: Described) -> None:
         shown = ", ".join(told.domains[:_SHOWN_DOMAINS])
         screen.print(
             f"\n{as_is(told.domain)}: {plural(len(told.domains), 'value')} in training, {as_is(shown)}{more}",
+            highlight=False,
+        )
+    if told.lists:
+        screen.print(
+            f"\n{as_is(', '.join(told.lists))}: several values are one text, with U+001F behind each; in JSON "
+            r'"one\u001ftwo\u001f"',
             highlight=False,
         )
     if told.curl is not None:

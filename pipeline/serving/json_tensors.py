@@ -165,10 +165,14 @@ def _columns_of_rows(rows: list[Any], signature: ServedSignature) -> Mapping[str
     for number, row in enumerate(rows):
         if not _is_object(row):
             raise invalid(f"Expecting object but got list at item {number} of input list")
-        if wrong := sorted(names - row.keys() - optional.keys()) or sorted(row.keys() - names):
+        lacking, foreign = sorted(names - row.keys() - optional.keys()), sorted(row.keys() - names)
+        if lacking or foreign:
+            what = (
+                f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(foreign)}, which is no input"
+            )
             raise invalid(
-                f"Failed to process element: {number} of 'instances' list. JSON object: {_show(row)} keys must be "
-                f"equal to: {_names(signature)}; see {', '.join(wrong)}"
+                f"Failed to process element: {number} of 'instances' list. JSON object: {_show(row)} {what}; the "
+                f"inputs of signature {signature.name!r} are {_names(signature)}"
             )
     given = set().union(*rows)
     return {

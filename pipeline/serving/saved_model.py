@@ -106,9 +106,13 @@ class ServedSignature:
             array = inputs[port.name]
             if tensors.DTYPES.get(port.dtype) != array.dtype or not port.accepts(array.shape):
                 code = tensors.type_code(array)
+                several = array.dtype == np.object_ and len(array.shape) == len(port.shape or ()) + 1
+                hint = (
+                    "; several values of a feature are one text, as `dfei signature` shows" if several else ""
+                )
                 raise invalid(
                     f"input {port.name!r} must be {port}, "
-                    f"got {tensors.dtype_name(code)} [{', '.join(map(str, array.shape))}]"
+                    f"got {tensors.dtype_name(code)} [{', '.join(map(str, array.shape))}]{hint}"
                 )
 
 

@@ -100,8 +100,9 @@ def test_the_axes_of_a_ranking_have_letters_of_their_own() -> None:
 
 
 def test_a_signature_in_words(noted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_request(noted / "1" / REQUEST, {"user_id": 3, "duration": 0.5, "tag": "a"})
+    write_request(noted / "1" / REQUEST, {"user_id": 3, "duration": 0.5, "tag": "a\x1fb\x1f"})
     told = describe(noted, None)
+    assert told.lists == ("tag",)
     assert (told.domain, told.domains) == ("tag", ("a", ""))
     print_signature(told)
     shown = capsys.readouterr().out
@@ -110,5 +111,7 @@ def test_a_signature_in_words(noted: Path, capsys: pytest.CaptureFixture[str]) -
     assert "NaN, or left out" in shown
     assert "tag: 2 values in training" in shown
     assert "curl -s http://localhost:8501" in shown
+    assert r'tag: several values are one text, with U+001F behind each; in JSON "one\u001ftwo\u001f"' in shown
+    assert not [name for name in told.signatures if name.startswith("__")]
     document = told.document()
     assert document["signatures"]["optional"]["inputs"]["y"]["optional"] is True
