@@ -40,6 +40,22 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(found), target
 
 
+def test_the_readme_shows_what_comes_out_by_day_and_by_night() -> None:
+    """The pipeline, a run's report and a comparison: two pictures each, made by `python -m tools.pictures`."""
+    text = (HOUSE / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r'(?:srcset|src)="([^"]+)"', text)
+    assert {Path(name).stem.rsplit("-", 1)[0] for name in shown} == {"pipeline", "report", "comparison"}
+    for name in shown:
+        assert (HOUSE / name).is_file(), name
+    assert sorted(Path(name).stem.rsplit("-", 1)[1] for name in shown) == ["dark"] * 3 + ["light"] * 3
+
+
+@pages
+def test_no_page_names_a_folder_outside_the_project(page: Path) -> None:
+    """A stranger has the clone alone."""
+    assert "../shared" not in page.read_text(encoding="utf-8")
+
+
 @pages
 def test_commands_exist_with_their_options(page: Path) -> None:
     for command in commands(page):

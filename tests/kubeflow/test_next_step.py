@@ -62,3 +62,12 @@ def test_the_pipeline_writes_where_the_servers_read(page: str) -> None:
     assert all(
         f"{place}/dfei" == source for place in re.findall(r"--push-destination gs://BUCKET/([\w/-]+)", text)
     )
+
+
+def test_the_claim_of_the_logs_is_the_one_that_the_pipeline_mounts() -> None:
+    text = (HOUSE / "docs/handover.md").read_text()
+    manifest = re.search(r"<<'END'[^\n]*\n(.*?)\nEND\n", text, re.DOTALL)
+    assert manifest is not None
+    claim = yaml.safe_load(manifest.group(1))
+    assert (claim["kind"], claim["spec"]["accessModes"]) == ("PersistentVolumeClaim", ["ReadWriteMany"])
+    assert f"--volume {claim['metadata']['name']}:/data" in text

@@ -186,6 +186,7 @@ def test_later_override_wins(tmp_path: Path) -> None:
             "training.learning_rat=1",
             "`training` has no setting 'learning_rat'. Did you mean learning_rate or learning_rate_schedule?",
         ),
+        ("training.lr=1", "`training` has no setting 'lr'. Did you mean learning_rate?"),
         ("lookups.2.key=x", "'2' is no position in a list of 2"),
         ("lookups.x=1", "'x' is no position in a list of 2"),
         ("seed.a=1", "`seed` is a single value, it has no 'a'"),
