@@ -105,7 +105,7 @@ def test_domains_that_cannot_be_judged(tmp_path: Path) -> None:
     texts = [finding.found for finding in found(result, "domains")]
     assert texts == [
         "one class in the evaluation: 1 (5 rows, 5 clicks)",
-        "too few rows, or too few of a class, in the evaluation: 2 (2 rows, 1 clicks)",
+        "too few rows, or too few of a class, in the evaluation: 2 (2 rows, 1 click)",
         "no training rows: 7 (4 rows, 2 clicks)",
         "2 of 4 domains decide: at least 4 rows, 1 of each class in the evaluation",
     ]
