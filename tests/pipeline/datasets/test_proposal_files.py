@@ -10,6 +10,7 @@ import pytest
 from components.dataset.files import find_files
 from components.errors import InputError
 from pipeline.datasets.checking.check import check
+from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.propose import ProposalRequest
 from tests.pipeline.datasets.proposed import Written, columns, write
 
@@ -78,7 +79,7 @@ def test_hive_folders(tmp_path: Path) -> None:
         assert written.declaration.domain == "scene"
         assert "dt" not in written.declaration.features
         assert written.proposal.rows == 3000
-    assert written.declaration.name == "feed"
+        assert named_after(argument) == "feed"
 
 
 @pytest.mark.parametrize("name", ["log-2024-05-06.csv", "dt=2024-05-06/part-0.parquet", "2024/05/06/log.csv"])
