@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline.datasets.proposal.words import AFTER, has, is_before
+from pipeline.datasets.proposal.figures import mean
+from pipeline.datasets.proposal.words import AFTER, IDENTIFIERS, has, is_before
 
 if TYPE_CHECKING:
     from pipeline.datasets.proposal.draft import Draft
 
 _SHOWN_NAMES = 6
+_WORDS = 50
+_NEARLY_ALL = 0.9
+_LIKE_NUMBERS = r"^\W{0,2}\d+(?:[.,/]\d+|(?::\d{2}){1,2})?\s?[A-Za-z%]{0,3}$"
+_TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*$"
 
 
 def doubts(result: Draft) -> Iterator[str]:
@@ -51,10 +56,36 @@ def doubts(result: Draft) -> Iterator[str]:
             yield f"{column.name}: set aside: {column.values.why}"
         if column.values.written != "plain":
             yield f"{column.name}: {column.values.why}; if that is wrong, change `written` in the declaration"
+    yield from _unread_writings(result)
     if result.role("user") is None:
         yield "no user: no GAUC, no averages by user; name one with --user"
     if result.role("item") is None:
         yield "no item: no averages by item; name one with --item"
+
+
+def _unread_writings(result: Draft) -> Iterator[str]:
+    """Texts that are numbers in a writing that is not read, and a time of day beside a date."""
+    for choice in result.of("feature"):
+        column = result.columns[choice.column]
+        if column.values.kind != "string" or column.distinct <= _WORDS or has(column.name, IDENTIFIERS):
+            continue
+        texts = column.values.column.drop_nulls()
+        if mean(texts.str.contains(_LIKE_NUMBERS)) >= _NEARLY_ALL:
+            shown = " or ".join(repr(text) for text in texts.unique(maintain_order=True).head(2))
+            yield (
+                f"{column.name}: each text, as {shown}, is a word of its own; if these are numbers, write them plainly"
+            )
+    clock = result.columns.get(result.guesses["timestamp"].column or "")
+    if clock is None or "whole days only" not in result.guesses["timestamp"].why:
+        return
+    for column in result.columns.values():
+        if column.in_log and column.values.kind == "string" and column.name != clock.name:
+            texts = column.values.column.drop_nulls()
+            if not texts.is_empty() and mean(texts.str.contains(_TIME_OF_DAY)) >= _NEARLY_ALL:
+                yield (
+                    f"timestamp {clock.name}: whole days only; {column.name} holds times of day: write both into one "
+                    "column, as 2026-03-14 09:30:00, for the order within a day"
+                )
 
 
 def _judged(result: Draft) -> dict[str, list[str]]:

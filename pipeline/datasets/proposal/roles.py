@@ -20,6 +20,7 @@ from pipeline.datasets.proposal.words import (
     IDENTIFIERS,
     ITEMS,
     LABELS,
+    NEGATIONS,
     NUMBERS,
     POSITIVE_EVENTS,
     RATINGS,
@@ -105,6 +106,14 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         score = 0.5 if named is None else 10.0 - named
         like = "" if named is None else f"; named like a {'label' if named == 0 else 'reaction'}"
         return LabelCandidate(name, score, f"2 values, 0 and 1, {share:.1%} ones{like}")
+    if column.values.kind == "int" and column.distinct == 2 and named is not None:
+        low, high = lowest(values), highest(values)
+        why = (
+            f"2 values, {low:g} and {high:g}, {mean(values == high):.1%} of them {high:g}, which counts as 1"
+        )
+        return LabelCandidate(
+            name, 5.5 - 0.1 * named, f"{why}; --positive names another", Positive(at_least=high)
+        )
     rated = has(name, RATINGS) and words(name)[-1] not in ("count", "cnt", "id")
     if column.values.kind in ("int", "float") and 2 <= column.distinct <= _MOST_RATINGS and (rated or must):
         low, high = lowest(values), highest(values)
@@ -117,10 +126,16 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         return LabelCandidate(name, 6.0, why, Positive(at_least=float(bound)))
     if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
         texts = values.drop_nulls().unique().to_list()
-        ranked = sorted((place, text) for text in texts if (place := rank(text, POSITIVE_EVENTS)) is not None)
+        ranked = sorted(
+            (place, text)
+            for text in texts
+            if (place := rank(text, POSITIVE_EVENTS)) is not None and not has(text, NEGATIONS)
+        )
         answers = frozenset(text.strip().lower() for text in texts) in ANSWERS
         if ranked and (has(name, EVENTS) or named is not None or must or answers):
             best = [text for place, text in ranked if place == ranked[0][0]]
+            if len(best) == len(texts):
+                return None
             share = mean(values.is_in(best))
             score = 8.0 - named if named is not None else 4.0 if has(name, EVENTS) else 0.5
             shown = ", ".join(sorted(texts)[:_SHOWN])

@@ -237,6 +237,11 @@ def found_elsewhere(columns: Iterable[Column]) -> str | None:
             found.append(
                 (0 if column.in_log else 2, f"{column.name}{where} holds {found_instead(column.values)}")
             )
+        elif column.in_log and named and column.values.kind in ("int", "float", "string"):
+            told = f"holds {found_instead(column.values)}, which is no time in any form that is read"
+            found.append(
+                (4, f"{column.name} {told}: write it as 2026-03-14 09:30:00 or as seconds since 1970")
+            )
         elif not column.in_log and named and reading(column.values)[0] is not None:
             told = "holds times, and is a column of a lookup table: write it into the impressions' files"
             found.append((1, f"{column.name} {told}"))

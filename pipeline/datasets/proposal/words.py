@@ -76,6 +76,7 @@ LABELS = (
     _set("view long save saved share shared follow followed cart favourite favorite"),
 )
 RATINGS = _set("rating stars star score rate rated grade overall")
+NEGATIONS = _set("no not non none never without un kein keine nicht pas sans")
 # Pairs of texts that answer a question.
 ANSWERS = tuple(
     map(

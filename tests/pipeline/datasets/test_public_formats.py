@@ -181,3 +181,52 @@ def test_the_votes_for_a_review_came_after_it(tmp_path: Path) -> None:
     written = proposed(tmp_path, log)
     assert (written.declaration.label, written.declaration.timestamp.column) == ("overall", "reviewTime")
     assert "useful" in written.declaration.behaviours
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"),
+    [
+        (("clicked", "not clicked"), {"one_of": ["clicked"]}),
+        (("click", "no_click"), {"one_of": ["click"]}),
+        (("2", "1"), {"at_least": 2}),
+        (("1", "-1"), {"at_least": 1}),
+    ],
+)
+def test_two_values_of_a_click_are_told_apart(
+    tmp_path: Path, values: tuple[str, str], positive: dict[str, object]
+) -> None:
+    rng = np.random.default_rng(6)
+    log = columns(clicked=np.where(rng.random(ROWS) < 0.2, *values))
+    written = proposed(tmp_path, log)
+    rule = written.declaration.positive
+    assert written.declaration.label == "clicked"
+    assert rule is not None
+    assert rule.model_dump(exclude_none=True) == positive
+    if "at_least" in positive:
+        assert any("label: clicked is not certain" in w for w in written.proposal.draft.warnings)
+
+
+@pytest.mark.parametrize("form", ["%G-W%V-%u", "%y%m%d%H%M%S"])
+def test_a_time_in_no_form_that_is_read_is_named(tmp_path: Path, form: str) -> None:
+    log = columns()
+    log["ts"] = pl.from_epoch(pl.Series(log["ts"])).dt.strftime(form)
+    with pytest.raises(
+        InputError, match=r"ts holds .*, which is no time in any form that is read: write it as"
+    ):
+        proposed(tmp_path, log)
+
+
+def test_numbers_in_a_writing_that_is_not_read_and_times_of_day_are_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    log = columns(
+        views=[f"{n / 10:.1f}K" for n in rng.integers(10, 999, ROWS)],
+        length=[f"{n // 60:02d}:{n % 60:02d}" for n in rng.integers(10, 999, ROWS)],
+        article=[f"A-{n}" for n in rng.integers(0, 200, ROWS)],
+    )
+    moments = pl.from_epoch(pl.Series(log.pop("ts")))
+    log |= {"date": moments.dt.strftime("%Y-%m-%d"), "clock": moments.dt.strftime("%H:%M:%S")}
+    warnings = proposed(tmp_path, log).proposal.draft.warnings
+    said = {w.split(":")[0] for w in warnings if "is a word of its own; if these are numbers" in w}
+    assert {"views", "length"} <= said
+    assert "article" not in said
+    assert any(w.startswith("timestamp date: whole days only; clock holds times of day") for w in warnings)
