@@ -17,6 +17,7 @@ from pipeline.datasets.proposal import roles, timestamps
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.timestamps import ClockCandidate
+from pipeline.datasets.proposal.words import EVENTS, has
 
 _FLAGS = {
     "label": "--label",
@@ -43,6 +44,8 @@ class Decider:
       given: role -> column, as the user named them.
       ask: asks the user for a role; `None`: there is nobody to ask.
       take_guesses: whether weak guesses are taken without asking.
+    Raises:
+      InputError: one column is given for two roles.
     """
 
     def __init__(
@@ -52,6 +55,13 @@ class Decider:
         ask: Asker | None,
         take_guesses: bool,
     ) -> None:
+        roles_of: dict[str, str] = {}
+        for role, column in given.items():
+            if column is not None and (other := roles_of.setdefault(column, role)) != role:
+                raise InputError(
+                    f"{_FLAGS[role]} {column}: is given as {_FLAGS[other]} already, and a column has one role: name "
+                    "another column for one of the two"
+                )
         self._columns = columns
         self._given = given
         self._ask = ask
@@ -96,7 +106,10 @@ class Decider:
                 return Guess(guess.role, None, "none")
         if not required and guess.certainty == "weak":
             return guess
-        raise InputError(_cannot_guess(guess, list(self._columns)) + _unusable(self._columns.values()))
+        said = _cannot_guess(guess, list(self._columns))
+        if guess.role == "label":
+            said += _events(self._columns.values())
+        raise InputError(said + _unusable(self._columns.values()))
 
     def which_value(self, label: Column) -> str | None:
         """Asks which value of a label of a few texts counts as 1; None where nobody can be asked, or there are many."""
@@ -131,6 +144,21 @@ def _cannot_guess(guess: Guess, columns: list[str]) -> str:
         f"the {guess.role} is not certain; it may be\n{shown}\n"
         f"Name it with {flag} COLUMN, or take the first with --yes"
     )
+
+
+def _events(columns: Iterable[Column]) -> str:
+    """Columns that tell what a user did, of which --positive says what counts."""
+    found = []
+    for column in columns:
+        few = (
+            column.in_log and 2 <= column.distinct <= _MOST_VALUES and column.values.kind in ("int", "string")
+        )
+        if few and has(column.name, EVENTS):
+            values = ", ".join(map(str, column.values.column.drop_nulls().unique().sort().to_list()))
+            found.append(
+                f"\n{column.name} holds {values}: --label {column.name} --positive VALUE says which count as 1"
+            )
+    return "".join(found)
 
 
 def _unusable(columns: Iterable[Column]) -> str:

@@ -230,3 +230,20 @@ def test_numbers_in_a_writing_that_is_not_read_and_times_of_day_are_said(tmp_pat
     assert {"views", "length"} <= said
     assert "article" not in said
     assert any(w.startswith("timestamp date: whole days only; clock holds times of day") for w in warnings)
+
+
+def test_what_users_did_is_named_where_nothing_tells_which_counts(tmp_path: Path) -> None:
+    log = columns(behavior_type=np.arange(ROWS) % 4 + 1)
+    del log["clicked"]
+    with pytest.raises(
+        InputError, match="behavior_type holds 1, 2, 3, 4: --label behavior_type --positive VALUE"
+    ):
+        proposed(tmp_path, log)
+
+
+def test_a_column_has_one_role(tmp_path: Path) -> None:
+    log = columns(visitor=np.arange(ROWS) % 40)
+    with pytest.raises(
+        InputError, match="--user visitor: is given as --domain already, and a column has one role"
+    ):
+        proposed(tmp_path, log, roles={"domain": "visitor", "user": "visitor"})
