@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _SHOWN_NAMES = 6
 _WORDS = 50
 _NEARLY_ALL = 0.9
-_LIKE_NUMBERS = r"^\W{0,2}\d+(?:[.,/]\d+|(?::\d{2}){1,2})?\s?[A-Za-z%]{0,3}$"
+# Not digits alone, which are codes where they stay texts.
+_LIKE_NUMBERS = r"^\W{0,2}\d+(?:(?:[.,/]\d+|(?::\d{2}){1,2})\s?[A-Za-z%]{0,3}|\s?[A-Za-z%]{1,3})$"
 _TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*$"
 
 
