@@ -15,7 +15,6 @@ from components.dataset.loader import load_declaration, set_in
 from components.errors import InputError
 from models.registry import MODELS, check_options, check_read
 from pipeline.layout import RunLayout
-from pipeline.report.numbers import listing
 
 SIMULATED = "simulated"
 _BOUND = re.compile(r"\b(?:evaluation|daily\.gates)(?:\.\w+)+")
@@ -109,7 +108,7 @@ def bounds_set_in(request: RunRequest, reasons: Iterable[str]) -> str:
         origins.setdefault(origin, []).append(key)
     words = []
     for origin, found in origins.items():
-        what = f"{listing(found)} {'is' if len(found) == 1 else 'are'}" if len(origins) > 1 else ""
+        what = f"{' and '.join(found)} {'is' if len(found) == 1 else 'are'}" if len(origins) > 1 else ""
         what = what or ("The bound is" if len(found) == 1 else "The bounds are")
         plain = "the default" if len(found) == 1 else "the defaults"
         words.append(f"{what} set {origin}" if origin else f"{what} {plain}: {request.dataset} sets none")

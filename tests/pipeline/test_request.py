@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,12 @@ def test_no_trainings_at_once_and_no_model_are_refused() -> None:
     for names in ("", " , "):
         with pytest.raises(InputError, match="names no model"):
             checked(compared(names))
+
+
+def test_the_commands_that_draw_nothing_load_no_library_of_figures() -> None:
+    """`dataset new` and `check` take as long as their imports do."""
+    code = (
+        "import sys, pipeline.request, pipeline.datasets.checking.check, pipeline.datasets.proposal.propose;"
+        "sys.exit(any(name in sys.modules for name in ('plotly', 'jinja2', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

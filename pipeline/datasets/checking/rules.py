@@ -11,7 +11,6 @@ from components.example_gen import checks
 from models.metrics import needed, rarer_rows
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey
-from pipeline.report.numbers import plural
 
 _SHOWN = 6
 _UNMATCHED, _MISSING, _COLD, _DUPLICATES = 0.05, 0.95, 0.5, 0.01
@@ -144,7 +143,7 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
 def _names(domains: pl.DataFrame) -> str:
     ordered = domains.sort("rows", descending=True)
     shown = ", ".join(
-        f"{name} ({rows:,} rows, {plural(clicks, 'click')})"
+        f"{name} ({rows:,} rows, {clicks:,} {'click' if clicks == 1 else 'clicks'})"
         for name, rows, clicks in ordered.select("domain", "rows", "positives").head(_SHOWN).iter_rows()
     )
     return shown + (f" and {len(domains) - _SHOWN} more" if len(domains) > _SHOWN else "")

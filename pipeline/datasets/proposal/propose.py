@@ -34,7 +34,6 @@ from pipeline.datasets.proposal.text_format import TextFormat
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
 from pipeline.datasets.survey import Survey, Visitor, survey
-from pipeline.report.numbers import plural
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,7 +298,7 @@ def _named(evaluated: pl.DataFrame, min_rows: int, shown: int = 3) -> str:
     """Which domains of the evaluation do not decide, those of most rows first."""
     sums = evaluated.group_by("domain").agg(pl.col("rows", "positives").sum()).sort("rows", descending=True)
     weak = [
-        f"{name} ({rows:,} rows, {plural(clicks, 'click')})"
+        f"{name} ({rows:,} rows, {clicks:,} {'click' if clicks == 1 else 'clicks'})"
         for name, rows, clicks in sums.select("domain", "rows", "positives").iter_rows()
         if telling_rows(rows, clicks) < min_rows
     ]
