@@ -130,15 +130,15 @@ def test_without_a_terminal_what_is_not_certain_is_an_error(tmp_path: Path) -> N
     assert not (tmp_path / "own.yaml").exists()
 
 
-def test_a_terminal_is_asked_what_is_not_certain(tmp_path: Path) -> None:
+def test_a_terminal_is_asked_for_every_role(tmp_path: Path) -> None:
     film_log(tmp_path, rows=2_000)
     lookup = f"{tmp_path / 'users.csv'}=userId"
     output = tmp_path / "own.yaml"
     arguments = ["dataset", "new", str(tmp_path / "ratings.csv"), "--lookup", lookup, "-o", str(output)]
-    shown = at_a_terminal(*arguments, answers=[("number or name", "nonsense"), ("no column 'nonsense'", "1")])
+    taken = [(f"is the {role}", "") for role in ("time", "label", "user", "item")]
+    asked = [("is the domain", "nonsense"), ("no column 'nonsense'", "1")]
+    shown = at_a_terminal(*arguments, answers=[*taken, *asked])
     assert shown.code == 0, shown.text
-    assert "Which column is the domain" in shown.text
-    assert "Which column is the label" not in shown.text
     assert load_declaration(str(output)).domain == "occupation"
 
 
