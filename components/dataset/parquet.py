@@ -102,6 +102,8 @@ def record_batches(
 
 
 def _batches(file: pq.ParquetFile, rows: int, groups: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
+    if file.num_row_groups == 0 or groups == []:
+        return
     kinds = map(str, file.schema_arrow.types)
     if not any("dictionary" in kind and not kind.startswith("dictionary") for kind in kinds):
         yield from file.iter_batches(rows, row_groups=groups, use_threads=groups is None)

@@ -245,7 +245,8 @@ def cut(plan: ReadPlan, piece_bytes: int | None = None) -> list[Piece]:
     number = 0
     while number < len(plan.files):
         together = _together(plan.files, number, size)
-        for start, end in _ranges(plan.files[number], size):
+        # Several are read whole, though the first may hold nothing.
+        for start, end in [(0, 0)] if together > 1 else _ranges(plan.files[number], size):
             pieces.append(Piece(len(pieces), number, start, end, together))
         number += together
     return pieces

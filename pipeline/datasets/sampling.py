@@ -54,6 +54,8 @@ def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
         return
     if file.format == "parquet":
         groups = read_metadata(file.path).num_row_groups
+        if groups == 0:
+            return
         for index in sorted({round(i * (groups - 1) / max(1, windows - 1)) for i in range(windows)}):
             yield index, index + 1
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from components.dataset.files import DataFile, find_files
@@ -62,3 +63,11 @@ def test_bytes_are_text_where_they_can_be(tmp_path: Path) -> None:
     pl.DataFrame({"n": [b"a", b"\xff", None]}).write_parquet(tmp_path / "a.parquet")
     found, _, _ = sample_rows(find_files(str(tmp_path), Impressions(files=["a.parquet"])), 100)
     assert found["n"].to_list() == ["a", None, None]
+
+
+def test_a_file_without_a_row_group_has_nothing_to_sample(tmp_path: Path) -> None:
+    path = tmp_path / "part-0.parquet"
+    with pq.ParquetWriter(path, pl.DataFrame({"a": [1]}).to_arrow().schema):
+        pass
+    [file] = find_files(str(tmp_path), Impressions(files=["part-0.parquet"]))
+    assert list(sampling.spread(file, 3)) == []
