@@ -49,8 +49,8 @@ def doubts(result: Draft) -> Iterator[str]:
         if "at_serving" in choice.settings:
             yield (
                 f"{choice.column}: a place among what is shown is not known when items are ranked: it is learned from, "
-                f"fixed at {choice.settings['at_serving']} in evaluation and serving, and no part of requests; take "
-                "at_serving away where callers know it"
+                f"fixed at {choice.settings['at_serving']}, its middle, in evaluation and serving, and no part of "
+                "requests; take at_serving away where callers know it"
             )
     for column in result.columns.values():
         if column.values.kind == "unusable":

@@ -145,10 +145,12 @@ def feature(column: Column, columns: Sequence[Column], key: Column | None, clock
         return Choice(column.name, "none", judged, judged=True)
     choice = as_feature(column)
     if _is_position(column):
-        first = int(lowest(column.values.column))
-        choice.settings["at_serving"] = first
+        # At the first place every probability would be that of the first place, and too high for all others.
+        places = column.values.column.drop_nulls().sort()
+        middle = int(places[len(places) // 2])
+        choice.settings["at_serving"] = middle
         choice.why += (
-            f"; a place among what is shown, not known before: learned as logged, {first} when serving"
+            f"; a place among what is shown, not known before: learned as logged, {middle} when serving"
         )
     return choice
 
