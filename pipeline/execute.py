@@ -103,6 +103,7 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
     if not summary.blessed:
         summary.still_served = newest_version(serving)
         summary.bounds = bounds_set_in(request, summary.reasons)
+        summary.fixed = declaration.at_serving()
     if refusal is None and summary.still_served:
         made = atomic.pushed_version_of(serving, str(runner.runs["Trainer"].uri("model")))
         summary.is_served = made is not None and str(made) == summary.still_served

@@ -26,6 +26,8 @@ from pipeline.report.summary import RunSummary
 Z95 = 1.96
 # The end of the key of the bound that holds a model against the last blessed one.
 _DROP = "average_auc.max_drop"
+# Bounds on how high probabilities are, not on their order.
+_LEVEL = ("thresholds.normalized_entropy.max", "thresholds.calibration.")
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,12 @@ def next_steps(summary: RunSummary) -> list[str]:
         steps.append(
             "The fall may be chance: its interval holds 0. More evaluation days (split.eval_days) or another seed "
             "(--set seed=2) say more; a larger max_drop lets such a change pass"
+        )
+    if summary.fixed and any(key in reason for key in _LEVEL for reason in summary.reasons):
+        named = listing([f"{name} at {value}" for name, value in summary.fixed.items()])
+        steps.append(
+            f"Evaluation and serving have {named} (at_serving): another value there moves all probabilities, and "
+            "without it they are judged at the place where each row stood"
         )
     return [*steps, "Which domains are served worst, and why, says the report"]
 

@@ -139,6 +139,7 @@ class RunSummary(_Part):
         the model which had been pushed; None where there is none.
       is_served: whether `still_served` is this very model, as where a bound alone was changed.
       bounds: where the bounds were set that refused the model.
+      fixed: features whose value is declared for evaluation and serving (`at_serving`), with it.
       best_possible_auc: for a simulated feed.
     """
 
@@ -176,6 +177,7 @@ class RunSummary(_Part):
     still_served: str | None = None
     is_served: bool = False
     bounds: str = ""
+    fixed: dict[str, int | float | str] = {}
     best_possible_auc: Annotated[BestPossible | None, BeforeValidator(_best_possible)] = None
 
     @property

@@ -173,6 +173,21 @@ def test_a_fall_that_may_be_chance_is_said_to_be_one() -> None:
     assert "may be chance" not in text
 
 
+def test_a_refusal_for_the_level_of_probabilities_names_the_values_that_are_fixed() -> None:
+    found = evaluation({"a": domain(900, 90, 0.7)})
+    for key, told in (
+        ("normalized_entropy.max", True),
+        ("calibration.max", True),
+        ("overall_auc.min", False),
+    ):
+        reason = f"it missed evaluation.thresholds.{key}"
+        refused = run(
+            blessed=False, pushed_to=None, reasons=[reason], evaluation=found, fixed={"position": 10}
+        )
+        text = printed(refused, 400)
+        assert ("Evaluation and serving have position at 10 (at_serving)" in text) == told
+
+
 def test_a_served_model_that_is_judged_once_more_is_not_held_against_itself() -> None:
     """As where a bound was raised: what it is compared with was served before it."""
     earlier = Overall(average_auc=0.72)
