@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import shape
-from components.dataset.files import inspect
+from components.dataset.files import DataFile, inspect
 from components.dataset.patterns import below, files_of, folder_of, matches, relative_name
 from components.dataset.sections import Events, Impressions, Lookup
 from components.errors import InputError
@@ -27,7 +27,32 @@ def file_notes(declaration: Declaration, data_dir: str) -> list[str]:
     Raises:
       InputError: as `find_files`.
     """
-    return [note for note in (unread_message(declaration, data_dir), _tables(declaration, data_dir)) if note]
+    notes = (unread_message, _tables, _namesakes)
+    return [note for look in notes if (note := look(declaration, data_dir))]
+
+
+def _namesakes(declaration: Declaration, data_dir: str) -> str:
+    """What is declared and both the log and a lookup have: it is read from the log."""
+    if not declaration.lookups:
+        return ""
+    root = folder_of(data_dir)
+
+    def first(section: Impressions | Lookup) -> DataFile:
+        return inspect(files_of(root, section)[0], root, section)
+
+    declared = set(declaration.raw_columns()).intersection(first(declaration.impressions).columns)
+    found = []
+    for lookup in declaration.lookups:
+        table = first(lookup)
+        names = {lookup.prefix + name for name in table.columns if name != lookup.right_key}
+        found += [f"{name} of {table.name}" for name in sorted(declared & names)]
+    if not found:
+        return ""
+    shown = ", ".join(found[:3]) + (" ..." if len(found) > 3 else "")
+    return (
+        f"{shown}: the log has a column of that name, and it is the one read; a `prefix` of the lookup gives the "
+        "table's a name of its own"
+    )
 
 
 def _tables(declaration: Declaration, data_dir: str) -> str:

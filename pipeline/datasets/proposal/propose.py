@@ -182,6 +182,13 @@ def propose(
 def _about_files(sources: Sources, declaration: Declaration) -> list[str]:
     """Files that are read though they were not named, and such as look like the log and are not."""
     log, said = sources.log, []
+    for lookup in sources.lookups:
+        if lookup.namesakes:
+            shown = ", ".join(lookup.namesakes[:3]) + (" ..." if len(lookup.namesakes) > 3 else "")
+            said.append(
+                f"{lookup.table.name} and the log both have {shown}, with other values: the table's columns are named "
+                f"{lookup.prefix}{lookup.namesakes[0]} and the like (`prefix` of the lookup)"
+            )
     if sources.unseen:
         seen = len(log.sample.columns)
         said.append(

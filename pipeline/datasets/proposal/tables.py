@@ -29,6 +29,7 @@ MOST_COLUMNS = 2_000
 """Columns of a log that are looked at one by one: some seconds, and as many as a declaration comfortably holds."""
 _ROLES = frozenset[str]().union(USERS, ITEMS, TIMES, *DOMAINS, *LABELS, *WEAK_DOMAINS)
 _KEY = "__key"
+_THEIRS = "__their "
 _SHOWN_COLUMNS = 12
 
 
@@ -71,7 +72,8 @@ class LookupSource:
       table: its files; the sample holds only rows whose key occurs in the impressions' sample.
       left_key, right_key: the key's column in the impressions and in the table.
       prefix: put before its column names.
-      columns: name in the joined row -> name in the files, without the key and what the impressions have.
+      columns: name in the joined row -> name in the files, without the key and what the impressions have too.
+      namesakes: columns that the impressions have by that name with other values: what the prefix is for.
       matched: share of the sampled impressions with a row here.
     """
 
@@ -80,6 +82,7 @@ class LookupSource:
     right_key: str
     prefix: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    namesakes: list[str] = field(default_factory=list)
     matched: float = 0.0
 
 
@@ -318,17 +321,37 @@ def _join(
     table = lookup.table
     taken = {name for source in earlier for name in source.columns}
     own = [name for name in table.files[0].columns if name != lookup.right_key]
-    if any(name in taken and name not in log_columns for name in own):
-        lookup.prefix = Path(table.files[0].name).name.split(".")[0] + "_"
-    lookup.columns = {lookup.prefix + name: name for name in own if lookup.prefix + name not in log_columns}
-    right = table.sample.select(
-        as_key(table.sample[lookup.right_key]).alias(_KEY),
-        *(pl.col(source).alias(name) for name, source in lookup.columns.items()),
-    ).unique(_KEY, keep="first", maintain_order=True)
-    keys = as_key(joined[lookup.left_key])
-    lookup.matched = mean(keys.is_in(right[_KEY]))
-    return (
-        joined.with_columns(keys.alias(_KEY))
-        .join(right, on=_KEY, how="left", maintain_order="left")
-        .drop(_KEY)
+    rows = table.sample.with_columns(as_key(table.sample[lookup.right_key]).alias(_KEY)).unique(
+        _KEY, keep="first", maintain_order=True
     )
+    keys = as_key(joined[lookup.left_key])
+    lookup.matched = mean(keys.is_in(rows[_KEY]))
+
+    def joined_by(columns: Mapping[str, str]) -> pl.DataFrame:
+        right = rows.select(_KEY, *(pl.col(source).alias(name) for name, source in columns.items()))
+        return joined.with_columns(keys.alias(_KEY)).join(right, on=_KEY, how="left", maintain_order="left")
+
+    shared = [name for name in own if name in log_columns]
+    theirs = joined_by({_THEIRS + name: name for name in shared if name in joined.columns})
+    lookup.namesakes = [name for name in shared if not _is_copy(theirs, name)]
+    if lookup.namesakes or any(name in taken and name not in log_columns for name in own):
+        lookup.prefix = Path(table.files[0].name).name.split(".")[0] + "_"
+    copies = set(shared).difference(lookup.namesakes)
+    lookup.columns = {
+        lookup.prefix + name: name
+        for name in own
+        if name not in copies and lookup.prefix + name not in log_columns
+    }
+    return joined_by(lookup.columns).drop(_KEY)
+
+
+def _is_copy(joined: pl.DataFrame, name: str) -> bool:
+    """Whether a lookup's column says in every row that it has what the log's column of that name says."""
+    if _THEIRS + name not in joined.columns:
+        return False
+    log, theirs = joined[name], joined[_THEIRS + name]
+    if not (isinstance(log.dtype, pl.List) or isinstance(theirs.dtype, pl.List)):
+        log, theirs = as_key(log), as_key(theirs)
+    elif log.dtype != theirs.dtype:
+        return False
+    return bool((theirs.is_null() | log.eq_missing(theirs)).all())

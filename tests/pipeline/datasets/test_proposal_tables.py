@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from components.dataset import Declaration
+from components.dataset.unread import file_notes
 from components.errors import InputError
 from pipeline.datasets.checking.check import check
 from pipeline.datasets.proposal.propose import ProposalRequest, propose
@@ -41,6 +42,43 @@ def test_lookups_with_other_key_names_and_the_same_columns(tmp_path: Path) -> No
     [example, *_] = read_after_ingest(declared, tmp_path)
     assert example["kind"][0].startswith(b"k")
     assert example["products_kind"][0].startswith(b"p")
+
+
+def test_a_table_with_a_column_of_the_logs_name_is_told_apart_and_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shop, age = rng.integers(0, 40, 3000), np.arange(40) % 9 + 20
+    log = csv_log(tmp_path, columns(shop=shop, stock=rng.integers(1, 6, 3000), age=age[shop]))
+    business = {"shop": np.arange(40), "stock": np.arange(40) % 5 + 0.5, "age": age}
+    csv_log(tmp_path, business, "business.csv")
+    written = write(ProposalRequest([log], [f"{tmp_path}/business.csv=shop"], tmp_path / "a.yaml"))
+    declared = written.declaration
+    assert {"stock", "business_stock", "age"} <= set(declared.features)
+    # A copy of the log's own column tells nothing more.
+    assert "business_age" not in declared.features
+    said = "business.csv and the log both have stock, with other values: the table's columns are named business_stock"
+    assert any(note.startswith(said) for note in written.proposal.draft.warnings)
+    shops = {7: 2.5, 8: 3.5}
+    for example in read_after_ingest(declared, tmp_path):
+        if (key := int(example["shop"][0])) in shops:
+            assert example["business_stock"][0] == shops[key]
+
+
+def test_of_two_columns_of_one_name_it_is_said_which_is_read(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns(shop=np.arange(3000) % 40, stars=np.arange(3000) % 5))
+    csv_log(tmp_path, {"shop": np.arange(40), "stars": np.arange(40) % 5 + 0.5}, "business.csv")
+    declared = write(
+        ProposalRequest([log], [f"{tmp_path}/business.csv=shop"], tmp_path / "a.yaml")
+    ).declaration
+    [lookup] = declared.lookups
+    by_hand = declared.model_copy(
+        update={
+            "lookups": [lookup.model_copy(update={"prefix": ""})],
+            "features": {n: f for n, f in declared.features.items() if n != "business_stars"},
+        }
+    )
+    [note] = file_notes(by_hand, str(tmp_path))
+    assert note.startswith("stars of business.csv: the log has a column of that name, and it is the one read")
+    assert file_notes(declared, str(tmp_path)) == []
 
 
 def read_after_ingest(declaration: Declaration, data: Path) -> list[dict[str, list[object]]]:
