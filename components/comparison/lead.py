@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 NARROW = 0.005
 """Average AUC within which two models are as good as each other: half of what a proposed gate lets a new model lose."""
 
+ONE_TRAINING = "as far as one training of each tells"
+"""What is said instead of "beyond chance" of two models that were trained once each: users drawn by chance say nothing
+of what another seed makes."""
+
 _Z95 = 1.96
 
 Verdict = Literal["ahead", "behind", "tie", "unknown"]

@@ -22,10 +22,14 @@ class SeedTest:
       difference: mean of champion minus other.
       p_value: two-sided; `None` with fewer than three seeds, whose two differences tell little of their own spread, or
         without any variation.
+      seeds: how many.
+      agree: whether none of them has the other model ahead of the one that is ahead on the mean.
     """
 
     difference: float
     p_value: float | None
+    seeds: int
+    agree: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +61,8 @@ def seed_test(champion: Sequence[float], other: Sequence[float]) -> SeedTest:
     p_value = None
     if len(differences) >= FEWEST_SEEDS and np.ptp(differences) > 0:
         p_value = float(stats.ttest_rel(champion, other).pvalue)
-    return SeedTest(float(differences.mean()), p_value)
+    mean = float(differences.mean())
+    return SeedTest(mean, p_value, len(differences), bool((differences * mean >= 0).all()))
 
 
 def mean_average_auc(runs: Sequence[Scored], weight: npt.NDArray[np.float64] | None = None) -> float:

@@ -47,6 +47,12 @@ def compare(
     push: Annotated[
         bool, typer.Option("--push/--no-push", help="Push what validates best and passed its gates.")
     ] = False,
+    champion: Annotated[
+        str,
+        typer.Option(
+            "--champion", metavar="MODEL", help="With --push: push this one of the models, if it passed."
+        ),
+    ] = "",
     serving: Serving = None,
     list_models: Annotated[
         bool,
@@ -85,6 +91,7 @@ def compare(
         jobs=jobs,
         trials=trials,
         push=push,
+        champion=champion,
         serving=serving,
         command=as_typed(),
     )

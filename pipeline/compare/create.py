@@ -39,6 +39,7 @@ class ComparisonSettings(ChainSettings):
       seeds: of the trainings.
       trials: settings tried for each model; 0 for no search.
       push: whether the champion is pushed.
+      champion: the name of the variant that may be it; empty: any.
       latency: whether each model's serving latency is measured.
       evaluator: whether the Evaluator judges each training; to push it has to.
     """
@@ -49,6 +50,7 @@ class ComparisonSettings(ChainSettings):
     push: bool
     latency: bool
     evaluator: bool = True
+    champion: str = ""
 
 
 def node(component: str, variant: str, seed: int | None = None) -> str:
@@ -81,24 +83,25 @@ def create_comparison(settings: ComparisonSettings) -> Pipeline:
       The pipeline, named `dfei-compare-<data set>`.
     """
     shared = _Shared(settings)
-    nodes, trainers, evaluators = shared.nodes(), [], []
-    latencies = []
+    nodes, latencies = shared.nodes(), []
+    candidates: list[tuple[Trainer, BaseNode]] = []
     for variant in settings.variants:
         declaration = declared_for(settings.declaration, variant)
         tuner = shared.tuner(variant, declaration) if settings.trials else None
         nodes += [tuner] if tuner is not None else []
         for seed in settings.seeds:
             trainer = shared.trainer(variant, declaration, seed, tuner)
-            trainers.append(trainer)
             nodes.append(trainer)
             if settings.evaluator or settings.push:
-                evaluators.append(shared.evaluator(variant, seed, trainer))
-                nodes.append(evaluators[-1])
+                evaluator = shared.evaluator(variant, seed, trainer)
+                nodes.append(evaluator)
+                if settings.champion in ("", variant.name):
+                    candidates.append((trainer, evaluator))
             if settings.latency and seed == settings.seeds[0]:
                 latencies.append(shared.latency(variant, trainer))
     nodes += latencies
     if settings.push:
-        nodes += shared.push(trainers, evaluators)
+        nodes += shared.push(candidates)
     return shared.chain.pipeline(f"dfei-compare-{settings.declaration.name}", nodes)
 
 
@@ -178,8 +181,9 @@ class _Shared:
             code=code_hash("latency"),
         ).with_id(node("Latency", variant.name))
 
-    def push(self, trainers: Sequence[Trainer], evaluators: Sequence[BaseNode]) -> list[BaseNode]:
-        """The champion, its signature check and its push."""
+    def push(self, candidates: Sequence[tuple[Trainer, BaseNode]]) -> list[BaseNode]:
+        """The champion, its signature check and its push; of trainings, each with its evaluation."""
+        trainers, evaluators = zip(*candidates, strict=True)
         champion = Resolver(
             strategy_class=strategy.ChampionStrategy,
             **{

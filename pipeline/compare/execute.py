@@ -19,9 +19,9 @@ from pipeline.code_hash import COMPONENTS, code_hash
 from pipeline.compare.collect import SAMPLES, Evidence, compared, evaluated_domains, evidence, seconds_of
 from pipeline.compare.create import CHAMPION, ComparisonSettings, create_comparison
 from pipeline.compare.display import CompareDisplay
-from pipeline.compare.html import write_page
+from pipeline.compare.html import set_aside, write_page
 from pipeline.compare.request import CompareRequest, default_jobs
-from pipeline.compare.result import Champion, Comparison
+from pipeline.compare.result import Champion, Compared, Comparison
 from pipeline.compare.runner import ParallelRunner
 from pipeline.compare.table import print_comparison
 from pipeline.compare.variants import Variant
@@ -66,6 +66,7 @@ def execute(
             seeds=seeds,
             trials=request.trials,
             push=request.push,
+            champion=request.champion,
             latency=request.latency,
             evaluator=request.evaluator,
         )
@@ -84,7 +85,9 @@ def execute(
     rows = found.rows
     best = best_possible(data, declaration) or {}
     models = compared(runs, variants, seeds, found, best.get("average_auc"))
-    champion, refused = _champion(runs, place.serving / CHAMPION) if request.push else (None, [])
+    champion, refused = (
+        _champion(runs, models, place.serving / CHAMPION, request.champion) if request.push else (None, [])
+    )
     seconds, cpu_seconds = seconds_of(runs)
     facts = read_facts(runs[f"Trainer.{variants[0].name}.{seeds[0]}"].uri("model_run"))
     comparison = Comparison(
@@ -124,31 +127,38 @@ def execute(
         cpu_seconds=cpu_seconds,
         wall_seconds=round(time.monotonic() - begun, 1),
     )
+    kept = set_aside(layout, [variant.name for variant in variants])
     write_whole(layout.comparison, comparison.model_dump_json(indent=1))
     write_page(comparison, layout.comparison_page)
     print_comparison(comparison, console)
     if champion is not None and champion.pushed_to:
         for line in how_to_ask(Path(champion.pushed_to)):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if kept is not None:
+        console.print(f"the earlier comparison, of other models too: {kept}", highlight=False, markup=False)
     console.print(
         f"result: {layout.comparison}\nreport: {layout.comparison_page}", highlight=False, markup=False
     )
     return comparison, found
 
 
-def _champion(runs: dict[str, NodeRun], serving: Path) -> tuple[Champion | None, list[str]]:
+def _champion(
+    runs: dict[str, NodeRun], models: Sequence[Compared], serving: Path, only: str
+) -> tuple[Champion | None, list[str]]:
     """The champion, where it was pushed, and why not."""
     if not any(runs[CHAMPION].outputs.values()):
-        return None, ["no model passed its gates"]
+        return None, [f"no {f'training of {only}' if only else 'model'} passed its gates"]
     facts = read_facts(runs[CHAMPION].uri(strategy.MODEL_RUN))
     chosen = dict(runs)
     trainer, evaluator = (f"{name}.{facts['compared']}.{facts['seed']}" for name in ("Trainer", "Evaluator"))
     chosen["Trainer"], chosen["Evaluator"] = runs[trainer], runs[evaluator]
     reasons, pushed_to = decision(chosen, serving)
+    of = next(model for model in models if model.name == facts["compared"])
     champion = Champion(
         name=facts["compared"],
         seed=facts["seed"],
         validation_average_auc=facts["validation_average_auc"],
+        average_auc=next(run.average_auc for run in of.trained if run.seed == facts["seed"]),
         pushed_to=pushed_to,
     )
     return champion, reasons

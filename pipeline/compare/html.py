@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pipeline.compare.figures import auc_map, average_plot, difference_plot
 from pipeline.compare.result import Compared, Comparison
 from pipeline.compare.ship import advice
 from pipeline.compare.table import WORDS, spread
+from pipeline.layout import RunLayout
 from pipeline.report.metrics import write_whole
 from pipeline.report.page import render
 
@@ -47,6 +50,7 @@ def comparison_page(comparison: Comparison) -> str:
         spread=spread,
         sizes=sorted({int(size) for model in comparison.models for size in model.latency}),
         behind=any(found.verdict == "behind" for _, found in tested),
+        champion=story.champion_words(comparison),
         tuned=[model for model in comparison.models if model.trials],
         costs=_costs(comparison),
     )
@@ -60,6 +64,21 @@ def write_page(comparison: Comparison, path: Path) -> None:
       path: the file.
     """
     write_whole(path, comparison_page(comparison))
+
+
+def set_aside(layout: RunLayout, names: Sequence[str]) -> Path | None:
+    """Renames the root's earlier comparison where it holds models that this one lacks; its page's new place."""
+    try:
+        earlier = Comparison.model_validate_json(layout.comparison.read_text())
+    except (OSError, ValueError):
+        return None
+    if {model.name for model in earlier.models} <= set(names):
+        return None
+    stamp = re.sub(r"\D", "", earlier.created[:19])
+    for path in (layout.comparison, layout.comparison_page):
+        if path.exists():
+            path.rename(path.with_stem(f"{path.stem}-{stamp}"))
+    return layout.comparison_page.with_stem(f"{layout.comparison_page.stem}-{stamp}")
 
 
 def _map(comparison: Comparison) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class CompareRequest(RunRequest):
       jobs: trainings at once; None for one per core.
       trials: settings that are tried for each model; 0: the declared ones are used.
       push: whether the champion is pushed.
+      champion: which of the models may be it; empty: the one that validates best.
       latency: whether each model's serving latency is measured.
       evaluator: whether TFMA's Evaluator judges each exported model too, and its gates bless.
     """
@@ -32,6 +33,7 @@ class CompareRequest(RunRequest):
     jobs: int | None = None
     trials: int = 0
     push: bool = False
+    champion: str = ""
     latency: bool = True
     evaluator: bool = True
 
@@ -56,6 +58,11 @@ def checked(request: CompareRequest) -> tuple[list[Variant], Declaration]:
     ):
         if value < least:
             raise InputError(f"{option} {value}: give a number of at least {least}")
+    names = [variant.name for variant in variants]
+    if request.champion and request.champion not in names:
+        raise InputError(f"--champion {request.champion}: is none of the compared models: {', '.join(names)}")
+    if request.champion and not request.push:
+        raise InputError(f"--champion {request.champion}: says what is pushed: add --push")
     declaration: Declaration = declared(
         request.dataset, request.overrides, None, [variant.model for variant in variants]
     )

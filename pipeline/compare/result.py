@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from components.comparison.lead import Lead, LeadOver
+from components.comparison.lead import Lead, LeadOver, Verdict
 from components.comparison.significance import SeedTest, UserTest
 
 
@@ -86,11 +86,21 @@ class Versus(LeadOver):
       wins: share of the resampled users on which the reference is ahead.
       domains: the same within each domain that counts, whose mean is the difference in average AUC; over several
         periods, within those that count in every one.
+      seeds: trainings of each; 0 where a result of old does not say.
+      seeds_agree: whether none of them has the other one ahead.
     """
 
     seed_p_value: float | None
     standard_error: float
     wins: float
+    seeds: int = 0
+    seeds_agree: bool = True
+
+    @property
+    def verdict(self) -> Verdict:
+        """As `LeadOver.verdict`; `unknown` too where a seed has the other one ahead."""
+        found = super().verdict
+        return "unknown" if found in ("ahead", "behind") and not self.seeds_agree else found
 
     @classmethod
     def of(cls, seeds: SeedTest, users: UserTest, domains: dict[str, UserTest] | None = None) -> Versus:
@@ -102,6 +112,8 @@ class Versus(LeadOver):
             high=users.high,
             standard_error=users.standard_error,
             wins=users.wins,
+            seeds=seeds.seeds,
+            seeds_agree=seeds.agree,
             domains={
                 name: Lead(difference=test.difference, low=test.low, high=test.high)
                 for name, test in (domains or {}).items()
@@ -167,11 +179,19 @@ class EvaluatedDomain(BaseModel):
 
 
 class Champion(BaseModel):
-    """What validated best among those that passed the gates."""
+    """What validated best among those that passed the gates.
+
+    Attributes:
+      name, seed: of the training.
+      validation_average_auc: by which it was chosen.
+      average_auc: its own on the evaluation rows.
+      pushed_to: its version.
+    """
 
     name: str
     seed: int
     validation_average_auc: float | None
+    average_auc: float | None = None
     pushed_to: str | None = None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from components.comparison.lead import ONE_TRAINING
 from pipeline.compare.result import Compared, Comparison
 from pipeline.report.numbers import figure, listing, signed
 
-_MODELS = "--models"
+_CHAMPION = "--champion"
 _FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
 
 
@@ -34,7 +35,7 @@ def advice(comparison: Comparison) -> str:
             comparison,
             best,
             f"{signed(-found.difference)} over {reference.title} in average AUC (95 % of resampled users "
-            f"{signed(-found.high)} to {signed(-found.low)})",
+            f"{signed(-found.high)} to {signed(-found.low)}){_how_sure(best, '')}",
         )
     if not _passed(reference):
         best = passed[0]
@@ -53,13 +54,19 @@ def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> st
     if not tested:
         return "it passed its gates; nothing was compared with it"
     if all(model.versus is not None and model.versus.verdict == "ahead" for model in tested):
-        return "ahead of all others beyond chance"
+        return f"ahead of all others{_how_sure(tested[0], ' beyond chance')}"
     words = "nothing is to be gained by another model that these rows can show"
     level = [model for model in passed if model.versus is not None and model.versus.verdict == "tie"]
     cheaper = [model for model in level if _answers_faster(model, comparison.model(comparison.reference))]
     if cheaper:
         words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
     return words
+
+
+def _how_sure(model: Compared, sure: str) -> str:
+    """`sure`, or that each was trained once."""
+    once = model.versus is not None and model.versus.seeds == 1
+    return f", {ONE_TRAINING}" if once else sure
 
 
 def _ship(comparison: Comparison, model: Compared, why: str) -> str:
@@ -77,20 +84,20 @@ def _answers_faster(model: Compared, than: Compared) -> bool:
 
 
 def command(compared: str, name: str) -> str:
-    """The command that pushes a model of a comparison: its trainings come from the cache.
+    """The command that pushes a model of a comparison: all of it comes from the cache, and its result stays.
 
     Args:
       compared: the comparison's own command.
       name: of the model.
 
     >>> command("dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --no-push", "mlp")
-    'dfei compare --dataset a.yaml --root out --seeds 2 --models mlp --push'
+    'dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --push --champion mlp'
     """
     kept: list[str] = []
     words = iter(shlex.split(compared))
     for word in words:
-        if word == _MODELS:
+        if word == _CHAMPION:
             next(words, None)
-        elif word not in _FLAGS and not word.startswith(f"{_MODELS}="):
+        elif word not in _FLAGS and not word.startswith(f"{_CHAMPION}="):
             kept.append(word)
-    return shlex.join([*kept, _MODELS, name, "--push"])
+    return shlex.join([*kept, "--push", _CHAMPION, name])

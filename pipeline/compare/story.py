@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.comparison.lead import NARROW
+from components.comparison.lead import NARROW, ONE_TRAINING
 from models.metrics import needed
 from pipeline.compare.result import Comparison, Versus
 from pipeline.compare.variants import LIGHTGBM
@@ -41,6 +41,20 @@ def outcome(comparison: Comparison) -> list[str]:
             f"{figure(first.below_best)} below."
         )
     return sentences
+
+
+def champion_words(comparison: Comparison) -> str:
+    """Which training is the champion, and how good that one is, beside the mean over its seeds; empty without one."""
+    champion = comparison.champion
+    if champion is None:
+        return ""
+    model = comparison.model(champion.name)
+    own = f"average AUC {figure(champion.average_auc)} of its own"
+    seeds = plural(len(model.trained), "seed")
+    mean = f", {figure(model.average_auc.mean)} on average over {seeds}" if len(model.trained) > 1 else ""
+    chosen = f"; chosen by that of the validation days, {figure(champion.validation_average_auc)}"
+    pushed = f"; pushed to {champion.pushed_to}" if champion.pushed_to else ""
+    return f"champion: {model.title}, seed {champion.seed}: {own}{mean}{chosen}{pushed}"
 
 
 def behind_the_trees(comparison: Comparison) -> str:
@@ -82,15 +96,18 @@ def within_domains(reference: str, rival: str, versus: Versus, domain: str, whic
     """
     if not versus.domains:
         return ""
+    once = versus.seeds == 1
+    beyond = "" if once else " beyond chance"
     parts: list[str] = []
     for verdict in ("ahead", "behind"):
         names = [name for name, lead in versus.domains.items() if lead.verdict == verdict]
         if names:
-            chance = "" if parts else " beyond chance"
+            chance = "" if parts else beyond
             few = len(names) <= _NAMED
             where = f"{domain or 'domain'} {listing(names)}" if few else f"{count(len(names))} of them"
             parts.append(f"{verdict}{chance} in {where}")
-    told = " and ".join(parts) or "neither ahead nor behind beyond chance in any"
+    told = " and ".join(parts) or f"neither ahead nor behind{beyond} in any"
+    told += f", {ONE_TRAINING}" if once else ""
     values = f"{plural(len(versus.domains), 'value')} of {domain or 'domain'} {which}"
     if len(versus.domains) == 1:
         values = values.replace("that count", "that counts")
@@ -105,11 +122,15 @@ def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], sample
       others: titles, and the reference against each; those without a test are left out.
       samples: resampled sets of users.
     """
+    tested = [found for _, found in others if found is not None]
+    once = any(found.seeds == 1 for found in tested)
+    beyond = "" if once else " beyond chance"
     words = {
-        "ahead": f"By the users, {reference} is ahead beyond chance of",
+        "ahead": f"By the users, {reference} is ahead{beyond} of",
         "tie": f"it is level, within {NARROW:g}, with",
-        "behind": "it is beyond chance behind",
+        "behind": f"it is{beyond} behind",
         "wide": "these rows are too few to tell how it stands to",
+        "seeds": "the seeds do not agree how it stands to",
         "unclear": "how it stands to the others is not known, for the average rests on domains that tell little "
         "(weighted by how exactly each is known, the difference is another): to",
     }
@@ -124,7 +145,8 @@ def verdicts(reference: str, others: Sequence[tuple[str, Versus | None]], sample
         text = text.replace("it ", f"By the users, {reference} ", 1)
     elif not text.startswith("By the users"):
         text = (text[:1].upper() + text[1:]).replace(" it ", f" {reference} ", 1)
-    return f"{text} (95 % of {samples} resampled sets of users)."
+    one = f", {ONE_TRAINING}: --seeds 3 tells more" if once else ""
+    return f"{text} (95 % of {samples} resampled sets of users{one})."
 
 
 def untuned() -> str:
@@ -139,7 +161,9 @@ def _kind(found: Versus) -> str:
     """The verdict, and where it is not known, why."""
     if found.verdict != "unknown":
         return found.verdict
-    return "unclear" if found.beyond_chance else "wide"
+    if not found.beyond_chance:
+        return "wide"
+    return "unclear" if found.seeds_agree else "seeds"
 
 
 def equal_terms(comparison: Comparison) -> str:

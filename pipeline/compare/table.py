@@ -9,7 +9,7 @@ from rich.table import Table
 from components.comparison.lead import NARROW
 from pipeline.compare.result import Comparison, Spread, Versus
 from pipeline.compare.ship import advice
-from pipeline.compare.story import outcome, untuned
+from pipeline.compare.story import champion_words, outcome, untuned
 from pipeline.report.numbers import UNDEFINED, chance, count, figure, signed
 from pipeline.screen import as_is
 
@@ -41,14 +41,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             console.print(
                 f"[dim]  {model.title}: {of} did not pass the gates: {as_is(why)}[/]", highlight=False
             )
-    champion = comparison.champion
-    if champion is not None:
-        where = f", pushed to {as_is(champion.pushed_to)}" if champion.pushed_to else ""
-        console.print(
-            f"champion: {champion.name}, seed {champion.seed}, validation average AUC "
-            f"{figure(champion.validation_average_auc)}{where}",
-            highlight=False,
-        )
+    champion = champion_words(comparison)
+    if champion:
+        console.print(champion, highlight=False, markup=False, soft_wrap=True)
     told = advice(comparison)
     if told:
         console.print(as_is(told), style="bold", highlight=False, soft_wrap=True)

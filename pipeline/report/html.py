@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.report import quality, reasons, sections, story, studied
 from pipeline.report.metrics import write_whole
+from pipeline.report.next_steps import after_push
 from pipeline.report.page import render
 from pipeline.report.summary import RunSummary
 
@@ -27,7 +28,7 @@ def report_page(summary: RunSummary) -> str:
         verdict=story.verdict(summary),
         lead=[
             " ".join([story.data_sentence(summary), *story.decision_sentences(summary)]),
-            " ".join(words),
+            " ".join([*words, *map(str.strip, after_push(summary))]),
             " ".join(story.weakness_sentences(summary)),
         ],
         tiles=quality.tiles(summary),

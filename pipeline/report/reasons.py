@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from components.comparison.lead import ONE_TRAINING
 from components.evaluator.results import DomainResult
 from components.study.document import PAST_CLICK_RATE, IdGroup, Study, TrainedDomain
 from pipeline.report.numbers import count, figure, percent, signed
@@ -137,9 +138,13 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
     if baselines:
         text = _named(baselines)
         top = max(baselines.values())
-        # What is within the AUC's own uncertainty is no finding.
-        if top > own + max(_TIE, result.auc_standard_error or 0.0):
-            found.append(f"A simple system does better here ({text}): the model, not the data, is to blame.")
+        better = [other for other in baselines if _does_better(summary, other, name, result)]
+        if better:
+            once = "" if PAST_CLICK_RATE in better else f", {ONE_TRAINING}"
+            found.append(
+                f"A simple system does better here ({text}){once}: the data holds more than this model has learned of "
+                "it."
+            )
         elif top > own - 2 * _TIE:
             level = {baseline: auc for baseline, auc in baselines.items() if auc > own - 2 * _TIE}
             rest = {baseline: auc for baseline, auc in baselines.items() if baseline not in level}
@@ -154,6 +159,19 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
         else:
             found.append(f"Simple systems do worse here ({text}).")
     return found
+
+
+def _does_better(summary: RunSummary, system: str, domain: str, result: DomainResult) -> bool:
+    """Whether a simple system is ahead in a domain by more than users drawn by chance make of it."""
+    for baseline in summary.study.baselines if summary.study else []:
+        auc = baseline.domains.get(domain)
+        if baseline.name != system or auc is None or auc <= (result.auc or 0.0) + _TIE:
+            continue
+        paired = baseline.leads.within.get(domain)
+        if paired is not None:
+            return paired.high < 0
+        return auc > (result.auc or 0.0) + _Z95 * (result.auc_standard_error or 0.0)
+    return False
 
 
 def _named(baselines: Mapping[str, float]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from components.comparison.lead import NARROW, Lead
+from components.comparison.lead import NARROW, ONE_TRAINING, Lead
 from components.evaluator.results import EvaluationResult
+from components.study.document import PAST_CLICK_RATE
 from models.metrics import needed
 from pipeline.report.numbers import (
     UNDEFINED,
@@ -24,10 +25,6 @@ from pipeline.report.summary import RunSummary
 
 # 95 % of a normal distribution lie within this many standard errors.
 Z95 = 1.96
-# The end of the key of the bound that holds a model against the last blessed one.
-_DROP = "average_auc.max_drop"
-# Bounds on how high probabilities are, not on their order.
-_LEVEL = ("thresholds.normalized_entropy.max", "thresholds.calibration.")
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,9 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
     earlier = evaluation.baseline.average_auc if evaluation and evaluation.baseline else None
     if own is not None and earlier is not None and not summary.unchanged_since:
         change = (
-            signed(own - earlier) if evaluation is None or evaluation.lead is None else told(evaluation.lead)
+            signed(own - earlier)
+            if evaluation is None or evaluation.lead is None
+            else told(evaluation.lead, trained=True)
         )
         sentences.append(
             f"{last_blessed(summary).capitalize()} reaches {figure(earlier)} on the same rows: this one {change}."
@@ -137,24 +136,31 @@ def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[
             words = f"{figure(average)}, this model {signed(gain)}: not known, of these domains there is no interval"
             found.append((baseline.name, words))
             continue
-        found.append((baseline.name, f"{figure(average)}, this model {told(lead)}"))
+        words = told(lead, trained=baseline.name != PAST_CLICK_RATE)
+        found.append((baseline.name, f"{figure(average)}, this model {words}"))
     return found
 
 
-_VERDICTS = {
-    "ahead": "ahead beyond chance",
-    "behind": "behind beyond chance",
-    "tie": f"a tie, level within {NARROW:g}",
-    "unknown": "not known, the interval is wide",
-}
+_VERDICTS = {"ahead": "ahead", "behind": "behind", "tie": f"a tie, level within {NARROW:g}"}
 
 
-def told(lead: Lead) -> str:
-    """A difference with its interval, and what it allows to say."""
+def told(lead: Lead, trained: bool) -> str:
+    """A difference with its interval, and what it allows to say.
+
+    Args:
+      lead: the model's.
+      trained: whether the other one was trained, too. Each was once: what another seed makes of either is not in the
+        interval, so that no difference between the two is called beyond chance.
+    """
     interval = f"95 % of resampled users {signed(lead.low)} to {signed(lead.high)}"
-    words = _VERDICTS[lead.verdict]
-    if lead.verdict == "unknown" and lead.beyond_chance:
-        words = "not known, the domains that tell most do not agree"
+    found = lead.verdict
+    if found == "unknown":
+        why = "the domains that tell most do not agree" if lead.beyond_chance else "the interval is wide"
+        words = f"not known, {why}"
+    elif trained:
+        words = f"{_VERDICTS[found]}, {ONE_TRAINING}"
+    else:
+        words = _VERDICTS[found] + (" beyond chance" if found != "tie" else "")
     return f"{signed(lead.difference)} ({interval}): {words}"
 
 
@@ -223,27 +229,6 @@ def served_words(summary: RunSummary) -> str:
 def last_blessed(summary: RunSummary) -> str:
     """What the baseline is: of a model that is judged once more, the one before it."""
     return "the model blessed before it" if summary.is_served else "the last blessed model"
-
-
-def next_steps(summary: RunSummary) -> list[str]:
-    """After a refusal: where its bounds were set, and what is usually done."""
-    evaluation = summary.evaluation
-    if evaluation is None:
-        return []
-    steps = [summary.bounds] if summary.bounds else []
-    lead = evaluation.lead
-    if lead is not None and not lead.beyond_chance and any(_DROP in reason for reason in summary.reasons):
-        steps.append(
-            "The fall may be chance: its interval holds 0. More evaluation days (split.eval_days) or another seed "
-            "(--set seed=2) say more; a larger max_drop lets such a change pass"
-        )
-    if summary.fixed and any(key in reason for key in _LEVEL for reason in summary.reasons):
-        named = listing([f"{name} at {value}" for name, value in summary.fixed.items()])
-        steps.append(
-            f"Evaluation and serving have {named} (at_serving): another value there moves all probabilities, and "
-            "without it they are judged at the place where each row stood"
-        )
-    return [*steps, "Which domains are served worst, and why, says the report"]
 
 
 def _auc_range(domain: WeakDomain) -> str:

@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
+from pipeline.report.next_steps import next_steps
 from pipeline.report.numbers import count, day, figure, percent, plural, short, signed
 from pipeline.report.story import (
     Z95,
     last_blessed,
     lead_words,
-    next_steps,
     served_words,
     told,
     uncounted_words,
@@ -55,8 +55,9 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         console.print(f"  [{colour}]•[/] {as_is(reason)}", highlight=False, soft_wrap=True)
     if not outcome.good:
         console.print(f"  {as_is(served_words(summary))}", highlight=False, soft_wrap=True)
-        for line in next_steps(summary):
-            console.print(f"  {as_is(line)}", highlight=False)
+    for line in next_steps(summary):
+        # A command is copied: no line break may be put into it.
+        console.print(f"  {as_is(line)}", highlight=False, soft_wrap=line.startswith(" "))
 
 
 def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[str]:
@@ -65,7 +66,8 @@ def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[st
     earlier = evaluation.baseline.average_auc if evaluation.baseline else None
     if evaluation.lead is not None and earlier is not None and not summary.unchanged_since:
         lines.insert(
-            0, f"against {last_blessed(summary)}: {figure(earlier)}, this model {told(evaluation.lead)}"
+            0,
+            f"against {last_blessed(summary)}: {figure(earlier)}, this model {told(evaluation.lead, trained=True)}",
         )
     uncounted = uncounted_words(evaluation)
     return lines + ([uncounted] if uncounted else [])

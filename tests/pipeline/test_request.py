@@ -43,6 +43,15 @@ def test_an_option_that_the_model_has_is_taken() -> None:
     assert declared("simulated", ["model.options.experts=6", "model.options={}"], "mlp").model.options == {}
 
 
+def test_a_champion_is_one_of_the_models_and_is_pushed() -> None:
+    request = dataclasses.replace(compared("dfei,mlp"), champion="mlp", push=True)
+    checked(request)
+    with pytest.raises(InputError, match="--champion star: is none of the compared models: dfei, mlp"):
+        checked(dataclasses.replace(request, champion="star"))
+    with pytest.raises(InputError, match="--champion mlp: says what is pushed: add --push"):
+        checked(dataclasses.replace(request, push=False))
+
+
 def test_in_a_comparison_one_of_the_models_needs_the_option() -> None:
     setting = "model.options.experts=6"
     variants, declaration = checked(compared("dfei,mmoe,hmoe", setting))

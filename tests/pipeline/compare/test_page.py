@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from typer.testing import CliRunner
 
 from components.comparison.lead import Lead
 from pipeline.cli import app
-from pipeline.compare.html import comparison_page
-from pipeline.compare.result import Comparison, Spread
-from pipeline.compare.story import equal_terms, outcome
+from pipeline.compare.html import comparison_page, set_aside
+from pipeline.compare.result import Champion, Comparison, Spread
+from pipeline.compare.story import champion_words, equal_terms, outcome
 from pipeline.compare.table import print_comparison
+from pipeline.layout import RunLayout
 from pipeline.report.numbers import signed
 from tests.pipeline.compare.results import comparison, versus
 
@@ -83,6 +85,30 @@ def test_it_names_what_all_had_in_common() -> None:
     assert "one learning rate for all: --trials 4 searches each model's own" in untuned
     assert "--trials" not in words
     assert "--trials 4" in _printed(comparison(trials=0))
+
+
+@pytest.mark.parametrize("show", [lambda result: _printed(result, width=400), comparison_page])
+def test_the_champion_has_the_figure_of_its_own_training(show: Callable[[Comparison], str]) -> None:
+    champion = Champion(name="star", seed=2, validation_average_auc=0.71, average_auc=0.73, pushed_to="/s/1")
+    words = "seed 2: average AUC 0.7300 of its own, 0.7250 on average over 2 seeds; chosen by that of the"
+    words += " validation days, 0.7100; pushed to /s/1"
+    assert f"hampion: STAR, {words}" in show(comparison(champion=champion))
+    alone = comparison(champion=champion)
+    alone.model("star").trained = alone.model("star").trained[1:]
+    assert "on average over" not in champion_words(alone)
+
+
+def test_a_comparison_of_fewer_models_leaves_the_one_before_it(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path)
+    assert set_aside(layout, ["dfei"]) is None
+    layout.comparison.write_text(comparison().model_dump_json())
+    layout.comparison_page.write_text("page")
+    assert set_aside(layout, ["dfei", "mlp", "lightgbm", "star", "ple"]) is None
+    kept = set_aside(layout, ["dfei", "mlp"])
+    assert kept is not None and kept.read_text() == "page"
+    assert kept.name == "comparison-20260101000000.html"
+    assert Comparison.model_validate_json(kept.with_suffix(".json").read_text()).model("star")
+    assert not layout.comparison.exists()
 
 
 def test_the_distance_to_the_best_possible_is_told() -> None:

@@ -14,7 +14,7 @@ from pipeline.compare.table import legend, print_comparison
 from tests.pipeline.compare.results import compared, comparison, versus
 
 TIE, AHEAD, BEHIND = (0.001, -0.003, 0.004), (0.1, 0.09, 0.12), (-0.02, -0.03, -0.01)
-PUSH = "dfei compare --dataset kuairand-pure --data D --root R --models"
+PUSH = "dfei compare --dataset kuairand-pure --data D --root R --push --champion"
 
 
 def of(*others: Compared, blessed: int = 2) -> Comparison:
@@ -32,12 +32,12 @@ def other(name: str, found: tuple[float, float, float], blessed: int = 2) -> Com
 @pytest.mark.parametrize(
     ("result", "begins", "holds"),
     [
-        (of(other("mlp", AHEAD)), "Ship DFEI: ahead of all others beyond chance.", "dfei --push"),
-        (of(other("star", BEHIND), other("mlp", AHEAD)), "Ship STAR: +0.0200 over DFEI", "star --push"),
-        (of(other("mlp", TIE)), "Ship DFEI: nothing is to be gained by another model", "dfei --push"),
-        (of(other("star", BEHIND, blessed=1)), "Ship DFEI: nothing is to be gained", "dfei --push"),
-        (of(other("mlp", AHEAD), blessed=0), "Ship MLP: DFEI did not pass its gates", "mlp --push"),
-        (of(), "Ship DFEI: it passed its gates; nothing was compared with it", "dfei --push"),
+        (of(other("mlp", AHEAD)), "Ship DFEI: ahead of all others beyond chance.", "dfei"),
+        (of(other("star", BEHIND), other("mlp", AHEAD)), "Ship STAR: +0.0200 over DFEI", "star"),
+        (of(other("mlp", TIE)), "Ship DFEI: nothing is to be gained by another model", "dfei"),
+        (of(other("star", BEHIND, blessed=1)), "Ship DFEI: nothing is to be gained", "dfei"),
+        (of(other("mlp", AHEAD), blessed=0), "Ship MLP: DFEI did not pass its gates", "mlp"),
+        (of(), "Ship DFEI: it passed its gates; nothing was compared with it", "dfei"),
     ],
 )
 def test_what_is_worth_shipping(result: Comparison, begins: str, holds: str) -> None:
@@ -79,7 +79,7 @@ def test_it_is_the_last_line_and_stands_on_the_page() -> None:
     result = of(other("mlp", TIE))
     out = io.StringIO()
     print_comparison(result, Console(file=out, width=200))
-    assert out.getvalue().splitlines()[-1].strip() == f"{PUSH} dfei --push"
+    assert out.getvalue().splitlines()[-1].strip() == f"{PUSH} dfei"
     assert "Ship DFEI: nothing is to be gained" in comparison_page(result)
 
 

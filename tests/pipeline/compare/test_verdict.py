@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.comparison.lead import Lead
+from components.comparison.lead import ONE_TRAINING, Lead
+from components.comparison.significance import seed_test
 from pipeline.compare.result import Versus
-from pipeline.compare.story import verdicts
+from pipeline.compare.story import verdicts, within_domains
 
 
 def versus(low: float, high: float, domains: dict[str, tuple[float, float]]) -> Versus:
@@ -35,6 +36,27 @@ def test_domains_weigh_by_what_they_tell():
     assert found.verdict == "unknown"
     told = verdicts("DFEI", [("MLP", found)], 1000)
     assert "not known" in told and "MLP" in told and "beyond chance" not in told
+
+
+def test_what_the_seeds_disagree_on_is_not_known():
+    once, agree, disagree = (
+        versus(0.02, 0.03, {}).model_copy(
+            update={"seeds": len(seeds), "seeds_agree": seed_test(seeds, [0.0] * len(seeds)).agree}
+        )
+        for seeds in ([0.025], [0.02, 0.03], [-0.01, 0.06])
+    )
+    assert (once.verdict, agree.verdict, disagree.verdict) == ("ahead", "ahead", "unknown")
+    told = verdicts("DFEI", [("MLP", disagree)], 1000)
+    assert told.startswith("The seeds do not agree how DFEI stands to MLP")
+    assert "DFEI is ahead beyond chance of MLP" in verdicts("DFEI", [("MLP", agree)], 1000)
+
+
+def test_nothing_is_beyond_chance_between_models_that_were_trained_once():
+    domains = {"a": (0.03, 0.01), "b": (0.02, 0.01)}
+    once = versus(0.02, 0.03, domains).model_copy(update={"seeds": 1})
+    for told in (verdicts("DFEI", [("MLP", once)], 1000), within_domains("DFEI", "MLP", once, "tab")):
+        assert "DFEI" in told and "ahead" in told
+        assert "beyond chance" not in told and ONE_TRAINING in told
 
 
 def test_weighted_mean_by_hand():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.comparison.lead import ONE_TRAINING, Lead
 from components.evaluator.results import DomainResult
-from components.study.document import PAST_CLICK_RATE, Baseline, IdGroup, Study, TrainedDomain
+from components.study.document import PAST_CLICK_RATE, Baseline, IdGroup, Leads, Study, TrainedDomain
 from pipeline.report.reasons import weakest
 from pipeline.report.story import weakness_sentences
 from pipeline.report.summary import RunSummary
@@ -62,16 +63,26 @@ def test_the_worst_come_first_and_not_all_are_called_bad() -> None:
 
 
 def test_a_domain_that_simple_systems_serve_better_is_the_models_fault() -> None:
+    better = "the data holds more than this model has learned of it."
     [reason] = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.65, "past click rate": 0.55}))
     assert reason == (
-        "A simple system does better here (MLP 0.650, past click rate 0.550): the model, not the data, is to blame."
+        f"A simple system does better here (MLP 0.650, past click rate 0.550), {ONE_TRAINING}: {better}"
     )
+    [reason] = first(summary(evaluated(0.6), NORMAL, {"past click rate": 0.65}))
+    assert reason == f"A simple system does better here (past click rate 0.650): {better}"
 
 
 def test_what_is_within_the_interval_is_not_held_against_the_model() -> None:
     uncertain = evaluated(0.6, auc_standard_error=0.06)
     reasons = first(summary(uncertain, NORMAL, {"MLP": 0.65}))
     assert reasons[0].startswith("About as well does MLP 0.650: another kind of model gains nothing")
+    for high, better in ((0.001, False), (-0.001, True)):
+        # The same users judge both, so the interval of the difference is the one that counts.
+        paired = summary(evaluated(0.6), NORMAL, {"MLP": 0.65})
+        assert paired.study is not None
+        lead = Lead(difference=-0.05, low=-0.09, high=high)
+        paired.study.baselines[0].leads = Leads(within={"1": lead}, over=[lead])
+        assert first(paired)[0].startswith("A simple system does better here") == better
 
 
 NOTHING_GAINED = "another kind of model gains nothing here; other inputs or more rows may."

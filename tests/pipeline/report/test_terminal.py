@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,7 @@ from components.comparison.lead import Lead
 from components.evaluator.results import Overall
 from components.study.document import Leads
 from pipeline.report import RunSummary, print_summary
+from pipeline.report.html import report_page
 from pipeline.report.numbers import UNDEFINED
 from tests.pipeline.report.summaries import domain, evaluation, run
 
@@ -114,6 +116,31 @@ def test_the_verdict_says_against_what_by_how_much_and_whether_it_is_chance() ->
     assert f"(95 % of resampled users {minus}0.0080 to +0.0040): not known, the interval is wide" in text
     none = "not known, of these domains there is no interval"
     assert f"against other domains: 0.5500, this model +{gain:.4f}: {none}\n" in text
+
+
+@pytest.mark.parametrize("show", [lambda summary: printed(summary, 300), report_page])
+def test_nothing_is_beyond_chance_between_two_models_that_were_trained_once(
+    show: Callable[[RunSummary], str],
+) -> None:
+    summary = run(command="dfei run --dataset my.yaml --data . --root out/mine --set seed=3 --quiet")
+    assert summary.study is not None and summary.evaluation is not None
+    deciding = summary.evaluation.deciding
+    for rate, mlp in (("ahead", "behind"), ("behind", "ahead")):
+        leads = {"ahead": Lead(difference=0.05, low=0.02, high=0.08)}
+        leads["behind"] = Lead(difference=-0.05, low=-0.08, high=-0.02)
+        for baseline, verdict in zip(summary.study.baselines, (rate, mlp), strict=True):
+            lead = leads[verdict]
+            baseline.leads = Leads(within=dict.fromkeys(deciding, lead), over=[lead] * len(deciding))
+        text = show(summary)
+        assert text.count(f"{rate} beyond chance") == 1
+        assert text.count(f"{mlp}, as far as one training of each tells") == 1
+        assert f"{mlp} beyond chance" not in text
+        first = "MLP" if mlp == "behind" else "past click rate"
+        assert f"The gates ask for less than {first} reaches here." in text
+        assert (
+            "dfei compare --dataset my.yaml --data . --set seed=3 --root out/mine-compared --models dfei,mlp,lightgbm"
+            in text
+        )
 
 
 def test_the_change_against_the_last_blessed_model_has_its_interval() -> None:
