@@ -246,24 +246,43 @@ def _middle(values: Array) -> list[float]:
 
 
 def _calibration(judged: Mapping[str, Judged]) -> dict[str, Any]:
-    """Clicks predicted over observed, and how far off single domain-days are."""
+    """Clicks predicted over observed, and how far off single domain-days are.
+
+    Beside it how far off they would be by the luck of the clicks alone, and whether a domain is off in the same way on
+    the day after, which is all that a stage made of earlier days can correct.
+    """
     found = {}
     for way in ("daily", WITHOUT, REPLAYED):
         days = [rows[way] for rows in judged.values() if way in rows]
         if not days:
             continue
         rows = _together(days)
-        off = []
+        off: list[dict[str, float]] = []
+        luck: list[float] = []
         for day in days:
             names, place = np.unique(day["domain"], return_inverse=True)
-            clicks = np.bincount(place, day["label"], len(names))
-            predicted = np.bincount(place, day["prediction"], len(names))
+            clicks, predicted, variance = (
+                np.bincount(place, values, len(names))
+                for values in (day["label"], day["prediction"], day["prediction"] * (1 - day["prediction"]))
+            )
             enough = clicks >= MIN_CLICKS
-            off += np.abs(np.log(predicted[enough] / clicks[enough])).tolist()
+            off.append(dict(zip(names[enough], np.log(predicted[enough] / clicks[enough]), strict=True)))
+            luck += (np.sqrt(2 / np.pi * variance[enough]) / predicted[enough]).tolist()
+        every = [value for of_day in off for value in of_day.values()]
+        pairs = [
+            (today[name], later[name])
+            for today, later in itertools.pairwise(off)
+            for name in today
+            if name in later
+        ]
         found[way] = {
             "predicted over observed": float(rows["prediction"].sum() / rows["label"].sum()),
-            "domain-days": len(off),
-            "mean |log(predicted/observed)|": float(np.mean(off)) if off else None,
+            "domain-days": len(every),
+            "mean |log(predicted/observed)|": float(np.mean(np.abs(every))) if every else None,
+            "by luck alone": float(np.mean(luck)) if luck else None,
+            "correlation with the day after": float(np.corrcoef(np.array(pairs).T)[0, 1])
+            if len(pairs) > 2
+            else None,
         }
     return found
 

@@ -4,11 +4,12 @@
 
 What is corrected is what stays wrong: a model that learns every day is itself right about yesterday, and to correct
 that once more overshoots. So the pairs are a filter's. Before a day its beliefs are Gaussian, about the common pair and
-about how far each domain's is from it; the day's rows, scored by a model that has not learned them, move both by as
-much as they tell (the highest posterior, with the curvature there as the new certainty). The first beliefs, `COMMON`
-and `OWN`, are narrow: a day's chance moves little, and what many days say in the same way is believed. A domain of few
-rows stays near the common pair, and a new one has it. A scale is above 0: the order of scores within a domain, and so
-its AUC, never changes (Platt, 1999).
+about how far each domain's is from it. A day has a pair of its own, `DAY` away from the one that stays; its rows,
+scored by a model that has not learned them, say what it is (the highest posterior, with the curvature there as its
+certainty), and the belief moves by the share of that which its variance has of both (Kalman, 1960). So one day moves
+little however many rows it has, and what many days say in the same way is believed. A domain of few rows stays near the
+common pair, and a new one has it. A scale is above 0: the order of scores within a domain, and so its AUC, never
+changes (Platt, 1999).
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from models.arrays import Array
 CALIBRATION = "calibration.json"
 COMMON = (0.05, 0.1)
 """How far the common scale and offset may be expected to lie from 1 and 0."""
-OWN = (0.02, 0.05)
+OWN = (0.04, 0.1)
 """How far a domain's may be expected to lie from the common ones."""
 DAILY = (0.002, 0.01)
 """How far any of them may be expected to move in a day."""
+DAY = (0.06, 0.2)
+"""How far those of a single day may be expected to lie from what stays."""
 SCALES = (0.25, 4.0)
 _STEPS = 50
 
@@ -125,9 +128,9 @@ def fit_calibration(
         >>> for day in range(3):
         ...     found = fit_calibration(logits, label, np.zeros(4000, int), ["home", "new"], found)
         ...     print(found.offset.round(2).tolist())  # towards log(1/3) = -1.10
-        [-1.06, -0.97]
-        [-1.11, -1.03]
-        [-1.12, -1.06]
+        [-0.39, -0.21]
+        [-0.63, -0.36]
+        [-0.78, -0.47]
     """
     logits, label = np.asarray(logits, np.float64), np.asarray(label, np.float64)
     before = (earlier or Calibration.none(domains)).of(domains)
@@ -136,14 +139,14 @@ def fit_calibration(
     own = np.tile(_diagonal(OWN), (len(domains), 1, 1)) if before.covariance is None else before.covariance
     # The first day's beliefs have not moved yet.
     moved = _diagonal(DAILY) if earlier is not None else np.zeros((2, 2))
-    common, certainty = _most_likely(logits, label, np.array(before.common), certainty + moved)
+    common, certainty = _after_a_day(logits, label, np.array(before.common), certainty + moved)
     pairs, own = common + distance, own + moved
     order = np.argsort(domain, kind="stable")
     edges = np.searchsorted(domain[order], np.arange(len(domains) + 1))
     for d in range(len(domains)):
         rows = order[edges[d] : edges[d + 1]]
         if len(rows):
-            pairs[d], own[d] = _most_likely(logits[rows], label[rows], pairs[d], own[d])
+            pairs[d], own[d] = _after_a_day(logits[rows], label[rows], pairs[d], own[d])
     scale = np.clip(pairs[:, 0], *SCALES)
     return Calibration(
         tuple(domains), scale, pairs[:, 1], (float(common[0]), float(common[1])), certainty, own
@@ -156,6 +159,14 @@ def _diagonal(deviations: tuple[float, float]) -> Array:
 
 def _listed(values: Array | None) -> list[object] | None:
     return None if values is None else values.tolist()
+
+
+def _after_a_day(z: Array, y: Array, prior: Array, covariance: Array) -> tuple[Array, Array]:
+    """What is believed to stay after rows of a day, whose own pair differs from it, and the covariance of that."""
+    of_day = covariance + _diagonal(DAY)
+    pair, left = _most_likely(z, y, prior, of_day)
+    gain = covariance @ np.linalg.inv(of_day)
+    return prior + gain @ (pair - prior), covariance - gain @ (of_day - left) @ gain.T
 
 
 def _most_likely(z: Array, y: Array, prior: Array, covariance: Array) -> tuple[Array, Array]:

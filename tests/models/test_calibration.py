@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from models.calibration import DAILY, SCALES, Calibration, fit_calibration
+from models.calibration import DAILY, DAY, SCALES, Calibration, fit_calibration
 
 
 def sigmoid(z):
@@ -25,7 +25,7 @@ def drifted(n=20_000, seed=0):
 
 def test_what_stays_wrong_day_after_day_is_corrected():
     found = None
-    for day in range(20):
+    for day in range(40):
         z, y, domain = drifted(10_000, seed=day)
         found = fit_calibration(z, y, domain, ["a", "b", "c"], found)
     z, _, domain = drifted(seed=99)
@@ -59,15 +59,19 @@ def test_a_day_is_the_highest_posterior_that_a_general_optimiser_finds():
         zd, yd = z[domain == d], y[domain == d]
         distance = np.array([before.scale[d], before.offset[d]]) - before.common
         prior = np.array(found.common) + distance
-        precision = np.linalg.inv(before.covariance[d] + np.diag(np.square(DAILY)))
+        stays = np.linalg.inv(before.covariance[d] + np.diag(np.square(DAILY)))
+        of_day = np.diag(1 / np.square(DAY))
 
-        def loss(pair, zd=zd, yd=yd, prior=prior, precision=precision):
-            moved = pair[0] * zd + pair[1]
-            away = pair - prior
-            return (np.logaddexp(0, moved) - yd * moved).sum() + 0.5 * away @ precision @ away
+        def loss(pairs, zd=zd, yd=yd, prior=prior, stays=stays, of_day=of_day):
+            """Of the pair that stays and of the day's own, together."""
+            away, own = pairs[:2] - prior, pairs[2:] - pairs[:2]
+            moved = pairs[2] * zd + pairs[3]
+            return (np.logaddexp(0, moved) - yd * moved).sum() + 0.5 * (
+                away @ stays @ away + own @ of_day @ own
+            )
 
-        best = minimize(loss, prior, bounds=[SCALES, (None, None)], method="L-BFGS-B").x
-        np.testing.assert_allclose([found.scale[d], found.offset[d]], best, atol=2e-3)
+        best = minimize(loss, np.tile(prior, 2), bounds=[SCALES, (None, None)] * 2, method="L-BFGS-B").x
+        np.testing.assert_allclose([found.scale[d], found.offset[d]], best[:2], atol=2e-3)
 
 
 def test_a_domain_without_rows_and_a_new_one_get_the_common_pair():
