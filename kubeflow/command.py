@@ -67,6 +67,20 @@ def compile_(
     volume: Annotated[
         Texts, typer.Option("--volume", metavar="CLAIM:/PATH", help="A volume that every task mounts.")
     ] = None,
+    trainer_workers: Annotated[
+        int | None,
+        typer.Option(
+            "--trainer-workers",
+            metavar="N",
+            help="Train by N pods of a TFJob; --resources Trainer is of each.",
+        ),
+    ] = None,
+    trainer_work: Annotated[
+        str | None,
+        typer.Option(
+            "--trainer-work", metavar="/PATH", help="With them, a folder of a volume that they share."
+        ),
+    ] = None,
     label: Annotated[
         Texts, typer.Option("--label", metavar="KEY=VALUE", help="A label of pods or job.")
     ] = None,
@@ -115,8 +129,9 @@ def compile_(
             # The cores of this machine say nothing of the containers'.
             options = ["workers=1"]
 
+        together = [] if trainer_workers is None else ["training.strategy=multi_worker"]
         request = CompileRequest(
-            declaration=declared(dataset, settings or (), model),
+            declaration=declared(dataset, [*together, *(settings or ())], model),
             output=output,
             image=image,
             allow_tag=allow_tag,
@@ -130,6 +145,8 @@ def compile_(
             gpu_type=gpu_type,
             labels=tuple(label or ()),
             volumes=tuple(volume or ()),
+            trainer_workers=trainer_workers,
+            trainer_work=trainer_work,
             cache=cache,
         )
         # Wrong options are refused before TFX's imports take their time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from tfx.orchestration.pipeline import Pipeline
 from components import stack
 from components.dataset.schema import schema_text
 from components.errors import InputError
-from kubeflow import daily_package
+from kubeflow import daily_package, tf_job
 from kubeflow import package as packaging
 from kubeflow import runtime_parameters as names
 from kubeflow.close_run import close_run
 from kubeflow.next_step import recurring_name
 from kubeflow.options import CompileRequest, check_request, parse_labels, parse_volumes
-from kubeflow.resources import KUBERNETES_GPU, parse_resources
+from kubeflow.resources import KUBERNETES_GPU, Resources, parse_resources
 from pipeline.create import PipelineSettings, create_pipeline
 
 VERTEX_GPU = "NVIDIA_TESLA_T4"
@@ -55,6 +56,11 @@ def compile_package(request: CompileRequest) -> list[Path]:
         packaging.declare(package, request.declaration, _defaults(request), names.PARAMETERS)
         packaging.wire(package, request.declaration, schema)
     gpu_type = request.gpu_type or (KUBERNETES_GPU if request.target == "kubeflow" else VERTEX_GPU)
+    if request.trainer_workers is not None:
+        training = _training_job(request, resources[names.TRAINER], gpu_type)
+        package.constant(names.TRAINER, names.PREFIX + names.TRAINING_JOB, training.to_json())
+        waiting = dataclasses.replace(tf_job.WAITING, retries=resources[names.TRAINER].retries)
+        resources = {**resources, names.TRAINER: waiting}
     packaging.finish(package, resources, gpu_type, request.cache)
     packaging.check(package, request.target == "kubeflow")
     if request.pipeline_root is not None:
@@ -141,6 +147,20 @@ def _defaults(request: CompileRequest) -> dict[str, str]:
 def _labels(request: CompileRequest) -> dict[str, str]:
     standard = {**STANDARD_LABELS, "dataset": request.declaration.name, "stack": stack.label()}
     return {**standard, **parse_labels(request.labels)}
+
+
+def _training_job(request: CompileRequest, resources: Resources, gpu_type: str) -> tf_job.TrainingJob:
+    assert request.trainer_workers is not None and request.trainer_work is not None
+    made = tf_job.manifest(
+        name=f"{request.pipeline_name}-trainer",
+        image=request.image,
+        workers=request.trainer_workers,
+        resources=resources,
+        gpu_type=gpu_type,
+        volumes=parse_volumes(request.volumes),
+        labels=_labels(request),
+    )
+    return tf_job.TrainingJob(request.trainer_work, made)
 
 
 def _write_yaml(request: CompileRequest, package: packaging.Package) -> None:

@@ -12,6 +12,7 @@ TFX's module runs as `__main__` in TFX's own images, where no patch reaches it; 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from google.protobuf import json_format
@@ -29,7 +31,7 @@ from tfx.dsl.io import fileio
 from components.committed import remove_leftovers
 from components.errors import InputError
 from kubeflow import compat, day, mounts, overrides
-from kubeflow.runtime_parameters import KEEPS_ABSENT, PREFIX, VIEW
+from kubeflow.runtime_parameters import KEEPS_ABSENT, PREFIX, TRAINING_JOB, VIEW
 from pipeline.engine_job import is_distributed, on_engine
 from pipeline.failures import explain
 
@@ -69,7 +71,9 @@ def run(argv: Sequence[str]) -> None:
 
     if KEEPS_ABSENT not in executor_input.inputs.parameter_values:
         compat.drop_absent(executor_input)
-    beam_args += _apply_parameters(executor_input, told)
+    parameters = _take_parameters(executor_input)
+    workers = _workers(parameters.get(TRAINING_JOB))
+    beam_args += _apply_parameters(executor_input, parameters, told)
     shared = is_distributed(beam_args)
     if shared:
         _check_shared(executor_input)
@@ -79,7 +83,7 @@ def run(argv: Sequence[str]) -> None:
     executor_input.outputs.output_file = f"{work}/executor_output.json"
     args.json_serialized_invocation_args = json_format.MessageToJson(executor_input)
     try:
-        with on_engine(beam_args):
+        with on_engine(beam_args), workers:
             kubeflow_v2_run_executor._run_executor(args, beam_args)
         _hand_over(f"{work}/executor_output.json", output_file, addresses)
     except Exception as error:
@@ -102,13 +106,30 @@ def run(argv: Sequence[str]) -> None:
         _delete_markers(executor_input)
 
 
-def _apply_parameters(executor_input: Any, told: day.Told | None) -> list[str]:
-    """Takes the runtime parameters out of the inputs, applies them, and returns the options for Beam."""
+def _take_parameters(executor_input: Any) -> dict[str, Any]:
+    """Takes the runtime parameters, and what else is meant for this entry point, out of the inputs."""
     given = executor_input.inputs.parameter_values
     values = {}
     for name in [name for name in given if name.startswith(PREFIX)]:
         values[name.removeprefix(PREFIX)] = json_format.MessageToDict(given[name])
         del given[name]
+    return values
+
+
+def _workers(training_job: str | None) -> AbstractContextManager[None]:
+    """Who trains where the package was compiled with several workers: a TFJob."""
+    if training_job is None:
+        return nullcontext()
+    from components.trainer.multi_worker import launched_by
+    from kubeflow.tf_job import TrainingJob
+    from kubeflow.tf_job_run import train
+
+    return launched_by(functools.partial(train, job=TrainingJob.of(training_job)))
+
+
+def _apply_parameters(executor_input: Any, values: dict[str, Any], told: day.Told | None) -> list[str]:
+    """Applies the runtime parameters, and returns the options for Beam."""
+    given = executor_input.inputs.parameter_values
     if not values and told is None:
         return []
     properties = {name: json_format.MessageToDict(value) for name, value in given.items()}

@@ -42,6 +42,8 @@ class CompileRequest:
       gpu_type: the accelerator: a resource of Kubernetes, or Vertex's name.
       labels: labels of pods, or of the Vertex job.
       volumes: `CLAIM:/path`, mounted into every task (open source only).
+      trainer_workers: processes that train, in a TFJob; `None`: the Trainer's task trains (open source only).
+      trainer_work: with workers, a folder of a volume that they share.
       cache: whether unchanged steps are taken from the cache.
     """
 
@@ -59,6 +61,8 @@ class CompileRequest:
     gpu_type: str | None = None
     labels: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    trainer_workers: int | None = None
+    trainer_work: str | None = None
     cache: bool = True
 
     @property
@@ -88,11 +92,6 @@ def check_request(request: CompileRequest) -> None:
             f"the data set's name {request.declaration.name!r} cannot be a pipeline's name and a label: use lower-case "
             "letters, digits and - between them, at most 63, in the declaration's `name`"
         )
-    if request.declaration.training.strategy == "multi_worker":
-        raise InputError(
-            "training.strategy is multi_worker, but a cluster starts one container for the Trainer: take "
-            "training.strategy=mirrored with --resources Trainer:gpus=N"
-        )
     _check_places(request)
     if request.recurring is not None:
         check_cron(request.recurring)
@@ -102,6 +101,38 @@ def check_request(request: CompileRequest) -> None:
     if request.target == "vertex" and request.volumes:
         raise InputError("--volume: Vertex mounts buckets below /gcs and takes no volumes; leave it out")
     parse_volumes(request.volumes)
+    _check_workers(request)
+
+
+def _check_workers(request: CompileRequest) -> None:
+    strategy = request.declaration.training.strategy
+    if request.trainer_workers is None:
+        if strategy == "multi_worker":
+            raise InputError(
+                "training.strategy is multi_worker, but a cluster starts one container for the Trainer: give "
+                "--trainer-workers N, which makes a TFJob of them, or take training.strategy=mirrored with --resources "
+                "Trainer:gpus=N"
+            )
+        if request.trainer_work is not None:
+            raise InputError("--trainer-work is of --trainer-workers: give both, or neither")
+        return
+    if strategy != "multi_worker":
+        raise InputError(
+            f"--trainer-workers trains with training.strategy=multi_worker, not {strategy}: leave one out"
+        )
+    if request.target == "vertex":
+        raise InputError("--trainer-workers: Vertex has no TFJob; take training.strategy=mirrored")
+    if request.recurring is not None:
+        raise InputError("--trainer-workers: a day's training has one process; leave out --recurring or this")
+    if request.trainer_workers < 2:
+        raise InputError(f"--trainer-workers {request.trainer_workers}: several workers are at least two")
+    work = request.trainer_work
+    paths = [path for _, path in parse_volumes(request.volumes)]
+    if work is None or not any(work.startswith(f"{path.rstrip('/')}/") for path in paths):
+        raise InputError(
+            f"--trainer-work {work or '(missing)'}: expected a folder below a --volume, which all workers mount, such "
+            f"as {paths[0].rstrip('/') if paths else '/data'}/training"
+        )
 
 
 def _check_image(request: CompileRequest) -> None:

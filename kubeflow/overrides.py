@@ -83,6 +83,13 @@ def _apply_declaration(changed: dict[str, Any], values: Mapping[str, Any]) -> No
     elif "custom_config" in changed:
         config = json.loads(changed["custom_config"])
         config["declaration"] = resolve(config["declaration"], view, values)
+        strategy = json.loads(config["declaration"])["training"]["strategy"]
+        if names.TRAINING_JOB in values and strategy != "multi_worker":
+            raise InputError(
+                f"training.strategy is {strategy}, but this package trains by the workers of a TFJob: leave the "
+                "setting out, with another declaration give settings='training.strategy=multi_worker', or compile "
+                "without --trainer-workers"
+            )
         changed["custom_config"] = json.dumps(config, sort_keys=True)
     elif "eval_config" in changed:
         from components.evaluator.config import eval_config

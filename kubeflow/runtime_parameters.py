@@ -18,6 +18,7 @@ PREFIX = "runtime_"
 VIEW = "view"
 BASE_DECLARATION = "base_declaration"
 SCHEMA_TEXT = "schema_text"
+TRAINING_JOB = "training_job"
 
 EXAMPLE_GEN, STATISTICS, SCHEMA = "DeclaredExampleGen", "StatisticsGen", "ImportSchemaGen"
 VALIDATOR, TRANSFORM, TRAINER = "StrictExampleValidator", "Transform", "Trainer"

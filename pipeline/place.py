@@ -79,13 +79,16 @@ class Place:
 
 
 @contextmanager
-def place(request: RunRequest, declaration: Declaration, console: Console) -> Iterator[Place]:
+def place(
+    request: RunRequest, declaration: Declaration, console: Console, connect: bool = True
+) -> Iterator[Place]:
     """Checks what was asked for, and holds the root for as long as the block runs.
 
     Args:
       request: what the user asked for.
       declaration: with the command line's settings.
       console: where progress and results are shown.
+      connect: whether the engine is tried.
 
     Raises:
       InputError: the machine is too small, a place is wrong, or somebody else works with the root.
@@ -93,7 +96,7 @@ def place(request: RunRequest, declaration: Declaration, console: Console) -> It
     require_memory(declaration, machine_memory(), "this machine")
     if declaration.training.strategy == "multi_worker":
         check_chief()
-    engine = beam_args(request.beam_runner, request.beam_options)
+    engine = beam_args(request.beam_runner, request.beam_options, connect=connect)
     server = parse_metadata(request.metadata) if request.metadata is not None else None
     if server is not None:
         check_metadata(server)

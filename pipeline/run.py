@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(request: RunRequest, console: Console) -> None:
-    """Prints what Beam jobs the run would start, and what they need; nothing runs.
+    """Prints what Beam jobs the run would start, and what they need; nothing runs, and no engine need be there.
 
     Args:
       request: what would be run.
@@ -25,7 +25,7 @@ def explain(request: RunRequest, console: Console) -> None:
       InputError: as `run`.
     """
     declaration = declared(request.dataset, request.overrides, request.model)
-    with place(request, declaration, console) as where:
+    with place(request, declaration, console, connect=False) as where:
         from pipeline.engine_plan import planned, show
 
         show(planned(declaration, str(where.data)), where.engine, declaration, console)

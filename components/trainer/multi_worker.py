@@ -3,13 +3,15 @@
 TensorFlow wants its strategy before anything else in a process, and a pipeline has used TensorFlow long before its
 Trainer begins. So the Trainer of the run writes down what is to be trained (`JOB_FILE` in the run's work folder,
 which all machines share) and starts a process of its own for it, worker 0, the chief; `dfei worker` on the other
-machines finds the job there and joins. The chief alone writes checkpoints and the model.
+machines finds the job there and joins. The chief alone writes checkpoints and the model. Where something else
+starts the processes, as on Kubeflow, all of them are given the job (`launched_by`).
 
     python -m components.trainer.multi_worker JOB_FILE
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,20 @@ _EXAMPLE = '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type
 _POLL_SECONDS = 0.5
 _KINDS: dict[int, type[Exception]] = {kind.exit_code: kind for kind in (InputError, GateError, EngineError)}
 _AGAIN = "Start all workers again: training goes on from its last checkpoint"
+
+
+_launch: Callable[[Any], None] | None = None
+
+
+@contextlib.contextmanager
+def launched_by(launch: Callable[[Any], None]) -> Iterator[None]:
+    """Inside the block a training by several processes is `launch`'s, who is given the Trainer's arguments."""
+    global _launch
+    previous, _launch = _launch, launch
+    try:
+        yield
+    finally:
+        _launch = previous
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +122,10 @@ def check_chief() -> None:
         )
 
 
-def train_as_chief(fn_args: Any) -> None:
-    """Writes the job, trains it as worker 0 in a process of its own and waits until the model is exported.
+def train_together(fn_args: Any) -> None:
+    """Trains by several processes and waits until the model is exported.
+
+    Unless something else starts them (`launched_by`), writes the job and trains it as worker 0 in a process of its own.
 
     Args:
       fn_args: the Trainer's arguments.
@@ -118,6 +136,9 @@ def train_as_chief(fn_args: Any) -> None:
       EngineError: this process or another worker was lost.
       RuntimeError: the process ended otherwise.
     """
+    if _launch is not None:
+        _launch(fn_args)
+        return
     check_chief()
     work = fn_args.custom_config.get("work_dir")
     if work is None:
@@ -126,16 +147,38 @@ def train_as_chief(fn_args: Any) -> None:
             "take training.strategy=mirrored here"
         )
     job = Path(work) / JOB_FILE
-    job.parent.mkdir(parents=True, exist_ok=True)
-    partial = job.with_suffix(".partial")
-    partial.write_text(json.dumps({field: getattr(fn_args, field) for field in _FIELDS}))
-    partial.rename(job)
+    write_job(job, fn_args)
     workers = len(cluster_of().workers)
     progress.report(progress.Progress(f"waiting for {workers - 1} more worker(s): `dfei worker`", 0, None))
     try:
-        _watch([sys.executable, "-m", __name__, str(job)])
+        train_job(job)
     finally:
         job.unlink(missing_ok=True)
+
+
+def write_job(job: Path, fn_args: Any, **changed: Any) -> None:
+    """Writes what the processes of a training need to know.
+
+    Args:
+      job: the file, which appears whole.
+      fn_args: the Trainer's arguments.
+      changed: those of them that the processes shall see otherwise.
+    """
+    job.parent.mkdir(parents=True, exist_ok=True)
+    partial = job.with_suffix(".partial")
+    partial.write_text(json.dumps({field: getattr(fn_args, field) for field in _FIELDS} | changed))
+    partial.rename(job)
+
+
+def train_job(job: Path) -> None:
+    """Trains a job as the worker that `TF_CONFIG` names, in a process of its own, and hands its progress on.
+
+    Raises:
+      InputError, GateError: what the training ended with.
+      EngineError: this process or another worker was lost.
+      RuntimeError: the process ended otherwise.
+    """
+    _watch([sys.executable, "-m", __name__, str(job)])
 
 
 def join(work: Path, wait_seconds: float) -> None:
@@ -162,7 +205,7 @@ def join(work: Path, wait_seconds: float) -> None:
                 "root, on a folder that both see"
             )
         time.sleep(_POLL_SECONDS)
-    _watch([sys.executable, "-m", __name__, str(job)])
+    train_job(job)
 
 
 def _watch(command: Sequence[str]) -> None:

@@ -26,6 +26,6 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     declaration = Declaration.from_json(fn_args.custom_config["declaration"])
     if declaration.training.strategy == "multi_worker":
-        multi_worker.train_as_chief(fn_args)
+        multi_worker.train_together(fn_args)
     else:
         train_and_export(fn_args, mirrored() if declaration.training.strategy == "mirrored" else ALONE)

@@ -55,8 +55,10 @@ def _stop_the_others() -> None:
 
 def _refuse_large_records() -> None:
     append = execution.GroupingBuffer.append
+    largest = 0
 
     def measured(self: Any, elements: bytes) -> None:
+        nonlocal largest
         stream, coder = create_InputStream(elements), self._pre_grouped_coder.get_impl()
         left = stream.size()
         while left > 0:
@@ -64,6 +66,9 @@ def _refuse_large_records() -> None:
             left, size = stream.size(), left - stream.size()
             if size > LARGEST:
                 raise TooLargeError(f"Record too large: {size} bytes")
+            if size > largest:
+                largest = size
+                logging.info("largest record: %d bytes", largest)
         append(self, elements)
 
     execution.GroupingBuffer.append = measured

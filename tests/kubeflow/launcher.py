@@ -58,11 +58,15 @@ class Cluster:
     Args:
       folder: where everything goes.
       root: the pipeline root, an address.
+      environment: further variables of each container.
     """
 
-    def __init__(self, folder: Path, root: str = "minio://mlpipeline/v2/artifacts") -> None:
+    def __init__(
+        self, folder: Path, root: str = "minio://mlpipeline/v2/artifacts", **environment: str
+    ) -> None:
         self._folder = folder
         self._root = root
+        self._environment = environment
         self._cache: dict[str, dict[str, dict[str, Any]]] = {}
         self._artifacts = 0
         self._runs = 0
@@ -140,6 +144,7 @@ class Cluster:
             "TMPDIR": str(pod / "tmp"),
             mounts.ROOT_VARIABLE: str(pod),
             **{key: os.environ[key] for key in ("LANG",) if key in os.environ},
+            **self._environment,
         }
         (pod / "tmp").mkdir(parents=True, exist_ok=True)
         finished = subprocess.run(

@@ -119,6 +119,21 @@ def test_checking_a_request_imports_no_tfx() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_training_of_several_processes_does_not_compile(request_: CompileRequest) -> None:
-    declaration = declared("simulated", ["training.strategy=multi_worker"], None)
-    _refused(request_, "one container", "training.strategy=mirrored", declaration=declaration)
+def test_a_training_of_several_processes_needs_its_job(request_: CompileRequest) -> None:
+    together = declared("simulated", ["training.strategy=multi_worker"], None)
+    _refused(request_, "one container", "--trainer-workers", "strategy=mirrored", declaration=together)
+    _refused(request_, "--trainer-work is of", trainer_work="/data/training")
+    good = dataclasses.replace(
+        request_,
+        declaration=together,
+        trainer_workers=2,
+        trainer_work="/data/training",
+        volumes=("impressions:/data",),
+    )
+    check_request(good)
+    _refused(good, "not none", declaration=request_.declaration)
+    _refused(good, "at least two", trainer_workers=1)
+    _refused(good, "a day's training", recurring="0 3 * * *")
+    _refused(good, "no TFJob", output=Path("p.json"), pipeline_root="gs://b", volumes=())
+    for work in (None, "/data", "/database/training", "training"):
+        _refused(good, "--trainer-work", "/data/training", trainer_work=work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from components.dataset.loader import load_declaration
 from components.errors import InputError
 from pipeline.beam_runner import beam_args
 from pipeline.engine_plan import graph_of, planned, show
+from pipeline.request import RunRequest
+from pipeline.run import explain
 from pipeline.simulate.feed import simulate
 
 
@@ -44,6 +47,23 @@ def test_the_jobs_of_a_run(tmp_path: Path) -> None:
     text = printed.getvalue()
     for words in ("stages", "--job_endpoint=a:1", "pipeline.worker_pool", "memory:"):
         assert words in text
+
+
+def test_a_dry_run_needs_no_engine_but_right_options(tmp_path: Path) -> None:
+    simulate(tmp_path / "data", domains=3, rows=3000)
+    request = RunRequest(
+        "simulated",
+        tmp_path / "data",
+        tmp_path / "root",
+        beam_runner="spark",
+        beam_options=("job_endpoint=127.0.0.1:1", "environment_config=localhost:50000"),
+    )
+    printed = io.StringIO()
+    explain(request, Console(file=printed, width=200))
+    assert "--job_endpoint=127.0.0.1:1" in printed.getvalue()
+    assert not (tmp_path / "root" / "artifacts").exists()
+    with pytest.raises(InputError, match="environment_config"):
+        explain(dataclasses.replace(request, beam_options=request.beam_options[:1]), Console(file=printed))
 
 
 def test_nothing_is_planned_of_data_that_is_not_there(tmp_path: Path) -> None:
