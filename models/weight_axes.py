@@ -8,11 +8,14 @@ building the model twice more with a few domains and one number more: so a model
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from models.base import DomainModel
 from models.features import CategoricalFeature, FeatureLayout
 from models.layers.embedding import DOMAIN, FeatureEmbedding
+from models.settings import ModelSettings
 
 Labels = tuple[Hashable, ...]
 Values = Mapping[str, Sequence[str]]
@@ -122,13 +125,21 @@ def _shapes(model: DomainModel, domains: int, numbers: int) -> list[tuple[int, .
         domains=tuple(f"domain {n}" for n in range(domains)),
         domain_rows=(),
     )
-    probe = type(model)(layout, model.settings)
-    probe.ensure_built()
-    if len(probe.variables) != len(model.variables):
+    kind: Any = type(model)
+    shapes = _shapes_of(kind, layout, model.settings.model_dump_json())
+    if len(shapes) != len(model.variables):
         raise ValueError(
-            f"{model.name} has {len(model.variables)} variables, but {len(probe.variables)} with {domains} domains: "
-            "they can't be carried over"
+            f"{model.name} has {len(model.variables)} variables, but {len(shapes)} with {domains} domains: they "
+            "can't be carried over"
         )
+    return shapes
+
+
+# A day has two trainings of one model.
+@functools.lru_cache(maxsize=8)
+def _shapes_of(kind: type[DomainModel], layout: FeatureLayout, settings: str) -> list[tuple[int, ...]]:
+    probe = kind(layout, ModelSettings.model_validate_json(settings))
+    probe.ensure_built()
     return [tuple(variable.shape) for variable in probe.variables]
 
 

@@ -6,6 +6,7 @@ elements are the names of files, and rows lie in files of the executor's folder.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,12 @@ class Judged:
     is_baseline: bool = False
 
 
+@functools.lru_cache(maxsize=2)
+def _loaded(path: str) -> Any:
+    """A model; a day's two Evaluators, in one process, both ask the one in service."""
+    return tf.saved_model.load(path)
+
+
 def scored_path(folder: str, index: int) -> str:
     """Where the scored rows of a file lie."""
     return f"{folder}/{index:06d}"
@@ -91,7 +98,7 @@ class ScoreFile(beam.DoFn):
         """Writes the rows."""
         with in_worker(self._folder):
             if not self._loaded:
-                self._loaded = {name: tf.saved_model.load(model.path) for name, model in self._models.items()}
+                self._loaded = {name: _loaded(model.path) for name, model in self._models.items()}
             decoder = example_coder.ExamplesToRecordBatchDecoder(self._schema)
             batches = []
             for serialized in read_serialized(file.path):

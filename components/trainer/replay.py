@@ -30,12 +30,12 @@ def read_values(transform_graph: str | Path, layout: FeatureLayout) -> dict[str,
       layout: of its rows.
     """
     with tf.io.gfile.GFile(asset_path(transform_graph, VOCABULARY)) as file:
-        rows = list(csv.DictReader(io.StringIO(file.read(), newline="")))
+        _, *rows = csv.reader(io.StringIO(file.read(), newline=""))
     names = {feature.name for feature in layout.categorical}
     values: dict[str, list[str]] = {}
-    for row in sorted(rows, key=lambda row: int(row["id"])):
-        if row["feature"] in names:
-            values.setdefault(row["feature"], []).append(row["value"])
+    for feature, _, _, value in sorted(rows, key=lambda row: int(row[1])):
+        if feature in names:
+            values.setdefault(feature, []).append(value)
     return values
 
 

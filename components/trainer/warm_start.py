@@ -157,7 +157,8 @@ class Continued:
         if not (self._asked.calibrate or self._asked.last):
             return
         rows = self._inputs.rows
-        logits = Predictor(model).predict(rows)
+        self._predictor = Predictor(model)
+        logits = self._predictor.predict(rows)
         if self._asked.calibrate and not self._asked.last:
             domains = self._inputs.layout.domains
             self.calibration = fit_calibration(logits, rows.label, rows.domain, domains, self._believed)
@@ -175,7 +176,7 @@ class Continued:
             self._check_weights(model, optimizer)
         if self._loss_before is not None:
             rows = self._inputs.rows
-            now = log_loss_of_logits(rows.label, Predictor(model).predict(rows))
+            now = log_loss_of_logits(rows.label, self._predictor.predict(rows))
             if not now <= self._loss_before * LOSS_TOLERANCE:
                 raise GateError(
                     f"learning the newest rows made their log loss worse, {self._loss_before:.4f} to {now:.4f}: the "
