@@ -45,7 +45,7 @@ _MONTHS += "|jan|feb|mar|apr|may|jun|jul|aug|sept|sep|oct|nov|dec"
 _MONTH = rf"(?<![a-z])(?:{_MONTHS})(?![a-z])"
 _HEX = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-z])(?=[a-f]*\d)[0-9a-f]{16,}(?![0-9a-z])"
 _NUMBER = rf"(?:\d+|{_MONTH})"
-_VARYING = re.compile(rf"{_HEX}|{_NUMBER}(?:[-_.:]?T?{_NUMBER})*", re.IGNORECASE)
+_VARYING = re.compile(rf"{_HEX}|{_NUMBER}(?:[-_.:]?[TWQ]?{_NUMBER})*", re.IGNORECASE)
 _PART = re.compile(r"^(part-)\d.*$")
 _DATE = re.compile(
     r"^(?:19|20)\d\d([-_./]?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12]\d|3[01])(?:[-_./:]?T?\d+)*)?$",
@@ -167,5 +167,6 @@ def _matching(values: set[str], always: bool) -> str:
         return as_date.pop()
     if len(values) == 1:
         return glob_escape(values.pop())
-    as_numbers = {re.sub(_NUMBER, "*", value, flags=re.IGNORECASE) for value in values}
+    # Of `01Mar2026`, three that touch are one: `**` would stand for folders.
+    as_numbers = {re.sub(rf"(?:{_NUMBER})+", "*", value, flags=re.IGNORECASE) for value in values}
     return as_numbers.pop() if len(as_numbers) == 1 else "*"

@@ -198,9 +198,14 @@ def _open_text(path: Path, kind: Format) -> IO[bytes]:
 def _keys(path: Path, kind: Format) -> list[str]:
     """The columns of JSON lines: what the first of them have."""
     with _open_text(path, kind) as stream:
-        names = names_of(stream.readlines(_LONGEST_HEADER))
+        lines = stream.readlines(_LONGEST_HEADER)
+    names = names_of(lines)
     if not names:
-        raise InputError(f"{path}:1: expected JSON lines: an object with the columns of one row in each line")
+        of_python = bool(lines) and lines[0].lstrip().startswith((b"{'", b"{u'"))
+        hint = "; these are Python's dicts: write each with json.dumps" if of_python else ""
+        raise InputError(
+            f"{path}:1: expected JSON lines: an object with the columns of one row in each line{hint}"
+        )
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -178,12 +179,14 @@ def new(
             console.print(as_is(line), highlight=False)
         for warning in done.draft.warnings:
             console.print(f"[yellow]![/] {as_is(warning)}", highlight=False)
+        told, data = shlex.quote(str(done.declaration)), shlex.quote(str(done.data_dir))
         console.print(
             f"{done.rows:,} rows; wrote {done.declaration} and {done.schema}\n"
-            f"next: dfei dataset check {done.declaration} --data {done.data_dir}\n"
-            f"      dfei run --dataset {done.declaration} --data {done.data_dir} --root out/{done.draft.name}",
+            f"next: dfei dataset check {told} --data {data}\n"
+            f"      dfei run --dataset {told} --data {data} --root out/{done.draft.name}",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
     if as_json:
         from pipeline.screen import print_json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -14,10 +14,11 @@ from components.dataset.sections import Positive
 from components.dataset.times import RANDOM_PARTS
 from components.errors import InputError
 from pipeline.datasets.proposal import roles, timestamps
+from pipeline.datasets.proposal.figures import highest, lowest, mean
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.timestamps import ClockCandidate
-from pipeline.datasets.proposal.words import EVENTS, has
+from pipeline.datasets.proposal.words import AFTER, EVENTS, LABELS, TIMES, has, rank, words
 
 _FLAGS = {
     "label": "--label",
@@ -27,10 +28,16 @@ _FLAGS = {
     "timestamp": "--timestamp",
 }
 _WITHOUT = {
+    "label": "; if all rows are clicks, a model needs what was shown and not clicked as well",
+    "user": "; --yes goes on without one",
+    "item": "; --yes goes on without one",
     "timestamp": "; if the log has no time at all, --no-time splits it at random by user",
     "domain": "; it may be one of a table joined with --lookup FILE=KEY, as the item's category",
 }
 _WHOLE = 0.9995
+_NEARLY_ALL = 0.99
+_LOOKED_AT = 1_000
+_EVENT_WORDS = EVENTS | {"user", "id", "code", "name"}
 # A label of more texts than these is none, or is given with --positive.
 _MOST_VALUES = 12
 Asker = Callable[[Guess, list[str]], str | None]
@@ -94,7 +101,9 @@ class Decider:
             return guess
         if guess.certainty == "weak" and self._take_guesses:
             return guess
-        if guess.certainty == "none" and not required and not guess.candidates and not asks:
+        # With --yes none is better than what is doubtful.
+        goes_without = self._take_guesses or not guess.candidates
+        if guess.certainty == "none" and not required and goes_without and not asks:
             return guess
         if self._ask is not None and asks:
             answer = self._ask(guess, list(self._columns))
@@ -108,7 +117,7 @@ class Decider:
             return guess
         said = _cannot_guess(guess, list(self._columns))
         if guess.role == "label":
-            said += _events(self._columns.values())
+            said += "".join([*_events(self._columns.values()), *_times_of_reactions(self._columns.values())])
         raise InputError(said + _unusable(self._columns.values()))
 
     def which_value(self, label: Column) -> str | None:
@@ -146,19 +155,33 @@ def _cannot_guess(guess: Guess, columns: list[str]) -> str:
     )
 
 
-def _events(columns: Iterable[Column]) -> str:
+def _events(columns: Iterable[Column]) -> Iterator[str]:
     """Columns that tell what a user did, of which --positive says what counts."""
-    found = []
     for column in columns:
         few = (
             column.in_log and 2 <= column.distinct <= _MOST_VALUES and column.values.kind in ("int", "string")
         )
-        if few and has(column.name, EVENTS):
+        if few and has(column.name, EVENTS) and _EVENT_WORDS.issuperset(words(column.name)):
             values = ", ".join(map(str, column.values.column.drop_nulls().unique().sort().to_list()))
-            found.append(
-                f"\n{column.name} holds {values}: --label {column.name} --positive VALUE says which count as 1"
+            # Of codes none is more than another.
+            which = "=VALUE" if column.values.kind == "int" else "VALUE"
+            yield (
+                f"\n{column.name} holds {values}: --label {column.name} --positive {which} says which count as 1"
             )
-    return "".join(found)
+
+
+def _times_of_reactions(columns: Iterable[Column]) -> Iterator[str]:
+    """Columns that tell when a reaction was, and by a number that is no time that there was none."""
+    for column in columns:
+        if not column.in_log or column.values.kind != "int" or rank(column.name, LABELS) is None:
+            continue
+        values = column.values.column.drop_nulls()
+        without = mean(values <= 0)
+        if 0 < without < 1 and has(column.name, TIMES) and highest(values) > 1:
+            yield (
+                f"\n{column.name} holds times, and {lowest(values):g} in {without:.1%} of the rows: if that is none, "
+                f"--label {column.name} --positive 1"
+            )
 
 
 def _unusable(columns: Iterable[Column]) -> str:
@@ -258,7 +281,10 @@ def decide_label(
       InputError: a lookup table's column; values that do not tell which count as 1; one class only.
     """
     candidates = roles.label_candidates([c for c in columns.values() if c.name not in taken])
-    guess = decide(roles.guess_label(candidates), required=True)
+    best = _guess_label(candidates, columns)
+    if best.certainty != "sure" and decide.given("label") is None:
+        _require_rows_of_their_own(columns)
+    guess = decide(best, required=True)
     name = guess.column or ""
     column = columns[name]
     if not column.in_log:
@@ -271,7 +297,8 @@ def decide_label(
     rule = _rule(column, positive) if positive is not None else None
     if rule is not None:
         _require_both_classes(column, str(positive), rule)
-        found = LabelCandidate(name, 0.0, f"given; {positive} counts as 1", rule)
+        counts = f"{positive} counts as 1" if rule.at_least is None else f"{positive} and more count as 1"
+        found = LabelCandidate(name, 0.0, f"given; {counts.removeprefix('=')}", rule)
     if found is None:
         shown = ", ".join(map(str, column.values.column.drop_nulls().unique().sort().head(6).to_list()))
         raise InputError(
@@ -279,6 +306,39 @@ def decide_label(
             "--positive VALUE (the lowest number that does, or texts separated by commas), or another --label"
         )
     return Guess("label", name, guess.certainty, found.why, guess.candidates), found
+
+
+def _guess_label(candidates: Sequence[LabelCandidate], columns: Mapping[str, Column]) -> Guess:
+    """The likeliest label; what is only like one by its two values, and the same for all rows of a user, is none."""
+    likely, facts = [], []
+    for candidate in candidates:
+        unnamed = candidate.score <= roles.UNNAMED
+        whose = timestamps.constant_within(columns[candidate.column], columns.values()) if unnamed else None
+        if whose is None:
+            likely.append(candidate)
+        else:
+            facts.append((candidate.column, f"{candidate.why}; it is the same in all rows of one {whose}"))
+    return roles.guess_label(likely) if likely else Guess("label", None, "none", candidates=tuple(facts))
+
+
+def _require_rows_of_their_own(columns: Mapping[str, Column]) -> None:
+    """Refuses a log whose rows are pages: a list of what was shown, and one of what of it was clicked."""
+    lists = [c for c in columns.values() if c.in_log and isinstance(c.values.column.dtype, pl.List)]
+    for some in lists:
+        if not has(some.name, AFTER):
+            continue
+        for shown in lists:
+            if shown.name == some.name or shown.values.column.dtype != some.values.column.dtype:
+                continue
+            pair = pl.DataFrame({"some": some.values.column, "shown": shown.values.column}).drop_nulls()
+            pair = pair.head(_LOOKED_AT).filter(pl.col("some").list.len() > 0)
+            within = pair.select(pl.col("some").list.set_difference("shown").list.len() == 0).to_series()
+            fewer = pair.select(pl.col("some").list.len() < pl.col("shown").list.len()).to_series()
+            if len(pair) and mean(within) >= _NEARLY_ALL and mean(fewer) > 0.5:
+                raise InputError(
+                    f"{some.name} holds which of {shown.name} were clicked: write a row for each of {shown.name}, with "
+                    f"a column of 0 and 1, and without {some.name}"
+                )
 
 
 def require_two(domain: Column) -> None:
@@ -309,13 +369,20 @@ def _require_both_classes(column: Column, positive: str, rule: Positive) -> None
 
 def _rule(column: Column, positive: str) -> Positive:
     if column.values.kind in ("int", "float"):
+        if column.values.kind == "int" and positive.startswith("="):
+            return _one_of(column, positive.removeprefix("="), positive)
         try:
             return Positive(at_least=float(positive))
         except ValueError:
             raise InputError(
-                f"--positive {positive}: {column.name} holds numbers; give the lowest that counts as 1"
+                f"--positive {positive}: {column.name} holds numbers; give the lowest that counts as 1, or those that "
+                "do, as in =4,6"
             ) from None
-    wanted = [text.strip() for text in positive.split(",")]
+    return _one_of(column, positive, positive)
+
+
+def _one_of(column: Column, texts: str, positive: str) -> Positive:
+    wanted = [text.strip() for text in texts.split(",")]
     known = set(column.values.column.drop_nulls().cast(pl.String).unique().to_list())
     absent = [text for text in wanted if text not in known]
     if absent:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.datasets.proposal.figures import mean
-from pipeline.datasets.proposal.words import AFTER, IDENTIFIERS, has, is_before
+from pipeline.datasets.proposal.roles import binary
+from pipeline.datasets.proposal.timestamps import constant_within
+from pipeline.datasets.proposal.words import AFTER, EVENTS, IDENTIFIERS, has, is_before
 
 if TYPE_CHECKING:
     from pipeline.datasets.proposal.draft import Draft
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 _SHOWN_NAMES = 6
 _WORDS = 50
 _NEARLY_ALL = 0.9
+# Beside the label: then it is a log of reactions.
+_REACTIONS = 2
 # Not digits alone, which are codes where they stay texts.
 _LIKE_NUMBERS = r"^\W{0,2}\d+(?:(?:[.,/]\d+|(?::\d{2}){1,2})\s?[A-Za-z%]{0,3}|\s?[A-Za-z%]{1,3})$"
 _TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*$"
@@ -26,6 +30,12 @@ def doubts(result: Draft) -> Iterator[str]:
             others = [name for name, _ in guess.candidates if name != guess.column][:3]
             instead = f", perhaps {', '.join(others)}" if others else ""
             yield f"{guess.role}: {guess.column} is not certain ({guess.why}); --{guess.role} names another{instead}"
+    rule = result.label.positive
+    if rule is not None and rule.at_least is not None and has(result.label.column, EVENTS):
+        yield (
+            f"label: of {result.label.column} {rule.at_least:g} and more count as 1; --positive ={rule.at_least:g} has "
+            "it count alone"
+        )
     for leak in result.leaks:
         kept = leak.column in (result.role("user"), result.role("item"), result.role("domain"), result.author)
         fate = "it has a role and stays" if kept else "it is set aside under post_exposure"
@@ -57,11 +67,34 @@ def doubts(result: Draft) -> Iterator[str]:
             yield f"{column.name}: set aside: {column.values.why}"
         if column.values.written != "plain":
             yield f"{column.name}: {column.values.why}; if that is wrong, change `written` in the declaration"
+    yield from _flags(result)
     yield from _unread_writings(result)
     if result.role("user") is None:
         yield "no user: no GAUC, no averages by user; name one with --user"
     if result.role("item") is None:
         yield "no item: no averages by item; name one with --item"
+
+
+def _flags(result: Draft) -> Iterator[str]:
+    """Columns of 0 and 1 that may be reactions as those beside them are, and are not named like one."""
+    columns = result.columns
+    reactions = [choice for choice in result.of("behaviour") if binary(columns[choice.column])]
+    if len(reactions) < _REACTIONS:
+        return
+    names = [
+        choice.column
+        for choice in result.of("feature")
+        if columns[choice.column].in_log
+        and binary(columns[choice.column])
+        and not is_before(choice.column)
+        and constant_within(columns[choice.column], columns.values()) is None
+    ]
+    if names:
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
+        yield (
+            f"{shown}: 0 and 1, as the reactions beside them: features; what is only known after the exposure belongs "
+            "under post_exposure"
+        )
 
 
 def _unread_writings(result: Draft) -> Iterator[str]:

@@ -102,7 +102,7 @@ class Draft:
         for words, names in kinds:
             others = [name for name in dict.fromkeys(names) if name != label]
             if others:
-                lines.append(f"{words}: {', '.join(others)}")
+                lines.append(f"{words}: {', '.join(name or 'a column without a name' for name in others)}")
         return lines
 
     def local_ms(self) -> pl.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from pipeline.datasets.proposal.words import (
     PARTS_OF_TIME,
     PLAYED,
     POSITIONS,
+    SPENT,
     has,
     is_before,
     words,
@@ -61,12 +63,19 @@ def is_after(column: Column) -> bool:
         return False
     name = words(column.name)
     long_view = "long" in name and "view" in name
-    return (has(column.name, AFTER) or long_view) and not _describes_item(name) and not is_before(column.name)
+    spent = not SPENT.isdisjoint(pairwise(name))
+    return (
+        (has(column.name, AFTER) or long_view or spent)
+        and not _describes_item(name)
+        and not is_before(column.name)
+    )
 
 
 def _describes_item(name: tuple[str, ...]) -> bool:
     # `play_duration` is behaviour; `video_duration`, `order_id` and `response_time_limit` are not numbers of reactions.
-    return name[-1] in ("id", "type", "category", "limit") and name[0] not in ("is", "has")
+    # Nights in a hotel are asked for before it is shown.
+    nights = name[-3:] == ("length", "of", "stay")
+    return nights or (name[-1] in ("id", "type", "category", "limit") and name[0] not in ("is", "has"))
 
 
 def is_reserved(name: str) -> bool:

@@ -168,7 +168,7 @@ def propose(
         result.keys = choose(past, roles, result.attributes(), result.shared_entities())
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(_header(result, sources) + to_text(document(result)), encoding="utf-8")
+        output.write_text(_header(sources) + to_text(document(result)), encoding="utf-8")
         declaration = load_declaration(str(output))
         schema = output.with_suffix(".pbtxt")
         schema.write_text(schema_file(declaration, columns), encoding="utf-8")
@@ -325,9 +325,11 @@ def _make_text(choice: Choice, count: int, expected: str) -> None:
     choice.why = f"a text: {count:,} rows hold no {what}, though the sample does"
 
 
-def _header(result: Draft, sources: Sources) -> str:
-    first: list[Any] = [
-        f"# Proposed by `dfei dataset new` from {sources.log.name}.",
+def _header(sources: Sources) -> str:
+    # A file's name may hold a line break, which would end the comment.
+    named = " ".join(sources.log.name.split())
+    first = [
+        f"# Proposed by `dfei dataset new` from {named}.",
         "# Every guess says why. Change what is wrong, and look again with `dfei dataset check`.",
     ]
     return "\n".join(first) + "\n"

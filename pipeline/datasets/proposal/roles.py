@@ -22,23 +22,30 @@ from pipeline.datasets.proposal.words import (
     LABELS,
     NEGATIONS,
     NUMBERS,
+    PARTS_OF_TIME,
     POSITIVE_EVENTS,
     RATINGS,
+    REQUESTS,
     USERS,
     WEAK_DOMAINS,
     WEAK_USERS,
     has,
+    of_its_own,
     rank,
     words,
 )
 
 MOST_DOMAINS = 2_000
+UNNAMED = 0.5
+"""What a label candidate scores by its values alone."""
 _MOST_RATINGS = 21
 _MOST_EVENTS = 30
 _SHOWN = 6
 _ENTITIES = 50
 # What a column scores as the user by its values alone: enough to be asked for where nothing else is.
 _BY_VALUES = 1.5
+# What the name of a user's or an item's attribute scores: enough to be named where nothing else is.
+_ATTRIBUTE = -0.5
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
     named = rank(name, LABELS)
     if binary(column):
         share = mean(values)
-        score = 0.5 if named is None else 10.0 - named
+        score = UNNAMED if named is None else 10.0 - named
         like = "" if named is None else f"; named like a {'label' if named == 0 else 'reaction'}"
         return LabelCandidate(name, score, f"2 values, 0 and 1, {share:.1%} ones{like}")
     if column.values.kind == "int" and column.distinct == 2 and named is not None:
@@ -137,7 +144,7 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
             if len(best) == len(texts):
                 return None
             share = mean(values.is_in(best))
-            score = 8.0 - named if named is not None else 4.0 if has(name, EVENTS) else 0.5
+            score = 8.0 - named if named is not None else 4.0 if has(name, EVENTS) else UNNAMED
             shown = ", ".join(sorted(texts)[:_SHOWN])
             why = (
                 f"{column.distinct} texts ({shown}); {' and '.join(best)} count as 1, {share:.1%} of the rows"
@@ -209,8 +216,8 @@ def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
         columns,
         taken,
         lambda column: (
-            3.0 if has(column.name, USERS) else 1.0 if has(column.name, WEAK_USERS) else 0.0,
-            "named like a user",
+            _named(column.name, USERS) or (1.0 if has(column.name, WEAK_USERS) else 0.0),
+            "named like a user" if of_its_own(column.name, USERS) else "named like what a user is like",
         ),
         most,
     )
@@ -220,11 +227,40 @@ def guess_item(columns: Sequence[Column], taken: set[str]) -> Guess:
     """The item; by whatever name, what a table is joined by that is not the user's."""
 
     def named(column: Column) -> tuple[float, str]:
-        if has(column.name, ITEMS):
+        if of_its_own(column.name, ITEMS):
             return 3.0, "named like an item"
-        return 1.5 if column.is_key and column.distinct >= _ENTITIES else 0.0, "a table is joined by it"
+        if column.is_key and column.distinct >= _ENTITIES:
+            return 1.5, "a table is joined by it"
+        return _named(column.name, ITEMS), "named like what an item is like"
 
-    return _entity("item", columns, taken, named)
+    guess = _entity("item", columns, taken, named)
+    if guess.candidates:
+        return guess
+    others = [column for column in columns if column.name not in taken and _identifies(column)]
+    others.sort(key=lambda column: -column.distinct)
+    shown = tuple((c.name, f"{c.distinct:,} values {c.where}; an identifier") for c in others[:_SHOWN])
+    return Guess("item", shown[0][0], "weak", shown[0][1], shown) if shown else guess
+
+
+def _identifies(column: Column) -> bool:
+    """Whether a column of the log names one of many things that come again, and its name does not say what."""
+    name = words(column.name)
+    known = (
+        USERS | WEAK_USERS | AUTHORS | REQUESTS | PARTS_OF_TIME | frozenset().union(*DOMAINS, *WEAK_DOMAINS)
+    )
+    return (
+        column.in_log
+        and column.values.kind in ("int", "string")
+        and column.distinct >= _ENTITIES
+        and column.present >= 2 * column.distinct
+        and has(column.name, IDENTIFIERS)
+        and not any(word in known or word in CATEGORIES - IDENTIFIERS for word in name)
+    )
+
+
+def _named(name: str, vocabulary: frozenset[str]) -> float:
+    """What a name says for a role: nothing where it is that of one of the entity's attributes."""
+    return 3.0 if of_its_own(name, vocabulary) else _ATTRIBUTE if has(name, vocabulary) else 0.0
 
 
 def guess_author(columns: Sequence[Column], taken: set[str]) -> str | None:

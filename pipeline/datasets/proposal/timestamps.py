@@ -23,6 +23,7 @@ from pipeline.datasets.proposal.words import (
     TIMES,
     USERS,
     has,
+    words,
 )
 
 DAY_MS = 86_400_000
@@ -132,7 +133,7 @@ def _against(
 ) -> Iterator[tuple[str, float]]:
     """What speaks against a column, and how much."""
     given = moments.drop_nulls()
-    whose = _constant_within(column, columns)
+    whose = constant_within(column, columns)
     if whose is not None:
         yield f"it is the same in all rows of one {whose}, so it dates that, not the impression", 3.0
     if has(column.name, OTHER_DATES):
@@ -148,7 +149,7 @@ def _against(
         yield f"it spreads over {years:.0f} years", 1.5
 
 
-def _constant_within(column: Column, columns: Iterable[Column]) -> str | None:
+def constant_within(column: Column, columns: Iterable[Column]) -> str | None:
     """The user or item whose rows all have one value of the column; `None` where there is none."""
     for other in columns:
         entity = (
@@ -222,34 +223,44 @@ def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) 
     if column.values.kind == "time":
         return "a date other than the impression's, as text"
     named = has(column.name, EXACT_TIMES) or has(column.name, TIMES) or has(column.name, PARTS_OF_TIME)
-    if named and not has(column.name, IDENTIFIERS) and _constant_within(column, columns) is None:
+    if named and not has(column.name, IDENTIFIERS) and constant_within(column, columns) is None:
         return "named like a time, and of the size of one"
     return None
 
 
 def found_elsewhere(columns: Iterable[Column]) -> str | None:
     """Says of the first column that is like a time and cannot be the timestamp why it cannot; `None`: there is none."""
-    found = []
+    found: list[tuple[int, int, str]] = []
     for column in columns:
         named = has(column.name, EXACT_TIMES)
+        # Before `time_since_last_click` comes `timestamp`.
+        length = len(words(column.name))
         where = "" if column.in_log else ", of a lookup table (write it into the impressions' files)"
         if named and _counts(column.values):
             found.append(
-                (0 if column.in_log else 2, f"{column.name}{where} holds {found_instead(column.values)}")
+                (
+                    0 if column.in_log else 2,
+                    length,
+                    f"{column.name}{where} holds {found_instead(column.values)}",
+                )
             )
         elif column.in_log and named and column.values.kind in ("int", "float", "string"):
             told = f"holds {found_instead(column.values)}, which is no time in any form that is read"
             found.append(
-                (4, f"{column.name} {told}: write it as 2026-03-14 09:30:00 or as seconds since 1970")
+                (
+                    4,
+                    length,
+                    f"{column.name} {told}: write it as 2026-03-14 09:30:00 or as seconds since 1970",
+                )
             )
         elif not column.in_log and named and reading(column.values)[0] is not None:
             told = "holds times, and is a column of a lookup table: write it into the impressions' files"
-            found.append((1, f"{column.name} {told}"))
+            found.append((1, length, f"{column.name} {told}"))
         elif column.in_log and has(column.name, _DAYS) and _counts_days(column.values):
             low, high = lowest(column.values.column), highest(column.values.column)
             told = f"holds {low:g} to {high:g}: if these are days, write them as dates, such as 2026-03-14"
-            found.append((3, f"{column.name} {told}"))
-    return min(found, default=(0, None))[1]
+            found.append((3, length, f"{column.name} {told}"))
+    return min(found, default=(0, 0, None))[2]
 
 
 def _counts_days(values: Values) -> bool:

@@ -43,7 +43,11 @@ WEAK_USERS = _set("session cookie device visit fingerprint browser")
 ITEMS = _set(
     "item itemid iid video movie film product prod sku article news ad advert creative track song music book game doc "
     "document content post story asin listing offer hotel recipe photo image episode show podcast clip goods job "
-    "title restaurant business poi adgroup adid flight trip property apartment accommodation destination"
+    "title restaurant business poi adgroup adid flight trip property prop apartment accommodation destination"
+)
+# What an identifier may be of that comes once.
+REQUESTS = _set(
+    "request req search srch impression imp query log row trace auction bid order transaction page ip zip"
 )
 AUTHORS = _set(
     "author creator seller brand artist publisher director vendor uploader advertiser merchant channelid owner maker "
@@ -111,6 +115,12 @@ AFTER = _set(
     "listen listened read enter entered subscribe subscribed report reported block blocked refund returned wishlist "
     "spent booked engaged engagement viewed viewtime reward outcome helpful useful funny cool vote upvote downvote"
 )
+# Two words that together are a time spent.
+SPENT = frozenset(
+    (spent, unit)
+    for spent in ("active", "view", "visible", "stay")
+    for unit in ("time", "duration", "seconds", "sec", "secs", "ms")
+) | {("time", "on")}
 LONG_VIEW = _set("long_view longview")
 # What was done before the impression, though the rest of the name says what is done after one.
 BEFORE = _set(
@@ -129,6 +139,7 @@ CATEGORIES = _set(
     "gender sex occupation country city region lang language os device browser platform is has genre position rank "
     "slot hour weekday dow month"
 )
+_ATTRIBUTES = (CATEGORIES | NUMBERS | _set("feature location affinity history")) - IDENTIFIERS
 TIMES = _set(
     "time timestamp ts at when datetime date day created logged event occurred unix epoch utc t ms shown served"
 )
@@ -150,6 +161,17 @@ def is_before(name: str) -> bool:
     """
     joined = [*words(name), *(a + b for a, b in pairwise(words(name)))]
     return has(name, BEFORE) or any(_WINDOW.match(word) for word in joined)
+
+
+def of_its_own(name: str, vocabulary: frozenset[str]) -> bool:
+    """Whether a name means who or what a word of the vocabulary says, not what such a one is like.
+
+    >>> [of_its_own(name, USERS) for name in ("user_id", "visitor_country_id", "user_feature_0", "age")]
+    [True, False, False, False]
+    """
+    rest = [word for word in words(name) if word not in IDENTIFIERS and not word.isdigit()]
+    attribute = bool(rest) and rest[-1] not in vocabulary | WEAK_USERS and rest[-1] in _ATTRIBUTES
+    return has(name, vocabulary) and not attribute
 
 
 def rank(name: str, groups: tuple[frozenset[str], ...]) -> int | None:

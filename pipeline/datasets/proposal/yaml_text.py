@@ -11,12 +11,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from components.dataset.sections import Positive
 from models.metrics import needed
 from pipeline.datasets.proposal.draft import Draft
 from pipeline.datasets.proposal.features import Choice
+from pipeline.datasets.proposal.figures import highest
+from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.split import DAY_HOURS
+from pipeline.datasets.proposal.words import EVENTS, has
 
 _WIDTH = 112
+# Numbers of this size are times or ids.
+_MOMENT = 1e8
 # What both data sets of the project ended with (docs/results.md).
 MODEL = {"dropout": 0.2, "id_dropout": 0.5, "common_base": True}
 _FEW_ROWS_PER_DOMAIN = 1000
@@ -120,7 +126,7 @@ def _roles(top: CommentedMap, draft: Draft) -> None:
     _say(top, "label", _guessed(draft, "label"))
     if draft.label.positive is not None:
         top["positive"] = _flow(draft.label.positive.model_dump(exclude_none=True))
-        what = "a rating of this or more" if draft.label.positive.at_least is not None else "these texts"
+        what = "this or more" if draft.label.positive.at_least is not None else "these alone"
         _say(
             top,
             "positive",
@@ -169,7 +175,7 @@ def _behaviours(top: CommentedMap, draft: Draft) -> None:
             {"column": draft.label.column, "positive": rule.model_dump(exclude_none=True)}
         )
         _say(behaviours, name, "The label, averaged over the past.", 2)
-        if label.values.kind in ("int", "float"):
+        if label.values.kind in ("int", "float") and _is_rating(label, rule):
             behaviours[draft.label.column] = _flow({"column": draft.label.column})
             _say(behaviours, draft.label.column, "And the rating itself.", 2)
     for choice in draft.of("behaviour"):
@@ -191,6 +197,15 @@ def _behaviours(top: CommentedMap, draft: Draft) -> None:
     later["post_exposure"] = names
     top["post_exposure"] = names
     _say(top, "post_exposure", "Only known after the exposure: set aside, never features.")
+
+
+def _is_rating(label: Column, rule: Positive) -> bool:
+    """Whether a label's numbers are more and less of something: neither codes nor moments."""
+    return (
+        rule.at_least is not None
+        and not has(label.name, EVENTS)
+        and highest(label.values.column.drop_nulls()) < _MOMENT
+    )
 
 
 def _is_later(choice: Choice) -> bool:

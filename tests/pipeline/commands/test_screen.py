@@ -84,7 +84,7 @@ def test_a_simulation_answers_in_json(tmp_path: Path) -> None:
 
 def test_a_proposal_answers_in_json(tmp_path: Path) -> None:
     shop_log(tmp_path / "data", rows=3_000)
-    output = tmp_path / "shop.yaml"
+    output = tmp_path / "the shop.yaml"
     logs = [str(path) for path in (tmp_path / "data").iterdir()]
     done = piped("dataset", "new", *logs, "--output", str(output), "--yes", "--json")
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,7 @@ def test_a_proposal_answers_in_json(tmp_path: Path) -> None:
     roles = {role: guess["column"] for role, guess in found["roles"].items()}
     assert (roles["label"], roles["domain"]) == (declared.label, declared.domain)
     assert set(found["features"]) == set(declared.features)
-    assert "next: dfei dataset check" in done.stderr
+    assert f"next: dfei dataset check '{output}' --data {tmp_path / 'data'}\n" in done.stderr
     looked = piped("dataset", "check", str(output), "--data", str(tmp_path / "data"), "--quick", "--json")
     assert (looked.returncode, json.loads(looked.stdout)["would_run"]) == (0, None)
     assert "split, domains and schema were not looked at" in looked.stderr

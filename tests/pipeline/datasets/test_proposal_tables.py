@@ -96,7 +96,8 @@ def test_odd_names_survive(tmp_path: Path) -> None:
         "a: b #c": rng.choice(["x", "y"], 3000),
         "local_time_ms": rng.integers(0, 5, 3000),
     }
-    written = write(ProposalRequest([csv_log(tmp_path, columns(**odd))], output=tmp_path / "a.yaml"))
+    path = csv_log(tmp_path, columns(**odd), "one\nlabel: two.csv")
+    written = write(ProposalRequest([path], output=tmp_path / "a.yaml"))
     assert {"größe (cm)", "yes", "123", "a: b #c"} <= set(written.declaration.features)
     assert {"", "local_time_ms"}.isdisjoint(written.declaration.features)
     assert "the name is reserved" in written.text

@@ -237,7 +237,7 @@ def test_what_users_did_is_named_where_nothing_tells_which_counts(tmp_path: Path
     log = columns(behavior_type=np.arange(ROWS) % 4 + 1)
     del log["clicked"]
     with pytest.raises(
-        InputError, match="behavior_type holds 1, 2, 3, 4: --label behavior_type --positive VALUE"
+        InputError, match="behavior_type holds 1, 2, 3, 4: --label behavior_type --positive =VALUE"
     ):
         proposed(tmp_path, log)
 
@@ -248,3 +248,107 @@ def test_a_column_has_one_role(tmp_path: Path) -> None:
         InputError, match="--user visitor: is given as --domain already, and a column has one role"
     ):
         proposed(tmp_path, log, roles={"domain": "visitor", "user": "visitor"})
+
+
+def test_what_a_user_is_like_is_no_user(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = columns(
+        visitor_country_id=rng.integers(0, 230, ROWS),
+        user_feature_0=rng.choice(["a1", "b2", "c3"], ROWS),
+        prop_id=rng.integers(0, 90, ROWS),
+        srch_length_of_stay=rng.integers(1, 9, ROWS),
+    )
+    written = proposed(tmp_path, log)
+    assert (written.declaration.user, written.declaration.item) == (None, "prop_id")
+    assert {"visitor_country_id", "user_feature_0", "srch_length_of_stay"} <= set(
+        written.declaration.features
+    )
+    assert any(w.startswith("no user: ") for w in written.proposal.draft.warnings)
+    with pytest.raises(InputError, match=r"Name it with --user COLUMN; --yes goes on without one"):
+        write(ProposalRequest([tmp_path / "log.csv"], output=tmp_path / "b.yaml"))
+
+
+def test_an_identifier_of_nothing_known_is_a_doubted_item_not_a_domain(tmp_path: Path) -> None:
+    written = proposed(tmp_path, columns(answer_id=np.arange(ROWS) % 120, request_id=np.arange(ROWS) // 3))
+    assert (written.declaration.item, written.declaration.domain) == ("answer_id", "channel")
+    assert any(w.startswith("item: answer_id is not certain") for w in written.proposal.draft.warnings)
+
+
+def test_the_time_of_a_click_tells_whether_there_was_one(tmp_path: Path) -> None:
+    log = columns()
+    clicked = log.pop("clicked")
+    log["click_time"] = np.where(np.asarray(clicked) == 1, np.asarray(log["ts"]) + 7, 0)
+    with pytest.raises(
+        InputError, match=r"click_time holds times, and 0 in .* --label click_time --positive 1"
+    ):
+        proposed(tmp_path, log)
+    declared = proposed(tmp_path, log, roles={"label": "click_time"}, positive="1").declaration
+    # A mean of moments says nothing.
+    assert list(declared.behaviours) == ["click_time_positive"]
+
+
+def test_codes_of_what_users_did_count_alone_or_from_one_on(tmp_path: Path) -> None:
+    log = columns(type=np.arange(ROWS) % 3 * 2 + 2)
+    del log["clicked"]
+    alone = proposed(tmp_path, log, roles={"label": "type"}, positive="=4").declaration
+    assert alone.positive is not None
+    assert alone.positive.one_of == ["4"]
+    written = write(
+        ProposalRequest(
+            [tmp_path / "log.csv"],
+            output=tmp_path / "b.yaml",
+            roles={"label": "type"},
+            positive="4",
+            yes=True,
+        )
+    )
+    assert "label: of type 4 and more count as 1; --positive =4 has it count alone" in (
+        written.proposal.draft.warnings
+    )
+    with pytest.raises(InputError, match=r"--positive =5: type has no value 5; it has 2, 4, 6"):
+        proposed(tmp_path, log, roles={"label": "type"}, positive="=5", force=True)
+
+
+def test_a_page_with_a_list_of_what_was_clicked_needs_rows_of_its_own(tmp_path: Path) -> None:
+    shown = [[n % 9, n % 7 + 10, n % 5 + 20] for n in range(ROWS)]
+    log = pl.DataFrame(columns(user_id=np.arange(ROWS) % 40)).with_columns(
+        ids_inview=pl.Series(shown), ids_clicked=pl.Series([row[:1] for row in shown])
+    )
+    log.drop("clicked").write_parquet(tmp_path / "log.parquet")
+    request = ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml", yes=True)
+    with pytest.raises(
+        InputError, match=r"ids_clicked holds which of ids_inview were clicked: write a row for"
+    ):
+        write(request)
+
+
+def test_a_fact_of_the_user_is_no_label(tmp_path: Path) -> None:
+    users = np.arange(ROWS) % 40
+    log = columns(user_id=users, is_member=users % 2)
+    del log["clicked"]
+    with pytest.raises(InputError, match=r"is_member: .* it is the same in all rows of one user_id"):
+        proposed(tmp_path, log)
+
+
+def test_flags_beside_reactions_are_doubted_and_time_spent_is_set_aside(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    flags = {name: rng.integers(0, 2, ROWS) for name in ("like", "follow", "search")}
+    written = proposed(tmp_path, columns(**flags, activeTime=rng.integers(0, 90, ROWS)))
+    assert "activeTime" in written.declaration.behaviours
+    assert any(
+        w.startswith("search: 0 and 1, as the reactions beside") for w in written.proposal.draft.warnings
+    )
+
+
+def test_of_two_times_that_count_the_one_named_so_is_told(tmp_path: Path) -> None:
+    seconds = np.sort(np.random.default_rng(0).integers(0, 900_000, ROWS))
+    log = columns() | {"time_since_last_click": seconds[::-1], "timestamp": seconds}
+    del log["ts"]
+    with pytest.raises(InputError, match=r"cannot be guessed: timestamp holds \d+ to \d+, which counts"):
+        proposed(tmp_path, log)
+
+
+def test_dicts_of_python_are_told_from_json(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text("{'user': 'a', 'ts': 1}\n")
+    with pytest.raises(InputError, match=r"these are Python's dicts: write each with json.dumps"):
+        write(ProposalRequest([tmp_path / "log.json"], output=tmp_path / "a.yaml", yes=True))
