@@ -42,6 +42,10 @@ OPTIONS: Mapping[str, Option] = {
 _READ_AT_ONCE = 65536
 
 
+class NoInputError(ValueError):
+    """The settings leave the trees nothing to split by."""
+
+
 class FeatureMatrix:
     """Rows as one matrix with a column per input; the layout's settings hold as for the networks.
 
@@ -93,7 +97,7 @@ class FeatureMatrix:
         self.categorical = list(range(len(names)))
         self.names = [*names, *numbers]
         if not self.names:
-            raise ValueError("no input is left: the layout has no feature that the settings let through")
+            raise NoInputError("no input is left: the layout has no feature that the settings let through")
 
     def __call__(self, rows: Rows, domain: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """The matrix `(N, columns)` of rows `(N, ...)` of these domains `(N,)`."""

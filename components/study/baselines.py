@@ -127,6 +127,50 @@ def mlp(
     return baseline.model_copy(update={"seconds": time.monotonic() - began}), prediction
 
 
+def trees(
+    train_rows: RowSource,
+    validation_rows: RowSource,
+    sample: Sample,
+    layout: FeatureLayout,
+    model: ModelSettings,
+    training: TrainingSettings,
+    seed: int = 1,
+) -> tuple[Baseline, Array | None]:
+    """LightGBM on the model's own rows and inputs: the comparison's trees, with the settings they have there.
+
+    Args:
+      train_rows, validation_rows: the model's.
+      sample: the rows to evaluate.
+      layout: what a row has.
+      model: the run's model, whose inputs are taken over.
+      training: the run's training.
+      seed: of the rows and columns that each tree sees.
+
+    Returns:
+      The baseline, and its click probabilities of the sample (rows,). Where LightGBM cannot be loaded, or is left
+      without an input, a baseline without figures that says so, and None.
+    """
+    from models.gbdt import OPTIONS, NoInputError, fit
+    from models.registry import TREES
+
+    began = time.monotonic()
+    options = {name: value for name, value in model.options.items() if name in OPTIONS}
+    named = model.model_copy(update={"name": TREES, "options": options})
+    try:
+        # More threads than one cost more than they save on few rows.
+        found = fit(train_rows, validation_rows, layout, named, training, seed=seed, threads=1)
+    except (ImportError, OSError) as error:
+        remedy = " (Debian, Ubuntu: apt-get install libgomp1)" if "libgomp" in str(error) else ""
+        return Baseline(name="LightGBM", description=f"not trained: {error}{remedy}"), None
+    except NoInputError as error:
+        return Baseline(name="LightGBM", description=f"not trained: {error}"), None
+    rows = Subset(sample.source, sample.index)
+    prediction = found.predict(rows.gather(np.arange(len(rows.domain))), rows.domain)
+    text = f"gradient-boosted trees on the same inputs, {found.rounds} of them as the validation days choose"
+    baseline = evaluated("LightGBM", text, sample, prediction, layout.domains)
+    return baseline.model_copy(update={"seconds": time.monotonic() - began}), prediction
+
+
 def leads(
     sample: Sample, other: Array, layout: FeatureLayout, order: Sequence[int], seed: int, least: int = 1
 ) -> Leads:

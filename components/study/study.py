@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from models.metrics import telling_rows
 from models.rows import RowSource
 
 STUDY = "study.json"
+# A baseline and its click probabilities; None where it could not be trained.
+Trained: TypeAlias = "tuple[Baseline, Array | None]"
 # A domain of fewer, or of fewer than a tenth of them of a class, has no interval.
 _FEWEST = 20
 
@@ -59,7 +61,7 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     """
     began, cpu_began = time.monotonic(), time.process_time()
     declaration, layout = subject.declaration, subject.layout
-    steps: list[str] = ["predictions", "click rate", "MLP", "importance"]
+    steps: list[str] = ["predictions", "click rate", "MLP", "LightGBM", "importance"]
 
     def begin(step: str) -> None:
         progress.report(
@@ -76,11 +78,15 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     known = known_ids(sample, layout, subject.vocabularies)
     counts = {name: feature.min_count for name, feature in declaration.features.items()}
     begin("click rate")
-    systems = [baselines.click_rate(train_rows, sample, layout)]
+    systems: list[Trained] = [baselines.click_rate(train_rows, sample, layout)]
     begin("MLP")
     systems += _mlp(subject, sample)
+    begin("LightGBM")
+    systems += _trees(subject, sample)
     found = [
-        baseline.model_copy(
+        baseline
+        if prediction is None
+        else baseline.model_copy(
             update={"leads": baselines.leads(sample, prediction, layout, order, declaration.seed)}
         )
         for baseline, prediction in systems
@@ -132,7 +138,7 @@ def days(
     return sorted(found, key=lambda entry: entry.day)
 
 
-def _mlp(subject: Subject, sample: Sample) -> list[tuple[Baseline, Array]]:
+def _mlp(subject: Subject, sample: Sample) -> list[Trained]:
     """Nothing where the model is an MLP itself."""
     declaration = subject.declaration
     if declaration.model.name == "mlp":
@@ -140,6 +146,19 @@ def _mlp(subject: Subject, sample: Sample) -> list[tuple[Baseline, Array]]:
     rows = subject.train_rows, subject.validation_rows
     return [
         baselines.mlp(
+            *rows, sample, subject.layout, declaration.model, declaration.training, declaration.seed
+        )
+    ]
+
+
+def _trees(subject: Subject, sample: Sample) -> list[Trained]:
+    """Nothing where there are more rows than the report grows trees on."""
+    declaration = subject.declaration
+    rows = subject.train_rows, subject.validation_rows
+    if sum(len(part.domain) for part in rows) > declaration.report.trees_rows:
+        return []
+    return [
+        baselines.trees(
             *rows, sample, subject.layout, declaration.model, declaration.training, declaration.seed
         )
     ]

@@ -22,6 +22,13 @@ class Report(Section):
     rows: int = Field(
         default=100_000, ge=1, lt=2**31, description="Most evaluation rows studied, evenly spread."
     )
+    trees_rows: int = Field(
+        default=50_000,
+        ge=0,
+        lt=2**31,
+        description="Most training rows of a log whose model is also held against LightGBM on the same inputs, trained "
+        "for the report alone; 0 for none. Of any log does `dfei compare --models dfei,lightgbm`.",
+    )
 
 
 class Threshold(Section):

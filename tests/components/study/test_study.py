@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +18,9 @@ from components.study.groups import id_groups, known_ids, trained_domains
 from components.study.importance import importance, inputs
 from components.study.sample import Sample, evenly, one_auc, take
 from components.study.study import by_telling_rows, days
+from models import gbdt
 from models.features import CategoricalFeature, FeatureLayout
+from models.gbdt import fit
 from models.metrics import auc
 from models.rows import ArrayRows
 from models.settings import ModelSettings, TrainingSettings
@@ -240,6 +243,44 @@ def test_the_mlp_learns_what_there_is_to_learn() -> None:
     level = baselines.leads(sampled(source, prediction), prediction, LAYOUT, [0, 1], seed=1).over_these("ab")
     assert level is not None
     assert (level.difference, level.beyond_chance) == (0, False)
+
+
+def test_the_trees_are_those_of_the_comparison() -> None:
+    rng = np.random.default_rng(1)
+    length = rng.normal(size=3000)
+    label = (rng.random(3000) < 1 / (1 + np.exp(-2 * length))).astype(int)
+    source = rows(rng.integers(0, 2, 3000).tolist(), label.tolist(), length=length)
+    sample = sampled(source, np.full(3000, 0.5))
+    model, training = ModelSettings(name="dfei", options={"rounds": 30, "of_dfei": 1}), TrainingSettings()
+    found, prediction = baselines.trees(source, source, sample, LAYOUT, model, training)
+    own = fit(source, source, LAYOUT, ModelSettings(name="lightgbm", options={"rounds": 30}), training)
+    assert prediction is not None
+    assert prediction == pytest.approx(own.predict(source.gather(np.arange(3000)), source.domain))
+    assert found.overall_auc == auc(label, prediction)
+    assert (
+        found.description
+        == f"gradient-boosted trees on the same inputs, {own.rounds} of them as the validation days choose"
+    )
+
+
+def test_trees_that_cannot_be_grown_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = rows([0, 1], [0, 1])
+    given = source, source, sampled(source, [0.1, 0.9]), LAYOUT
+    nothing = ModelSettings(
+        domain_feature=False, averages="none", history="none", options={"most_categories": 0}
+    )
+    no_numbers = dataclasses.replace(LAYOUT, numeric=())
+    found, prediction = baselines.trees(*given[:3], no_numbers, nothing, TrainingSettings())
+    assert (prediction, found.overall_auc, found.domains) == (None, None, {})
+    assert found.description.startswith("not trained: no input is left")
+
+    def missing() -> None:
+        raise OSError("libgomp.so.1: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(gbdt, "_library", missing)
+    found, prediction = baselines.trees(*given, ModelSettings(), TrainingSettings())
+    assert prediction is None
+    assert found.description.endswith("(Debian, Ubuntu: apt-get install libgomp1)")
 
 
 def test_where_no_domain_counts_nobody_is_ahead() -> None:

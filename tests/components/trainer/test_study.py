@@ -50,7 +50,7 @@ def test_the_study_reads_the_evaluation_rows_and_asks_the_exported_function(
         )
     assert (found.rows, found.of) == (40, 40)
     assert asked[0] == 40
-    assert {baseline.name for baseline in found.baselines} == {"past click rate", "MLP"}
+    assert {baseline.name for baseline in found.baselines} == {"past click rate", "MLP", "LightGBM"}
     assert {name: domain.rows for name, domain in found.domains.items()} == {"1": 60, "0": 60}
     assert sum(day.rows for day in found.days if day.split == "eval") == 40
     assert found.importance[0].name == "age"
@@ -58,3 +58,10 @@ def test_the_study_reads_the_evaluation_rows_and_asks_the_exported_function(
     assert "reading rows to judge" in steps
     assert "studying the model: importance" in steps
     assert np.isfinite([entry.drop for entry in found.importance]).all()
+    # 240 rows of training and validation are too many for trees where 239 are the most.
+    fewer = inputs.declaration.report.model_copy(update={"trees_rows": 239})
+    inputs.declaration = inputs.declaration.model_copy(update={"report": fewer})
+    found = training._study(
+        fn_args, inputs, SimpleNamespace(predict_transformed=predict_transformed), tmp_path
+    )
+    assert {baseline.name for baseline in found.baselines} == {"past click rate", "MLP"}
