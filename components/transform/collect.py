@@ -283,8 +283,9 @@ def _prune_vocabulary(plan: TransformPlan, partial: Partial, known: np.ndarray, 
     kept = []
     for index, vocabulary in enumerate(plan.vocabularies):
         rows = np.flatnonzero(chunk["column"] == index)
-        if vocabulary.max_size is not None:
-            limit = chunks.slack(WAITING * vocabulary.max_size, partitions)
+        size = vocabulary.max_size
+        limit = len(rows) if size is None else chunks.slack(WAITING * size, partitions)
+        if len(rows) > limit:
             largest = chunks.largest(chunk["count"][rows], chunk["hash"][rows], limit)
             rows = rows[np.union1d(largest, np.flatnonzero(np.isin(chunk["key"][rows], known)))]
         kept.append(rows)
