@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from components.dataset.sections.section import Section
+from components.dataset.sections.section import BY_DOMAIN, Section
 
 MetricName = Literal["average_auc", "overall_auc", "gauc", "log_loss", "normalized_entropy", "calibration"]
 
@@ -75,13 +75,6 @@ class Evaluation(Section):
         "a file replace the default; `--set evaluation.thresholds.gauc.min=0.6` adds to those that hold without it, "
         "and `--set evaluation.thresholds.gauc=null` takes one away.",
     )
-    domains: dict[str, Threshold] = Field(
+    domains: Annotated[dict[str, Threshold], BY_DOMAIN] = Field(
         default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _domain_names_are_text(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("domains"), dict):
-            return {**data, "domains": {str(k): v for k, v in data["domains"].items()}}
-        return data

@@ -20,5 +20,11 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _keys_as_text(value: Any) -> Any:
+    return {str(name): of_domain for name, of_domain in value.items()} if isinstance(value, dict) else value
+
+
+BY_DOMAIN = BeforeValidator(_keys_as_text)
+"""Of a dictionary by the domain's value, which YAML reads as a number where it is one."""
 Names = Annotated[list[str], BeforeValidator(_one_or_many)]
 FileList = Annotated[Names, Field(min_length=1)]

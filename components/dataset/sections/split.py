@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from components.dataset.sections.section import Section
+from components.dataset.sections.section import BY_DOMAIN, Section
 
 
 def _text_or_date(value: Any) -> Any:
@@ -57,18 +57,11 @@ class Split(Section):
         "hour that the clock runs through twice in autumn.",
     )
 
-    domains_since: dict[str, Moment] = Field(
+    domains_since: Annotated[dict[str, Moment], BY_DOMAIN] = Field(
         default_factory=dict,
         description="The log is read as if these domains (by their value) had begun here: their rows before this "
         "moment, written as `before`, are left out. For a domain whose early rows are of another page.",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _domain_names_are_text(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("domains_since"), dict):
-            return {**data, "domains_since": {str(k): v for k, v in data["domains_since"].items()}}
-        return data
 
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> Split:
