@@ -204,12 +204,11 @@ class TrainingSettings(_Settings):
         le=MOST_EPOCHS,
         description="Epochs without improvement after which training stops; 0 for never.",
     )
-    min_epochs: int = Field(
-        1,
-        ge=1,
-        le=MOST_EPOCHS,
-        description="Fewest epochs that validation may choose; `epochs`, if that is less. Where the rate falls over "
-        "the epochs, a look at an early one, still at a high rate, says little about a training of that length.",
+    min_epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | Literal["auto"] = Field(
+        "auto",
+        description="Fewest epochs that validation may choose; `epochs`, if that is less. auto: "
+        f"{AUTO_EPOCHS} where the rate falls over the epochs, else 1: a look at an early one, still at a high rate, "
+        "says little about a training of that length.",
     )
     min_delta: float = Field(
         1e-4,
@@ -279,7 +278,10 @@ class TrainingSettings(_Settings):
             epochs = min(max(AUTO_EPOCHS, math.ceil(floor / steps)), AUTO_MOST_EPOCHS)
         else:
             epochs = int(self.epochs)
-        return self.model_copy(update={"batch_size": batch, "epochs": epochs})
+        least = self.min_epochs
+        if least == "auto":
+            least = 1 if self.learning_rate_schedule == "constant" else AUTO_EPOCHS
+        return self.model_copy(update={"batch_size": batch, "epochs": epochs, "min_epochs": least})
 
     def shared_multiplier(self, domains: int) -> float:
         """The number that `shared_lr_scale` stands for with so many domains."""

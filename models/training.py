@@ -188,6 +188,7 @@ class _Loop:
         self.train_rows, self.validation_rows = train_rows, validation_rows
         self.settings, self.seed = settings, seed
         self._epochs, self._batch_size = int(settings.epochs), int(settings.batch_size)
+        self._fewest = min(int(settings.min_epochs), self._epochs)
         self.progress = progress
         self.writes = self.keeps = True
         self.step = TrainingStep(model, settings, replicas)
@@ -222,7 +223,7 @@ class _Loop:
                 scores.criterion if scores else float(self.state.epoch)
             )
             gains = self.state.best is None or criterion > self.state.best + self.settings.min_delta
-            best = gains and self.state.epoch + 1 >= min(self.settings.min_epochs, self._epochs)
+            best = gains and self.state.epoch + 1 >= self._fewest
             if best:
                 self.state.best, self.state.best_epoch = criterion, self.state.epoch
                 self._keep_weights("best")

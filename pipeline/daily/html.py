@@ -194,9 +194,11 @@ def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
             row=position // _COLUMNS + 1,
             col=position % _COLUMNS + 1,
         )
+    marks = [days[len(days) // 4]["day"], days[-1 - len(days) // 4]["day"]] if days else []
     for number, found in enumerate(ends, 1):
         margin = 0.06 * (max(found) - min(found)) or 0.05
         chart.update_yaxes(range=[min(found) - margin, max(found) + margin], row=number)
     chart.update_annotations(font={"color": INK, "size": 12})
-    chart.update_xaxes(**{**_dates(days), "dtick": None, "nticks": 4})
+    # Two labels are all that there is room for; at the ends they would run into the next chart's.
+    chart.update_xaxes(**{**_dates(days), "dtick": None, "tickvals": list(dict.fromkeys(marks))})
     return finish(chart, 60 + 130 * lines, margin={"l": 8, "r": 12, "t": 28, "b": 8})

@@ -53,6 +53,21 @@ def test_what_is_declared_holds_whatever_the_rows():
     assert (chosen.epochs, chosen.batch_size) == (1, 512)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "declared", "fewest"),
+    [
+        ("constant", 3, "auto", 1),
+        ("linear", 3, "auto", 3),
+        ("cosine", 10, "auto", 3),
+        ("linear", 10, 1, 1),
+        ("linear", 3, 2, 2),
+    ],
+)
+def test_a_look_at_an_early_epoch_at_a_high_rate_chooses_nothing(schedule, epochs, declared, fewest):
+    settings = TrainingSettings(learning_rate_schedule=schedule, epochs=epochs, min_epochs=declared)
+    assert settings.for_rows(10_000).min_epochs == fewest
+
+
 def test_what_decides_is_the_rarer_class():
     assert decides(500, 50, 500) and decides(500, 450, 500)
     assert not decides(100_000, 49, 500) and not decides(499, 250, 500)

@@ -102,6 +102,21 @@ def test_training_stops_when_validation_no_longer_gains_and_keeps_the_best_weigh
     )
 
 
+def test_where_the_rate_falls_the_first_three_epochs_are_trained_whatever_validation_says():
+    # Validation labels the wrong way round: the first epoch looks best.
+    opposite = ArrayRows(LATER.rows, LATER.domain, 1 - LATER.label)
+    settings = TrainingSettings(
+        **{**FAST, "learning_rate": 0.002, "patience": 0, "refit": True, "learning_rate_schedule": "linear"}
+    )
+    for epochs, best in ((2, 2), (3, 3), (5, 3)):
+        changed = settings.model_copy(update={"epochs": epochs})
+        result = train(build_model(LAYOUT, MODEL), ROWS, opposite, changed)
+        assert result.best_epoch == best
+        assert [record.epoch for record in result.history if record.phase == "refit"][-1] == best
+    free = settings.model_copy(update={"epochs": 5, "min_epochs": 1})
+    assert train(build_model(LAYOUT, MODEL), ROWS, opposite, free).best_epoch < 3
+
+
 @pytest.mark.parametrize(("epochs", "floor", "patience"), [(5, 3, 1), (5, 3, 0), (2, 4, 0)])
 def test_an_epoch_before_the_fewest_is_never_the_best(epochs, floor, patience):
     # Validation labels the wrong way round: the more is learned the worse it looks, and the first epoch is chosen.

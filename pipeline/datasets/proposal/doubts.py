@@ -56,11 +56,17 @@ def doubts(result: Draft) -> Iterator[str]:
                 f"{choice.column}: a feature, as its name looks back; if it is only known after the exposure, move it "
                 "to post_exposure"
             )
-        if "at_serving" in choice.settings:
+        place = choice.place_of
+        if place is not None and place.certain:
             yield (
-                f"{choice.column}: a place among what is shown is not known when items are ranked: it is learned from, "
-                f"fixed at {choice.settings['at_serving']}, its middle, in evaluation and serving, and no part of "
-                "requests; take at_serving away where callers know it"
+                f"{choice.column}: a place among what is shown ({place.why}) is not known when items are ranked: it "
+                f"is learned from, fixed at {place.served}, which is clicked about as often as all places together, in "
+                "evaluation and serving, and no part of requests; take at_serving away where callers know it"
+            )
+        elif place is not None:
+            yield (
+                f"{choice.column}: {place.why}: if it is where the item was shown, requests cannot know it, and it "
+                f"needs at_serving: {place.served} (docs/serving.md)"
             )
     for column in result.columns.values():
         if column.values.kind == "unusable":

@@ -30,6 +30,7 @@ from pipeline.datasets.proposal.headers import believed_types
 from pipeline.datasets.proposal.keys import ChosenKey
 from pipeline.datasets.proposal.kinds import as_stated, values_of
 from pipeline.datasets.proposal.leaks import Leak, find_leaks
+from pipeline.datasets.proposal.places import Places
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
 from pipeline.datasets.proposal.tables import Sources
@@ -269,8 +270,10 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
     key_of = {
         name: result.columns[lookup.left_key] for lookup in result.sources.lookups for name in lookup.columns
     }
+    user = result.columns.get(result.role("user") or "")
+    shown = Places(rest, target, user, result.moments)
     for column in rest:
-        choice = _choice(result, column, after_names, leaks, role_of.get(column.name), key_of)
+        choice = _choice(result, column, after_names, leaks, role_of.get(column.name), key_of, shown)
         result.choices.append(choice)
     _one_input_each(result, role_of)
     if result.author is not None and result.author not in {c.column for c in result.of("feature")}:
@@ -284,6 +287,7 @@ def _choice(
     leaks: dict[str, Leak],
     role: str | None,
     key_of: dict[str, Column],
+    shown: Places,
 ) -> Choice:
     if role is not None:
         return features.identity(column, role)
@@ -299,7 +303,7 @@ def _choice(
         return Choice(
             column.name, "after", f"{leak.why}; move it to features if it is known before the exposure"
         )
-    return features.feature(column, columns, key_of.get(column.name), result.moments)
+    return features.feature(column, columns, key_of.get(column.name), result.moments, shown)
 
 
 def _one_input_each(result: Draft, roles_of: Mapping[str | None, str]) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import highest, lowest, mean, median, quantile
+from pipeline.datasets.proposal.places import Place, Places
 from pipeline.datasets.proposal.roles import Column, binary
 from pipeline.datasets.proposal.timestamps import second_time
 from pipeline.datasets.proposal.words import (
@@ -47,6 +48,7 @@ class Choice:
       why: the comment.
       behaviour: the behaviour's name, where it differs from the column's.
       judged: set aside by what was judged of it, so that the user may know better.
+      place_of: why it is, or may be, where an item was shown.
     """
 
     column: str
@@ -55,6 +57,7 @@ class Choice:
     settings: dict[str, Any] = field(default_factory=dict)
     behaviour: str = ""
     judged: bool = False
+    place_of: Place | None = None
 
 
 def is_after(column: Column) -> bool:
@@ -137,7 +140,9 @@ def _unit(name: str) -> str:
     return last if last in ("ms", "s", "sec", "secs", "second", "seconds", "min", "minutes") else ""
 
 
-def feature(column: Column, columns: Sequence[Column], key: Column | None, clock_ms: pl.Series) -> Choice:
+def feature(
+    column: Column, columns: Sequence[Column], key: Column | None, clock_ms: pl.Series, places: Places
+) -> Choice:
     """A column that is known before the exposure.
 
     Args:
@@ -145,6 +150,7 @@ def feature(column: Column, columns: Sequence[Column], key: Column | None, clock
       columns: those beside it.
       key: the key of the lookup that it comes from.
       clock_ms: the impressions' timestamps.
+      places: tells where an item was shown.
     """
     refused = _refusal(column, key)
     if refused is not None:
@@ -153,23 +159,15 @@ def feature(column: Column, columns: Sequence[Column], key: Column | None, clock
     if judged is not None:
         return Choice(column.name, "none", judged, judged=True)
     choice = as_feature(column)
-    if _is_position(column):
-        # At the first place every probability would be that of the first place, and too high for all others.
-        places = column.values.column.drop_nulls().sort()
-        middle = int(places[len(places) // 2])
-        choice.settings["at_serving"] = middle
+    place = places.find(column)
+    if place is not None and place.certain:
+        choice.settings["at_serving"] = place.served
         choice.why += (
-            f"; a place among what is shown, not known before: learned as logged, {middle} when serving"
+            f"; a place among what is shown, not known before ({place.why}): learned as logged, {place.served} when "
+            "serving"
         )
+    choice.place_of = place
     return choice
-
-
-def _is_position(column: Column) -> bool:
-    """Whether it tells where among others an item was shown: numbers from 0 or 1 on, named like it."""
-    named = words(column.name)[-1:] and words(column.name)[-1] in POSITIONS
-    if not (named and column.in_log and column.values.kind == "int"):
-        return False
-    return lowest(column.values.column) in (0, 1) and highest(column.values.column) > 1
 
 
 def as_feature(column: Column) -> Choice:
@@ -270,7 +268,7 @@ def _is_number(column: Column) -> bool:
         return column.stated == "float"
     name = column.name
     last = words(name)[-1:] or ("",)
-    if has(name, POSITIONS) and column.distinct <= _FEW:
+    if has(name, POSITIONS):
         return False
     if last[0] in NUMBERS or last[0].removesuffix("s") in NUMBERS:
         return column.distinct > 8

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from itertools import pairwise
 
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 
 
+_ACCENTS = re.compile("[\u0300-\u036f]")
+
+
 @functools.lru_cache(maxsize=10_000)
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name in lower case: `movieId` and `movie_id` are (movie, id).
+    """The words of a name in lower case, without accents: `movieId` and `movie_id` are (movie, id).
 
-    >>> words("siteSection2")
-    ('site', 'section', '2')
+    >>> words("siteSection2"), words("posición")
+    (('site', 'section', '2'), ('posicion',))
     """
-    return tuple(word for part in _PARTS.findall(name) for word in _without_id(part.lower()))
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
+    return tuple(word for part in _PARTS.findall(plain) for word in _without_id(part.lower()))
 
 
 def _without_id(word: str) -> tuple[str, ...]:
@@ -150,7 +155,10 @@ OTHER_DATES = _set(
     "modified founded"
 )
 PARTS_OF_TIME = _set("date hour hourmin minute day weekday dow month week year dt dayofweek")
-POSITIONS = _set("position rank slot index pos")
+POSITIONS = _set(
+    "position rank ranking slot index pos rang platz posicion puesto posizione posicao positie plek pozycja "
+    "placering позиция место 位置 排名 順位 순위"
+)
 
 
 def is_before(name: str) -> bool:

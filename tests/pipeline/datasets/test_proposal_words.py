@@ -53,7 +53,7 @@ def test_the_key_of_a_table_is_known_before_the_exposure_and_may_be_the_item(tra
 
 
 def test_a_place_among_what_is_shown_is_no_part_of_requests(travel: Written) -> None:
-    assert travel.declaration.at_serving() == {"slot": 4}
+    assert travel.declaration.at_serving() == {"slot": 5}
     assert "slot" not in travel.declaration.serving_columns()
     assert any(w.startswith("slot: a place among what is shown") for w in travel.proposal.draft.warnings)
     assert "scene" not in travel.declaration.at_serving()
