@@ -39,22 +39,21 @@ SETTINGS = (
 LEFT_OUT = ("ImportSchemaGen", "baseline", "AtomicPusher")
 
 
-def measure(rows: int, domains: int, folder: Path) -> dict[str, dict[str, float]]:
-    """CPU and wall seconds, and bytes written, by component."""
+def measure(data: Path, root: Path, workers: int = 1) -> dict[str, dict[str, float]]:
+    """CPU and wall seconds, and bytes written, by component, of a simulated feed with so many worker processes."""
     declaration = declared("simulated", SETTINGS, None)
-    layout = RunLayout(folder / "run")
+    layout = RunLayout(root)
     layout.root.mkdir(parents=True)
-    simulate(folder / "data", domains=domains, rows=rows, seed=1)
     pipeline = create_pipeline(
         PipelineSettings(
             declaration=declaration,
-            data_dir=str(folder / "data"),
-            data_fingerprint=data_fingerprint(declaration, str(folder / "data")),
+            data_dir=str(data),
+            data_fingerprint=data_fingerprint(declaration, str(data)),
             schema_file=str(declaration.schema_path()),
             pipeline_root=str(layout.artifacts),
             serving_dir=str(layout.serving / "dfei"),
             work_dir=str(layout.work),
-            beam_args=beam_args("direct", ["workers=1"]),
+            beam_args=beam_args("direct", [f"workers={workers}"]),
             metadata=metadata.sqlite_metadata_connection_config(str(layout.metadata)),
         )
     )
@@ -113,7 +112,9 @@ def main() -> None:
             tempfile.TemporaryDirectory() as folder,
             ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
         ):
-            results.append(process.submit(measure, rows, arguments.domains, Path(folder)).result())
+            data = Path(folder) / "data"
+            simulate(data, domains=arguments.domains, rows=rows, seed=1)
+            results.append(process.submit(measure, data, Path(folder) / "run").result())
     lines = table(small, large, *results)
     for line in lines:
         print("  ".join(f"{key}={value}" for key, value in line.items()))

@@ -9,6 +9,7 @@ import apache_beam as beam
 import tensorflow as tf
 from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, PipelineOptions
 
+from components.loopback import on_loopback
 from components.stack import LOCAL_RUNNER
 
 Runner = Callable[[Sequence[Any], beam.DoFn], None]
@@ -35,7 +36,7 @@ def beam_runner(make_pipeline: Callable[[], beam.Pipeline]) -> Runner:
     def run(elements: Sequence[Any], work: beam.DoFn) -> None:
         if not elements:
             return
-        with make_pipeline() as pipeline:
+        with on_loopback(), make_pipeline() as pipeline:
             fit(pipeline.options, len(elements))
             _ = (
                 pipeline

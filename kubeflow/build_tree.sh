@@ -23,7 +23,7 @@ uv pip install --quiet --python "$target/bin/python" --no-progress --no-deps "$s
 
 # TFX and TensorFlow bring these along, and nothing that runs here imports them.
 uv pip uninstall --quiet --python "$target/bin/python" \
-  jupyterlab notebook nbconvert keyring keras-tuner tensorflow-hub libclang
+  jupyterlab notebook nbconvert keyring tensorflow-hub libclang
 
 packages=$(find "$target/lib" -maxdepth 2 -name site-packages)
 # Headers and tests of the packages: nothing that runs reads them. Removed, then linked files of uv's cache stay.

@@ -19,6 +19,8 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.runners.portability import local_job_service_main
 from apache_beam.runners.portability.fn_api_runner import execution, worker_handlers
 
+from components.loopback import on_loopback
+
 SAME = "1-1"
 LARGEST = 16 << 10
 _STOPPED_AFTER = 1.0
@@ -81,7 +83,8 @@ def main() -> None:
     _call_them_the_same()
     _stop_the_others()
     _refuse_large_records()
-    local_job_service_main.run(sys.argv[1:])
+    with on_loopback():
+        local_job_service_main.run(sys.argv[1:])
 
 
 if __name__ == "__main__":
