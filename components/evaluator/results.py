@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, Field
 
 from components.comparison.lead import Lead
@@ -104,6 +106,15 @@ class EvaluationResult(BaseModel):
     def average_auc(self) -> float | None:
         """Unweighted mean of the AUC over the domains that decide."""
         return self.overall.average_auc
+
+    @property
+    def average_auc_standard_error(self) -> float | None:
+        """Of the average AUC, the domains taken as independent; None where one has none."""
+        errors = [self.domains[name].auc_standard_error for name in self.deciding]
+        known = [error for error in errors if error is not None]
+        if not errors or len(known) < len(errors):
+            return None
+        return math.sqrt(sum(error**2 for error in known)) / len(known)
 
     @property
     def overall_auc(self) -> float | None:

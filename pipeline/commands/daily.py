@@ -199,7 +199,7 @@ def history(
         declaration = declared(dataset, (), model)
         book = Book(_existing(root))
         write_history(book, declaration, as_typed())
-        print_history(book.ledger.entries(), console)
+        print_history(book.ledger.entries(), declaration, console)
     console.print(f"history: {book.page}", highlight=False, markup=False, soft_wrap=True)
     if as_json:
         sys.stdout.write(book.history.read_text())

@@ -13,13 +13,16 @@ from plotly.subplots import make_subplots
 
 from components.dataset.declaration import Declaration
 from pipeline.daily.ledger import shown
+from pipeline.daily.table import judged_by
 from pipeline.report.figures import INK, SOFT, finish, label
-from pipeline.report.numbers import count, figure, plural
+from pipeline.report.numbers import Z95, count, figure, plural
 from pipeline.report.page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_DOMAINS = 24
 _COLUMNS = 4
+# No more of an interval than this is sure to be shown.
+_WIDE = 0.2
 # So many have a mark each on the axis.
 _FEW_DAYS = 10
 _COLOURS = {"pushed": "var(--c1)", "learned": "var(--c1)", "refused": "var(--c2)", "missing": SOFT}
@@ -52,6 +55,7 @@ def history_page(
         cost=_cost(days) if days else None,
         domains=_domains(judged) if any(map(_has_domains, judged[1:])) else None,
         shown_domains=SHOWN_DOMAINS,
+        judged_by=judged_by(declaration),
         served=served,
         command=command,
     )
@@ -81,10 +85,10 @@ def _lead(days: Sequence[dict[str, Any]], tally: dict[str, int]) -> str:
 
 def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
     chart = go.Figure()
-    for name, key, dash in (
-        ("overall", "overall_auc", "solid"),
-        ("average", "average_auc", "dash"),
-        ("GAUC", "gauc", "dot"),
+    for name, key, dash, error in (
+        ("overall", "overall_auc", "solid", "auc_standard_error"),
+        ("average", "average_auc", "dash", "average_auc_standard_error"),
+        ("GAUC", "gauc", "dot", ""),
     ):
         here = [day for day in days if day["progressive"][key] is not None]
         chart.add_scatter(
@@ -94,13 +98,11 @@ def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
             mode="lines+markers",
             line={"dash": dash, "width": 1.8},
             error_y={
-                **_interval(
-                    [(day["progressive"][key], day["progressive"]["auc_standard_error"]) for day in here]
-                ),
+                **_interval([(day["progressive"][key], day["progressive"].get(error)) for day in here]),
                 "thickness": 1,
                 "width": 2,
             }
-            if key == "overall_auc"
+            if error
             else None,
             marker={"size": 6},
         )
@@ -109,7 +111,7 @@ def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _interval(judged: Sequence[tuple[float, float | None]]) -> dict[str, Any]:
     """95 % confidence intervals of AUCs, from their standard errors: no AUC is below 0 or above 1."""
-    spread = [(auc, 1.96 * (error or 0.0)) for auc, error in judged]
+    spread = [(auc, Z95 * (error or 0.0)) for auc, error in judged]
     return {
         "type": "data",
         "symmetric": False,
@@ -183,7 +185,11 @@ def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ]
         interval = _interval([(domain["auc"], domain["auc_standard_error"]) for _, domain in here])
         for (_, domain), up, down in zip(here, interval["array"], interval["arrayminus"], strict=True):
-            ends[position // _COLUMNS] += [domain["auc"] - down, domain["auc"] + up]
+            # The interval of a few clicks would squeeze all others.
+            ends[position // _COLUMNS] += [
+                domain["auc"] - min(down, _WIDE),
+                domain["auc"] + min(up, _WIDE),
+            ]
         chart.add_scatter(
             x=[day for day, _ in here],
             y=[domain["auc"] for _, domain in here],

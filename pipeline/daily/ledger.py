@@ -98,6 +98,7 @@ class Progressive(BaseModel):
 
     Attributes:
       auc_standard_error: of the overall AUC, DeLong's.
+      average_auc_standard_error: of the average AUC, from those of the domains that it is taken over.
       calibration: mean prediction / mean label.
       domains: by the domain's value.
     """
@@ -105,6 +106,7 @@ class Progressive(BaseModel):
     average_auc: float | None = None
     overall_auc: float | None = None
     auc_standard_error: float | None = None
+    average_auc_standard_error: float | None = None
     gauc: float | None = None
     log_loss: float | None = None
     calibration: float | None = None

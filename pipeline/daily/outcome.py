@@ -154,6 +154,7 @@ def _progressive(runs: Mapping[str, NodeRun]) -> Progressive | None:
         average_auc=found.average_auc,
         overall_auc=found.overall_auc,
         auc_standard_error=found.overall.auc_standard_error,
+        average_auc_standard_error=found.average_auc_standard_error,
         gauc=found.gauc,
         log_loss=found.log_loss,
         calibration=found.overall.calibration,

@@ -85,7 +85,8 @@ def dot_plot(
       names: of the rows.
       values: None: no dot, the note alone.
       spread: half widths of the intervals.
-      strong: which dots are full; others are hollow and pale.
+      strong: which dots are full; others are hollow and pale, and arrows with their value at the edge where they are
+        outside what the full ones need.
       marks: further values of each row by their legend: hollow diamonds, squares, triangles, crosses
         (`mark_legend` draws them).
       sizes: written beside the names, pale.
@@ -113,21 +114,24 @@ def dot_plot(
             customdata=[figure(series[i]) for i in here],
             hovertemplate=f"{html.escape(name)}: %{{customdata}}<extra></extra>",
         )
+    low, high = _range(values, spread, strong, marks)
     for full in (True, False):
         here = [i for i in rows if strong[i] == full and values[i] is not None]
         colour = "var(--c1)" if full else SOFT
         chart.add_scatter(
-            x=[values[i] for i in here],
+            x=[min(max(values[i] or 0.0, low), high) for i in here],
             y=here,
             mode="markers",
+            cliponaxis=False,
             marker={
+                "symbol": [_symbol(values[i] or 0.0, low, high) for i in here],
                 "size": 11 if full else 9,
                 "color": colour if full else "var(--card)",
                 "line": {"color": colour, "width": 2},
             },
             error_x={
                 "type": "data",
-                "array": [spread[i] or 0 for i in here],
+                "array": [(spread[i] or 0) if low <= (values[i] or 0.0) <= high else 0 for i in here],
                 "color": colour,
                 "thickness": 1.6,
                 "width": 0,
@@ -135,12 +139,21 @@ def dot_plot(
             customdata=[[html.escape(names[i]), figure(values[i]), html.escape(notes[i])] for i in here],
             hovertemplate="<b>%{customdata[0]}</b>: %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
         )
-    low, high = _range(values, spread, strong, marks)
     for i in rows:
-        if values[i] is None:
-            chart.add_annotation(
-                x=low, y=i, text=html.escape(notes[i]), showarrow=False, xanchor="left", font={"color": SOFT}
-            )
+        value = values[i]
+        if value is not None and low <= value <= high:
+            continue
+        left = value is None or value < low
+        text = html.escape(notes[i] if value is None else figure(value, 3))
+        chart.add_annotation(
+            x=low if left else high,
+            y=i,
+            text=text,
+            showarrow=False,
+            xanchor="left" if left else "right",
+            xshift=0 if value is None else 10 if left else -10,
+            font={"color": SOFT},
+        )
     if line is not None:
         chart.add_vline(x=line, line={"color": SOFT, "width": 1, "dash": "dash"})
         chart.add_annotation(
@@ -176,8 +189,14 @@ def _range(
     strong: Sequence[bool],
     marks: Mapping[str, Sequence[float | None]] | None,
 ) -> tuple[float, float]:
-    """The part of the axis where the values are, and the intervals of the full dots; never beyond 0 and 1."""
-    found = [value for series in [values, *(marks or {}).values()] for value in series if value is not None]
+    """The part of the axis where the full dots are, with their intervals and marks; never beyond 0 and 1.
+
+    A hollow dot, of a few clicks, may lie anywhere and would squeeze all others: it is drawn at the edge, as an arrow.
+    """
+    full_dots = [value for value, full in zip(values, strong, strict=True) if full or not any(strong)]
+    found = [
+        value for series in [full_dots, *(marks or {}).values()] for value in series if value is not None
+    ]
     for value, width, full in zip(values, spread, strong, strict=True):
         if value is not None and full:
             found += [value - (width or 0), value + (width or 0)]
@@ -185,6 +204,11 @@ def _range(
     # A tenth of AUC at least, lest a tie look like a gap.
     missing = max(0.0, 0.1 - (high - low)) / 2
     return max(-0.01, low - missing - 0.01), min(1.01, high + missing + 0.01)
+
+
+def _symbol(value: float, low: float, high: float) -> str:
+    """A dot, or an arrow to where it would be."""
+    return "triangle-left" if value < low else "triangle-right" if value > high else "circle"
 
 
 def upright_title(text: str) -> dict[str, Any]:

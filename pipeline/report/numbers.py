@@ -6,10 +6,18 @@ from datetime import date, datetime, timezone
 
 UNDEFINED = "\N{EN DASH}"
 
+# 95 % of a normal distribution lie within this many standard errors.
+Z95 = 1.96
+
 
 def figure(value: float | None, digits: int = 4) -> str:
     """A metric: "0.7124"."""
     return UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def half(error: float | None) -> str:
+    """ " ± 0.043": half the 95 % interval of a standard error; empty without one."""
+    return "" if error is None else f" ± {figure(Z95 * error, 3)}"
 
 
 def chance(p_value: float | None) -> str:

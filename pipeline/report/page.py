@@ -21,8 +21,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(template: str, *folders: Path, **context: Any) -> str:
     """A page from a template that extends `page.html`.
 
-    In the template `plot(spec, alt)` places a figure of `pipeline.report.figures`, and the filters `figure`, `chance`,
-    `count`, `percent`, `signed`, `duration` write numbers.
+    In the template `plot(spec, alt)` places a figure of `pipeline.report.figures`, and the filters `figure`, `half`,
+    `chance`, `count`, `percent`, `signed`, `duration` write numbers.
 
     Args:
       template: its file name.
@@ -36,7 +36,7 @@ def render(template: str, *folders: Path, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("figure", "chance", "count", "percent", "signed", "duration", "short", "plural"):
+    for name in ("figure", "half", "chance", "count", "percent", "signed", "duration", "short", "plural"):
         environment.filters[name] = getattr(numbers, name)
     environment.filters["needed"] = needed
     return environment.get_template(template).render(

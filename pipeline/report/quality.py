@@ -8,8 +8,7 @@ from typing import Any
 from components.evaluator.results import DomainResult
 from models.metrics import rarer_rows
 from pipeline.report import curves, figures
-from pipeline.report.numbers import count, figure, percent
-from pipeline.report.story import Z95
+from pipeline.report.numbers import Z95, count, figure, percent
 from pipeline.report.summary import RunSummary
 
 # More domains than this are summed up; the table has them all.

@@ -10,12 +10,10 @@ from typing import Protocol
 from components.comparison.lead import ONE_TRAINING
 from components.evaluator.results import DomainResult
 from components.study.document import PAST_CLICK_RATE, IdGroup, Study, TrainedDomain
-from pipeline.report.numbers import count, figure, percent, signed
+from pipeline.report.numbers import Z95, count, figure, percent, signed
 from pipeline.report.summary import RunSummary
 
 SHOWN = 3
-# 95 % of a normal distribution lie within this many standard errors.
-_Z95 = 1.96
 # Differences of AUC below this are not worth a word; of calibration and of click rates, this share.
 _TIE = 0.005
 _OFF = 0.1
@@ -63,7 +61,7 @@ def weakest(summary: RunSummary) -> list[WeakDomain]:
     found = []
     for name in worst:
         result = evaluated[name]
-        spread = None if result.auc_standard_error is None else _Z95 * result.auc_standard_error
+        spread = None if result.auc_standard_error is None else Z95 * result.auc_standard_error
         auc = result.auc or 0.0
         found.append(
             WeakDomain(
@@ -170,7 +168,7 @@ def _does_better(summary: RunSummary, system: str, domain: str, result: DomainRe
         paired = baseline.leads.within.get(domain)
         if paired is not None:
             return paired.high < 0
-        return auc > (result.auc or 0.0) + _Z95 * (result.auc_standard_error or 0.0)
+        return auc > (result.auc or 0.0) + Z95 * (result.auc_standard_error or 0.0)
     return False
 
 
@@ -239,9 +237,9 @@ def _wide(result: DomainResult) -> list[str]:
     """An interval so wide that the domain may not be bad at all."""
     rarer = min(result.positives, result.rows - result.positives)
     error = result.auc_standard_error
-    if error is None or _Z95 * error < 0.03:
+    if error is None or Z95 * error < 0.03:
         return []
     what = "clicks" if result.positives == rarer else "impressions without a click"
     return [
-        f"It was evaluated on only {count(rarer)} {what}: its AUC is known to ± {figure(_Z95 * error, 3)}."
+        f"It was evaluated on only {count(rarer)} {what}: its AUC is known to ± {figure(Z95 * error, 3)}."
     ]

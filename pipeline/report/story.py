@@ -23,9 +23,6 @@ from pipeline.report.numbers import (
 from pipeline.report.reasons import WeakDomain, off_by, off_words, weakest
 from pipeline.report.summary import RunSummary
 
-# 95 % of a normal distribution lie within this many standard errors.
-Z95 = 1.96
-
 
 @dataclass(frozen=True)
 class Verdict:

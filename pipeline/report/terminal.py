@@ -8,9 +8,8 @@ from rich.table import Table
 
 from components.evaluator.results import DomainResult, EvaluationResult
 from pipeline.report.next_steps import next_steps
-from pipeline.report.numbers import count, day, figure, percent, plural, short, signed
+from pipeline.report.numbers import Z95, count, day, figure, percent, plural, short, signed
 from pipeline.report.story import (
-    Z95,
     last_blessed,
     lead_words,
     served_words,

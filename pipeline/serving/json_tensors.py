@@ -220,6 +220,10 @@ def to_tensor(value: Any, port: Port, default: Array | None = None) -> Array:
         if default is not None and None in flat:
             missing = default.ravel()[0] if default.dtype == object else default.ravel()[0].item()
             flat = [missing if item is None else item for item in flat]
+        if None in flat:
+            raise invalid(
+                "a row has null, which stands for a missing value, and every row needs a value of this one"
+            )
         return _convert(flat, port.dtype).reshape(shape)
     except RequestError as error:
         raise invalid(f"input {port.name!r}: {error.message}") from error

@@ -49,9 +49,9 @@ class UnknownDomains:
         self._metrics.unknown_domains(name, sum(unknown.values()))
         self._say(name, column, unknown)
         if self._refuse:
+            named = ", ".join(map(_shown, sorted(unknown)[:3]))
             raise invalid(
-                f"input {column!r}: {', '.join(sorted(unknown)[:3])} was not in training, and this server refuses such "
-                "domains"
+                f"input {column!r}: {named} was not in training, and this server refuses such domains"
             )
 
     def _say(self, name: str, column: str, unknown: Mapping[str, int]) -> None:
@@ -61,7 +61,12 @@ class UnknownDomains:
                 if new:
                     self._said.add((name, value))
             if new:
-                log.warning("%s: %s %s was not in training", name, column, value)
+                log.warning("%s: %s %s was not in training", name, column, _shown(value))
+
+
+def _shown(value: str) -> str:
+    """The value, or that it is empty."""
+    return value or "'' (empty)"
 
 
 def _text(value: object) -> str:

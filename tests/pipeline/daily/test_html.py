@@ -22,6 +22,24 @@ def test_no_interval_leaves_0_to_1() -> None:
     assert found["arrayminus"] == pytest.approx([0.196, 0.04, 0.0196, 0.0])
 
 
+def test_labels_of_small_charts_do_not_run_into_each_other() -> None:
+    judged = {"rows": 90, "positives": 30, "auc": 0.6, "auc_standard_error": 0.02}
+    for many, marks in ((1, ["01"]), (2, ["01", "02"]), (28, ["08", "21"])):
+        days = [
+            {"day": f"2026-11-{number:02}", "progressive": {"domains": {"a": judged}}}
+            for number in range(1, many + 1)
+        ]
+        assert html._domains(days)["layout"]["xaxis"]["tickvals"] == [f"2026-11-{day}" for day in marks]
+
+
+def test_a_domain_of_a_few_clicks_does_not_squeeze_those_beside_it() -> None:
+    known = {"rows": 900, "positives": 300, "auc": 0.6, "auc_standard_error": 0.01}
+    few = {"rows": 60, "positives": 1, "auc": 0.6, "auc_standard_error": 0.3}
+    drawn = html._domains([{"day": "2026-11-01", "progressive": {"domains": {"a": known, "b": few}}}])
+    low, high = drawn["layout"]["yaxis"]["range"]
+    assert 0.3 < low < 0.4 and 0.8 < high < 0.9
+
+
 def test_a_domain_of_one_class_every_day_has_no_chart() -> None:
     judged = {"rows": 90, "positives": 30, "auc": 0.6, "auc_standard_error": 0.02}
     silent = {"rows": 100, "positives": 0, "auc": None, "auc_standard_error": None}

@@ -287,5 +287,5 @@ def test_the_first_day_is_no_alarm() -> None:
     assert "the first filled the averages" in page
     assert "refused" not in page.split("</head>")[1].replace("--c2", "")
     console = Console(file=io.StringIO(), width=80)
-    print_history({first.day: first}, console)
+    print_history({first.day: first}, declaration, console)
     assert "refused" not in console.file.getvalue()

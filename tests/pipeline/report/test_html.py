@@ -17,6 +17,7 @@ from pipeline.report import RunSummary, write_report
 from pipeline.report.html import report_page
 from pipeline.report.numbers import UNDEFINED
 from pipeline.report.page import _plotly
+from pipeline.report.quality import domain_section
 from tests.pipeline.report.summaries import domain, evaluation, run
 
 BROWSER = next(
@@ -61,6 +62,20 @@ class _Outline(HTMLParser):
 def _figures(count: int) -> int:
     """Figures on the page of a run with so many domains: one for each calibrated domain, two behaviours, and so on."""
     return 9 + 1 + min(count, 5) + (3 if count == 1000 else 0)
+
+
+def test_a_domain_of_one_click_does_not_stretch_the_figure() -> None:
+    found = {"big": domain(9000, 900, 0.62), "small": domain(5000, 400, 0.58), "tiny": domain(64, 1, 0.06)}
+    drawn = domain_section(run(evaluation=evaluation(found)))
+    assert drawn is not None
+    low, high = drawn.dots["layout"]["xaxis"]["range"]
+    assert 0.5 < low < 0.58 and 0.62 < high < 0.7
+    [pale] = [trace for trace in drawn.dots["data"] if trace["marker"]["color"] == "var(--card)"]
+    assert (list(pale["x"]), list(pale["marker"]["symbol"])) == ([low], ["triangle-left"])
+    assert "0.060" in [note["text"] for note in drawn.dots["layout"]["annotations"]]
+    # Where none decides there is nothing else to go by.
+    alone = domain_section(run(evaluation=evaluation({"tiny": domain(64, 1, 0.06)})))
+    assert alone is not None and alone.dots["layout"]["xaxis"]["range"][0] < 0.06
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 1000])

@@ -298,7 +298,7 @@ def test_null_is_a_missing_value_where_the_input_has_one(ours: Served) -> None:
     np.testing.assert_allclose(answer["predictions"], [[1 / (1 + np.exp(-np.array([1.1, 0.9])))]], rtol=1e-5)
     status, answer = predict(ours, {"signature_name": "optional", "inputs": {"x": [1.0, None]}})
     assert status == 400
-    assert "'x'" in answer["error"] and "Null" in answer["error"]
+    assert "'x'" in answer["error"] and "every row needs a value" in answer["error"]
     body = {"signature_name": "regress", "examples": [{"user_id": 3, "duration": None}, {"user_id": 3}]}
     status, answer = ask(ours, f"/v1/models/{NAME}:regress", body)
     assert status == 200

@@ -53,6 +53,16 @@ def test_they_are_scored_counted_and_said_once(noted: Path, said: pytest.LogCapt
     assert told == [f"{NAME}: tag bb was not in training"]
 
 
+def test_an_empty_one_is_told_apart_and_said(noted: Path, said: pytest.LogCaptureFixture) -> None:
+    write_domains(noted / "1", "tag", ["a", "bb"])
+    with ModelServer(settings_for(noted)) as server:
+        with connect(f"grpc://127.0.0.1:{server.grpc_port}", NAME) as client:
+            client.predict({**ROWS, "tag": ["a", "", ""]})
+        assert counted(server) == 2
+    told = [record.getMessage() for record in said.records if "not in training" in record.getMessage()]
+    assert told == [f"{NAME}: tag '' (empty) was not in training"]
+
+
 def test_they_are_refused_where_that_is_wanted(noted: Path) -> None:
     with (
         ModelServer(settings_for(noted, refuse_unknown_domains=True)) as server,
