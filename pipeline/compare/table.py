@@ -52,8 +52,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 def legend(reference: str) -> str:
     """What the signs stand for, beside the title of the reference."""
     return (
-        f"✓ {reference} is ahead of this model, ✗ behind it, in 95 % of the resampled users; = level within "
-        f"{NARROW:g}; ? not known"
+        f"✓ {reference} is ahead of this model, ✗ behind it, in 95 % of the resampled users and with every seed; "
+        f"= level within {NARROW:g}; ? not known"
     )
 
 

@@ -179,6 +179,14 @@ def columns(plan: ReadPlan, survey: Survey) -> Iterator[Finding]:
             )
     empty = [name for name, rows in survey.missing.items() if rows == accepted]
     rare = [name for name, rows in survey.missing.items() if _MISSING * accepted <= rows < accepted]
+    some = sorted(
+        ((name, rows) for name, rows in survey.missing.items() if 0 < rows < _MISSING * accepted),
+        key=lambda item: -item[1],
+    )
+    if some:
+        shown = ", ".join(f"{name} {_share(rows / accepted)}" for name, rows in some[:_SHOWN])
+        more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
+        yield Finding("ok", "features", f"missing: {shown}{more}")
     if empty:
         yield Finding(
             "warn", "features", f"never there: {', '.join(empty)}", "remove them from the declaration"
@@ -187,7 +195,8 @@ def columns(plan: ReadPlan, survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "features",
-            f"missing in {_MISSING:.0%} of the rows or more: {', '.join(rare)}",
+            f"missing in {_MISSING:.0%} of the rows or more: "
+            + ", ".join(f"{name} {_share(survey.missing[name] / accepted)}" for name in rare),
             "worth a look",
         )
 
@@ -200,6 +209,11 @@ def duplicates(survey: Survey, count: int) -> Iterator[Finding]:
     yield Finding(
         "warn" if many else "ok", "duplicates", text, "check that no file is given twice" if many else ""
     )
+
+
+def _share(share: float) -> str:
+    """ "3.1%", and of very few rows that there are some."""
+    return f"{share:.1%}" if share >= 0.0005 else "below 0.1%"
 
 
 def _rows(domains: pl.DataFrame) -> int:

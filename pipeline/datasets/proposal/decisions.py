@@ -113,7 +113,8 @@ class Decider:
                 return self._taken(guess, answer, "sure")
             if not required:
                 return Guess(guess.role, None, "none")
-        if not required and guess.certainty == "weak":
+        # With nothing else to name there is nothing to ask: it is taken, and the doubt is said.
+        if guess.certainty == "weak" and (not required or len(guess.candidates) == 1):
             return guess
         said = _cannot_guess(guess, list(self._columns))
         if guess.role == "label":

@@ -38,7 +38,12 @@ def doubts(result: Draft) -> Iterator[str]:
         )
     for leak in result.leaks:
         kept = leak.column in (result.role("user"), result.role("item"), result.role("domain"), result.author)
-        fate = "it has a role and stays" if kept else "it is set aside under post_exposure"
+        fate = (
+            "it has a role and stays"
+            if kept
+            else f"it is set aside under post_exposure; --keep {leak.column} makes a feature of it, an entry under "
+            "behaviours makes features of its averages over the past"
+        )
         yield f"{leak.column}: {leak.why}; {fate}"
     for lookup in result.sources.lookups:
         if lookup.matched < 0.99:

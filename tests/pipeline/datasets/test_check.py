@@ -140,6 +140,12 @@ def test_lookups_without_a_match_and_features_that_are_never_there(tmp_path: Pat
     assert "never there: age" in texts
 
 
+def test_shares_of_missing_values_are_said(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {"log.csv": log_text()}, users="user,age\n1,30\n")
+    texts = [(finding.level, finding.found) for finding in check(declared(tmp_path), data).findings]
+    assert ("ok", "missing: age 75.0%, item_colour 66.7%, item_codes 66.7%") in texts
+
+
 def test_an_integer_of_minus_one_is_no_value(tmp_path: Path) -> None:
     rows = [
         line(day, n % 2, -1 if n > 3 else n, "ab"[n % 2], n // 2 % 2, n) for day in range(3) for n in range(8)

@@ -31,6 +31,17 @@ def test_a_tab_is_given_as_shells_write_it(tmp_path: Path) -> None:
     assert written.declaration.impressions.separator == "\t"
 
 
+def test_a_doubtful_label_is_taken_where_there_is_no_other_and_nobody_to_ask(tmp_path: Path) -> None:
+    log = columns()
+    log["geraakt"] = log.pop("clicked")
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml"))
+    assert written.declaration.label == "geraakt"
+    assert any(text.startswith("label: geraakt is not certain") for text in written.proposal.draft.warnings)
+    log["gekocht"] = 1 - np.asarray(log["geraakt"])
+    with pytest.raises(InputError, match="the label is not certain; it may be"):
+        write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "b.yaml"))
+
+
 def test_columns_that_requests_would_call_alike_are_left_out_but_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     log = csv_log(
