@@ -71,7 +71,9 @@ def auc_map(
             colorbar={
                 "thickness": 12,
                 "outlinewidth": 0,
-                "len": 0.9,
+                # Of a few models the figure is too low for a scale of its height.
+                "lenmode": "pixels",
+                "len": max(90, 0.9 * _ROW * len(models)),
                 "nticks": 5 if len(models) > 4 else 3,
                 "title": {"text": "AUC from the median"},
             },
@@ -178,7 +180,7 @@ def difference_plot(models: Sequence[tuple[str, Versus]], reference: str) -> dic
     return finish(
         chart,
         height=_ROW * len(models) + 80,
-        xaxis={"title": {"text": f"{html.escape(reference)} ahead by (average AUC)"}},
+        xaxis={"title": upright_title(f"{html.escape(reference)} ahead by (average AUC)")},
         yaxis={
             "tickvals": rows,
             "ticktext": [label(title) for title, _ in models],

@@ -28,7 +28,7 @@ def report_page(summary: RunSummary) -> str:
         verdict=story.verdict(summary),
         lead=[
             " ".join([story.data_sentence(summary), *story.decision_sentences(summary)]),
-            " ".join([*words, *map(str.strip, after_push(summary))]),
+            " ".join([*words, "\n".join(after_push(summary))]),
             " ".join(story.weakness_sentences(summary)),
         ],
         tiles=quality.tiles(summary),

@@ -80,7 +80,10 @@ def test_it_is_the_last_line_and_stands_on_the_page() -> None:
     out = io.StringIO()
     print_comparison(result, Console(file=out, width=200))
     assert out.getvalue().splitlines()[-1].strip() == f"{PUSH} dfei"
-    assert "Ship DFEI: nothing is to be gained" in comparison_page(result)
+    page = comparison_page(result)
+    assert "Ship DFEI: nothing is to be gained" in page
+    # As it is to be copied: no browser breaks a line at its hyphens.
+    assert f"<pre>{PUSH} dfei</pre>" in page
 
 
 def test_the_legend_names_the_reference_and_seeds_that_bear_no_p_value_are_not_asked_for_one() -> None:
