@@ -179,7 +179,7 @@ def difference_plot(models: Sequence[tuple[str, Versus]], reference: str) -> dic
     chart.add_vline(x=0, line={"color": SOFT, "width": 1, "dash": "dash"})
     return finish(
         chart,
-        height=_ROW * len(models) + 80,
+        height=_ROW * len(models) + 100,
         xaxis={"title": upright_title(f"{html.escape(reference)} ahead by (average AUC)")},
         yaxis={
             "tickvals": rows,
