@@ -36,6 +36,7 @@ from apache_beam.utils import subprocess_server
 from components import progress
 from components.errors import EngineError
 from pipeline.engine_failures import translate
+from pipeline.local_workers import forked_workers
 
 _LOG = logging.getLogger(__name__)
 # How long an engine may take to answer before a component starts, and a job to end once it is cancelled.
@@ -56,7 +57,7 @@ def _runs_elsewhere(options: PipelineOptions) -> bool:
 
 @contextlib.contextmanager
 def on_engine(beam_args: Sequence[str]) -> Iterator[None]:
-    """Around the execution of a component; nothing where its job runs on this machine.
+    """Around the execution of a component; where its job runs on this machine, only its workers are seen to.
 
     Args:
       beam_args: Beam's options of the component.
@@ -67,7 +68,8 @@ def on_engine(beam_args: Sequence[str]) -> Iterator[None]:
       KeyboardInterrupt: the user stopped; the job is cancelled.
     """
     if not is_distributed(beam_args):
-        yield
+        with forked_workers(beam_args):
+            yield
         return
     name, address = _engine(beam_args)
     if address:

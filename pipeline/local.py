@@ -23,6 +23,7 @@ from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 from tfx.types import Artifact
 
 from components.errors import InputError
+from pipeline import local_workers
 from pipeline.engine_options import with_engine, without_engine
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.memory import PeakMemory
@@ -94,7 +95,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
 def cpu_seconds() -> float:
     """Processor seconds of this process and those it started and waited for."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return (
+        times.user + times.system + times.children_user + times.children_system + local_workers.cpu_seconds()
+    )
 
 
 def outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, list[Artifact]]]:

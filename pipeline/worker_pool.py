@@ -10,6 +10,7 @@ it or was killed; what an engine says of an id ends none, for it may be another'
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -57,11 +58,17 @@ class Harnesses:
       most: how many run at a time.
       wait_seconds: how long one more waits for another to end.
       preloaded: modules that are imported once for all.
+      lost: called when the process that harnesses are forked from is gone; by default this one ends, too.
     """
 
     def __init__(
-        self, most: int = MOST, wait_seconds: float = WAIT_SECONDS, preloaded: Sequence[str] = PRELOADED
+        self,
+        most: int = MOST,
+        wait_seconds: float = WAIT_SECONDS,
+        preloaded: Sequence[str] = PRELOADED,
+        lost: Callable[[], None] | None = None,
     ) -> None:
+        self._lost = lost or functools.partial(os._exit, 1)
         self._most, self._wait_seconds = most, wait_seconds
         self._known: dict[tuple[str, str], _Harness] = {}
         self._numbers: dict[int, _Harness] = {}
@@ -114,6 +121,16 @@ class Harnesses:
                 "pool more (--most) if its machine has the memory, or the job less parallelism"
             )
 
+    @property
+    def parent(self) -> int:
+        """The process that harnesses are forked from."""
+        return self._parent.pid
+
+    def await_idle(self, wait_seconds: float) -> bool:
+        """Waits until none runs; whether that came about."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._known, wait_seconds)
+
     def close(self) -> None:
         """Ends every harness."""
         self._closing = True
@@ -129,8 +146,8 @@ class Harnesses:
         except OSError:
             pass
         if not self._closing:
-            _LOG.error("the process that harnesses are forked from is gone: the pool ends")
-            os._exit(1)
+            _LOG.error("the process that harnesses are forked from is gone: no more of them")
+            self._lost()
 
     def _hear(self, message: dict[str, int]) -> None:
         with self._changed:

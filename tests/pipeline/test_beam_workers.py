@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
+import psutil
 import pytest
 import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from components import beam_jobs
 from components.dataset.schema import declared_schema
 from components.example_gen.executor import REPORT_FILE, Executor
-from pipeline import views
+from pipeline import local_workers, views
 from pipeline.beam_runner import beam_args
+from pipeline.engine_job import on_engine
 from pipeline.request import declared
 from pipeline.simulate import simulate
 from tests.components.transform.helpers import contents, execute
@@ -48,7 +54,8 @@ def test_two_processes_write_the_same_examples_and_features(
     monkeypatch.setattr(beam_jobs, "SMALL_BYTES", 0)
     simulate(tmp_path / "data", domains=5, rows=6_000, seed=2)
     alone = _ingested(tmp_path / "data", tmp_path / "alone", 1)
-    together = _ingested(tmp_path / "data", tmp_path / "together", 2)
+    with on_engine(beam_args("direct", ["workers=2"])):
+        together = _ingested(tmp_path / "data", tmp_path / "together", 2)
     assert together[0] == alone[0]
     assert together[1] == alone[1]
     assert len(alone[1]["train"]) == alone[0]["train"]
@@ -60,3 +67,42 @@ def test_two_processes_write_the_same_examples_and_features(
         execute(folder / "transform", declaration, examples, declared_schema(declaration), workers=workers)
         left.append(contents(folder / "transform"))
     assert [name for name in left[0] if left[0][name] != left[1].get(name)] == []
+
+
+class Busy(beam.DoFn):
+    """Takes processor time."""
+
+    def process(self, _: int) -> list[None]:
+        begun = time.process_time()
+        while time.process_time() < begun + 0.3:
+            pass
+        return []
+
+
+class WhoseChild(beam.DoFn):
+    """Leaves the process that the worker was forked from."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    def process(self, element: int) -> list[None]:
+        Path(self._folder, str(element)).write_text(str(os.getppid()))
+        return []
+
+
+def test_the_workers_of_all_jobs_are_forks_of_one_process(tmp_path: Path) -> None:
+    args = beam_args("direct", ["workers=2"])
+    run = beam_jobs.beam_runner(lambda: beam.Pipeline(options=PipelineOptions(list(args))))
+    with on_engine(args):
+        for job in (0, 2):
+            run([job, job + 1], WhoseChild(tmp_path))
+    [parent] = {path.read_text() for path in tmp_path.iterdir()}
+    assert "pipeline.harness" in psutil.Process(int(parent)).cmdline()
+    assert psutil.Process(int(parent)).ppid() == os.getpid()
+    # The forks have ended, and what they did is counted.
+    assert not psutil.Process(int(parent)).children()
+    before = local_workers.cpu_seconds()
+    assert before > 0
+    with on_engine(args):
+        run([0, 1], Busy())
+    assert local_workers.cpu_seconds() > before + 0.5
