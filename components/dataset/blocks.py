@@ -20,6 +20,8 @@ from components.dataset.text_block import TextBlock
 
 BLOCK_BYTES = 4 << 20
 _PARQUET_ROWS = 32_768
+# Bytes of a block of text for each column, at least.
+_LEAST_OF_COLUMN = 512
 
 
 def read_blocks(file: DataFile, start: int, end: int, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
@@ -93,7 +95,10 @@ def _own_blocks(file: DataFile, start: int, end: int, block_bytes: int) -> Itera
     if file.format == "parquet":
         yield from _parquet_blocks(file, start, end)
     else:
-        for block in line_blocks(file, start, end, block_bytes):
+        # Of a hundred thousand columns, a block of few rows costs what one of many does.
+        for block in line_blocks(
+            file, start, end, max(block_bytes, _LEAST_OF_COLUMN * len(file.own_columns))
+        ):
             yield parse_text(file, block)
 
 

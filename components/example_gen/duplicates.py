@@ -44,14 +44,14 @@ def hash_rows(frame: pl.DataFrame) -> npt.NDArray[np.uint64]:
 
 def _hashable(column: pl.Series) -> pl.Series:
     """The values in a form in which equal ones, and only those, have equal hashes; in most types that is their text."""
-    if column.dtype.is_nested():
+    if column.dtype.is_nested() or (column.dtype == pl.String and not column.null_count()):
         return column
     if column.dtype == pl.Binary:
         return column.fill_null(b"")
     if column.dtype in (pl.Time, pl.Duration):
         # The text of a time has no fractions of a second, and a duration has no text.
         column = column.to_physical()
-    text = column.cast(pl.String)
+    text = column if column.dtype == pl.String else column.cast(pl.String)
     return text.fill_null("") if text.null_count() else text
 
 

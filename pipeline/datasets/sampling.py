@@ -17,6 +17,9 @@ SAMPLE_ROWS = 200_000
 WHOLE_BYTES = 24 << 20
 WINDOW_BYTES = 256 << 10
 _BYTES_PER_ROW = 60
+_MANY_COLUMNS = 500
+_FEWEST_ROWS = 2_000
+_MOST_VALUES = 200_000_000
 
 
 def sample_pieces(plan: ReadPlan, rows: int = SAMPLE_ROWS) -> list[Piece]:
@@ -29,7 +32,8 @@ def sample_pieces(plan: ReadPlan, rows: int = SAMPLE_ROWS) -> list[Piece]:
         return cut(plan)
     chosen: list[Piece] = []
     for number, file in enumerate(plan.files):
-        windows = max(1, round(rows * bytes_per_row(file) / WINDOW_BYTES * file.size / total))
+        wanted = _fewer(rows, file) * bytes_per_row(file)
+        windows = max(1, round(wanted / _window(file) * file.size / total))
         for start, end in spread(file, windows):
             chosen.append(Piece(len(chosen), number, start, end))
     return chosen
@@ -43,7 +47,17 @@ def bytes_per_row(file: DataFile) -> float:
         stream.seek(file.data_start)
         head = stream.read(64 << 10)
     lines = head.count(b"\n")
-    return (head.rindex(b"\n") + 1) / lines if lines else _BYTES_PER_ROW
+    return (head.rindex(b"\n") + 1) / lines if lines else max(len(head), _BYTES_PER_ROW)
+
+
+def _window(file: DataFile) -> int:
+    """Bytes that are read at a place: of very many columns a few rows cost what many do."""
+    return WINDOW_BYTES * max(1, len(file.own_columns) // _MANY_COLUMNS)
+
+
+def _fewer(rows: int, file: DataFile) -> int:
+    """Of very many columns fewer rows are looked at."""
+    return min(rows, max(_FEWEST_ROWS, _MOST_VALUES // max(1, len(file.own_columns))))
 
 
 def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
@@ -60,22 +74,30 @@ def spread(file: DataFile, windows: int) -> Iterator[tuple[int, int]]:
             yield index, index + 1
         return
     length = file.size - file.data_start
-    if length <= windows * WINDOW_BYTES:
+    window = _window(file)
+    if length <= windows * window:
         yield file.data_start, file.size
         return
-    step = (length - WINDOW_BYTES) / max(1, windows - 1)
+    step = (length - window) / max(1, windows - 1)
     for index in range(windows):
         start = file.data_start + round(index * step)
-        yield start, min(file.size, start + WINDOW_BYTES)
+        yield start, min(file.size, start + window)
 
 
-def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.DataFrame, int, int]:
+def sample_rows(
+    files: Sequence[DataFile], rows: int = SAMPLE_ROWS, columns: Sequence[str] | None = None
+) -> tuple[pl.DataFrame, int, int]:
     """Rows spread evenly over the files, as they are written (text of csv, Parquet's own types, `readable`).
 
+    Args:
+      files: of one table.
+      rows: about how many.
+      columns: those to hold; all where none are named.
     Returns:
       The rows; a good guess at the number of rows in all; the number of lines that are no rows.
     """
     total = sum(file.size for file in files)
+    held = list(files[0].columns if columns is None else columns)
     frames: list[pl.DataFrame] = []
     likely, bad = 0.0, 0
     for file in files:
@@ -85,12 +107,12 @@ def sample_rows(files: Sequence[DataFile], rows: int = SAMPLE_ROWS) -> tuple[pl.
         for block, every in blocks:
             bad += len(block.bad)
             seen += len(block.frame)
-            part = readable(block.frame.gather_every(every))
+            part = readable(block.frame.select(held).gather_every(every))
             taken += len(part)
             frames.append(part)
         size = max(seen, 1)
         likely += size if read >= 1 else size / read
-    return _joined(frames, files), round(likely), bad
+    return _joined(frames, held), round(likely), bad
 
 
 def readable(frame: pl.DataFrame) -> pl.DataFrame:
@@ -105,11 +127,11 @@ def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[Text
     if whole:
         return ((block, 1) for block in read_all(file)), 1.0
     if file.format != "parquet" and not file.is_packed:
-        windows = max(1, round(rows * bytes_per_row(file) / WINDOW_BYTES))
+        windows = max(1, round(_fewer(rows, file) * bytes_per_row(file) / _window(file)))
         ranges = list(spread(file, windows))
         read = sum(end - start for start, end in ranges) / max(1, file.size - file.data_start)
         blocks = (
-            (block, 1) for start, end in ranges for block in read_blocks(file, start, end, WINDOW_BYTES)
+            (block, 1) for start, end in ranges for block in read_blocks(file, start, end, _window(file))
         )
         return blocks, read
     if file.is_packed:
@@ -123,12 +145,10 @@ def _blocks(file: DataFile, rows: int, whole: bool) -> tuple[Iterator[tuple[Text
     return blocks, chosen / max(1, metadata.num_rows)
 
 
-def _joined(frames: list[pl.DataFrame], files: Sequence[DataFile]) -> pl.DataFrame:
+def _joined(frames: list[pl.DataFrame], columns: list[str]) -> pl.DataFrame:
     """One frame; a column of several types becomes text."""
     if not frames:
-        return pl.DataFrame(schema=dict.fromkeys(files[0].columns, pl.String))
-    columns = list(files[0].columns)
-    frames = [frame.select(columns) for frame in frames]
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     schemas = [frame.schema for frame in frames]
     mixed = [name for name in columns if any(schema[name] != schemas[0][name] for schema in schemas)]
     return pl.concat(

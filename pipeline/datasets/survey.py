@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -119,6 +119,7 @@ def survey(
     visit: Visitor | None = None,
     sampled: bool = False,
     block_bytes: int = BLOCK_BYTES,
+    kept: dict[int, list[Rows]] | None = None,
 ) -> Survey:
     """Reads pieces of the log, in their order.
 
@@ -131,6 +132,7 @@ def survey(
       visit: also sees the accepted rows of every block, joined.
       sampled: whether `pieces` is a part of the log.
       block_bytes: bytes of csv in a block.
+      kept: the blocks of each piece, as an earlier survey of the same pieces left them here; this one leaves its own.
     Raises:
       InputError: a file cannot be read.
     """
@@ -139,7 +141,7 @@ def survey(
     done = 0
     for piece in pieces:
         scan, row = PieceScan(), 0
-        for block in read_piece(plan, piece, tables, block_bytes):
+        for block in _read(plan, piece, tables, block_bytes, kept):
             if look is not None:
                 look(piece, block, row)
             row += len(block.text)
@@ -165,3 +167,18 @@ def survey(
         reasons=counts.reasons,
         sampled=sampled,
     )
+
+
+def _read(
+    plan: ReadPlan,
+    piece: Piece,
+    tables: tuple[LookupTable, ...],
+    block_bytes: int,
+    kept: dict[int, list[Rows]] | None,
+) -> Iterator[Rows]:
+    """A piece's blocks; with `kept`, those that are there, and what is not is kept for the next survey."""
+    if kept is None:
+        return read_piece(plan, piece, tables, block_bytes)
+    if piece.index not in kept:
+        kept[piece.index] = list(read_piece(plan, piece, tables, block_bytes))
+    return iter(kept[piece.index])

@@ -21,6 +21,9 @@ class StatisticsStream:
             schema=schema_pb2.Schema(),
             use_sketch_based_topk_uniques=True,
             num_top_values=10,
+            # Nobody looks at the histograms, and of each a hundred quantiles a bucket are drawn, one by one.
+            num_histogram_buckets=1,
+            num_quantiles_histogram_buckets=1,
         )
         self._found = Accumulated(options)
 

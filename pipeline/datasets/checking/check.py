@@ -11,6 +11,7 @@ import polars as pl
 from components.dataset.declaration import Declaration
 from components.dataset.events import plan_events
 from components.dataset.files import find_files
+from components.dataset.impressions import Rows
 from components.dataset.joins import LookupTable, read_lookup
 from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
@@ -77,7 +78,9 @@ def check(
                 findings = found
                 return result(sample)
             early(sorted_findings(found))
-        everything, more = _all_rows(plan, tables, sample, progress)
+        # Days are known before the rows are judged by them: a small log is held in between, and read once.
+        kept: dict[int, list[Rows]] | None = {} if whole else None
+        everything, more = _all_rows(plan, tables, sample, progress, kept)
         findings += more
     except InputError as error:
         findings.append(Finding("fail", "files", str(error), "mend the file"))
@@ -192,9 +195,13 @@ def _of_sample(plan: ReadPlan, sample: Survey) -> list[Finding]:
 
 
 def _all_rows(
-    plan: ReadPlan, tables: tuple[LookupTable, ...], sample: Survey | None, progress: Listener
+    plan: ReadPlan,
+    tables: tuple[LookupTable, ...],
+    sample: Survey | None,
+    progress: Listener,
+    kept: dict[int, list[Rows]] | None,
 ) -> tuple[Survey, list[Finding]]:
-    """Reads every row once; the libraries that only this needs take seconds to load."""
+    """Looks at every row; the libraries that only this needs take seconds to load."""
     progress(Progress("loading TFDV", 0))
     from components.example_gen.ingest import likely_rows
     from pipeline.datasets.checking import leaks
@@ -204,7 +211,7 @@ def _all_rows(
     declaration = plan.declaration
     pieces = cut(plan)
     if sample is None or not sample.scan.days:
-        sample = survey(plan, tables, pieces, _heard(progress, "reading days", None))
+        sample = survey(plan, tables, pieces, _heard(progress, "reading days", None), kept=kept)
     total = likely_total(plan, sample)
     days = sorted(sample.scan.days)
     boundary = days[-min(len(days), declaration.split.eval_days)] if days else 0
@@ -224,6 +231,7 @@ def _all_rows(
             _heard(progress, "reading all rows", total),
             look=counter.look,
             visit=visit,
+            kept=kept,
         )
         repeated = counter.count() if found.scan.accepted else 0
     findings = [*rules.refusals(plan, found), *rules.rejects(plan, found)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,26 +134,30 @@ def open_sources(
     joined_files = [path for table in tables for path in table]
     paths = list(dict.fromkeys(path for argument in files for path in expand(argument, joined_files)))
     data_dir = common_folder([*paths, *joined_files])
-    log = _open(data_dir, paths, settings[None], rows, files)
+    log = _open(
+        data_dir,
+        paths,
+        settings[None],
+        rows,
+        files,
+        lambda every: _looked_at(every, {*named_columns, *(_key(key, every, ())[0] for _, key in named)}),
+    )
     if log.bad_lines > len(log.sample):
         raise InputError(_no_rows(log))
     if log.sample.is_empty():
         raise InputError(f"{log.files[0].path}: no impressions: there is nothing below the header")
-    every = log.sample.columns
-    keys = [_key(key, every, ())[0] for _, key in named]
-    log.sample = log.sample.select(_looked_at(every, {*named_columns, *keys}))
     joined = log.sample
     sources: list[LookupSource] = []
     for (path, key), its_files in zip(named, tables, strict=True):
         columns = find_files(str(data_dir), _section(data_dir, its_files, settings[path], path))[0].columns
         left, right = _key(key, log.files[0].columns, columns)
         require_column(left, f"the key of the lookup {path.name}", log.files)
-        table = _open(data_dir, its_files, settings[path], rows, [path], key=(joined[left], right))
+        table = _open(data_dir, its_files, settings[path], rows, [path], list, key=(joined[left], right))
         _require_text(table)
         lookup = LookupSource(table, left, right)
         joined = _join(joined, lookup, log.files[0].columns, sources)
         sources.append(lookup)
-    return Sources(data_dir, log, sources, joined, len(every) - len(log.sample.columns))
+    return Sources(data_dir, log, sources, joined, len(log.files[0].columns) - len(log.sample.columns))
 
 
 def _looked_at(columns: Sequence[str], named: Set[str]) -> list[str]:
@@ -241,6 +245,7 @@ def _open(
     settings: Mapping[str, Any],
     rows: int,
     arguments: Sequence[Path],
+    looked_at: Callable[[Sequence[str]], list[str]],
     key: tuple[pl.Series, str] | None = None,
 ) -> Table:
     section = _section(data_dir, paths, settings)
@@ -258,7 +263,7 @@ def _open(
         files = found(patterns)
     _require_same_columns(files)
     if key is None:
-        sample, likely, bad = sample_rows(files, rows)
+        sample, likely, bad = sample_rows(files, rows, looked_at(files[0].columns))
     else:
         require_column(key[1], "the key of the lookup", files)
         sample, likely, bad = _rows_of_keys(files, *key)
