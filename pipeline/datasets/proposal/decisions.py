@@ -82,7 +82,9 @@ class Decider:
         """
         name = self._given.get(role)
         if name is not None and name not in self._columns:
-            close = meant(name, self._columns, cutoff=0.5)
+            # A table's column that got a prefix is meant before one that is spelt alike.
+            prefixed = next((column for column in self._columns if column.endswith(f"_{name}")), None)
+            close = prefixed or meant(name, self._columns, cutoff=0.5)
             hint = f"did you mean {close}?" if close else f"there are {', '.join(self._columns)}"
             raise InputError(f"{_FLAGS[role]} {name}: no such column; {hint}")
         return name

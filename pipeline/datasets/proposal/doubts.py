@@ -19,7 +19,10 @@ _NEARLY_ALL = 0.9
 # Beside the label: then it is a log of reactions.
 _REACTIONS = 2
 # Not digits alone, which are codes where they stay texts.
-_LIKE_NUMBERS = r"^\W{0,2}\d+(?:(?:[.,/]\d+|(?::\d{2}){1,2})\s?[A-Za-z%]{0,3}|\s?[A-Za-z%]{1,3})$"
+_LIKE_NUMBERS = (
+    r"^\W{0,2}\d+(?:(?:[.,/]\d+|(?::\d{2}){1,2}|(?:[.,'\u2019_\s]\d{2,3})+(?:[.,]\d+)?)\s?[A-Za-z%]{0,3}"
+    r"|\s?[A-Za-z%]{1,3})$"
+)
 _TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*$"
 
 

@@ -78,7 +78,10 @@ def _describes_item(name: tuple[str, ...]) -> bool:
     # `play_duration` is behaviour; `video_duration`, `order_id` and `response_time_limit` are not numbers of reactions.
     # Nights in a hotel are asked for before it is shown.
     nights = name[-3:] == ("length", "of", "stay")
-    return nights or (name[-1] in ("id", "type", "category", "limit") and name[0] not in ("is", "has"))
+    return nights or (
+        name[-1] in ("id", "type", "category", "limit", "no", "nr", "number", "code")
+        and name[0] not in ("is", "has")
+    )
 
 
 def is_reserved(name: str) -> bool:

@@ -44,6 +44,8 @@ _SHOWN = 6
 _ENTITIES = 50
 # What a column scores as the user by its values alone: enough to be asked for where nothing else is.
 _BY_VALUES = 1.5
+# What a key of a table scores as the item: the table may be the user's.
+_KEY = 0.9
 # What the name of a user's or an item's attribute scores: enough to be named where nothing else is.
 _ATTRIBUTE = -0.5
 
@@ -230,7 +232,7 @@ def guess_item(columns: Sequence[Column], taken: set[str]) -> Guess:
         if of_its_own(column.name, ITEMS):
             return 3.0, "named like an item"
         if column.is_key and column.distinct >= _ENTITIES:
-            return 1.5, "a table is joined by it"
+            return _KEY, "a table is joined by it"
         return _named(column.name, ITEMS), "named like what an item is like"
 
     guess = _entity("item", columns, taken, named)

@@ -63,6 +63,17 @@ def test_a_table_with_a_column_of_the_logs_name_is_told_apart_and_said(tmp_path:
             assert example["business_stock"][0] == shops[key]
 
 
+def test_a_prefixed_column_is_what_its_own_name_means(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns(shop=np.arange(3000) % 40, stars=np.arange(3000) % 5))
+    business = {"shop": np.arange(40), "stars": np.arange(40) % 5 + 0.5, "city": np.arange(40) % 3}
+    csv_log(tmp_path, business, "business.csv")
+    given = ProposalRequest(
+        [log], [f"{tmp_path}/business.csv=shop"], tmp_path / "a.yaml", roles={"domain": "city"}
+    )
+    with pytest.raises(InputError, match=r"--domain city: no such column; did you mean business_city\?"):
+        propose(given, None)
+
+
 def test_of_two_columns_of_one_name_it_is_said_which_is_read(tmp_path: Path) -> None:
     log = csv_log(tmp_path, columns(shop=np.arange(3000) % 40, stars=np.arange(3000) % 5))
     csv_log(tmp_path, {"shop": np.arange(40), "stars": np.arange(40) % 5 + 0.5}, "business.csv")

@@ -340,6 +340,22 @@ def test_flags_beside_reactions_are_doubted_and_time_spent_is_set_aside(tmp_path
     )
 
 
+def test_numbers_of_other_countries_are_read_or_doubted(tmp_path: Path) -> None:
+    count = np.arange(ROWS)
+    log = columns(
+        french=[f"1\u202f{n % 900 + 100},5" for n in count],
+        indian=[f"₹1,{n % 90 + 10},{n % 900 + 100}" for n in count],
+        grouped=[f"{n % 90 + 1}_000" for n in count],
+        order_no=count % 700 + 1_700_000_000,
+    )
+    written = proposed(tmp_path, log)
+    assert written.declaration.features["french"].written == "comma"
+    said = {w.split(":")[0] for w in written.proposal.draft.warnings if "is a word of its own" in w}
+    assert said == {"indian", "grouped"}
+    # A number that names an order is no number of reactions.
+    assert "order_no" not in written.declaration.behaviours
+
+
 def test_of_two_times_that_count_the_one_named_so_is_told(tmp_path: Path) -> None:
     seconds = np.sort(np.random.default_rng(0).integers(0, 900_000, ROWS))
     log = columns() | {"time_since_last_click": seconds[::-1], "timestamp": seconds}
