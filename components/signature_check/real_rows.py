@@ -70,7 +70,12 @@ def differing_readings(
     of_request = inputs.from_named(request)
     found = []
     for feature in inputs.features:
-        one, other = (_rows(read[feature.name]) for read in (of_examples, of_request))
+        # An integer -1 is no value to the model, whether an example has it or leaves it out.
+        none = [] if feature.is_list or feature.dtype != tf.int64 else [missing_value(feature.dtype)]
+        one, other = (
+            [[] if values == none else values for values in _rows(read[feature.name])]
+            for read in (of_examples, of_request)
+        )
         row = next((row for row, (a, b) in enumerate(zip(one, other, strict=True)) if a != b), None)
         if row is not None:
             value = named[feature.input][row]

@@ -48,6 +48,27 @@ def test_readings() -> None:
     ]
 
 
+def test_an_integer_of_minus_one_is_no_value_in_both() -> None:
+    """Logs write -1, 0 and 1 for worse, equal and better, and -1 for nobody: a run of such a log is not refused."""
+    document = {**DECLARATION, "features": dict(DECLARATION["features"])}  # type: ignore[call-overload]
+    document["features"]["rate"] = {"type": "int", "treatment": "vocabulary"}
+    declaration = Declaration.model_validate(document)
+    spec = {name: tf.io.VarLenFeature(tf.string) for name in ("tab", "genres")}
+    spec |= {name: tf.io.VarLenFeature(tf.int64) for name in ("codes", "rate", "local_time_ms")}
+    inputs = RawInputs(declaration, spec)
+    rows = []
+    for rate in (-1, 0, 1):
+        row = tf.train.Example.FromString(example([], [-1, 2]))
+        row.features.feature["rate"].int64_list.value.append(rate)
+        rows.append(row.SerializeToString())
+    named = named_rows(rows, request_features(declaration))
+    assert differing_readings(inputs, rows, named) == []
+    named["rate"] = np.array([-1, 0, -1])
+    assert differing_readings(inputs, rows, named) == [
+        "rate of row 3, -1: [1] in the example, [] in a request"
+    ]
+
+
 def test_the_request_to_try_a_model_with_is_the_fullest_row_as_a_caller_writes_it() -> None:
     document = {**DECLARATION, "features": dict(DECLARATION["features"])}  # type: ignore[call-overload]
     document["features"]["price"] = {"type": "float", "treatment": "normalise"}
