@@ -68,15 +68,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         simulate(data, domains=arguments.domains, rows=arguments.rows, seed=1)
-        for turn in range(arguments.times):
-            for workers in arguments.workers:
-                root = Path(folder) / f"run-{turn}-{workers}"
-                with (
-                    ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
-                    _OtherLoad() as load,
-                ):
-                    found = process.submit(measure, data, root, workers).result()
-                print(_line(workers, found, load.mean), flush=True)
+        for turn, workers in enumerate([*arguments.workers] * arguments.times):
+            with (
+                ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
+                _OtherLoad() as load,
+            ):
+                found = process.submit(measure, data, Path(folder) / f"run-{turn}", workers).result()
+            print(_line(workers, found, load.mean), flush=True)
 
 
 def _line(workers: int, found: dict[str, dict[str, float]], load: float) -> str:

@@ -22,8 +22,8 @@ from components.stack import LOCAL_RUNNER
 
 RUNNERS = ("direct", "flink", "spark", "dataflow")
 CONNECT_SECONDS = 3.0
-# Below this many cores the processes' own start costs more than they save.
-_MANY_CORES = 4
+# From two cores on two processes are faster than one; from four on one core is left to others (docs/scaling.md).
+_FEWEST_WORKERS = 2
 _MOST_WORKERS = 16
 # TFX packs itself into a source distribution for every Beam component whose options name no image: seconds each, for
 # workers that already have this environment.
@@ -165,9 +165,9 @@ def beam_args(runner: str, options: Sequence[str] = (), *, connect: bool = True)
 
 
 def default_workers(cores: int | None = None) -> int:
-    """Worker processes of the direct runner: one below four cores, else one for each core but one."""
+    """Worker processes of the direct runner: one for each core but one, but two where there are two cores."""
     cores = len(os.sched_getaffinity(0)) if cores is None else cores
-    return 1 if cores < _MANY_CORES else min(cores - 1, _MOST_WORKERS)
+    return min(cores, max(_FEWEST_WORKERS, cores - 1), _MOST_WORKERS)
 
 
 def _direct(workers: int) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ DATAFLOW = (
 )
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (3, 1), (4, 3), (8, 7), (64, 16)])
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (3, 2), (4, 3), (8, 7), (64, 16)])
 def test_workers_by_cores(cores: int, workers: int) -> None:
     assert default_workers(cores) == workers
 
