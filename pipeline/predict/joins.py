@@ -6,7 +6,8 @@ key is no input; a column of the rows wins; a key without a line leaves the tabl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,24 @@ def _open(
     return found[0], file
 
 
+def likely_prefix(columns: Sequence[str], inputs: Iterable[str]) -> str:
+    """What the declaration may have put before the names of a table: what most inputs have before one; or nothing.
+
+    >>> likely_prefix(["stars", "city"], ["shop_stars", "shop_city", "user_city", "velocity"])
+    'shop_'
+    """
+    found = Counter(
+        name.removesuffix(column)
+        for column in columns
+        for name in inputs
+        if column
+        and name.endswith(column)
+        and not name.removesuffix(column)[-1:].isalnum()
+        and name != column
+    )
+    return found.most_common(1)[0][0] if found else ""
+
+
 def _read(
     readings: Sequence[Lookup],
     inputs: Mapping[str, TensorSpec],
@@ -274,9 +293,11 @@ def _read(
         if name != lookup.left and (name in inputs or input_name(name) in inputs or name in later_keys)
     }
     if not kept:
+        prefix = likely_prefix([name for name in file.columns if name != lookup.right], inputs)
+        hint = f"; as --lookup {file.name}={lookup.left}:{lookup.right}:{prefix} some are" if prefix else ""
         raise InputError(
             f"{file.path}: none of its columns is an input of the model, or the key of a later lookup; "
-            f"it has {', '.join(name for name in offered if name != lookup.left)}"
+            f"it has {', '.join(name for name in offered if name != lookup.left)}{hint}"
         )
     kind = _kind(lookup.left, inputs)
     frames, first_line = [], file.first_line

@@ -301,7 +301,8 @@ def _number(column: Column) -> Choice:
 
 
 def _category(column: Column) -> Choice:
-    kind = "int" if column.values.kind == "int" else "string"
+    as_text = _minus_one_counts(column)
+    kind = "int" if column.values.kind == "int" and not as_text else "string"
     settings: dict[str, Any] = {"type": kind, "treatment": "vocabulary"}
     identifier = column.distinct > _MANY
     if identifier:
@@ -309,8 +310,19 @@ def _category(column: Column) -> Choice:
     elif column.distinct > _FEW:
         settings["min_count"] = 5
     what = "an identifier" if identifier else "a category"
-    values = "numbers" if kind == "int" else "texts"
-    return Choice(column.name, "feature", f"{what}: {column.distinct:,} {values} {column.where}", settings)
+    values = "numbers" if column.values.kind == "int" else "texts"
+    why = f"{what}: {column.distinct:,} {values} {column.where}"
+    if as_text:
+        why += "; texts, as -1 is one of the values, and among ints it stands for none"
+    return Choice(column.name, "feature", why, settings)
+
+
+def _minus_one_counts(column: Column) -> bool:
+    """Whether -1 is a number like any other: rows without a value say so otherwise, or there are lower ones."""
+    if column.values.kind != "int":
+        return False
+    numbers = column.values.column
+    return bool((numbers == -1).any()) and (numbers.null_count() > 0 or lowest(numbers.drop_nulls()) < -1)
 
 
 def _range(numbers: pl.Series) -> str:

@@ -356,6 +356,14 @@ def test_numbers_of_other_countries_are_read_or_doubted(tmp_path: Path) -> None:
     assert "order_no" not in written.declaration.behaviours
 
 
+def test_minus_one_is_a_value_where_none_is_written_otherwise(tmp_path: Path) -> None:
+    """As where a competitor's price is worse, equal or better, or there is none."""
+    rate = ["NULL" if n % 5 == 0 else str(n % 3 - 1) for n in range(ROWS)]
+    declared = proposed(tmp_path, columns(comp_rate=rate, nobody=np.arange(ROWS) % 9 - 1)).declaration
+    assert declared.features["comp_rate"].type == "string"
+    assert declared.features["nobody"].type == "int"
+
+
 def test_of_two_times_that_count_the_one_named_so_is_told(tmp_path: Path) -> None:
     seconds = np.sort(np.random.default_rng(0).integers(0, 900_000, ROWS))
     log = columns() | {"time_since_last_click": seconds[::-1], "timestamp": seconds}

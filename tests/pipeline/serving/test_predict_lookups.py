@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import gzip
 import json
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from components.dataset.input_names import LIST_SEPARATOR
 from components.errors import InputError
-from pipeline.predict import Prediction, predict_rows
+from pipeline.predict import Prediction, joins, predict_rows
 from tests.pipeline.commands.terminal import HOUSE
 from tests.pipeline.serving.conftest import Served
 from tests.pipeline.serving.models import NAME, expected
@@ -52,6 +53,10 @@ def ask(ours: Served, rows: Path, *lookups: str, **more: Any) -> tuple[Predictio
 
 def scores(rows: list[dict[str, str]]) -> list[float]:
     return [float(row["click_probability"]) for row in rows]
+
+
+def test_a_prefix_is_guessed_for_the_message() -> None:
+    assert doctest.testmod(joins).failed == 0
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".tsv", ".parquet"])
