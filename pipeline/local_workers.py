@@ -60,7 +60,7 @@ def _pool(most: int) -> str:
     """The address of a pool with room for so many workers, and as many of a job that is just ending."""
     from pipeline.worker_pool import Harnesses, serve
 
-    harnesses = Harnesses(2 * most, lost=_lost)
+    harnesses = Harnesses(2 * most, lost=_lost, killed=_lost)
     server, port = serve(harnesses, "127.0.0.1", 0)
     _POOLS.append((harnesses, server))
     return f"localhost:{port}"
@@ -72,9 +72,9 @@ _ENDING_SECONDS = 10.0
 
 
 def _lost() -> None:
-    """A job whose workers are gone waits for them for ever."""
+    """A job of Beam's local runner waits for ever for a worker that is gone."""
     text = (
-        "the worker processes of this machine were lost, most likely for lack of memory. What finished before is kept: "
+        "a worker process of this machine was killed, most likely for lack of memory. What finished before is kept: "
         "the same command goes on from there; --beam-option workers=1 needs the least"
     )
     _LOG.error(text)

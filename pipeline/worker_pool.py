@@ -59,6 +59,7 @@ class Harnesses:
       wait_seconds: how long one more waits for another to end.
       preloaded: modules that are imported once for all.
       lost: called when the process that harnesses are forked from is gone; by default this one ends, too.
+      killed: called when a harness was ended by a signal, which most engines see for themselves.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Harnesses:
         wait_seconds: float = WAIT_SECONDS,
         preloaded: Sequence[str] = PRELOADED,
         lost: Callable[[], None] | None = None,
+        killed: Callable[[], None] | None = None,
     ) -> None:
+        self._killed = killed
         self._lost = lost or functools.partial(os._exit, 1)
         self._most, self._wait_seconds = most, wait_seconds
         self._known: dict[tuple[str, str], _Harness] = {}
@@ -162,6 +165,8 @@ class Harnesses:
                     del self._known[key]
                     _LOG.info("%s ended with %d, %d running", harness, message["code"], len(self._known))
             self._changed.notify_all()
+        if message["code"] < 0 and self._killed is not None:
+            self._killed()
 
 
 class _Service(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from tfx.types import standard_artifacts
 
 from components import beam_jobs
 from components.dataset.schema import declared_schema
+from components.errors import EngineError
 from components.example_gen.executor import REPORT_FILE, Executor
 from pipeline import local_workers, views
 from pipeline.beam_runner import beam_args
@@ -25,6 +29,7 @@ from pipeline.engine_job import on_engine
 from pipeline.request import declared
 from pipeline.simulate import simulate
 from tests.components.transform.helpers import contents, execute
+from tests.e2e.conftest import HOUSE
 
 pytestmark = pytest.mark.slow
 
@@ -106,3 +111,26 @@ def test_the_workers_of_all_jobs_are_forks_of_one_process(tmp_path: Path) -> Non
     with on_engine(args):
         run([0, 1], Busy())
     assert local_workers.cpu_seconds() > before + 0.5
+
+
+class Die(beam.DoFn):
+    """Is killed, as the system does where memory runs out."""
+
+    def process(self, _: int) -> list[None]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
+
+def test_a_worker_that_is_killed_ends_the_run(tmp_path: Path) -> None:
+    code = (
+        "import apache_beam as beam; from components import beam_jobs; from pipeline.beam_runner import beam_args; "
+        "from apache_beam.options.pipeline_options import PipelineOptions; from pipeline.engine_job import on_engine; "
+        "from tests.pipeline.test_beam_workers import Die; args = beam_args('direct', ['workers=2']); "
+        "run = beam_jobs.beam_runner(lambda: beam.Pipeline(options=PipelineOptions(list(args)))); "
+        "\nwith on_engine(args): run([1, 2], Die())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == EngineError.exit_code, done.stderr[-2000:]
+    assert "was killed" in done.stderr and "the same command goes on" in done.stderr
