@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from components.evaluator.results import EvaluationResult
 
@@ -17,24 +17,37 @@ def ranks_worse(history: Sequence[EvaluationResult], today: EvaluationResult, dr
     Args:
       history: how it ranked the last good days, before it learned them.
       today: how it ranks the day.
-      drop: of the mean AUC within domains, weighted by rows; it must be beyond chance and habit, too.
+      drop: of the mean AUC within domains, weighted by rows, or of the AUC of all rows, which tells more where each
+        domain has few; it must be beyond chance and habit, too.
     """
-    before = [figure for figure in map(_within, history) if figure is not None]
-    now = _within(today)
-    if not before or now is None:
-        return ""
-    usual = sum(auc for auc, _ in before) / len(before)
-    auc, error = now
-    chance = sum(error**2 for _, error in before) / len(before)
+    for where, figure in _FIGURES.items():
+        before = [found for found in map(figure, history) if found is not None]
+        now = figure(today)
+        if not before or now is None:
+            continue
+        usual, spread = _usual(before, now[1])
+        if usual - now[0] > max(drop, _CHANCE * spread):
+            return (
+                f"the model in service ranks the day's rows {where} with an AUC of {now[0]:.4f}, where {usual:.4f} was "
+                f"usual on the last {len(before)} good days ({(usual - now[0]) / spread:.0f} standard deviations): do "
+                "the labels still belong to their rows, and do the columns mean what they did?"
+            )
+    return ""
+
+
+def _usual(before: Sequence[tuple[float, float]], error: float) -> tuple[float, float]:
+    """The mean of earlier figures, and the standard deviation of a day's distance from it.
+
+    Args:
+      before: figures with their standard errors.
+      error: that of the day's.
+    """
+    chance = sum(own**2 for _, own in before) / len(before)
     # What it moves from day to day beyond chance.
     moves = max(0.0, statistics.variance([auc for auc, _ in before]) - chance) if len(before) > 2 else 0.0
-    spread = math.sqrt(error**2 + moves + (chance + moves) / len(before))
-    if usual - auc <= max(drop, _CHANCE * spread):
-        return ""
     return (
-        f"the model in service ranks the day's rows within their domains with an AUC of {auc:.4f}, where {usual:.4f} "
-        f"was usual on the last {len(before)} good days ({(usual - auc) / spread:.0f} standard deviations): do the "
-        "labels still belong to their rows, and do the columns mean what they did?"
+        sum(auc for auc, _ in before) / len(before),
+        math.sqrt(error**2 + moves + (chance + moves) / len(before)),
     )
 
 
@@ -51,3 +64,17 @@ def _within(result: EvaluationResult) -> tuple[float, float] | None:
     mean = sum(count * (auc or 0.0) for count, auc, _ in domains) / rows
     error = math.sqrt(sum((count * (error or 0.0)) ** 2 for count, _, error in domains)) / rows
     return mean, error
+
+
+def _over_all(result: EvaluationResult) -> tuple[float, float] | None:
+    """The AUC of all rows together, and its standard error."""
+    overall = result.overall
+    if overall.auc is None or overall.auc_standard_error is None:
+        return None
+    return overall.auc, overall.auc_standard_error
+
+
+_FIGURES: dict[str, Callable[[EvaluationResult], tuple[float, float] | None]] = {
+    "within their domains": _within,
+    "of all domains together": _over_all,
+}

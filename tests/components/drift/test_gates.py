@@ -244,3 +244,17 @@ def test_labels_that_belong_to_other_rows() -> None:
     )
     assert ranks_worse(history, evaluation(0.5, error=0.08), 0.06) == ""
     assert ranks_worse([], evaluation(0.5), 0.06) == ""
+
+
+def test_labels_of_other_rows_on_a_day_of_few_rows_in_each_domain() -> None:
+    """A newcomer's feed, 1,900 rows a day: within domains nothing is known, over all rows the fall is plain."""
+
+    def day(overall: float, within: float) -> EvaluationResult:
+        scores = Overall(auc=overall, auc_standard_error=0.033)
+        return evaluation(within, error=0.08).model_copy(update={"overall": scores})
+
+    history = [day(auc, 0.5) for auc in (0.648, 0.709, 0.683, 0.698, 0.732)]
+    assert "of all domains together with an AUC of 0.5260, where 0.6940 was usual" in ranks_worse(
+        history, day(0.526, 0.51), 0.05
+    )
+    assert ranks_worse(history, day(0.62, 0.51), 0.05) == ""
