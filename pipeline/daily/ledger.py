@@ -181,6 +181,15 @@ class DayEntry(BaseModel):
         return self.status == "missing" or bool(self.refused_at)
 
     @property
+    def can_be_accepted(self) -> bool:
+        """Whether the gates of data alone refused it: what cannot be read is there no more for being accepted."""
+        return (
+            self.refused_at == "data"
+            and bool(self.reasons)
+            and all("(daily.gates." in reason for reason in self.reasons)
+        )
+
+    @property
     def identity(self) -> str:
         """Changes when the day is made anew from other rows or another past."""
         text = f"{self.day} {self.fingerprint} {self.prior} {self.accepted} {self.salt} {self.status}"

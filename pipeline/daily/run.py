@@ -18,7 +18,7 @@ from pipeline.daily.book import Book
 from pipeline.daily.cut import CutFiles
 from pipeline.daily.days import Deliveries, read_deliveries
 from pipeline.daily.history import write_history
-from pipeline.daily.ledger import DayEntry, now
+from pipeline.daily.ledger import DayEntry, Service, now
 from pipeline.daily.plan import DueDay, Wanted, next_due
 from pipeline.daily.request import DailyRequest
 from pipeline.daily.start import Start, start
@@ -88,7 +88,8 @@ def _due_days(
         book.ledger.write(entry)
         made.append(entry)
         write_history(book, declaration, request.command)
-        _tell(entry, bounds_set_in(request, entry.reasons), console)
+        known = book.ledger.entries()
+        _tell(entry, known[max(known)].carry.service, bounds_set_in(request, entry.reasons), console)
         if entry.wants_attention and request.on_refusal:
             _call(request.on_refusal, entry, layout.root, console)
         if request.next_only and entry.status != "missing":
@@ -120,6 +121,15 @@ def require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request:
             raise InputError(f"{option} {day}: the data hold {shown}")
     if request.accept is not None and request.accept not in arrived.days:
         raise InputError(f"--accept {request.accept}: the files of that day are no longer there")
+    entry = entries.get(request.accept or "")
+    if entry is None or entry.accepted or entry.fingerprint != arrived.days[entry.day].fingerprint:
+        return
+    if not entry.can_be_accepted:
+        why = f"{entry.shown}: {' '.join(entry.reasons)}" if entry.reasons else entry.shown
+        raise InputError(
+            f"--accept {entry.day}: what the gates of data refused is accepted, and this day is {why}. Deliver it "
+            f"anew, or make it again as it is: dfei daily --from {entry.day}"
+        )
 
 
 def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> None:
@@ -132,7 +142,7 @@ def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> Non
         )
 
 
-def _tell(entry: DayEntry, bounds: str, console: Console) -> None:
+def _tell(entry: DayEntry, served: Service | None, bounds: str, console: Console) -> None:
     if entry.status == "pushed":
         figures = entry.progressive
         judged = (
@@ -149,17 +159,16 @@ def _tell(entry: DayEntry, bounds: str, console: Console) -> None:
     console.print(
         f"[{'bold red' if entry.wants_attention else 'green'}]{entry.shown}[/] {entry.day}", highlight=False
     )
-    lines = [*entry.reasons, *(_afterwards(entry, bounds) if entry.wants_attention else [])]
+    lines = [*entry.reasons, *(_afterwards(entry, served, bounds) if entry.wants_attention else [])]
     for line in lines:
         console.print(f"  {line}", highlight=False, markup=False)
 
 
-def _afterwards(entry: DayEntry, bounds: str) -> list[str]:
+def _afterwards(entry: DayEntry, served: Service | None, bounds: str) -> list[str]:
     """What follows a day of which no model came: where the bound stands, what is served, what to do."""
     lines = []
     if bounds:
         lines.append(bounds)
-    served = entry.carry.service
     lines.append(
         f"Still served: {served.version}, which has learned {served.day}"
         if served is not None
@@ -168,11 +177,10 @@ def _afterwards(entry: DayEntry, bounds: str) -> list[str]:
     if entry.status == "missing":
         return [*lines, "The day is made, and those after it again, once its files are there"]
     if entry.refused_at == "data":
-        lines.append(
-            "State and weights are those of before. Deliver the day anew, or, where its data are true: dfei daily "
-            f"--accept {entry.day}"
+        accept = (
+            f", or, where its data are true: dfei daily --accept {entry.day}" if entry.can_be_accepted else ""
         )
-        return lines
+        return [*lines, f"State and weights are those of before. Deliver the day anew{accept}"]
     return [
         *lines,
         "The next day learns these rows too. If it is refused as well, look at the days in history.html before you "

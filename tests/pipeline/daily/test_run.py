@@ -135,6 +135,24 @@ def test_a_refusal_changes_nothing_is_said_and_calls_the_users_command(
     assert [(entry.day, entry.status) for entry in made] == [(DAYS[1], "pushed"), (DAYS[2], "pushed")]
 
 
+def test_what_cannot_be_read_is_not_accepted(feed: Path, refusals: Refusals) -> None:
+    refusals[DAYS[1]] = ["log-1.csv: the column user_id is in none of the files"]
+    made, text = run(feed)
+    assert [entry.status for entry in made] == ["pushed", "refused", "pushed"]
+    assert "--accept" not in text
+    assert "Deliver the day anew" in text
+    for day, why in ((DAYS[1], "refused: log-1.csv: the column"), (DAYS[0], "pushed")):
+        with pytest.raises(InputError, match=f"--accept {day}: .* this day is {why}"):
+            run(feed, accept=day)
+
+
+def test_what_is_said_to_be_served_is_the_newest_version(feed: Path, refusals: Refusals) -> None:
+    made, _ = run(feed)
+    refusals[DAYS[1]] = ["0 rows (daily.gates.factor)"]
+    _, text = run(feed, first=DAYS[1], last=DAYS[1], next_only=True)
+    assert f"Still served: {made[2].pushed_to}, which has learned {DAYS[2]}" in text
+
+
 def test_a_command_that_fails_is_said(feed: Path, refusals: Refusals) -> None:
     refusals[DAYS[0]] = ["no"]
     made, text = run(feed, on_refusal="exit 7", next_only=True)
@@ -263,7 +281,9 @@ def test_a_refused_model_says_what_is_served_and_what_to_do(feed: Path, refusals
     reason = "overall AUC 0.4 is below the threshold 0.5: evaluation.thresholds.overall_auc.min"
     entry = DayEntry(day=DAYS[1], status="refused", refused_at="model", reasons=[reason], carry=carry)
     text = io.StringIO()
-    daily_run._tell(entry, "The bound is set in feed.yaml", Console(file=text, width=400))
+    daily_run._tell(
+        entry, entry.carry.service, "The bound is set in feed.yaml", Console(file=text, width=400)
+    )
     assert carry.service is not None
     assert [line.strip() for line in text.getvalue().splitlines()] == [
         f"refused {DAYS[1]}",
@@ -278,7 +298,7 @@ def test_a_refused_model_says_what_is_served_and_what_to_do(feed: Path, refusals
 def test_the_first_day_is_no_alarm() -> None:
     first = DayEntry(day=DAYS[0], status="refused", reasons=["the first day fills the averages"])
     text = io.StringIO()
-    daily_run._tell(first, "feed.yaml", Console(file=text, width=400))
+    daily_run._tell(first, None, "feed.yaml", Console(file=text, width=400))
     assert text.getvalue().splitlines() == [f"learned {DAYS[0]}", "  the first day fills the averages"]
     declaration = load_declaration("simulated", ())
     document = history_of({first.day: first}, declaration)
