@@ -55,11 +55,19 @@ def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> st
         return "it passed its gates; nothing was compared with it"
     if all(model.versus is not None and model.versus.verdict == "ahead" for model in tested):
         return f"ahead of all others{_how_sure(tested[0], ' beyond chance')}"
+    reference = comparison.model(comparison.reference)
     words = "nothing is to be gained by another model that these rows can show"
     level = [model for model in passed if model.versus is not None and model.versus.verdict == "tie"]
-    cheaper = [model for model in level if _answers_faster(model, comparison.model(comparison.reference))]
+    cheaper = [model for model in level if _answers_faster(model, reference)]
     if cheaper:
         words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
+    open_ones = [model for model in passed if model.versus is not None and model.versus.verdict == "unknown"]
+    cheaper = [model for model in open_ones if _came_out_first_for_less(model, reference)]
+    if cheaper:
+        words += (
+            f"; {listing([model.title for model in cheaper])} came out first for less than half of the training time; "
+            "whether that holds is not known: more --seeds, or more days, would tell"
+        )
     return words
 
 
@@ -75,6 +83,16 @@ def _ship(comparison: Comparison, model: Compared, why: str) -> str:
 
 def _passed(model: Compared) -> bool:
     return model.blessed == len(model.trained) > 0
+
+
+def _came_out_first_for_less(model: Compared, than: Compared) -> bool:
+    own, other = model.average_auc.mean, than.average_auc.mean
+    return (
+        own is not None
+        and other is not None
+        and own > other
+        and model.training_seconds < 0.5 * than.training_seconds
+    )
 
 
 def _answers_faster(model: Compared, than: Compared) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.compare.html import comparison_page
-from pipeline.compare.result import Compared, Comparison, Response
+from pipeline.compare.result import Compared, Comparison, Response, Spread
 from pipeline.compare.ship import advice
 from pipeline.compare.table import legend, print_comparison
 from tests.pipeline.compare.results import compared, comparison, versus
@@ -69,6 +69,18 @@ def test_what_is_level_and_answers_sooner_is_named() -> None:
     mlp.latency = {"1": Response(median_ms=3.1, p95_ms=4.0)}
     assert "less time" not in advice(of(mlp))
     assert "MLP" not in advice(of(other("mlp", TIE)))
+
+
+def test_what_came_out_first_for_less_is_named_though_nothing_is_known() -> None:
+    mlp = compared("mlp", "MLP", [0.72, 0.73], versus(-0.01, -0.05, 0.03))
+    assert "MLP came out first" not in advice(of(mlp))
+    mlp.training_seconds = 3.0
+    assert (
+        "MLP came out first for less than half of the training time; whether that holds is not known"
+        in advice(of(mlp))
+    )
+    mlp.average_auc = Spread.of([0.7, 0.71])
+    assert "MLP" not in advice(of(mlp)).splitlines()[0]
 
 
 def test_what_was_pushed_needs_no_advice() -> None:
