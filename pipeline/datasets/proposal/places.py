@@ -19,6 +19,7 @@ from pipeline.datasets.proposal.words import IDENTIFIERS, NUMBERS, PARTS_OF_TIME
 # What may be a place by its values: whole numbers from 0 or 1 on, none left out, so many.
 _FEWEST, _MOST = 3, 200
 # Rows of one request: groups of so many rows on average.
+_MOST_GROUPS = 20
 _GROUP_ROWS = (1.5, 200.0)
 # So many pairs of a group's rows would share a value by chance, and no more than this share of them does.
 _PAIRS, _SHARED = 20.0, 0.02
@@ -58,11 +59,13 @@ class Places:
     ) -> None:
         self._label = label
         every = [column for column in columns if column.in_log]
-        self._groups = {
-            column.name: column.values.column
+        likely = [
+            column
             for column in every
             if column.values.kind in ("int", "string") and not column.is_key and _groups(column)
-        }
+        ]
+        # Each column is held against each: of a hundred thousand columns and few rows all would be likely.
+        self._groups = {column.name: column.values.column for column in likely[:_MOST_GROUPS]}
         if user is not None:
             pair = pl.DataFrame({"user": user.values.column, "time": moments})
             known = pair.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
