@@ -11,6 +11,23 @@ REQUEST = Path("assets.extra") / "request.json"
 """A request with a real row of the evaluation: the body of `POST .../v1/models/MODEL:predict` as it is sent."""
 DOMAINS = Path("assets.extra") / "domains.json"
 """The input of the domain, and the values that were in training."""
+WRITTEN = Path("assets.extra") / "written.json"
+"""How the texts of numbers are written in the logs, by input, where that is not plain."""
+
+
+def write_written(version: Path, written: Mapping[str, str]) -> None:
+    """Notes how the logs of a model write their numbers.
+
+    Args:
+      version: the export's folder.
+      written: by input, as declared; inputs that are written plainly may be left out.
+    """
+    _write(version / WRITTEN, written)
+
+
+def read_written(version: Path) -> dict[str, str]:
+    """How the numbers of a version's logs are written, by input; none where that was not noted."""
+    return {name: str(written) for name, written in (_read(version / WRITTEN) or {}).items()}
 
 
 def write_domains(version: Path, name: str, values: Iterable[str]) -> None:

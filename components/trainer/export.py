@@ -18,7 +18,7 @@ from components.dataset.declaration import Declaration
 from components.evaluator.scoring import SIGNATURE as JUDGED_BY
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
 from components.transform.applied import TransformGraph
-from components.version_notes import write_domains
+from components.version_notes import write_domains, write_written
 from models.base import DomainModel
 from models.calibration import Calibration
 from models.dispatch import explain_mixed, predict_mixed, resemblance_mixed
@@ -209,6 +209,12 @@ def _write_names(served: ServedModel, directory: Path) -> None:
     write_target(served.declaration, directory)
     domain = next(feature for feature in served.request_features if feature.is_domain)
     write_domains(directory, domain.input, served.layout.domains)
+    features = served.declaration.features
+    dressed = [
+        f for f in served.request_features if f.name in features and features[f.name].written != "plain"
+    ]
+    if dressed:
+        write_written(directory, {feature.input: features[feature.name].written for feature in dressed})
 
 
 def _write_warmup_requests(served: ServedModel, directory: Path) -> None:

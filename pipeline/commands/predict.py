@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from components.dataset.names import Written
 from components.errors import InputError
 from components.progress import Progress
 from pipeline.commands.shared import AsJson, Quiet, ending, leave, warn
@@ -49,13 +48,15 @@ def predict(
         ),
     ] = None,
     written: Annotated[
-        Written,
+        list[str] | None,
         typer.Option(
             "--written",
-            help="How the texts of floats are written, as the declaration says: point reads $1,234.50 and 12.5%, comma "
-            "1.234,50.",
+            metavar="[COLUMN=]WAY",
+            help="How the texts of floats are written: plain, point ($1,234.50 and 12.5%) or comma (1.234,50 €); with "
+            "COLUMN= of that column alone. Repeat for more. Default: as the declaration said that a pushed model was "
+            "trained with; of a server's, plain.",
         ),
-    ] = "plain",
+    ] = None,
     encoding: Annotated[
         str,
         typer.Option(
@@ -138,7 +139,7 @@ def predict(
                         signature=signature,
                         lookups=lookup or (),
                         separator=separator,
-                        written=written,
+                        written=written or (),
                         encoding=encoding,
                         columns=columns or (),
                         output=output,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from components.errors import InputError
 from models.arrays import Array
 from pipeline.client import Which
 from pipeline.datasets.proposal.text_format import TextFormat, settings_of
-from pipeline.predict.columns import check_signature, column_of, to_inputs
+from pipeline.predict.columns import check_signature, column_of, to_inputs, written_by_input
 from pipeline.predict.joins import Join, Lookup
 from pipeline.predict.rows import Chunk, Format, Source
 from pipeline.predict.targets import Target, open_target
@@ -71,7 +71,7 @@ def predict_rows(
     output: Path | None = None,
     input_format: Format | None = None,
     separator: str | None = None,
-    written: Written = "plain",
+    written: Sequence[str] = (),
     encoding: str = UTF_8,
     columns: Sequence[str] = (),
     format: Format | None = None,
@@ -100,7 +100,8 @@ def predict_rows(
       input_format: of the source, where its suffix does not say.
       separator: between the values of the source's CSV, and of a lookup in which the suffix's finds no key; by default
         the suffix's, or what the header shows.
-      written: how the texts of floats are written, as the declaration says of a feature.
+      written: how the texts of floats are written, as the declaration says of a feature: `comma`, or `COLUMN=comma`;
+        the latter goes before. By default as a pushed model's declaration says, else plainly.
       encoding: of CSV, tables included, that is not UTF-8 by its bytes.
       columns: names where the first line of CSV is data: `a,b,c`, or a file of them; for a lookup `FILE=a,b,c`.
       format: to write; by default that of the output's suffix, else CSV for CSV and JSON lines for others. CSV is
@@ -142,11 +143,12 @@ def predict_rows(
             )
         asked = target.signatures[signature]
         check_signature(signature, asked)
+        writings = written_by_input(written, asked.inputs, target.written)
         read.keys = {name: value for name, value in read.keys.items() if input_name(name) in asked.inputs}
-        join = Join(named, asked.inputs, read.name, separator, written, encoding, names)
+        join = Join(named, asked.inputs, read.name, separator, writings, encoding, names)
         rows, seen = 0, set[str]()
         with Writer(output, kind, exact_text, lambda: output_separator(output, read)) as writer:
-            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, written):
+            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, writings):
                 writer.write(chunk, outputs)
                 rows += len(chunk.rows)
                 seen.update(name for row in joined.rows for name in row)
@@ -164,7 +166,12 @@ def predict_rows(
 
 
 def _answers(
-    source: Source, join: Join, target: Target, signature: str, batch_size: int, written: Written
+    source: Source,
+    join: Join,
+    target: Target,
+    signature: str,
+    batch_size: int,
+    written: Mapping[str, Written],
 ) -> Iterator[tuple[Chunk, Chunk, dict[str, Array]]]:
     """Chunks, as they are and joined, with their outputs, in order, some requests ahead of the one waited for."""
     inputs = target.signatures[signature].inputs

@@ -12,7 +12,7 @@ import decimal
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import polars as pl
@@ -47,7 +47,7 @@ def check_signature(name: str, signature: Signature) -> None:
 
 
 def to_inputs(
-    chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str, written: Written = "plain"
+    chunk: Chunk, inputs: Mapping[str, TensorSpec], source: str, written: Mapping[str, Written] | None = None
 ) -> dict[str, Array]:
     """The tensors (rows,) of a signature.
 
@@ -55,12 +55,16 @@ def to_inputs(
       chunk: rows; columns that are no inputs are passed over.
       inputs: of the signature.
       source: the file's name, for errors.
-      written: how the texts of floats are written.
+      written: how the texts of floats are written, by input; plainly where it is not said.
 
     Raises:
       InputError: a value is not of the input's type; with file, line and column.
     """
-    return {name: _column(chunk, name, spec.dtype, source, written) for name, spec in inputs.items()}
+    writings = written or {}
+    return {
+        name: _column(chunk, name, spec.dtype, source, writings.get(name, "plain"))
+        for name, spec in inputs.items()
+    }
 
 
 def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -> Array:
@@ -76,8 +80,8 @@ def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -
         wrong = next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), None)
     if wrong is not None:
         value = given[wrong]
-        dressed = dtype.kind == "f" and isinstance(value, str) and _reads(value)
-        hint = "; --written point reads $1,234.50 and 12.5%, --written comma 1.234,50" if dressed else ""
+        fitting = _writings(value) if dtype.kind == "f" and isinstance(value, str) else []
+        hint = f"; {' or '.join(f'--written {name}={way}' for way in fitting)} reads it" if fitting else ""
         raise InputError(
             f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
             f"{value!r:.60}{hint}"
@@ -93,9 +97,39 @@ def column_of(chunk: Chunk, name: str) -> str:
     return next((column for column in columns if input_name(column) == name), name)
 
 
-def _reads(text: str) -> bool:
-    """Whether a text is a number in some writing."""
-    return any(not numbers([text], "float", written).bad.any() for written in WRITTEN)
+def written_by_input(
+    asked: Sequence[str], inputs: Mapping[str, TensorSpec], noted: Mapping[str, str]
+) -> dict[str, Written]:
+    """How the texts of each float are written.
+
+    Args:
+      asked: `comma` for all of them, `COLUMN=comma` for one, which goes before.
+      inputs: of the signature.
+      noted: by input, of the model; what is asked goes before.
+
+    Raises:
+      InputError: one is no writing, or of a column that is no float among the inputs.
+    """
+    floats = [name for name, spec in inputs.items() if tensors.DTYPES[spec.dtype].kind == "f"]
+    found = {name: noted[name] for name in floats if name in noted}
+    for text in sorted(asked, key=lambda text: "=" in text):
+        column, _, way = text.rpartition("=")
+        if way not in WRITTEN:
+            raise InputError(f"--written {text}: expected {', '.join(WRITTEN)}, or COLUMN= and one of them")
+        if column and input_name(column) not in floats:
+            known = f"the floats are {', '.join(floats)}" if floats else "the model takes none"
+            raise InputError(f"--written {text}: {column} is no float among the model's inputs; {known}")
+        found |= dict.fromkeys([input_name(column)] if column else floats, way)
+    return {name: way for name, way in found.items() if _is_writing(way)}
+
+
+def _is_writing(text: str) -> TypeGuard[Written]:
+    return text in WRITTEN
+
+
+def _writings(text: str) -> list[Written]:
+    """In which writings a text is a number."""
+    return [written for written in WRITTEN if not numbers([text], "float", written).bad.any()]
 
 
 def numbers(values: Sequence[Any], kind: ColumnType, written: Written = "plain") -> Typed:
@@ -107,7 +141,13 @@ def numbers(values: Sequence[Any], kind: ColumnType, written: Written = "plain")
       written: how the texts are written.
     """
     text = pl.Series([_as_in_a_log(value) for value in values], dtype=pl.String)
-    return to_type(text, kind, written=written)
+    typed = to_type(text, kind, written=written)
+    if written == "plain":
+        return typed
+    # A number of JSON or Parquet has no writing of its own.
+    plain = to_type(text, kind)
+    is_text = pl.Series([isinstance(value, str) for value in values], dtype=pl.Boolean)
+    return Typed(typed.values.zip_with(is_text, plain.values), typed.bad.zip_with(is_text, plain.bad))
 
 
 def _as_in_a_log(value: Any) -> str | None:

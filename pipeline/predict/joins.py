@@ -79,7 +79,7 @@ class Join:
       inputs: of the signature that is asked.
       source: the rows' name, for errors.
       separator: between values of csv, for a table in which that of its suffix finds no key.
-      written: how the texts of floats are written.
+      written: how the texts of floats are written, by input; plainly where it is not said.
       encoding: of csv that is not UTF-8 by its bytes.
       columns: names for tables whose first line is data, by their paths.
 
@@ -94,7 +94,7 @@ class Join:
         inputs: Mapping[str, TensorSpec],
         source: str,
         separator: str | None = None,
-        written: Written = "plain",
+        written: Mapping[str, Written] | None = None,
         encoding: str = UTF_8,
         columns: Mapping[Path | None, Sequence[str]] | None = None,
     ) -> None:
@@ -107,7 +107,7 @@ class Join:
                 inputs,
                 {key.left for later in lookups[number + 1 :] for key in later},
                 separator,
-                written,
+                written or {},
                 encoding,
                 (columns or {}).get(readings[0].path, ()),
             )
@@ -281,7 +281,7 @@ def _read(
     inputs: Mapping[str, TensorSpec],
     later_keys: set[str],
     separator: str | None,
-    written: Written,
+    written: Mapping[str, Written],
     encoding: str,
     names: Sequence[str],
 ) -> _Table:
@@ -309,7 +309,9 @@ def _read(
         lines = pl.Series(_LINE, block.lines + first_line)
         columns = {_LINE: lines, _KEY: _typed(file, block.frame[lookup.right], kind, lines)}
         for name, source in kept.items():
-            columns[name] = _typed(file, block.frame[source], _kind(name, inputs), lines, written)
+            columns[name] = _typed(
+                file, block.frame[source], _kind(name, inputs), lines, written.get(input_name(name), "plain")
+            )
         frames.append(pl.DataFrame(columns).drop_nulls(_KEY))
         first_line += block.count
     if not frames:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from components.errors import InputError
+from components.version_notes import read_written
 from models.arrays import Array
 from pipeline.client import CallError, Code, ServingClient, Signature, TensorSpec, Which, connect
 
@@ -24,11 +25,13 @@ class Target(Protocol):
       name: the model, for people.
       signatures: what it can be asked.
       parallel: how many requests at the same time are of use.
+      written: how the numbers of its logs are written, by input, where that is known and not plain.
     """
 
     name: str
     signatures: Mapping[str, Signature]
     parallel: int
+    written: Mapping[str, str]
 
     def predict(self, inputs: Mapping[str, Array], signature: str) -> dict[str, Array]:
         """A signature's outputs.
@@ -53,6 +56,7 @@ class ServerTarget:
         self._url = url
         self._which = which
         self.parallel = parallel
+        self.written: Mapping[str, str] = {}
         with _as_input_errors(url):
             metadata = client.metadata(which)
         self.name = f"{metadata.name} version {metadata.version} at {url}"
@@ -99,6 +103,7 @@ class LocalTarget:
             raise InputError(f"{path}: not a whole SavedModel: {error}") from error
         self.name = str(path)
         self.parallel = 1
+        self.written: Mapping[str, str] = read_written(path)
         self.signatures: Mapping[str, Signature] = {
             name: Signature(_specs(signature.inputs, signature.defaults), _specs(signature.outputs))
             for name, signature in self._model.signatures.items()

@@ -32,7 +32,7 @@ class Feature(Section):
         default="plain",
         description="How a float's texts are written. point: `$1,234.50`, `12.5%` (which is 12.5), `(3.00)` for a "
         "loss, `-` and `?` for nothing, besides plain numbers; comma: `1.234,50 €`, `12,5%`. Requests have numbers; "
-        "`dfei predict --written` reads such texts.",
+        "`dfei predict` reads such texts, too.",
     )
     treatment: Treatment = Field(description="What becomes of them: see above.")
     max_size: int = Field(default=100_000, ge=1, lt=2**31, description="vocabulary: most entries kept.")

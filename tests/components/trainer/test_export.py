@@ -14,7 +14,7 @@ from components.baseline.target import read_target
 from components.evaluator.scoring import SIGNATURE
 from components.trainer import export
 from components.transform.row_layout import read_layout
-from components.version_notes import read_domains
+from components.version_notes import read_domains, read_written
 from models.calibration import Calibration
 from models.prediction import Predictor
 from models.registry import build_model
@@ -93,6 +93,20 @@ def test_an_export_says_what_it_predicts(saved: Path) -> None:
     noted = read_domains(saved)
     assert noted is not None
     assert (noted[0], set(noted[1])) == ("tab", set("0123"))
+
+
+def test_an_export_says_how_its_logs_write_numbers(
+    served: export.ServedModel, saved: Path, tmp_path: Path
+) -> None:
+    assert read_written(saved) == {}
+    plain = served.declaration
+    fans = plain.features["fans"].model_copy(update={"written": "comma"})
+    served.declaration = plain.model_copy(update={"features": {**plain.features, "fans": fans}})
+    try:
+        export._write_names(served, tmp_path)
+    finally:
+        served.declaration = plain
+    assert read_written(tmp_path) == {"fans": "comma"}
 
 
 def test_what_is_judged_alone_has_the_evaluators_signature_and_scores_the_same(

@@ -22,7 +22,7 @@ from components.dataset.sections import ColumnType
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client.client import TensorSpec
-from pipeline.predict.columns import to_inputs
+from pipeline.predict.columns import to_inputs, written_by_input
 from pipeline.predict.joins import _keys
 from pipeline.predict.rows import Chunk, Source
 from tests.components.trainer.test_raw_inputs import NAMED, _dense, _with_codes
@@ -70,16 +70,39 @@ def test_writings_mean_the_same_to_training_and_predict(written: Written, texts:
         chunk, specs = Chunk([{"x": text}], ["line 2"]), {"x": TensorSpec(CODES["float"], (-1,))}
         if bad:
             with pytest.raises(InputError, match=r"line 2.* column 'x': expected"):
-                to_inputs(chunk, specs, "rows.csv", written)
+                to_inputs(chunk, specs, "rows.csv", {"x": written})
             continue
         expected = np.array([np.nan if value is None else value], np.float32)
-        np.testing.assert_array_equal(to_inputs(chunk, specs, "rows.csv", written)["x"], expected)
+        np.testing.assert_array_equal(to_inputs(chunk, specs, "rows.csv", {"x": written})["x"], expected)
 
 
 def test_what_would_read_a_writing_is_said() -> None:
     chunk, specs = Chunk([{"x": "$3.50"}], ["line 2"]), {"x": TensorSpec(CODES["float"], (-1,))}
-    with pytest.raises(InputError, match=r"got '\$3\.50'; --written point reads"):
+    with pytest.raises(InputError, match=r"got '\$3\.50'; --written x=point reads it"):
         to_inputs(chunk, specs, "rows.csv")
+
+
+def test_each_column_is_read_as_the_model_or_its_caller_says() -> None:
+    specs = {name: TensorSpec(CODES["float"], (-1,)) for name in ("price", "km")}
+    chunk = Chunk([{"price": "4,08 €", "km": "29.2"}, {"price": 53.5, "km": None}], ["line 2", "line 3"])
+    for writings in (
+        written_by_input([], specs, {"price": "comma"}),
+        written_by_input(["price=comma"], specs, {}),
+        written_by_input(["km=plain", "comma"], specs, {}),
+    ):
+        read = to_inputs(chunk, specs, "rows.csv", writings)
+        np.testing.assert_allclose(read["price"], [4.08, 53.5], rtol=1e-6)
+        np.testing.assert_allclose(read["km"], [29.2, np.nan], rtol=1e-6)
+    with pytest.raises(
+        InputError, match=r"column 'price'.*--written price=plain or --written price=point reads it"
+    ):
+        to_inputs(Chunk([{"price": "53.5"}], ["line 2"]), specs, "rows.csv", {"price": "comma"})
+    for text, message in (
+        ("preis=comma", "the floats are price, km"),
+        ("price=dot", "expected plain, point, comma"),
+    ):
+        with pytest.raises(InputError, match=message):
+            written_by_input([text], specs, {})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from pyarrow import parquet
 
 from components.errors import InputError
+from components.version_notes import write_written
 from pipeline.predict import PredictionProgress, predict_rows
 from tests.pipeline.serving.conftest import Served
 from tests.pipeline.serving.models import NAME, expected
@@ -144,6 +146,22 @@ def test_a_model_directory_and_a_version(
     for directory, bias in ((saved, 1.0), (saved / "1", 0.0)):
         predict_rows(files["rows.parquet"], model_dir=directory, output=output)
         np.testing.assert_allclose(scores_in(output), expected(columns, bias), rtol=1e-5)
+
+
+def test_a_models_own_log_is_read_as_the_model_notes(saved: Path, tmp_path: Path) -> None:
+    model, source, output = tmp_path / "1", tmp_path / "log.tsv", tmp_path / "out.tsv"
+    shutil.copytree(saved / "1", model)
+    source.write_text("user_id\tduration\ttag\n3\t0,5 €\ta\n")
+    with pytest.raises(InputError, match=r"line 2, column 'duration'.*; --written duration=comma reads it"):
+        predict_rows(source, model_dir=model, output=output)
+    predict_rows(source, model_dir=model, output=output, written=["duration=comma"])
+    asked = scores_in(output, "\t")
+    write_written(model, {"duration": "comma"})
+    predict_rows(source, model_dir=model, output=output)
+    assert scores_in(output, "\t") == asked
+    np.testing.assert_allclose(
+        asked, expected({"user_id": [3], "duration": [0.5], "tag": ["a"]}, 0.0), rtol=1e-5
+    )
 
 
 def test_a_labelled_version_and_another_signature(
