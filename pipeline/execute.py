@@ -20,6 +20,7 @@ from components.dataset.schema import missing_schema
 from components.dataset.unread import file_notes
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
+from components.evaluator.results import Overall
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
@@ -102,6 +103,7 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
         summary = RunSummary(**about, blessed=False, reasons=[refusal])
     if not summary.blessed:
         summary.still_served = newest_version(serving)
+        summary.blessed_before = _figures_of(summary.still_served, earlier)
         summary.bounds = bounds_set_in(request, summary.reasons)
         summary.fixed = declaration.at_serving()
     if refusal is None and summary.still_served:
@@ -142,6 +144,15 @@ def _earlier(layout: RunLayout) -> RunSummary | None:
         return RunSummary.model_validate_json(layout.summary.read_text())
     except (OSError, ValueError):
         return None
+
+
+def _figures_of(version: str | None, earlier: RunSummary | None) -> Overall | None:
+    """What a served version had on the rows of the run that pushed it, as far as the run before this one knows."""
+    if version is None or earlier is None:
+        return None
+    if earlier.pushed_to == version:
+        return earlier.evaluation.overall if earlier.evaluation is not None else None
+    return earlier.blessed_before if earlier.still_served == version else None
 
 
 def newest_version(serving: Path) -> str | None:

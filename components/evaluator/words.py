@@ -18,7 +18,7 @@ _TITLES = {
     "auc": "overall AUC",
     "gauc": "GAUC",
     "log_loss": "log loss",
-    "normalized_entropy": "log loss over that of the click rate",
+    "normalized_entropy": "log loss over that of one constant click rate",
     "calibration": "calibration",
     "calibration_error": "calibration error",
 }

@@ -7,6 +7,7 @@ job, so that a user's mistake is found before anything is written.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from tfx.dsl.io import fileio
 
 from components.beam_jobs import Runner
 from components.dataset.blocks import BLOCK_BYTES
-from components.dataset.declaration import Declaration
+from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.joins import read_lookup
 from components.dataset.parquet import read_metadata
 from components.dataset.read_plan import Piece, ReadPlan, cut, plan_reading
@@ -114,6 +115,20 @@ def likely_rows(plan: ReadPlan) -> int:
     )
 
 
+def _gaps(plan: ReadPlan, scan: checks.Scan) -> list[list[str]]:
+    """First and last date of each time inside the log without a row, of whole days."""
+    if plan.declaration.timestamp.is_random:
+        return []
+    own = plan.declaration.split.day_ms
+    length = max(own, DAY_MS)
+    days = sorted({day * own // length for day in scan.days})
+    return [
+        [checks.date_of(before + 1, length), checks.date_of(after - 1, length)]
+        for before, after in itertools.pairwise(days)
+        if after - before > 1
+    ]
+
+
 def _report(
     plan: ReadPlan,
     scan: checks.Scan,
@@ -139,6 +154,7 @@ def _report(
         ),
         "first_eval_day": checks.date_of(first_eval_day, plan.declaration.split.day_ms),
         "last_day": checks.date_of(max(scan.days), plan.declaration.split.day_ms),
+        "gaps": _gaps(plan, scan),
         "files": [
             {"file": file.name, "rows": rows, "rejected": rejected}
             for file, (rows, rejected) in zip(plan.files, scan.by_file, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from pipeline.report.numbers import listing
+from pipeline.report.reasons import fallen_words
 from pipeline.report.summary import RunSummary
 
 # The end of the key of the bound that holds a model against the last blessed one.
@@ -22,7 +23,8 @@ def next_steps(summary: RunSummary) -> list[str]:
     evaluation = summary.evaluation
     if evaluation is None:
         return []
-    steps = [summary.bounds] if summary.bounds else []
+    both = fallen_words(summary)
+    steps = [*([both] if both else []), *([summary.bounds] if summary.bounds else [])]
     lead = evaluation.lead
     if lead is not None and not lead.beyond_chance and any(_DROP in reason for reason in summary.reasons):
         steps.append(

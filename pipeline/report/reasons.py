@@ -76,6 +76,40 @@ def weakest(summary: RunSummary) -> list[WeakDomain]:
     return found
 
 
+def fallen_words(summary: RunSummary) -> str | None:
+    """Of a refused run, whether the last blessed model does badly on the same rows too: then it may be the rows."""
+    evaluation = summary.evaluation
+    if summary.blessed or summary.is_served or evaluation is None or evaluation.baseline is None:
+        return None
+    here, own_run, own = evaluation.baseline, summary.blessed_before, evaluation.overall
+    if own_run is None:
+        if here.auc is None or own.auc is None or here.auc > own.auc + _TIE:
+            return None
+        return (
+            f"The model blessed before does no better on these rows (overall AUC {figure(here.auc)}); what it had in "
+            "its own run is not known here: where that was more, look at these days' labels"
+        )
+    average, overall = (
+        evaluation.average_auc_standard_error,
+        (here.auc_standard_error, own_run.auc_standard_error),
+    )
+    fallen = [
+        f"{title} {figure(before)} in its own run, {figure(now)} here"
+        for title, before, now, errors in (
+            ("average AUC", own_run.average_auc, here.average_auc, (average, average)),
+            ("overall AUC", own_run.auc, here.auc, overall),
+        )
+        if before is not None
+        and now is not None
+        and before - now > Z95 * math.hypot(*(e or 0.0 for e in errors))
+    ]
+    if not fallen:
+        return None
+    return (
+        f"The model blessed before falls on these rows too ({'; '.join(fallen)}): look at these days' labels"
+    )
+
+
 def off_by(result: Rates) -> float | None:
     """By which share the predictions are too high (too low: negative); None where it is little, or may be chance."""
     if result.calibration is None or not result.positives:

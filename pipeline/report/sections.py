@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.report import curves, figures
 from pipeline.report.numbers import UNDEFINED, count, day, duration, figure, percent, plural
+from pipeline.report.story import gaps_words
 from pipeline.report.studied import study_cost
 from pipeline.report.summary import Epoch, MovingAverages, RunSummary
 
@@ -174,7 +175,10 @@ def _rejected(ingest: dict[str, Any]) -> str:
 
 def _days(ingest: dict[str, Any]) -> str:
     first, last = day(ingest.get("first_day")), day(ingest.get("last_day"))
-    return UNDEFINED if UNDEFINED in (first, last) else f"{first} to {last}"
+    if UNDEFINED in (first, last):
+        return UNDEFINED
+    without = gaps_words(ingest)
+    return f"{first} to {last}{f', without {without}' if without else ''}"
 
 
 def cost_section(summary: RunSummary) -> dict[str, Any] | None:

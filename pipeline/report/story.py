@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from components.comparison.lead import NARROW, ONE_TRAINING, Lead
 from components.evaluator.results import EvaluationResult
@@ -20,7 +21,7 @@ from pipeline.report.numbers import (
     short,
     signed,
 )
-from pipeline.report.reasons import WeakDomain, off_by, off_words, weakest
+from pipeline.report.reasons import WeakDomain, fallen_words, off_by, off_words, weakest
 from pipeline.report.summary import RunSummary
 
 
@@ -49,8 +50,10 @@ def verdict(summary: RunSummary) -> Verdict:
 def data_sentence(summary: RunSummary) -> str:
     """What the model learned from and was evaluated on."""
     train, evaluated = summary.rows.get("train"), summary.rows.get("eval")
+    without = gaps_words(summary.ingest)
+    gaps = f" The log has no rows of {without}." if without else ""
     if train is None:
-        return f"{summary.model_title} on {summary.dataset}{_when(summary, 'first_day', 'last_day')}."
+        return f"{summary.model_title} on {summary.dataset}{_when(summary, 'first_day', 'last_day')}.{gaps}"
     kept = (
         f" The last days{_when(summary, 'first_eval_day', 'last_day')}, {count(evaluated)} impressions, were kept back "
         "to judge it."
@@ -58,7 +61,15 @@ def data_sentence(summary: RunSummary) -> str:
         else ""
     )
     when = _when(summary, "first_day", "last_train_day")
-    return f"{summary.model_title} learned from {count(train)} impressions of {summary.dataset}{when}.{kept}"
+    return f"{summary.model_title} learned from {count(train)} impressions of {summary.dataset}{when}.{kept}{gaps}"
+
+
+def gaps_words(ingest: Mapping[str, Any], shown: int = 5) -> str:
+    """The days inside the log that have no row: "6 May 2026, 9 May 2026 to 11 May 2026"; empty where all have."""
+    gaps = [(day(first), day(last)) for first, last in ingest.get("gaps") or ()]
+    named = [first if first == last else f"{first} to {last}" for first, last in gaps[:shown]]
+    more = [f"{plural(len(gaps) - shown, 'more gap')}"] if len(gaps) > shown else []
+    return listing([*named, *more]) if gaps else ""
 
 
 def _when(summary: RunSummary, first: str, last: str) -> str:
@@ -111,6 +122,8 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
         sentences += [
             f"{name[:1].upper()}{name[1:]}: {words}." for name, words in lead_words(summary, evaluation)
         ]
+        overall = behind_overall(summary, evaluation)
+        sentences += [f"{overall[:1].upper()}{overall[1:]}."] if overall else []
     best = summary.best_possible_auc
     if own is not None and best is not None and best.average is not None:
         sentences.append(
@@ -136,6 +149,29 @@ def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[
         words = told(lead, trained=baseline.name != PAST_CLICK_RATE)
         found.append((baseline.name, f"{figure(average)}, this model {words}"))
     return found
+
+
+def behind_overall(summary: RunSummary, evaluation: EvaluationResult) -> str | None:
+    """Where the past click rate is ahead of the model over all rows together, which no gate holds it against."""
+    past = next(
+        (
+            found
+            for found in (summary.study.baselines if summary.study else [])
+            if found.name == PAST_CLICK_RATE
+        ),
+        None,
+    )
+    if past is None:
+        return None
+    named = [
+        f"{title} {figure(other)} against {figure(own)}"
+        for title, other, own, sign in (
+            ("overall AUC", past.overall_auc, evaluation.overall_auc, 1),
+            ("log loss", past.log_loss, evaluation.log_loss, -1),
+        )
+        if other is not None and own is not None and sign * (round(other, 4) - round(own, 4)) > 0
+    ]
+    return f"{PAST_CLICK_RATE} does better over all rows together: {', '.join(named)}" if named else None
 
 
 _VERDICTS = {"ahead": "ahead", "behind": "behind", "tie": f"a tie, level within {NARROW:g}"}
@@ -209,7 +245,8 @@ def decision_sentences(summary: RunSummary) -> list[str]:
         earlier = "; there was no earlier blessed model to compare with" if first and gates else ""
         pushed = f" It is served from {summary.pushed_to}." if summary.pushed_to else " It was not pushed."
         return [f"{passed if gates else 'It was blessed'}{earlier}.{pushed}"]
-    served = f" {served_words(summary)}."
+    both = fallen_words(summary)
+    served = f" {served_words(summary)}.{f' {both}.' if both else ''}"
     if not summary.reasons:
         return [f"It was not blessed, and nothing was pushed.{served}"]
     return [f"It was not blessed, and nothing was pushed: {'; '.join(summary.reasons)}.{served}"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from components.evaluator.results import EvaluationResult
+from components.evaluator.results import EvaluationResult, Overall
 from components.study.document import Study
 from models.registry import MODELS
 
@@ -138,6 +138,8 @@ class RunSummary(_Part):
       still_served: the version that was served before the run and after it: of a refused run, and of one that came to
         the model which had been pushed; None where there is none.
       is_served: whether `still_served` is this very model, as where a bound alone was changed.
+      blessed_before: of a refused run, what the last blessed model had on the rows of its own run; None where that is
+        not known.
       bounds: where the bounds were set that refused the model.
       fixed: features whose value is declared for evaluation and serving (`at_serving`), with it.
       best_possible_auc: for a simulated feed.
@@ -176,6 +178,7 @@ class RunSummary(_Part):
     unchanged_since: str | None = None
     still_served: str | None = None
     is_served: bool = False
+    blessed_before: Overall | None = None
     bounds: str = ""
     fixed: dict[str, int | float | str] = {}
     best_possible_auc: Annotated[BestPossible | None, BeforeValidator(_best_possible)] = None

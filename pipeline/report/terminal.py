@@ -10,6 +10,7 @@ from components.evaluator.results import DomainResult, EvaluationResult
 from pipeline.report.next_steps import next_steps
 from pipeline.report.numbers import Z95, count, day, figure, percent, plural, short, signed
 from pipeline.report.story import (
+    behind_overall,
     last_blessed,
     lead_words,
     served_words,
@@ -23,6 +24,7 @@ from pipeline.screen import as_is
 SHOWN = 30
 # Below this many columns the less important figures are left out.
 _WIDE = 100
+_BEFORE = "model before"
 
 
 def print_summary(summary: RunSummary, console: Console) -> None:
@@ -38,6 +40,10 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         if hidden > 0:
             console.print(
                 f"[dim]  and {plural(hidden, 'smaller domain')}: see the report[/]", highlight=False
+            )
+        if summary.evaluation.baseline is not None and not summary.unchanged_since:
+            console.print(
+                f"[dim]  {_BEFORE}: AUC of the one blessed before, on these rows[/]", highlight=False
             )
         console.print(_overall(summary, summary.evaluation), highlight=False)
         for line in _verdict_lines(summary, summary.evaluation):
@@ -68,6 +74,8 @@ def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[st
             0,
             f"against {last_blessed(summary)}: {figure(earlier)}, this model {told(evaluation.lead, trained=True)}",
         )
+    overall = behind_overall(summary, evaluation)
+    lines += [overall] if overall else []
     uncounted = uncounted_words(evaluation)
     return lines + ([uncounted] if uncounted else [])
 
@@ -92,7 +100,7 @@ def _domains(summary: RunSummary, evaluation: EvaluationResult, wide: bool) -> T
     if wide:
         table.add_column("±", justify="right", style="dim")
     if compared:
-        table.add_column("before", justify="right", style="dim")
+        table.add_column(_BEFORE, justify="right", style="dim")
     if best is not None:
         table.add_column("best possible", justify="right", style="dim")
     if wide or not compared:

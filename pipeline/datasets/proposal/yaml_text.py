@@ -300,8 +300,8 @@ def _settings(top: CommentedMap, draft: Draft) -> None:
         top,
         "evaluation",
         f"A domain decides with {needed(draft.min_rows)} in the evaluation. The gates ask for little more than chance, "
-        "for a log loss no worse than that of the click rate, and for predictions that sum to the clicks within a "
-        "factor of two: tighten them once you know what is usual.",
+        "for a log loss no worse than that of one constant click rate, and for predictions that sum to the clicks "
+        "within a factor of two: tighten them once you know what is usual.",
     )
     top["max_rejected_share"] = 0.001
     _say(top, "max_rejected_share", "More unreadable rows than this stop a run.")

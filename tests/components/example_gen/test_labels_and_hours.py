@@ -108,3 +108,19 @@ def test_a_log_of_hours_and_calendar_days_says_what_to_do(tmp_path: Path) -> Non
         run_ingest(declare(tmp_path), data, tmp_path / "out")
     with pytest.raises(InputError, match=r"rows of 4 stretches of 2.5 hours .*2022-04-25 07:00"):
         run_ingest(declare(tmp_path, ["split.day_hours=2.5", "split.eval_days=3"]), data, tmp_path / "out")
+
+
+def test_a_day_without_rows_inside_the_log_is_told(tmp_path: Path) -> None:
+    lines = log_text(days=6).splitlines(keepends=True)
+    text = "".join([*lines[:13], *lines[25:37], *lines[61:]])
+    report = run_ingest(declare(tmp_path), write_data(tmp_path, {"log.csv": text}), tmp_path / "out")
+    assert report["gaps"] == [["2022-04-26", "2022-04-26"], ["2022-04-28", "2022-04-29"]]
+
+
+def test_an_hour_without_rows_is_no_day_without(tmp_path: Path) -> None:
+    declaration = declare(tmp_path, ["split.day_hours=1", "split.eval_days=2"])
+    lines = hours_log().splitlines(keepends=True)
+    report = run_ingest(
+        declaration, write_data(tmp_path, {"log.csv": "".join([*lines[:13], *lines[25:]])}), tmp_path / "out"
+    )
+    assert report["gaps"] == []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from components.comparison.lead import ONE_TRAINING, Lead
-from components.evaluator.results import DomainResult
+from components.evaluator.results import DomainResult, Overall
 from components.study.document import PAST_CLICK_RATE, Baseline, IdGroup, Leads, Study, TrainedDomain
-from pipeline.report.reasons import weakest
+from pipeline.report.reasons import fallen_words, weakest
 from pipeline.report.story import weakness_sentences
 from pipeline.report.summary import RunSummary
 from tests.pipeline.report.summaries import evaluation, run
@@ -24,6 +24,22 @@ def evaluated(auc: float, rows: int = 2000, positives: int = 800, **changes: Any
         "decides": True,
     }
     return DomainResult(**{**fields, **changes})
+
+
+def test_a_refusal_says_whether_the_model_before_falls_on_the_same_rows() -> None:
+    here = Overall(auc=0.52, average_auc=0.525, auc_standard_error=0.01)
+    found = evaluation({"1": evaluated(0.52)}, baseline=here, overall=here)
+    refused = {"blessed": False, "pushed_to": None, "evaluation": found}
+    own_run = Overall(auc=0.705, average_auc=0.575, auc_standard_error=0.01)
+    assert fallen_words(run(**refused, blessed_before=own_run)) == (
+        "The model blessed before falls on these rows too (average AUC 0.5750 in its own run, 0.5250 here; overall AUC "
+        "0.7050 in its own run, 0.5200 here): look at these days' labels"
+    )
+    assert fallen_words(run(**refused, blessed_before=here.model_copy(update={"auc": 0.53}))) is None
+    assert "is not known here" in (fallen_words(run(**refused)) or "")
+    better = found.model_copy(update={"baseline": Overall(auc=0.7)})
+    assert fallen_words(run(**{**refused, "evaluation": better})) is None
+    assert fallen_words(run(evaluation=found, blessed_before=own_run)) is None
 
 
 def summary(

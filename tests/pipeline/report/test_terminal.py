@@ -58,7 +58,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_the_names_of_columns_are_whole_on_a_usual_terminal() -> None:
     found = evaluation({"Beilage & Magazin": domain(1900, 90, 0.7)}, baseline=Overall(average_auc=0.69))
     text = printed(run(evaluation=found), 80)
-    assert "before" in text
+    assert "model before: AUC of the one blessed before, on these rows" in text
     assert "calibration" in text
 
 
@@ -225,3 +225,23 @@ def test_a_served_model_that_is_judged_once_more_is_not_held_against_itself() ->
     text = printed(run(blessed=False, pushed_to=None, evaluation=found, **again), 400)
     assert "against the model blessed before it: 0.7200" in text
     assert "Still served: /out/serving/dfei/17, which is this very model, blessed under other bounds" in text
+
+
+def test_the_past_click_rate_that_is_ahead_over_all_rows_is_named() -> None:
+    found = run().evaluation
+    assert found is not None
+    ahead = found.model_copy(
+        update={"overall": found.overall.model_copy(update={"auc": 0.66, "log_loss": 0.64})}
+    )
+    said = "past click rate does better over all rows together: overall AUC 0.6700 against 0.6600, log loss 0.6300"
+    assert said in printed(run(evaluation=ahead), 400)
+    assert said[1:] in report_page(run(evaluation=ahead))
+    assert "over all rows together:" not in printed(run(), 400)
+
+
+def test_days_without_rows_inside_the_log_are_named() -> None:
+    ingest = {**run().ingest, "gaps": [["2022-05-02", "2022-05-02"], ["2022-04-20", "2022-04-22"]]}
+    page = report_page(run(ingest=ingest))
+    assert "The log has no rows of 2 May 2022 and 20 April 2022 to 22 April 2022." in page
+    assert ", without 2 May 2022 and 20 April 2022 to 22 April 2022" in page
+    assert "without 2 May" not in report_page(run())
