@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from components.dataset.blocks import read_all
 from components.dataset.declaration import DAY_MS, Declaration
 from components.dataset.read_plan import Piece, ReadPlan
 from components.errors import InputError
@@ -118,7 +119,8 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     if scan.positives in (0, scan.accepted):
         remedy = "" if declaration.positive is None else ", or other values as `positive`"
         yield (
-            f"{names}: the label {declaration.label} is {int(scan.positives > 0)} in all {scan.accepted} rows; "
+            f"{names}: the label {declaration.label} is {int(scan.positives > 0)} in all {scan.accepted} rows"
+            f"{_label_values(plan)}; "
             f"there is nothing to learn: declare another column as `label`{remedy}"
         )
     split = declaration.split
@@ -176,6 +178,19 @@ def day_name(day: int, day_ms: int = DAY_MS) -> str:
     if day_ms == DAY_MS:
         return (_EPOCH + timedelta(days=day)).isoformat()
     return (datetime(1970, 1, 1) + timedelta(milliseconds=day * day_ms)).isoformat(" ", "minutes")
+
+
+def _label_values(plan: ReadPlan) -> str:
+    """The values at the beginning of the log, most rows first, and which of them count as 1."""
+    positive = plan.declaration.positive
+    first = next(read_all(plan.files[0]), None)
+    if positive is None or first is None:
+        return ""
+    counts = first.frame[plan.declaration.label].drop_nulls().value_counts(sort=True)
+    shown = ", ".join(str(value) for value, _ in counts.head(_SHOWN).iter_rows())
+    more = ", ..." if len(counts) > _SHOWN else ""
+    counted = f"at least {positive.at_least:g}" if positive.one_of is None else " or ".join(positive.one_of)
+    return f" (its values: {shown}{more}; 1 is {counted})"
 
 
 def date_of(day: int, day_ms: int) -> str:

@@ -76,7 +76,7 @@ class _Run:
             try:
                 runner.run(create_day_pipeline(settings))
             except Exception as error:
-                refusal = refusal_of(error, self._node, self._delivery.parts)
+                refusal = refusal_of(error, self._node, self._delivery.parts, bool(self._carry.state))
                 if refusal is None:
                     raise
                 logging.exception("a gate refused")

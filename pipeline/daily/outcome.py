@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,23 @@ class Refusal:
     reasons: str
 
 
-def refusal_of(error: Exception, node: str, parts: Iterable[str]) -> Refusal | None:
+# What a log is refused for says of the declaration, under which the days before were read.
+_DECLARE = re.compile(
+    r"(?:; there is nothing to learn)?: declare another column as .*$| Correct the name in the declaration, or .*$",
+    re.MULTILINE,
+)
+
+
+def refusal_of(
+    error: Exception, node: str, parts: Iterable[str], declared_well: bool = False
+) -> Refusal | None:
     """What a component's error refuses; None for whatever is neither the day's data nor its model.
 
     Args:
       error: what it raised.
       node: its id.
       parts: the day's files.
+      declared_well: whether earlier days were read under the same declaration: then what differs is this day's.
     """
     known = explain(error)
     if known is None:
@@ -51,7 +62,9 @@ def refusal_of(error: Exception, node: str, parts: Iterable[str]) -> Refusal | N
     full = "no space left" in message.lower() or "disk is full" in message.lower()
     # A mistake in a lookup or a setting is not the day's, which stays due.
     if node == DATA[0] and not full and any(name in message for name in parts):
-        return Refusal("data", message)
+        days_own, found = _DECLARE.subn("", message) if declared_well else (message, 0)
+        fault = ". The days before were read as declared: the fault is in this day's delivery"
+        return Refusal("data", days_own.removesuffix(".") + fault if found else message)
     return None
 
 
