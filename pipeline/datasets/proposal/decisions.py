@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -73,6 +74,18 @@ class Decider:
         self._given = given
         self._ask = ask
         self._take_guesses = take_guesses
+        self._doubts: list[str] = []
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """All that would have to be asked meanwhile is raised as one, at the end or where the rest cannot be told."""
+        try:
+            yield
+        except InputError:
+            if not self._doubts:
+                raise
+        if self._doubts:
+            raise InputError("\n".join(self._doubts))
 
     def given(self, role: str) -> str | None:
         """The column that the user named, if any.
@@ -121,7 +134,15 @@ class Decider:
         said = _cannot_guess(guess, list(self._columns))
         if guess.role == "label":
             said += "".join([*_events(self._columns.values()), *_times_of_reactions(self._columns.values())])
-        raise InputError(said + _unusable(self._columns.values()))
+        said += _unusable(self._columns.values())
+        if asks:
+            raise InputError(said)
+        self._doubts.append(said)
+        likely = guess.column or next((name for name, _ in guess.candidates), None)
+        if likely is None:
+            raise InputError(said)
+        # The likeliest for now: the other roles are looked at, too, before anything is asked.
+        return dataclasses.replace(guess, column=likely)
 
     def which_value(self, label: Column) -> str | None:
         """Asks which value of a label of a few texts counts as 1; None where nobody can be asked, or there are many."""

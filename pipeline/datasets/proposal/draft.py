@@ -196,18 +196,19 @@ def draft(
     """
     decide = Decider(columns, given, ask, take_guesses)
     everything = list(columns.values())
-    timed = None if no_time else decide_timestamp(columns, decide)
-    taken = set() if timed is None else {timed[0].column or ""}
-    label_guess, label = decide_label(columns, decide, positive, taken)
-    taken.add(label.column)
-    user = decide(roles.guess_user(everything, taken), required=False)
-    taken.add(user.column or "")
-    item = decide(roles.guess_item(everything, taken), required=False)
-    taken.add(item.column or "")
-    others = [column for column in everything if column.name != label.column]
-    timestamp, moments = timed or no_timestamp(user.column, item.column, others)
-    domain = decide(roles.guess_domain(everything, taken), required=True)
-    require_two(columns[domain.column or ""])
+    with decide.together():
+        timed = None if no_time else decide_timestamp(columns, decide)
+        taken = set() if timed is None else {timed[0].column or ""}
+        label_guess, label = decide_label(columns, decide, positive, taken)
+        taken.add(label.column)
+        user = decide(roles.guess_user(everything, taken), required=False)
+        taken.add(user.column or "")
+        item = decide(roles.guess_item(everything, taken), required=False)
+        taken.add(item.column or "")
+        others = [column for column in everything if column.name != label.column]
+        timestamp, moments = timed or no_timestamp(user.column, item.column, others)
+        domain = decide(roles.guess_domain(everything, taken), required=True)
+        require_two(columns[domain.column or ""])
     taken.add(domain.column or "")
     if no_time:
         found = clock.Zone("UTC", "there is no time")

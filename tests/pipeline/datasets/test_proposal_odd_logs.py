@@ -42,6 +42,25 @@ def test_a_doubtful_label_is_taken_where_there_is_no_other_and_nobody_to_ask(tmp
         write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "b.yaml"))
 
 
+def test_all_that_is_in_doubt_is_asked_at_once(tmp_path: Path) -> None:
+    log = columns()
+    label = np.asarray(log.pop("clicked"))
+    log |= {
+        "geraakt": label,
+        "gekocht": 1 - label,
+        "vorm": log.pop("channel"),
+        "soort": np.arange(len(label)) % 4,
+    }
+    with pytest.raises(InputError) as caught:
+        write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml"))
+    message = str(caught.value)
+    assert "the label is not certain" in message and "--label COLUMN" in message
+    assert message.count("the domain ") == 1 and "--domain COLUMN" in message
+    named = {"label": "geraakt", "domain": "vorm"}
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", roles=named))
+    assert (written.declaration.label, written.declaration.domain) == ("geraakt", "vorm")
+
+
 def test_columns_that_requests_would_call_alike_are_left_out_but_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     log = csv_log(
