@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components.dataset.input_names import input_name
-from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME, ROLES, suggest
+from components.dataset.names import BEHAVIOUR_PREFIX, LOCAL_TIME, ROLES, meant, suggest
 
 if TYPE_CHECKING:
     from components.dataset.declaration import Declaration
@@ -59,9 +59,11 @@ def problems(declaration: Declaration) -> Iterator[InconsistencyError]:
         if column in forbidden:
             yield InconsistencyError((role,), f"{column} is {forbidden[column]}: it cannot be the {role} too")
         elif column not in declaration.features and column not in declaration.columns:
+            close = meant(column, {*declaration.features, *declaration.columns}, cutoff=0.8)
             yield InconsistencyError(
                 (role,),
-                f"{column} has no type: make it a feature, or add `columns: {{{column}: int}}`",
+                f"{column} has no type: make it a feature, or add `columns: {{{column}: int}}`"
+                + (f". Did you mean {close}?" if close else ""),
             )
         elif declaration.column_type(column) == "float" or declaration.is_list(column):
             yield InconsistencyError((role,), f"{column} must be one int or string, not a float or a list")

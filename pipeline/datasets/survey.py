@@ -88,13 +88,13 @@ class _Counts:
         if len(self.domains) > 64:
             self.domains = [_summed(pl.concat(self.domains))]
         for role, ids in self.ids.items():
-            ids.add(_present(rows[getattr(declaration, role)]), day)
+            ids.add(present(rows[getattr(declaration, role)]), day)
         for name in declaration.features:
-            column = rows[name] if name == declaration.domain else _present(rows[name])
+            column = rows[name] if name == declaration.domain else present(rows[name])
             self.missing[name] += column.null_count()
 
 
-def _present(column: pl.Series) -> pl.Series:
+def present(column: pl.Series) -> pl.Series:
     """Null where an integer is -1, which stands for no value."""
     if not column.dtype.is_integer():
         return column

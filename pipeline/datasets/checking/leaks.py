@@ -11,7 +11,8 @@ import polars as pl
 from components.dataset.declaration import Declaration
 from components.dataset.label import label_of
 from pipeline.datasets.checking.findings import Finding
-from pipeline.datasets.proposal.leaks import SUSPICIOUS_AUC, single_column_auc
+from pipeline.datasets.proposal.leaks import SUSPICIOUS_AUC, only_with_label, single_column_auc
+from pipeline.datasets.survey import present
 
 _MOST_ROWS = 50_000
 # Rows times features, so that a wide log costs no more than a narrow one.
@@ -20,6 +21,7 @@ _MOST_DOMAINS = 20
 # A feature that ranks so well alone, and twice as far beyond chance as any other, is suspected too.
 _OUTSTANDING_AUC = 0.8
 _FOLDS = 5
+_REMEDY = "is it known before the impression? If not, remove it from `features`; what users do is a behaviour"
 # Of the rarer class, for a domain to be looked at.
 _FEWEST = 50
 
@@ -56,6 +58,13 @@ class LeakSample:
             return
         rows = pl.concat(self._kept)
         label, domain = rows["\0label"].to_numpy(), rows["\0domain"]
+        written_with = {
+            name: only
+            for name in rows.columns
+            if not name.startswith("\0") and (only := only_with_label(present(rows[name]), label))
+        }
+        for name, only in written_with.items():
+            yield Finding("warn", "leak?", f"{name} is {only} only in rows whose label is 1", _REMEDY)
         fold = np.random.default_rng(0).integers(0, _FOLDS, len(rows))
         of_domain = [(domain == value).to_numpy() for value in domain.unique().sort()]
         strata = [mine for mine in of_domain if min(label[mine].sum(), (1 - label[mine]).sum()) >= _FEWEST]
@@ -73,12 +82,14 @@ class LeakSample:
             outstanding = alone[name] >= _OUTSTANDING_AUC and alone[name] - 0.5 >= 2 * (rest - 0.5)
             if alone[name] < SUSPICIOUS_AUC and not outstanding:
                 return
+            if name in written_with:
+                continue
             yield Finding(
                 "warn",
                 "leak?",
                 f"{name} alone ranks the clicks within a domain with an AUC of {alone[name]:.2f}"
                 + (f", the next feature, {following}, with {rest:.2f}" if following is not None else ""),
-                "is it known before the impression? If not, remove it from `features`; what users do is a behaviour",
+                _REMEDY,
             )
 
 

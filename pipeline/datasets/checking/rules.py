@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -75,14 +75,26 @@ def split(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Findi
     yield from _gaps(sorted(survey.scan.days.items()), day_ms, declaration.split.day_word)
 
 
+def without_rows(days: Mapping[int, int], day_ms: int, word: str) -> str:
+    """The days between the first and the last that have no rows; empty where each has some.
+
+    Args:
+      days: number of the day -> rows.
+      day_ms: what counts as a day.
+      word: for several of them.
+    """
+    absent = [day for day in range(min(days), max(days) + 1) if day not in days]
+    if not absent:
+        return ""
+    shown = ", ".join(checks.day_name(day, day_ms) for day in absent[:_SHOWN])
+    return f"{len(absent)} {word} without rows: {shown}{' ...' if len(absent) > _SHOWN else ''}"
+
+
 def _gaps(days: list[tuple[int, int]], day_ms: int, word: str) -> Iterator[Finding]:
     known = dict(days)
-    absent = [day for day in range(days[0][0], days[-1][0] + 1) if day not in known]
     remedy = "check that no file is missing"
-    if absent:
-        shown = ", ".join(checks.day_name(day, day_ms) for day in absent[:_SHOWN])
-        more = " ..." if len(absent) > _SHOWN else ""
-        yield Finding("warn", "time", f"{len(absent)} {word} without rows: {shown}{more}", remedy)
+    if absent := without_rows(known, day_ms, word):
+        yield Finding("warn", "time", absent, remedy)
     usual = sorted(rows for _, rows in days)[len(days) // 2]
     thin = [day for day, rows in days if rows < _THIN_DAY * usual]
     if thin:

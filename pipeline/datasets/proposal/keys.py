@@ -28,6 +28,7 @@ _FEW_VALUES = 50
 _MOST_ROWS, _SCORED_ROWS = 1_000_000, 100_000
 _CROSSED = 8
 _PRIOR_RARER = 2.0
+_PENALTY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -265,15 +266,25 @@ class _Selection:
         return max(0.0, float((self._residual * rest).sum()) / variance**0.5)
 
     def _fit(self) -> None:
-        """Newton's steps of the logistic regression, held by a slight penalty."""
+        """Newton's steps of the logistic regression, held by a slight penalty.
+
+        A step that overshoots, as where a value has clicks alone, is halved until the loss falls.
+        """
         beta = np.zeros(self._inside.shape[1])
         beta[1] = 1.0
-        for _ in range(8):
+        loss = self._loss(beta)
+        for _ in range(25):
             probability = 1 / (1 + np.exp(-np.clip(self._inside @ beta, -30, 30)))
             self._weight = np.maximum(probability * (1 - probability), 1e-9)
             self._residual = self._judge.label - probability
-            hessian = (self._inside * self._weight[:, None]).T @ self._inside + 1e-3 * np.eye(len(beta))
-            step = np.linalg.solve(hessian, self._inside.T @ self._residual)
-            beta = beta + step
+            hessian = (self._inside * self._weight[:, None]).T @ self._inside + _PENALTY * np.eye(len(beta))
+            step = np.linalg.solve(hessian, self._inside.T @ self._residual - _PENALTY * beta)
+            while (tried := self._loss(beta + step)) > loss and np.abs(step).max() >= 1e-6:
+                step = step / 2
             if np.abs(step).max() < 1e-6:
                 break
+            beta, loss = beta + step, tried
+
+    def _loss(self, beta: Floats) -> float:
+        score = self._inside @ beta
+        return float((np.logaddexp(0, score) - self._judge.label * score).sum() + _PENALTY / 2 * beta @ beta)

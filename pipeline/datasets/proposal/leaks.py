@@ -18,6 +18,8 @@ _MOST_ROWS = 100_000
 _FEWEST = 20
 # Share of the filled rows that may have label 0 without clearing the column.
 _STRAY = 0.01
+# What may be told by one of its values, and how seldom chance gives one value clicks alone.
+_FEW_VALUES, _CHANCE = 50, 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Leak:
     Attributes:
       column: its name.
       auc: of the label by this column alone, out of fold.
-      only_with_label: what is only there when the label is 1 ("filled", "not 0"); empty otherwise.
+      only_with_label: what is only there when the label is 1 ("filled", "not 0", "'yes'"); empty otherwise.
     """
 
     column: str
@@ -59,7 +61,7 @@ def find_leaks(rows: pl.DataFrame, label: pl.Series, columns: list[str]) -> list
     fold = np.random.default_rng(0).integers(0, _FOLDS, len(target))
     found = []
     for name in columns:
-        only = _only_with_label(rows[name], target)
+        only = only_with_label(rows[name], target)
         value = single_column_auc(rows[name], target, fold)
         if only or value >= SUSPICIOUS_AUC:
             found.append(Leak(name, value, only))
@@ -101,7 +103,19 @@ def _codes(column: pl.Series) -> npt.NDArray[np.int64]:
     return (column.cast(pl.String).fill_null("\0").rank("dense") - 1).to_numpy().astype(np.int64)
 
 
-def _only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
+def only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
+    """What of a column is only there where the label is 1: that it is filled, not 0, or one of its few values.
+
+    Args:
+      column: of one value in a row, null where there is none.
+      target: 0 or 1, one for each row.
+    Returns:
+      "filled", "not 0", the value in quotes, or nothing.
+    """
+    rate = float(target.mean())
+    # Where nearly all labels are 1, a value with no other says nothing.
+    if not 0 < rate < 0.9:
+        return ""
     filled = column.is_not_null().to_numpy()
     states = [("filled", filled)]
     if column.dtype.is_numeric():
@@ -109,7 +123,16 @@ def _only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
     for name, state in states:
         rows = int(state.sum())
         with_label = int((state & (target == 1)).sum())
-        # A column that is nearly always there says nothing by being there.
-        if rows >= _FEWEST and rows - with_label <= _STRAY * rows and target.mean() < 0.9:
+        if rows >= _FEWEST and rows - with_label <= _STRAY * rows:
             return name
+    if column.dtype.is_float() or not 2 <= column.n_unique() <= _FEW_VALUES:
+        return ""
+    frame = pl.DataFrame({"value": column.cast(pl.String), "label": target}).drop_nulls()
+    values = frame.group_by("value").agg(rows=pl.len(), clicks=pl.col("label").cast(pl.Int64).sum())
+    few_zeros = values.filter(
+        (pl.col("rows") >= _FEWEST) & (pl.col("rows") - pl.col("clicks") <= _STRAY * pl.col("rows"))
+    )
+    for value, rows, _ in few_zeros.sort("rows", "value", descending=[True, False]).iter_rows():
+        if len(values) * rate**rows <= _CHANCE:
+            return repr(value)
     return ""

@@ -16,8 +16,8 @@ from pipeline.datasets.proposal.figures import highest, lowest
 from pipeline.datasets.proposal.roles import Column
 from pipeline.datasets.proposal.words import IDENTIFIERS, NUMBERS, PARTS_OF_TIME, POSITIONS, has, words
 
-# What may be a place by its values: whole numbers from 0 or 1 on, none left out, so many.
-_FEWEST, _MOST = 3, 200
+# What may be a place by its values: whole numbers from 0 to 3 on (others may be taken), none left out, so many.
+_LOWEST, _FEWEST, _MOST = 3, 3, 200
 # Rows of one request: groups of so many rows on average.
 _MOST_GROUPS = 20
 _GROUP_ROWS = (1.5, 200.0)
@@ -78,12 +78,14 @@ class Places:
             return None
         values = column.values.column
         low, high = lowest(values), highest(values)
-        if low not in (0, 1) or high <= 1:
+        if low < 0 or high <= 1:
             return None
         last = words(column.name)[-1:]
-        if last and last[0] in POSITIONS:
+        if last and last[0] in POSITIONS and (low <= 1 or high <= _MOST):
             return Place(True, "named like a place among what is shown", self._served(values))
-        unbroken = column.distinct == high - low + 1 and _FEWEST <= column.distinct <= _MOST
+        unbroken = (
+            low <= _LOWEST and column.distinct == high - low + 1 and _FEWEST <= column.distinct <= _MOST
+        )
         if not unbroken or has(column.name, PARTS_OF_TIME | NUMBERS | IDENTIFIERS):
             return None
         by = next((name for name, group in self._groups.items() if _once_each(values, group)), None)

@@ -21,6 +21,7 @@ from components.errors import InputError
 from components.example_gen.scan import days
 from components.progress import Progress
 from models.metrics import needed, rarer_rows, telling_rows
+from pipeline.datasets.checking.rules import without_rows
 from pipeline.datasets.proposal.decisions import Asker
 from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
@@ -28,7 +29,7 @@ from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.keys import KeyRows, choose
 from pipeline.datasets.proposal.named_files import named_after
 from pipeline.datasets.proposal.schema_file import schema_file
-from pipeline.datasets.proposal.split import choose_split, rows_that_decide
+from pipeline.datasets.proposal.split import DAY_HOURS, choose_split, rows_that_decide
 from pipeline.datasets.proposal.tables import Sources, open_sources
 from pipeline.datasets.proposal.text_format import TextFormat
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
@@ -265,6 +266,10 @@ def _learn(result: Draft, found: Survey) -> None:
     days = found.scan.days
     if len(days) < 3:
         return
+    word = "days" if result.hours == DAY_HOURS else f"stretches of {result.hours:g} hours"
+    absent = "" if result.unit == "random" else without_rows(days, round(result.hours * 3_600_000), word)
+    if absent:
+        result.warnings.append(f"{absent}; check that no file is missing")
     split = choose_split(days, result.hours)
     result.split = split
     trained = found.domains.filter(pl.col("day") < split.first_eval_day)

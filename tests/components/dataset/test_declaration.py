@@ -123,6 +123,7 @@ def test_another_label_is_one_setting_away() -> None:
         ('  a: {type: int, treatment: buckets, separator: ","}\n', "needs treatment vocabulary, not buckets"),
         ("  a: {type: int, treatment: vocabulary, max_length: 3}\n", "it needs a separator"),
         ("  a: {type: int, treatment: hashed}\n", "features.a.treatment: input should be 'vocabulary', "),
+        ("  visitor: {type: int, treatment: vocabulary}\nuser: vistor\n", "Did you mean visitor?"),
         ("user: uid\n", "user: uid has no type: make it a feature, or add `columns: {uid: int}`"),
         ("user: price\n", "user: price must be one int or string"),
         (

@@ -59,6 +59,17 @@ def test_labels_by_chance_choose_nothing():
     assert choose(rows, ROLES, FEATURES, ["maker"]) == []
 
 
+def test_a_value_that_only_clicks_have_keeps_the_gains_below_the_whole_loss():
+    rows = world(rate=-4.0).with_columns(
+        contact=pl.when((pl.col(LABEL) == 1) & (pl.int_range(pl.len()) % 5 == 0))
+        .then(pl.lit("yes"))
+        .otherwise(pl.lit("no"))
+    )
+    found = choose(rows, ROLES, [*FEATURES, "contact"], ["maker"])
+    assert found is not None
+    assert all(float(key.why.split("%")[0].removeprefix("takes ")) < 20 for key in found)
+
+
 def test_a_list_is_judged_by_its_values():
     rows = world(8000).with_columns(tags=pl.concat_list(pl.lit("all"), pl.col("visitor").cast(pl.String)))
     found = choose(rows.drop("visitor"), {**ROLES, "user": None}, ["tags"], ["tags"])

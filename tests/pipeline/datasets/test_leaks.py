@@ -35,7 +35,31 @@ def test_what_is_filled_afterwards_is_found() -> None:
     assert found["amount"].only_with_label == "filled"
     assert found["revenue"].only_with_label == "not 0"
     assert found["note"].auc == pytest.approx(1.0)
-    assert "AUC of 1.000" in found["note"].why
+    assert found["note"].why == "LEAK? 'thanks' only in rows whose label is 1"
+
+
+def test_a_value_that_only_clicked_rows_have_is_found_of_any_type() -> None:
+    rng = np.random.default_rng(4)
+    label = _label(rng)
+    contact = (label == 1) & (rng.random(4000) < 0.2)
+    rows = pl.DataFrame(
+        {
+            "text": np.where(contact, "ja", "nein"),
+            "flag": contact,
+            "code": np.where(contact, 3, rng.integers(0, 3, 4000)),
+            "city": rng.choice(list("abcdef"), 4000),
+            "visitor": rng.integers(0, 900, 4000),
+        }
+    )
+    found = {leak.column: leak.only_with_label for leak in find_leaks(rows, pl.Series(label), rows.columns)}
+    assert found == {"text": "'ja'", "flag": "'true'", "code": "'3'"}
+
+
+def test_where_most_labels_are_1_a_value_with_no_other_may_be_chance() -> None:
+    rng = np.random.default_rng(5)
+    label = (rng.random(4000) < 0.8).astype(np.int8)
+    rows = pl.DataFrame({"size": np.where((label == 1) & (np.arange(4000) < 40), "xl", "m")})
+    assert find_leaks(rows, pl.Series(label), ["size"]) == []
 
 
 def test_a_column_with_a_value_of_its_own_in_each_row_predicts_nothing_out_of_fold() -> None:

@@ -42,6 +42,14 @@ def test_a_name_tells(name: str) -> None:
     assert found("rank_of_user_age", *drawn(1.0)) is None
 
 
+def test_a_place_may_begin_at_two() -> None:
+    place, clicks = drawn(0.9)
+    named, falling = found("platz", place + 1, clicks), found("ordre", place + 1, clicks)
+    assert named is not None and named.certain
+    assert falling is not None and not falling.certain
+    assert found("rank", place + 5_000, clicks) is None
+
+
 def test_the_place_that_is_served_is_clicked_as_all_places_are() -> None:
     place, clicks = drawn(0.8)
     told = found("rang", place, clicks)
