@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -21,6 +21,7 @@ from components.example_gen import checks
 from components.example_gen.scan import SHOWN_REJECTS, PieceScan, days
 from pipeline.datasets.ids import DaysOfIds, Newcomers
 
+_SHOWN_DAYS = 6
 _REASON = re.compile(r"^((?:column|label|timestamp|domain) .*?): (.*?)(?:, found .*)?$")
 # A block may be looked at further: rows with their lookups, their numbers within the piece, the piece.
 Visitor = Callable[[pl.DataFrame], None]
@@ -92,6 +93,21 @@ class _Counts:
         for name in declaration.features:
             column = rows[name] if name == declaration.domain else present(rows[name])
             self.missing[name] += column.null_count()
+
+
+def without_rows(days: Mapping[int, int], day_ms: int, word: str) -> str:
+    """The days between the first and the last that have no rows; empty where each has some.
+
+    Args:
+      days: number of the day -> rows.
+      day_ms: what counts as a day.
+      word: for several of them.
+    """
+    absent = [day for day in range(min(days), max(days) + 1) if day not in days]
+    if not absent:
+        return ""
+    shown = ", ".join(checks.day_name(day, day_ms) for day in absent[:_SHOWN_DAYS])
+    return f"{len(absent)} {word} without rows: {shown}{' ...' if len(absent) > _SHOWN_DAYS else ''}"
 
 
 def present(column: pl.Series) -> pl.Series:

@@ -24,6 +24,7 @@ from components.progress import Progress
 from components.transform.transform_plan import make_plan
 from pipeline.datasets.checking import rules
 from pipeline.datasets.checking.findings import CheckResult, Finding, sorted_findings
+from pipeline.datasets.checking.values import DeclaredValues
 from pipeline.datasets.sampling import sample_pieces
 from pipeline.datasets.survey import Survey, survey
 
@@ -218,10 +219,12 @@ def _all_rows(
     rows = likely_rows(plan)
     schema = SchemaCheck(declaration, boundary, max(1, round(rows / MOST_ROWS)))
     leaking = leaks.LeakSample(declaration, rows)
+    values = DeclaredValues(declaration)
 
     def visit(block: pl.DataFrame) -> None:
         schema.add(block)
         leaking.add(block)
+        values.add(block)
 
     with DuplicateCounter(plan, len(pieces)) as counter:
         found = survey(
@@ -239,6 +242,7 @@ def _all_rows(
         return found, findings
     first_eval_day = sorted(found.scan.days)[-declaration.split.eval_days]
     findings += rules.split(plan, found, first_eval_day)
+    findings += values.findings(found)
     findings += rules.domains(plan, found, first_eval_day)
     findings += rules.newcomers(found, first_eval_day)
     findings += rules.columns(plan, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from components.dataset.read_plan import ReadPlan
 from components.example_gen import checks
 from models.metrics import needed, rarer_rows
 from pipeline.datasets.checking.findings import Finding
-from pipeline.datasets.survey import Survey
+from pipeline.datasets.survey import Survey, without_rows
 
 _SHOWN = 6
 _UNMATCHED, _MISSING, _COLD, _DUPLICATES = 0.05, 0.95, 0.5, 0.01
@@ -73,21 +73,6 @@ def split(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Findi
                 "change split.eval_days, or give more days",
             )
     yield from _gaps(sorted(survey.scan.days.items()), day_ms, declaration.split.day_word)
-
-
-def without_rows(days: Mapping[int, int], day_ms: int, word: str) -> str:
-    """The days between the first and the last that have no rows; empty where each has some.
-
-    Args:
-      days: number of the day -> rows.
-      day_ms: what counts as a day.
-      word: for several of them.
-    """
-    absent = [day for day in range(min(days), max(days) + 1) if day not in days]
-    if not absent:
-        return ""
-    shown = ", ".join(checks.day_name(day, day_ms) for day in absent[:_SHOWN])
-    return f"{len(absent)} {word} without rows: {shown}{' ...' if len(absent) > _SHOWN else ''}"
 
 
 def _gaps(days: list[tuple[int, int]], day_ms: int, word: str) -> Iterator[Finding]:

@@ -21,7 +21,6 @@ from components.errors import InputError
 from components.example_gen.scan import days
 from components.progress import Progress
 from models.metrics import needed, rarer_rows, telling_rows
-from pipeline.datasets.checking.rules import without_rows
 from pipeline.datasets.proposal.decisions import Asker
 from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
@@ -34,7 +33,7 @@ from pipeline.datasets.proposal.tables import Sources, open_sources
 from pipeline.datasets.proposal.text_format import TextFormat
 from pipeline.datasets.proposal.yaml_text import document, plain, to_text
 from pipeline.datasets.sampling import SAMPLE_ROWS
-from pipeline.datasets.survey import Survey, Visitor, survey
+from pipeline.datasets.survey import Survey, Visitor, survey, without_rows
 
 
 @dataclasses.dataclass(frozen=True)

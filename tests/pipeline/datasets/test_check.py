@@ -266,3 +266,31 @@ def test_a_feature_that_knows_the_click_is_suspected(tmp_path: Path) -> None:
     # What the table knows of the item knows it too.
     assert {finding.found.split(" ")[0] for finding in suspected} == {"item", "item_colour"}
     assert {finding.level for finding in suspected} == {"warn"}
+
+
+def test_days_whose_clicks_are_spelt_otherwise_are_told(tmp_path: Path) -> None:
+    """On days 2 and 3 a click is `Y `, which no declaration knows."""
+    rows = [
+        line(day, n % 2, n % 5, "a", n // 2 % 2, n).replace(
+            ",a,1,", ",a,y," if day < 2 or day > 3 else ",a,Y ,"
+        )
+        for day in range(6)
+        for n in range(40)
+    ]
+    declaration = declared(
+        tmp_path, "positive={one_of: [y]}", "behaviours.click={column: click, positive: {one_of: [y]}}"
+    )
+    told = [finding.found for finding in found(check(declaration, write_data(tmp_path, log(*rows))), "label")]
+    assert told == [
+        "click is 'Y' in 40 rows, as 'y' but for case or spaces, and counts as 0: 2022-04-27, 2022-04-28",
+        "2 days with 80 rows and no click, where others have 50.0%: 2022-04-27, 2022-04-28",
+    ]
+
+
+@pytest.mark.parametrize(("value", "silent"), [(7, True), (1, False)])
+def test_a_value_for_serving_that_no_row_has_is_told(tmp_path: Path, value: int, silent: bool) -> None:
+    rows = [line(day, n % 2, n % 5, "a", n // 2 % 2, n) for day in range(3) for n in range(40)]
+    users = "user,age\n0,1\n1,2\n2,3\n3,2\n4,1\n"
+    declaration = declared(tmp_path, f"features.age.at_serving={value}")
+    told = found(check(declaration, write_data(tmp_path, log(*rows), users=users)), "at_serving")
+    assert bool(told) is silent
