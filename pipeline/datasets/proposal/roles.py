@@ -44,8 +44,9 @@ _SHOWN = 6
 _ENTITIES = 50
 # What a column scores as the user by its values alone: enough to be asked for where nothing else is.
 _BY_VALUES = 1.5
-# What a key of a table scores as the item: the table may be the user's.
+# What a key of a table scores as the item, for the table may be the user's: a guess that is doubted, whatever its name.
 _KEY = 0.9
+_SURE, _DOUBTED = 3.5, 1.4
 # What the name of a user's or an item's attribute scores: enough to be named where nothing else is.
 _ATTRIBUTE = -0.5
 
@@ -325,7 +326,7 @@ def _entity(
         return Guess(role, None, "none")
     score, name, why = found[0]
     clear = len(found) == 1 or found[1][0] < score
-    certainty: Certainty = "sure" if score >= 3.5 and clear else "weak" if score >= 1.5 else "none"
+    certainty: Certainty = "sure" if score >= _SURE and clear else "weak" if score >= _DOUBTED else "none"
     return Guess(
         role,
         name if certainty != "none" else None,

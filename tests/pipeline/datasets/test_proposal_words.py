@@ -53,6 +53,19 @@ def test_the_key_of_a_table_is_known_before_the_exposure_and_may_be_the_item(tra
     assert "# NOT CERTAIN: 120 values in the log, 25.0 rows each; a table is joined by it" in travel.text
 
 
+def test_the_key_of_a_table_with_a_name_of_another_language_is_a_doubted_item(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    log = columns(ROWS, nutzer_nr=rng.integers(0, 900, ROWS), anzeige_nr=rng.integers(0, 300, ROWS))
+    log = {name: values for name, values in log.items() if name not in ("user_id", "item_id")}
+    path = csv_log(tmp_path, log)
+    csv_log(tmp_path, {"nutzer_nr": np.arange(900), "alter": np.arange(900) % 60}, "nutzer.csv")
+    csv_log(tmp_path, {"anzeige_nr": np.arange(300), "preis": np.arange(300) % 7 + 0.5}, "anzeigen.csv")
+    tables = [f"{tmp_path}/nutzer.csv=nutzer_nr", f"{tmp_path}/anzeigen.csv=anzeige_nr"]
+    found = write(ProposalRequest([path], tables, tmp_path / "anzeigen.yaml", yes=True))
+    assert (found.declaration.user, found.declaration.item) == ("nutzer_nr", "anzeige_nr")
+    assert any(w.startswith("item: anzeige_nr is not certain") for w in found.proposal.draft.warnings)
+
+
 def test_a_place_among_what_is_shown_is_no_part_of_requests(travel: Written) -> None:
     assert travel.declaration.at_serving() == {"slot": 5}
     assert "slot" not in travel.declaration.serving_columns()
