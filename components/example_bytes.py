@@ -54,8 +54,7 @@ def serialize(columns: Mapping[str, pa.Array]) -> pa.Array:
 def _entry(name: str, column: pa.Array) -> list[pa.Array]:
     """What stands before the values of a column in each row, and the values; both empty where the row is null."""
     present = column.is_valid().to_numpy(zero_copy_only=False)
-    offsets = column.offsets.to_numpy().astype(np.int64)
-    flat = column.values.slice(offsets[0], offsets[-1] - offsets[0])
+    flat, offsets = list_values(column)
     kind = flat.type
     if pa.types.is_float32(kind):
         tag, packed, values = _SECOND, True, _floats(flat)
@@ -66,7 +65,7 @@ def _entry(name: str, column: pa.Array) -> list[pa.Array]:
     else:
         raise ValueError(f"{name}: {kind} is neither an integer, nor float32, nor binary")
     data, ends = values
-    rows = ends[offsets - offsets[0]]
+    rows = ends[offsets]
     lengths = np.diff(rows)
     key = _FIRST + _varint(len(name.encode())) + name.encode()
 
@@ -78,6 +77,29 @@ def _entry(name: str, column: pa.Array) -> list[pa.Array]:
         return _FIRST + _varint(len(key) + len(feature) + length) + key + feature
 
     return [_headers(lengths, present, header), _binary(data, rows)]
+
+
+def list_values(column: pa.Array) -> tuple[pa.Array, Array]:
+    """The values of a column of lists end to end, and where each row's begin, and the last ones end, int64 (n + 1,).
+
+    Arrow lets a row that is null have values behind it, which are none of the column's.
+
+    >>> column = pa.ListArray.from_buffers(
+    ...     pa.list_(pa.int64()), 2, [pa.py_buffer(b"\\x02"), pa.py_buffer(np.array([0, 2, 3], np.int32))],
+    ...     children=[pa.array([7, 8, 9])],
+    ... )
+    >>> [part.tolist() for part in list_values(column)]
+    [[9], [0, 0, 1]]
+    """
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    flat = column.values.slice(offsets[0], offsets[-1] - offsets[0])
+    offsets = offsets - offsets[0]
+    if column.null_count:
+        lengths, present = np.diff(offsets), column.is_valid().to_numpy(zero_copy_only=False)
+        if lengths[~present].any():
+            flat = flat.filter(pa.array(np.repeat(present, lengths)))
+            offsets = np.append(0, np.cumsum(np.where(present, lengths, 0)))
+    return flat, offsets
 
 
 def _headers(lengths: Array, present: Array, header: Any) -> pa.Array:

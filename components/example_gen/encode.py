@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -12,6 +13,7 @@ from components.dataset.label import is_positive, label_of
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import Behaviour
 from components.dataset.values import LARGEST_FLOAT
+from components.example_bytes import list_values
 
 # Rows encoded at a time: a tf.Example is many times as large as its row.
 _SLICE_ROWS = 8192
@@ -67,6 +69,10 @@ def batches(frame: pl.DataFrame, slice_rows: int = _SLICE_ROWS) -> Iterator[pa.R
 def _narrowed(column: pl.Series) -> pa.Array:
     array = column.rechunk().to_arrow()
     if isinstance(column.dtype, pl.List):
+        if column.null_count():
+            flat, offsets = list_values(array)
+            absent = np.append(column.is_null().to_numpy(), False)
+            array = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64(), mask=absent), flat)
         return array.cast(pa.large_list(_narrow(array.type.value_type)))
     return array.cast(_narrow(array.type))
 

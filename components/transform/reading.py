@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.errors import InputError
+from components.example_bytes import list_values
 from components.example_files import read_batches
 from components.transform.columns import MISSING, Raw
 from components.transform.transform_plan import TransformPlan
@@ -73,9 +74,8 @@ class RawGraph:
         if column is None or pa.types.is_null(column.type) or pa.types.is_null(column.type.value_type):
             offsets, values = np.zeros(rows + 1, np.int64), np.zeros(0, dtype.as_numpy_dtype)
         else:
-            offsets = column.offsets.to_numpy().astype(np.int64)
-            values = column.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
-            offsets = offsets - offsets[0]
+            flat, offsets = list_values(column)
+            values = flat.to_numpy(zero_copy_only=False)
         if tf.as_dtype(values.dtype if values.dtype != object else np.dtype(np.str_)) != dtype:
             raise InputError(
                 f"{name}: the examples hold {values.dtype}, the schema (.pbtxt) says {dtype.name}"

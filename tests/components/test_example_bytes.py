@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 import tensorflow as tf
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.example_bytes import serialize
+from components.example_gen.encode import batches
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 300)
 FLOATS = st.floats(width=32, allow_nan=False)
@@ -70,3 +72,16 @@ def test_a_part_of_a_longer_column() -> None:
 def test_other_types_are_refused() -> None:
     with pytest.raises(ValueError, match="a: double is neither"):
         serialize({"a": pa.array([[1.0]], pa.large_list(pa.float64()))})
+
+
+def test_values_behind_a_row_without_any_are_none() -> None:
+    """As Polars leaves them where a row's list has been taken away."""
+    whole = pa.array([[b"x", b"y"], [b"z"], []], pa.large_list(pa.large_binary()))
+    validity = pa.py_buffer(b"\x06")
+    behind = pa.Array.from_buffers(whole.type, 3, [validity, whole.buffers()[1]], children=[whole.values])
+    assert behind.to_pylist() == [None, [b"z"], []]
+    found = [tf.train.Example.FromString(record) for record in serialize({"tags": behind}).to_pylist()]
+    assert [list(one.features.feature["tags"].bytes_list.value) for one in found] == [[], [b"z"], []]
+    [batch] = batches(pl.DataFrame({"tags": pl.from_arrow(behind.cast(pa.large_list(pa.large_string())))}))
+    assert batch.column(0).to_pylist() == [None, [b"z"], []]
+    assert batch.column(0).values.to_pylist() == [b"z"]
