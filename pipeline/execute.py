@@ -88,10 +88,8 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
             logging.exception("a gate refused")
     earlier = _earlier(layout)
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
-    about = {
-        **_about(request, declaration, runner.runs, hashes),
-        "warnings": [*_doubts(declaration), *notes],
-    }
+    about = _about(request, declaration, runner.runs, hashes)
+    about["warnings"] = [*_doubts(declaration), *notes, *_lost_clicks(about["ingest"], declaration)]
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
         all_cached = all(run.cached for run in runner.runs.values() if run.node != RESOLVER)
@@ -129,6 +127,18 @@ def _doubts(declaration: Declaration) -> list[str]:
         *doubts,
         f"the log has no time: it was split at random by {declaration.timestamp.column}, not forward in time; the "
         "figures do not tell how the model does tomorrow, and look better than they would",
+    ]
+
+
+def _lost_clicks(ingest: Mapping[str, Any], declaration: Declaration) -> list[str]:
+    """Days whose clicks seem to be lost: they teach that nobody clicks."""
+    silent = ingest.get("silent_days") or []
+    if not silent:
+        return []
+    return [
+        f"no row of {', '.join(silent[:5])}{' ...' if len(silent) > 5 else ''} is clicked, which chance does not do: "
+        f"is {declaration.label} written there as elsewhere? The model learned these rows as they are. dfei dataset "
+        "check tells more"
     ]
 
 

@@ -16,6 +16,8 @@ from components.example_gen.scan import SHOWN_DOMAINS
 
 _SHOWN = 5
 _STRAY = 0.01
+# How seldom chance leaves one of the days without a click.
+_NO_CLICK = 1e-4
 _EPOCH = date(1970, 1, 1)
 
 
@@ -28,8 +30,8 @@ class Scan:
       rejected: rows that cannot be used.
       later: further rows, left out by `split.since`, `split.before` and `split.domains_since`.
       rejects: (path, line, reason) of the first of them, in the order of files and lines.
-      positives: accepted rows with label 1.
       days: local day (`split.day_hours` long), counted from 1970-01-01 -> accepted rows.
+      clicks: of these, by day, those with label 1.
       domains: values of the domain.
       by_file: (rows, rejected) of each file.
     """
@@ -37,8 +39,8 @@ class Scan:
     rows: int
     rejected: int
     rejects: tuple[tuple[str, int, str], ...]
-    positives: int
     days: dict[int, int]
+    clicks: dict[int, int]
     domains: tuple[str, ...]
     by_file: tuple[tuple[int, int], ...]
     later: int = 0
@@ -48,13 +50,18 @@ class Scan:
         """Rows that can be used, duplicates included."""
         return self.rows - self.rejected
 
+    @property
+    def positives(self) -> int:
+        """Accepted rows with label 1."""
+        return sum(self.clicks.values())
+
 
 def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str, Any]], shown: int) -> Scan:
     """Adds up the pieces; line numbers within a piece's part of a file become line numbers of the file."""
     rejects: list[tuple[str, int, str]] = []
     by_file = [[0, 0] for _ in plan.files]
     first_line = {number: file.first_line for number, file in enumerate(plan.files)}
-    day_counts: Counter[int] = Counter()
+    day_counts, clicks = Counter[int](), Counter[int]()
     domains: set[str] = set()
     for piece, scan in zip(pieces, documents, strict=True):
         for place, line, reason in scan["rejects"]:
@@ -65,18 +72,32 @@ def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str,
             by_file[number][0] += rows
             by_file[number][1] += rejected
         day_counts.update({int(day): count for day, count in scan["days"].items()})
+        clicks.update({int(day): count for day, count in scan["clicks"].items()})
         domains.update(scan["domains"])
         del rejects[shown:]
     return Scan(
         rows=sum(rows for rows, _ in by_file),
         rejected=sum(rejected for _, rejected in by_file),
         rejects=tuple(rejects),
-        positives=sum(scan["positives"] for scan in documents),
         days=dict(sorted(day_counts.items())),
+        clicks=dict(sorted(clicks.items())),
         domains=tuple(sorted(domains)),
         by_file=tuple((rows, rejected) for rows, rejected in by_file),
         later=sum(scan["later"] for scan in documents),
     )
+
+
+def silent_days(scan: Scan) -> list[int]:
+    """Days of so many rows that, at the click rate of the others, chance leaves none of them without a click."""
+    others = sum(rows for day, rows in scan.days.items() if scan.clicks.get(day))
+    if not others:
+        return []
+    rate = scan.positives / others
+    return [
+        day
+        for day, rows in scan.days.items()
+        if not scan.clicks.get(day) and len(scan.days) * (1 - rate) ** rows <= _NO_CLICK
+    ]
 
 
 def first_eval_day(plan: ReadPlan, scan: Scan) -> int:

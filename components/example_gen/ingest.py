@@ -155,6 +155,9 @@ def _report(
         "first_eval_day": checks.date_of(first_eval_day, plan.declaration.split.day_ms),
         "last_day": checks.date_of(max(scan.days), plan.declaration.split.day_ms),
         "gaps": _gaps(plan, scan),
+        "silent_days": [
+            checks.date_of(day, plan.declaration.split.day_ms) for day in checks.silent_days(scan)
+        ],
         "files": [
             {"file": file.name, "rows": rows, "rejected": rejected}
             for file, (rows, rejected) in zip(plan.files, scan.by_file, strict=True)

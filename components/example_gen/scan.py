@@ -40,10 +40,10 @@ class PieceScan:
     def __init__(self) -> None:
         self._line = 0
         self._later = 0
-        self._positives = 0
         self._rejects: list[tuple[int, int, str]] = []
         self._files: list[FileCounts] = []
         self._days: Counter[int] = Counter()
+        self._clicks: Counter[int] = Counter()
         self._domains: set[str] = set()
 
     def add(self, block: Rows, plan: ReadPlan, tables: tuple[LookupTable, ...]) -> pl.DataFrame:
@@ -60,9 +60,16 @@ class PieceScan:
         if plan.domain_is_joined:
             accepted = join(accepted, plan, tables)[0]
         if not accepted.is_empty():
-            for day, count in days(accepted, plan.declaration.split.day_ms).value_counts().iter_rows():
+            counted = pl.DataFrame(
+                {
+                    "day": days(accepted, plan.declaration.split.day_ms),
+                    "label": label_of(accepted, plan.declaration),
+                }
+            )
+            by_day = counted.group_by("day").agg(pl.len(), pl.col("label").cast(pl.Int64).sum())
+            for day, count, clicks in by_day.iter_rows():
                 self._days[day] += count
-            self._positives += int(label_of(accepted, plan.declaration).sum())
+                self._clicks[day] += clicks
             if len(self._domains) < SHOWN_DOMAINS:
                 self._domains.update(str(value) for value in accepted[plan.declaration.domain].unique())
         self._later += block.later
@@ -92,7 +99,7 @@ class PieceScan:
             "files": [(counts.lines, counts.rows, counts.rejected) for counts in self._files],
             "later": self._later,
             "rejects": self._rejects,
-            "positives": self._positives,
             "days": {str(day): count for day, count in self._days.items()},
+            "clicks": {str(day): count for day, count in self._clicks.items()},
             "domains": sorted(self._domains)[:SHOWN_DOMAINS],
         }

@@ -182,3 +182,14 @@ def test_a_refusal_says_where_its_bounds_were_set(tmp_path: Path) -> None:
     moved = "domain 7: 0 rows where about 300 are usual (daily.gates.factor)"
     assert bounds_set_in(plain, [moved]) == f"The bound is the default: {mine} sets none"
     assert bounds_set_in(plain, ["the signature check failed"]) == ""
+
+
+def test_days_whose_clicks_are_lost_are_told() -> None:
+    declaration = load_declaration("simulated")
+    assert execute._lost_clicks({"silent_days": []}, declaration) == []
+    days = [f"2024-01-0{day}" for day in range(1, 8)]
+    [warned] = execute._lost_clicks({"silent_days": days}, declaration)
+    assert warned.startswith("no row of 2024-01-01, ")
+    assert (
+        "2024-01-05 ... is clicked, which chance does not do: is click written there as elsewhere?" in warned
+    )

@@ -17,8 +17,6 @@ _SHOWN = 6
 _MOST_TEXTS = 1_000
 # A text of fewer than half of the days, and of so many of their rows, is a new one.
 _NEW_DAYS, _NEW_ROWS = 0.5, 0.01
-# How seldom chance leaves one of the days without a click.
-_CHANCE = 1e-4
 
 
 class DeclaredValues:
@@ -51,7 +49,7 @@ class DeclaredValues:
     def findings(self, survey: Survey) -> Iterator[Finding]:
         """What a run would train on without a word."""
         yield from self._label_texts(len(survey.scan.days))
-        yield from days_without_clicks(survey, self._declaration)
+        yield from days_without_clicks(survey.scan, self._declaration)
         for name, rows in self._served.items():
             if not rows:
                 yield Finding(
@@ -89,25 +87,17 @@ class DeclaredValues:
             )
 
 
-def days_without_clicks(survey: Survey, declaration: Declaration) -> Iterator[Finding]:
-    """Days of so many rows that, at the click rate of the others, chance leaves none of them without a click."""
-    sums = survey.domains.group_by("day").agg(pl.col("rows", "positives").sum().cast(pl.Int64)).sort("day")
-    others = sums.filter(pl.col("positives") > 0)
-    if others.is_empty():
-        return
-    rate = int(others["positives"].sum()) / int(others["rows"].sum())
-    silent = [
-        (int(day), int(rows))
-        for day, rows in sums.filter(pl.col("positives") == 0).select("day", "rows").iter_rows()
-        if len(sums) * (1 - rate) ** rows <= _CHANCE
-    ]
+def days_without_clicks(scan: checks.Scan, declaration: Declaration) -> Iterator[Finding]:
+    """Days whose clicks seem to be lost."""
+    silent = checks.silent_days(scan)
     if silent:
-        rows = sum(count for _, count in silent)
+        rows = sum(scan.days[day] for day in silent)
+        rate = scan.positives / sum(count for day, count in scan.days.items() if scan.clicks.get(day))
         yield Finding(
             "warn",
             "label",
             f"{len(silent)} {declaration.split.day_word} with {rows:,} rows and no click, where others have "
-            f"{rate:.1%}: {_day_names([day for day, _ in silent], declaration)}",
+            f"{rate:.1%}: {_day_names(silent, declaration)}",
             f"look how {declaration.label} is written in these files; leave them out if their clicks are lost",
         )
 

@@ -117,6 +117,21 @@ def test_a_day_without_rows_inside_the_log_is_told(tmp_path: Path) -> None:
     assert report["gaps"] == [["2022-04-26", "2022-04-26"], ["2022-04-28", "2022-04-29"]]
 
 
+def test_days_whose_clicks_are_lost_are_told(tmp_path: Path) -> None:
+    def text(silent_rows: int) -> str:
+        """40 % of 48 rows a day are clicked; on the second day, of so many rows, none is."""
+        header, *lines = log_text(days=4, rows=48).splitlines()
+        lost = [",".join([*row[:4], "0", *row[5:]]) for row in (line.split(",") for line in lines[48:96])]
+        return "\n".join([header, *lines[:48], *lost[:silent_rows], *lines[96:]]) + "\n"
+
+    declaration = declare(tmp_path)
+    report = run_ingest(declaration, write_data(tmp_path, {"log.csv": text(48)}), tmp_path / "out")
+    assert report["silent_days"] == ["2022-04-26"]
+    # Five rows of none are ordinary.
+    report = run_ingest(declaration, write_data(tmp_path, {"log.csv": text(5)}), tmp_path / "again")
+    assert report["silent_days"] == []
+
+
 def test_an_hour_without_rows_is_no_day_without(tmp_path: Path) -> None:
     declaration = declare(tmp_path, ["split.day_hours=1", "split.eval_days=2"])
     lines = hours_log().splitlines(keepends=True)
