@@ -78,7 +78,7 @@ def differing_readings(
         )
         row = next((row for row, (a, b) in enumerate(zip(one, other, strict=True)) if a != b), None)
         if row is not None:
-            value = named[feature.input][row]
+            value = named[feature.input][row : row + 1].tolist()[0]
             found.append(
                 f"{feature.name} of row {row + 1}, {value!r}: {one[row]} in the example, {other[row]} in a request"
             )
