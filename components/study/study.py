@@ -61,7 +61,8 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     """
     began, cpu_began = time.monotonic(), time.process_time()
     declaration, layout = subject.declaration, subject.layout
-    steps: list[str] = ["predictions", "click rate", "MLP", "LightGBM", "importance"]
+    grows_trees = _few_enough(subject)
+    steps = ["predictions", "click rate", "MLP", *(["LightGBM"] if grows_trees else []), "importance"]
 
     def begin(step: str) -> None:
         progress.report(
@@ -81,8 +82,9 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
     systems: list[Trained] = [baselines.click_rate(train_rows, sample, layout)]
     begin("MLP")
     systems += _mlp(subject, sample)
-    begin("LightGBM")
-    systems += _trees(subject, sample)
+    if grows_trees:
+        begin("LightGBM")
+        systems.append(_trees(subject, sample))
     found = [
         baseline
         if prediction is None
@@ -151,14 +153,15 @@ def _mlp(subject: Subject, sample: Sample) -> list[Trained]:
     ]
 
 
-def _trees(subject: Subject, sample: Sample) -> list[Trained]:
-    """Nothing where there are more rows than the report grows trees on."""
+def _few_enough(subject: Subject) -> bool:
+    """Whether the report grows trees on so many rows."""
+    rows = sum(len(part.domain) for part in (subject.train_rows, subject.validation_rows))
+    return rows <= subject.declaration.report.trees_rows
+
+
+def _trees(subject: Subject, sample: Sample) -> Trained:
     declaration = subject.declaration
     rows = subject.train_rows, subject.validation_rows
-    if sum(len(part.domain) for part in rows) > declaration.report.trees_rows:
-        return []
-    return [
-        baselines.trees(
-            *rows, sample, subject.layout, declaration.model, declaration.training, declaration.seed
-        )
-    ]
+    return baselines.trees(
+        *rows, sample, subject.layout, declaration.model, declaration.training, declaration.seed
+    )

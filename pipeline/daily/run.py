@@ -121,8 +121,14 @@ def require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request:
             raise InputError(f"{option} {day}: the data hold {shown}")
     if request.accept is not None and request.accept not in arrived.days:
         raise InputError(f"--accept {request.accept}: the files of that day are no longer there")
-    entry = entries.get(request.accept or "")
-    if entry is None or entry.accepted or entry.fingerprint != arrived.days[entry.day].fingerprint:
+    if request.accept is None:
+        return
+    entry = entries.get(request.accept)
+    if entry is None:
+        raise InputError(
+            f"--accept {request.accept}: no gate has refused it yet: make it first, without --accept"
+        )
+    if entry.accepted or entry.fingerprint != arrived.days[entry.day].fingerprint:
         return
     if not entry.can_be_accepted:
         why = f"{entry.shown}: {' '.join(entry.reasons)}" if entry.reasons else entry.shown

@@ -137,6 +137,8 @@ def test_a_refusal_changes_nothing_is_said_and_calls_the_users_command(
 
 def test_what_cannot_be_read_is_not_accepted(feed: Path, refusals: Refusals) -> None:
     refusals[DAYS[1]] = ["log-1.csv: the column user_id is in none of the files"]
+    with pytest.raises(InputError, match=f"--accept {DAYS[1]}: no gate has refused it yet"):
+        run(feed, accept=DAYS[1])
     made, text = run(feed)
     assert [entry.status for entry in made] == ["pushed", "refused", "pushed"]
     assert "--accept" not in text
