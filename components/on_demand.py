@@ -23,6 +23,7 @@ MODULES = (
     "apache_beam.io.gcp.bigquery",
     "apache_beam.io.gcp.gcsio",
     "apache_beam.io.gcp.pubsub",
+    "google.cloud.pubsub",
     "apache_beam.io.mongodbio",
     # Metrics of texts, TFMA's and TFDV's pictures in a notebook, another statistic's test.
     "nltk",

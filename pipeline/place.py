@@ -16,6 +16,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.memory_estimate import require_memory
 from components.trainer.multi_worker import check_chief
 from pipeline.beam_runner import beam_args
+from pipeline.garbage import collect_seldom
 from pipeline.layout import RunLayout
 from pipeline.memory import machine_memory
 from pipeline.metadata_store import MetadataServer, check_metadata, parse_metadata
@@ -107,4 +108,5 @@ def place(
     with root_lock(layout.lock):
         data = data_dir(request.data, declaration, layout)
         serving = request.serving.resolve() if request.serving else layout.serving
+        collect_seldom()
         yield Place(data, layout, serving, engine, server, console)

@@ -46,7 +46,6 @@ def run(request: RunRequest, console: Console) -> RunSummary:
     """
     declaration = declared(request.dataset, request.overrides, request.model)
     with place(request, declaration, console) as where:
-        collect_seldom()
         from pipeline.execute import execute
 
         collect_seldom()

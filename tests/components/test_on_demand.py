@@ -136,3 +136,13 @@ def test_names_that_waited_are_what_they_were() -> None:
     first, second = run(code, HOUSE).splitlines()
     assert first.split() == ["True", "resize_images_v2", "placeholder", "Interpreter", "add_dispatch_support"]
     assert second.split() == ["False", "GcsIO", "True", "True"]
+
+
+def test_writing_a_file_in_beam_loads_no_client_of_a_queue(tmp_path: Path) -> None:
+    code = (
+        "import components, sys, apache_beam as beam\n"
+        "with beam.Pipeline() as p: p | beam.Create(['a']) | beam.io.WriteToText('written')\n"
+        "print('google.pubsub_v1' in sys.modules)"
+    )
+    assert run(code, tmp_path).split() == ["False"]
+    assert [path.read_text() for path in tmp_path.glob("written*")] == ["a\n"]
