@@ -16,7 +16,7 @@ from components.study.document import PAST_CLICK_RATE, Baseline, Leads
 from components.study.sample import Sample, auc_by, categorical_column, column_of, evenly, known, one_auc
 from models.arrays import Array
 from models.features import FeatureLayout
-from models.metrics import log_loss
+from models.metrics import log_loss, log_losses
 from models.rows import RowSource
 from models.settings import ModelSettings, TrainingSettings
 
@@ -187,10 +187,11 @@ def leads(
     rows = evaluation_rows(Subset(sample.source, sample.index), layout, least)
     counted = rows.counted()
     columns = [counted.index(domain) for domain in itertools.takewhile(counted.__contains__, order)]
-    if not columns:
-        return Leads()
     own, others = (Scored(rows, np.asarray(score, np.float64)) for score in (sample.prediction, other))
     weights = user_weights(rows.user, SAMPLES, seed)
+    together = {"overall": _overall(own, others, weights), "log_loss": _log_loss(own, others, weights)}
+    if not columns:
+        return Leads(**together)
     samples, theirs = domain_bootstrap([own], weights), domain_bootstrap([others], weights)
     domains = [counted[column] for column in columns]
     gains = [(own.domain_auc(d) or 0.0) - (others.domain_auc(d) or 0.0) for d in domains]
@@ -205,7 +206,24 @@ def leads(
         layout.domains[domain]: _lead(gain, samples[:, column], theirs[:, column])
         for domain, gain, column in zip(domains, gains, columns, strict=True)
     }
-    return Leads(within=within, over=over)
+    return Leads(within=within, over=over, **together)
+
+
+def _overall(own: Scored, others: Scored, weights: Sequence[Array]) -> Lead | None:
+    gain = [own.overall_auc(), others.overall_auc()]
+    if gain[0] is None or gain[1] is None:
+        return None
+    drawn = [np.array([scored.overall_auc(w) for w in weights], float) for scored in (own, others)]
+    return _lead(gain[0] - gain[1], *drawn)
+
+
+def _log_loss(own: Scored, others: Scored, weights: Sequence[Array]) -> Lead | None:
+    label = own.rows.label
+    if not len(label):
+        return None
+    more = log_losses(label, others.score) - log_losses(label, own.score)
+    drawn = np.array([np.average(more, weights=w) for w in weights])
+    return _lead(float(more.mean()), drawn, np.zeros(len(drawn)))
 
 
 def _lead(gain: float, own: Array, others: Array) -> Lead:

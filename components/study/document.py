@@ -28,10 +28,14 @@ class Leads(_Part):
     Attributes:
       within: the lead in each domain; those that decide at the highest numbers first.
       over: the lead in average AUC over the first of them, the first two, and so on.
+      overall: in AUC over all rows together; None with one class.
+      log_loss: how much larger the other's log loss over all rows is.
     """
 
     within: dict[str, Lead] = Field(default_factory=dict)
     over: list[Lead] = Field(default_factory=list)
+    overall: Lead | None = None
+    log_loss: Lead | None = None
 
     def over_these(self, domains: Iterable[str]) -> LeadOver | None:
         """The lead over just these domains; None where they are not those that decide at some number of rows."""

@@ -122,7 +122,7 @@ def comparison_sentences(summary: RunSummary) -> list[str]:
         sentences += [
             f"{name[:1].upper()}{name[1:]}: {words}." for name, words in lead_words(summary, evaluation)
         ]
-        overall = behind_overall(summary, evaluation)
+        overall = behind_overall(summary)
         sentences += [f"{overall[:1].upper()}{overall[1:]}."] if overall else []
     best = summary.best_possible_auc
     if own is not None and best is not None and best.average is not None:
@@ -151,7 +151,7 @@ def lead_words(summary: RunSummary, evaluation: EvaluationResult) -> list[tuple[
     return found
 
 
-def behind_overall(summary: RunSummary, evaluation: EvaluationResult) -> str | None:
+def behind_overall(summary: RunSummary) -> str | None:
     """Where the past click rate is ahead of the model over all rows together, which no gate holds it against."""
     past = next(
         (
@@ -164,14 +164,16 @@ def behind_overall(summary: RunSummary, evaluation: EvaluationResult) -> str | N
     if past is None:
         return None
     named = [
-        f"{title} {figure(other)} against {figure(own)}"
-        for title, other, own, sign in (
-            ("overall AUC", past.overall_auc, evaluation.overall_auc, 1),
-            ("log loss", past.log_loss, evaluation.log_loss, -1),
+        f"{title} {figure(value)}, this model {signed(sign * lead.difference)} (95 % of resampled users "
+        f"{' to '.join(signed(sign * end) for end in (lead.low, lead.high)[::sign])})"
+        for title, value, lead, sign in (
+            ("overall AUC", past.overall_auc, past.leads.overall, 1),
+            ("log loss", past.log_loss, past.leads.log_loss, -1),
         )
-        if other is not None and own is not None and sign * (round(other, 4) - round(own, 4)) > 0
+        if value is not None and lead is not None and lead.high < 0
     ]
-    return f"{PAST_CLICK_RATE} does better over all rows together: {', '.join(named)}" if named else None
+    said = f"{PAST_CLICK_RATE} does better over all rows together, beyond chance"
+    return f"{said}: {', '.join(named)}" if named else None
 
 
 _VERDICTS = {"ahead": "ahead", "behind": "behind", "tie": f"a tie, level within {NARROW:g}"}

@@ -74,7 +74,7 @@ def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[st
             0,
             f"against {last_blessed(summary)}: {figure(earlier)}, this model {told(evaluation.lead, trained=True)}",
         )
-    overall = behind_overall(summary, evaluation)
+    overall = behind_overall(summary)
     lines += [overall] if overall else []
     uncounted = uncounted_words(evaluation)
     return lines + ([uncounted] if uncounted else [])

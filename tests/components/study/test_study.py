@@ -21,7 +21,7 @@ from components.study.study import by_telling_rows, days
 from models import gbdt
 from models.features import CategoricalFeature, FeatureLayout
 from models.gbdt import fit
-from models.metrics import auc
+from models.metrics import auc, log_loss
 from models.rows import ArrayRows
 from models.settings import ModelSettings, TrainingSettings
 
@@ -287,6 +287,25 @@ def test_where_no_domain_counts_nobody_is_ahead() -> None:
     source = rows([0, 1], [0, 1])
     nobody = baselines.leads(sampled(source, [0.1, 0.9]), np.array([0.5, 0.5]), LAYOUT, [0, 1], seed=1)
     assert (nobody.within, nobody.over, nobody.over_these("a")) == ({}, [], None)
+
+
+def test_a_lead_over_all_rows_together_is_that_of_their_auc_and_their_log_loss() -> None:
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 2, 800)
+    own, other = (
+        rng.uniform(0.3, 0.7, 800),
+        np.clip(0.5 + 0.3 * (label - 0.5) + rng.normal(0, 0.1, 800), 0.05, 0.95),
+    )
+    source = rows(rng.integers(0, 2, 800).tolist(), label.tolist(), user=rng.integers(1, 90, 800).tolist())
+    # Too few rows for any domain to decide: what all rows tell is told all the same.
+    found = baselines.leads(sampled(source, own), other, LAYOUT, [0, 1], seed=1, least=1000)
+    assert (found.within, found.over) == ({}, [])
+    assert found.overall is not None
+    assert found.log_loss is not None
+    assert found.overall.difference == pytest.approx(auc(label, own) - auc(label, other))
+    assert found.log_loss.difference == pytest.approx(log_loss(label, other) - log_loss(label, own))
+    for lead in (found.overall, found.log_loss):
+        assert lead.low < lead.difference < lead.high < 0
 
 
 def test_each_set_of_domains_has_a_lead_of_its_own() -> None:

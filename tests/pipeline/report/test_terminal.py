@@ -227,16 +227,27 @@ def test_a_served_model_that_is_judged_once_more_is_not_held_against_itself() ->
     assert "Still served: /out/serving/dfei/17, which is this very model, blessed under other bounds" in text
 
 
-def test_the_past_click_rate_that_is_ahead_over_all_rows_is_named() -> None:
-    found = run().evaluation
-    assert found is not None
-    ahead = found.model_copy(
-        update={"overall": found.overall.model_copy(update={"auc": 0.66, "log_loss": 0.64})}
+def test_the_past_click_rate_that_is_ahead_over_all_rows_beyond_chance_is_named() -> None:
+    usual = run()
+    assert usual.study is not None
+
+    def told(low: float, high: float) -> RunSummary:
+        lead = Lead(difference=(low + high) / 2, low=low, high=high)
+        past = usual.study.baselines[0]
+        leads = past.leads.model_copy(update={"overall": lead, "log_loss": lead})
+        others = [past.model_copy(update={"leads": leads}), *usual.study.baselines[1:]]
+        return run(study=usual.study.model_copy(update={"baselines": others}))
+
+    behind = told(-0.03, -0.01)
+    said = (
+        "past click rate does better over all rows together, beyond chance: overall AUC 0.6700, this model "
+        "\u22120.0200 (95 % of resampled users \u22120.0300 to \u22120.0100), log loss 0.6300, this model +0.0200 "
+        "(95 % of resampled users +0.0100 to +0.0300)"
     )
-    said = "past click rate does better over all rows together: overall AUC 0.6700 against 0.6600, log loss 0.6300"
-    assert said in printed(run(evaluation=ahead), 400)
-    assert said[1:] in report_page(run(evaluation=ahead))
-    assert "over all rows together:" not in printed(run(), 400)
+    assert said in printed(behind, 800)
+    assert said[1:] in report_page(behind)
+    for level in (told(-0.03, 0.001), told(0.01, 0.03), usual):
+        assert "over all rows together" not in printed(level, 800)
 
 
 def test_days_without_rows_inside_the_log_are_named() -> None:
