@@ -172,7 +172,13 @@ def trees(
 
 
 def leads(
-    sample: Sample, other: Array, layout: FeatureLayout, order: Sequence[int], seed: int, least: int = 1
+    sample: Sample,
+    other: Array,
+    layout: FeatureLayout,
+    order: Sequence[int],
+    seed: int,
+    least: int = 1,
+    together: bool = False,
 ) -> Leads:
     """How far the model is ahead of another system, with its interval, for each set of domains that may decide.
 
@@ -183,15 +189,18 @@ def leads(
       order: the domains that may decide, those that do at the highest numbers of rows first.
       seed: of the resampling.
       least: rows that a domain needs in the sample; where one has less, it and those after it are left out.
+      together: whether the leads over all rows together are worked out.
     """
     rows = evaluation_rows(Subset(sample.source, sample.index), layout, least)
     counted = rows.counted()
     columns = [counted.index(domain) for domain in itertools.takewhile(counted.__contains__, order)]
     own, others = (Scored(rows, np.asarray(score, np.float64)) for score in (sample.prediction, other))
     weights = user_weights(rows.user, SAMPLES, seed)
-    together = {"overall": _overall(own, others, weights), "log_loss": _log_loss(own, others, weights)}
+    found = Leads()
+    if together:
+        found = Leads(overall=_overall(own, others, weights), log_loss=_log_loss(own, others, weights))
     if not columns:
-        return Leads(**together)
+        return found
     samples, theirs = domain_bootstrap([own], weights), domain_bootstrap([others], weights)
     domains = [counted[column] for column in columns]
     gains = [(own.domain_auc(d) or 0.0) - (others.domain_auc(d) or 0.0) for d in domains]
@@ -206,7 +215,7 @@ def leads(
         layout.domains[domain]: _lead(gain, samples[:, column], theirs[:, column])
         for domain, gain, column in zip(domains, gains, columns, strict=True)
     }
-    return Leads(within=within, over=over, **together)
+    return found.model_copy(update={"within": within, "over": over})
 
 
 def _overall(own: Scored, others: Scored, weights: Sequence[Array]) -> Lead | None:

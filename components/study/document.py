@@ -28,8 +28,8 @@ class Leads(_Part):
     Attributes:
       within: the lead in each domain; those that decide at the highest numbers first.
       over: the lead in average AUC over the first of them, the first two, and so on.
-      overall: in AUC over all rows together; None with one class.
-      log_loss: how much larger the other's log loss over all rows is.
+      overall: in AUC over all rows together; None with one class, and where nobody asked.
+      log_loss: how much larger the other's log loss over all rows is; None where nobody asked.
     """
 
     within: dict[str, Lead] = Field(default_factory=dict)

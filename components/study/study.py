@@ -14,7 +14,7 @@ from components.dataset.declaration import DAY_MS, Declaration
 from components.example_gen.checks import day_name
 from components.study import baselines
 from components.study.calibration import calibration
-from components.study.document import Baseline, DayRows, Study
+from components.study.document import PAST_CLICK_RATE, Baseline, DayRows, Study
 from components.study.groups import id_groups, known_ids, trained_domains
 from components.study.importance import importance
 from components.study.sample import DatedRows, Sample, Score, take
@@ -89,7 +89,16 @@ def study(subject: Subject, train_rows: DatedRows, eval_rows: DatedRows, every: 
         baseline
         if prediction is None
         else baseline.model_copy(
-            update={"leads": baselines.leads(sample, prediction, layout, order, declaration.seed)}
+            update={
+                "leads": baselines.leads(
+                    sample,
+                    prediction,
+                    layout,
+                    order,
+                    declaration.seed,
+                    together=baseline.name == PAST_CLICK_RATE,
+                )
+            }
         )
         for baseline, prediction in systems
     ]

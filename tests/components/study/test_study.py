@@ -298,7 +298,7 @@ def test_a_lead_over_all_rows_together_is_that_of_their_auc_and_their_log_loss()
     )
     source = rows(rng.integers(0, 2, 800).tolist(), label.tolist(), user=rng.integers(1, 90, 800).tolist())
     # Too few rows for any domain to decide: what all rows tell is told all the same.
-    found = baselines.leads(sampled(source, own), other, LAYOUT, [0, 1], seed=1, least=1000)
+    found = baselines.leads(sampled(source, own), other, LAYOUT, [0, 1], seed=1, least=1000, together=True)
     assert (found.within, found.over) == ({}, [])
     assert found.overall is not None
     assert found.log_loss is not None
