@@ -25,20 +25,27 @@ MODULES = (
     "apache_beam.io.gcp.pubsub",
     "google.cloud.pubsub",
     "apache_beam.io.mongodbio",
+    "apache_beam.runners.dataflow.internal.clients.dataflow",
+    "apache_beam.runners.dataflow.internal.clients.cloudbuild",
     # Metrics of texts, TFMA's and TFDV's pictures in a notebook, another statistic's test.
     "nltk",
     "nltk.stem",
     "nltk.stem.porter",
     "rouge_score.rouge_scorer",
+    "sacrebleu",
+    "sacrebleu.metrics",
     "portalocker",
     "tensorflow_model_analysis.view",
     "IPython",
     "scipy.stats",
     "scipy.sparse",
-    # Keras's pictures.
+    # Keras's pictures, and its files of weights.
+    "h5py",
     "scipy.linalg",
     "scipy.ndimage",
     "sklearn.neighbors",
+    # The report's figures, made when a run is over.
+    "plotly.subplots",
     # What asks a cloud where it runs.
     "googleapiclient.discovery",
     # TFX's executor in a container.
@@ -54,6 +61,8 @@ def _is_sparse(value: object) -> bool:
 # What is known of a module that nobody has executed: where IPython is not, there is no shell of it. Beam asks at each
 # of its steps. Keras takes `issparse` when it is imported.
 KNOWN: Mapping[str, Mapping[str, Any]] = {
+    # TFMA writes it beside a method, as what that returns.
+    "sacrebleu.metrics": {"BLEUScore": object},
     "IPython": {"get_ipython": lambda: None},
     # Beam's class of `gs://` takes it as its own constant; Google's client comes when the first such path is opened.
     "apache_beam.io.gcp.gcsio": {"MAX_BATCH_OPERATION_SIZE": 100},

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from plotly import subplots
 
 from components.dataset.declaration import Declaration
 from pipeline.daily.ledger import shown
@@ -146,7 +146,7 @@ def _dates(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _cost(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    chart = make_subplots(rows=1, cols=2, subplot_titles=("rows", "processor seconds"))
+    chart = subplots.make_subplots(rows=1, cols=2, subplot_titles=("rows", "processor seconds"))
     colours = [_COLOURS[day["shown"]] for day in days]
     rows = [sum(day["rows"].get(split, 0) for split in ("train", "eval")) for day in days]
     for column, values in ((1, rows), (2, [day["cpu_seconds"] for day in days])):
@@ -167,7 +167,7 @@ def _domains(days: Sequence[dict[str, Any]]) -> dict[str, Any]:
     # One class every day: there is nothing to draw.
     names = sorted(judged, key=lambda name: (-rows[name], name))[:SHOWN_DOMAINS]
     lines = math.ceil(len(names) / _COLUMNS)
-    chart = make_subplots(
+    chart = subplots.make_subplots(
         rows=lines,
         cols=_COLUMNS,
         shared_xaxes=True,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from plotly import subplots
 
 from pipeline.report.figures import DASHES, GRID, INK, SERIES, SOFT, finish
 from pipeline.report.numbers import count
@@ -30,7 +30,7 @@ def training_curves(
       refits: which epochs belong to a second training from the start.
       best: the epoch that validates best, as an index.
     """
-    chart = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
+    chart = subplots.make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16)
     for row, (series, name, colour) in enumerate(
         ((loss, "training loss", "var(--c2)"), (auc, "validation average AUC", "var(--c1)")), start=1
     ):
@@ -218,7 +218,9 @@ def days(
       rows, rates: impressions and click rate of each.
       evaluated: which days were kept back to judge the model.
     """
-    chart = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16, row_heights=[0.4, 0.6])
+    chart = subplots.make_subplots(
+        rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16, row_heights=[0.4, 0.6]
+    )
     chart.add_scatter(
         x=list(names),
         y=list(rates),

@@ -41,6 +41,9 @@ UNUSED = (
     "ipywidgets",
     "sklearn",
     "redis",
+    "lxml",
+    "h5py._hl",
+    "apache_beam.runners.dataflow.internal.clients.dataflow.dataflow_v1b3_messages",
 )
 START = "from components.on_demand import executed, import_on_demand; import_on_demand(['slow']); "
 
@@ -125,6 +128,10 @@ def test_a_run_starts_without_what_it_does_not_use() -> None:
 
 def test_names_that_waited_are_what_they_were() -> None:
     code = (
+        "import components; from tensorflow_model_analysis.metrics import bleu; import h5py\n"
+        "from apache_beam.runners.dataflow.internal.clients import dataflow\n"
+        "said = bleu.sacrebleu.BLEUScore; print(bleu.sacrebleu.BLEU.__name__, bleu.sacrebleu.BLEUScore is said,"
+        " h5py.File.__name__, dataflow.Job.__name__)\n"
         "import components, tensorflow as tf; from components.on_demand import executed, tensorflow_api\n"
         "waiting = sum(not executed(name) for name in tensorflow_api())\n"
         "print(waiting > 200, tf.image.resize.__name__, tf.compat.v1.placeholder.__name__,"
@@ -133,7 +140,8 @@ def test_names_that_waited_are_what_they_were() -> None:
         "said = gcsio.MAX_BATCH_OPERATION_SIZE; print(executed(gcsio.__name__), gcsio.GcsIO.__name__,"
         " executed(gcsio.__name__), gcsio.MAX_BATCH_OPERATION_SIZE == said == GCSFileSystem.CHUNK_SIZE)"
     )
-    first, second = run(code, HOUSE).splitlines()
+    others, first, second = run(code, HOUSE).splitlines()
+    assert others.split() == ["BLEU", "False", "File", "Job"]
     assert first.split() == ["True", "resize_images_v2", "placeholder", "Interpreter", "add_dispatch_support"]
     assert second.split() == ["False", "GcsIO", "True", "True"]
 
