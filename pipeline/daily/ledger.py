@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from components.errors import InputError
 from pipeline.daily.days import Part
+from pipeline.report.numbers import Z95
 
 Status = Literal["pushed", "refused", "missing"]
 
@@ -111,6 +112,14 @@ class Progressive(BaseModel):
     log_loss: float | None = None
     calibration: float | None = None
     domains: dict[str, DomainFigures] = Field(default_factory=dict)
+
+    @property
+    def no_better_than_chance(self) -> str | None:
+        """Where the average AUC may be that of no ranking at all: what it is, with its 95 % interval; else None."""
+        auc, error = self.average_auc, self.average_auc_standard_error
+        if auc is None or error is None or auc - Z95 * error > 0.5:
+            return None
+        return f"average AUC {auc:.4f} ± {Z95 * error:.4f}"
 
 
 def shown(status: str, refused_at: str) -> str:

@@ -96,10 +96,17 @@ def outcome(
     rows = _rows(runs)
     if rows.get("duplicates"):
         notes.append(f"{rows['duplicates']:,} rows that repeat others were left out")
+    progressive = _progressive(runs)
+    if progressive is not None and progressive.no_better_than_chance:
+        notes.append(
+            "within the domains the model in service ranked the day's rows no better than chance may: "
+            f"{progressive.no_better_than_chance}. If that stays, look at its inputs and its label; "
+            "evaluation.thresholds.average_auc refuses such a model"
+        )
     found = {
         "notes": notes,
         "rows": rows,
-        "progressive": _progressive(runs),
+        "progressive": progressive,
         "peak_memory_mb": max((run.peak_memory_mb for run in runs.values()), default=0.0),
         "parts_seconds": {title(run.node): round(run.cpu_seconds, 2) for run in runs.values()},
     }

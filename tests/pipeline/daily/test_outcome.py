@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from components.dataset.loader import load_declaration
 from components.errors import InputError
+from pipeline.daily import outcome as outcomes
 from pipeline.daily.create import DATA
-from pipeline.daily.outcome import refusal_of
+from pipeline.daily.ledger import Carry, DayEntry, Progressive
+from pipeline.daily.outcome import Refusal, outcome, refusal_of
 from tests.components.example_gen.small import declare, log_text, run_ingest, write_data
 
 GOOD = log_text()
@@ -50,3 +53,21 @@ def test_what_is_of_no_declaration_is_said_as_it_is() -> None:
     error = InputError("log.csv: cannot be read: it ended early")
     later = refusal_of(error, DATA[0], ["log.csv"], declared_well=True)
     assert later is not None and later.reasons == str(error)
+
+
+@pytest.mark.parametrize(
+    ("auc", "error", "said"),
+    [(0.51, 0.02, "average AUC 0.5100 ± 0.0392. If that stays"), (0.55, 0.02, ""), (0.51, None, "")],
+)
+def test_a_ranking_within_the_domains_that_may_be_chance_is_said(
+    auc: float, error: float | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = Progressive(average_auc=auc, average_auc_standard_error=error, overall_auc=0.8)
+    monkeypatch.setattr(outcomes, "_progressive", lambda runs: judged)
+    daily = load_declaration("simulated").daily
+    refusal = Refusal("data", "half of the rows are gone")
+    day, notes = DayEntry(day="2022-04-27", status="refused"), ["as before"]
+    found = outcome(day, Carry(), daily, {}, tmp_path, refusal, notes=notes, rebased=False)
+    assert found["notes"][0] == "as before"
+    assert len(found["notes"]) == (2 if said else 1)
+    assert said in found["notes"][-1]

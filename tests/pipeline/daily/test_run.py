@@ -76,6 +76,7 @@ def refusals(feed: Path, monkeypatch: pytest.MonkeyPatch) -> Refusals:
                 "pushed_to": str(version),
                 "rows": {"train": 50, "eval": 10},
                 "progressive": judged,
+                "notes": ["the ranking may be chance"] if entry.day == DAYS[1] else [],
                 "carry": after(carry, made, declaration.daily),
             }
         )
@@ -102,6 +103,7 @@ def test_all_that_are_due_then_nothing(feed: Path, refusals: Refusals) -> None:
     made, text = run(feed)
     assert [entry.status for entry in made] == ["pushed"] * 3
     assert "overall AUC of 0.7000 and predicted 1.020 of the clicks" in text
+    assert text.count("! the ranking may be chance") == 1
     assert [day["day"] for day in history(feed)["days"]] == DAYS
     assert len(versions(feed / "root/serving/dfei")) == 3
     made, text = run(feed)
