@@ -89,7 +89,7 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
     earlier = _earlier(layout)
     hashes = {"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}}
     about = _about(request, declaration, runner.runs, hashes)
-    about["warnings"] = [*_doubts(declaration), *notes, *_lost_clicks(about["ingest"], declaration)]
+    about["warnings"] = [*_doubts(declaration), *notes, *_ingested(about["ingest"], declaration)]
     if refusal is None:
         summary = summarise(about, declaration, data, serving, runner.runs)
         all_cached = all(run.cached for run in runner.runs.values() if run.node != RESOLVER)
@@ -130,15 +130,17 @@ def _doubts(declaration: Declaration) -> list[str]:
     ]
 
 
-def _lost_clicks(ingest: Mapping[str, Any], declaration: Declaration) -> list[str]:
-    """Days whose clicks seem to be lost: they teach that nobody clicks."""
+def _ingested(ingest: Mapping[str, Any], declaration: Declaration) -> list[str]:
+    """Values spelled two ways, and days whose clicks seem to be lost: they teach that nobody clicks."""
+    doubts = list(ingest.get("doubts") or [])
     silent = ingest.get("silent_days") or []
     if not silent:
-        return []
+        return doubts
     return [
+        *doubts,
         f"no row of {', '.join(silent[:5])}{' ...' if len(silent) > 5 else ''} is clicked, which chance does not do: "
         f"is {declaration.label} written there as elsewhere? The model learned these rows as they are. dfei dataset "
-        "check tells more"
+        "check tells more",
     ]
 
 

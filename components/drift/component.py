@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import io_utils
@@ -23,6 +24,7 @@ from components.drift.measured import measure
 from components.drift.requests import asked
 from components.drift.skew import skew
 from components.errors import GateError
+from components.example_gen.executor import REPORT_FILE
 from components.trainer.replay import read_values
 from components.transform.row_layout import read_layout
 
@@ -108,7 +110,9 @@ def DataGates(  # noqa: N802 - the component's name
             f"them: make one of those days again with `dfei daily --from DAY`, or take this one as it is with "
             f"`dfei daily --accept {day}`"
         ) from error
-    found = gates.findings(declared, history, today)
+    with fileio.open(f"{examples.uri.rstrip('/')}/{REPORT_FILE}") as stream:
+        spelled = json.load(stream)["spelled"]
+    found = [*gates.spellings(declared, today, spelled), *gates.findings(declared, history, today)]
     rows = asked(requests, declared, day) if requests else None
     if before is not None or rows is not None:
         curated = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import DriftGates
 from components.drift.changes import Change, rate_changes, row_changes
 from components.drift.figures import Measured
+from components.example_gen.spellings import domain_doubts, label_doubts, plain
 
 # How much figures usually move is a guess until so many good days tell.
 _KNOWN_AFTER = 3
@@ -20,6 +21,8 @@ _KNOWN_AFTER = 3
 _SAID = 2 / 3
 # An hour that usually has so many rows is not empty by chance.
 _USUAL_HOUR = 30
+# Of a day's clicks so many may be spelled otherwise, and so be lost, before it is refused.
+_LOST_CLICKS = 0.01
 
 
 # Where a declaration sets the bound of a gate; of an empty hour there is none.
@@ -91,6 +94,23 @@ def findings(declaration: Declaration, history: Sequence[Measured], today: Measu
         *_features(declaration, history, today),
     ]
     return sorted(found, key=lambda finding: not finding.refuses)
+
+
+def spellings(declaration: Declaration, today: Measured, spelled: Mapping[str, int]) -> Iterator[Finding]:
+    """Clicks that count as none and domains that are taken for two, for how they are spelled.
+
+    Args:
+      declaration: the data set.
+      today: the day.
+      spelled: rows by text of the label, where it is a click but for case or spaces.
+    """
+    lost = sum(spelled.values())
+    refuses = lost > _LOST_CLICKS * (today.overall.clicks + lost)
+    for words in label_doubts(declaration, spelled):
+        yield Finding("label", words, refuses)
+    rows = {name: counts.rows for name, counts in today.domains.items()}
+    for words in domain_doubts(declaration.domain, rows):
+        yield Finding("spelling of a domain", words, refuses=False)
 
 
 def _rows(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
@@ -168,13 +188,15 @@ def _rate_words(change: Change) -> str:
 
 
 def _domains(declaration: Declaration, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
-    known = {name for day in history for name in day.domains}
-    for name in sorted(set(today.domains) - known):
+    known = {name: plain(name) for day in history for name in day.domains}
+    for name in sorted(set(today.domains) - set(known)):
         counts = today.domains[name]
+        like = next((earlier for earlier, text in known.items() if text == plain(name)), None)
+        told = "" if like is None else f" (is it {like!r}, spelled otherwise?)"
         yield Finding(
             "new domain",
-            f"domain {name} is new: {counts.rows:,} rows, {counts.click_rate:.2%} clicked; it starts from what all "
-            "domains have in common",
+            f"domain {name} is new{told}: {counts.rows:,} rows, {counts.click_rate:.2%} clicked; it starts from what "
+            "all domains have in common",
             refuses=False,
         )
 

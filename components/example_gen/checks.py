@@ -32,8 +32,9 @@ class Scan:
       rejects: (path, line, reason) of the first of them, in the order of files and lines.
       days: local day (`split.day_hours` long), counted from 1970-01-01 -> accepted rows.
       clicks: of these, by day, those with label 1.
-      domains: values of the domain.
+      domain_rows: accepted rows of each value of the domain.
       by_file: (rows, rejected) of each file.
+      spelled: rows by text of the label, where it is a click but for case or spaces (`example_gen.spellings`).
     """
 
     rows: int
@@ -41,9 +42,15 @@ class Scan:
     rejects: tuple[tuple[str, int, str], ...]
     days: dict[int, int]
     clicks: dict[int, int]
-    domains: tuple[str, ...]
+    domain_rows: dict[str, int]
     by_file: tuple[tuple[int, int], ...]
+    spelled: dict[str, int]
     later: int = 0
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The values of the domain."""
+        return tuple(sorted(self.domain_rows))
 
     @property
     def accepted(self) -> int:
@@ -62,7 +69,7 @@ def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str,
     by_file = [[0, 0] for _ in plan.files]
     first_line = {number: file.first_line for number, file in enumerate(plan.files)}
     day_counts, clicks = Counter[int](), Counter[int]()
-    domains: set[str] = set()
+    domains, spelled = Counter[str](), Counter[str]()
     for piece, scan in zip(pieces, documents, strict=True):
         for place, line, reason in scan["rejects"]:
             number = piece.file + place
@@ -74,6 +81,7 @@ def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str,
         day_counts.update({int(day): count for day, count in scan["days"].items()})
         clicks.update({int(day): count for day, count in scan["clicks"].items()})
         domains.update(scan["domains"])
+        spelled.update(scan["spelled"])
         del rejects[shown:]
     return Scan(
         rows=sum(rows for rows, _ in by_file),
@@ -81,8 +89,9 @@ def merge(plan: ReadPlan, pieces: Sequence[Piece], documents: Sequence[dict[str,
         rejects=tuple(rejects),
         days=dict(sorted(day_counts.items())),
         clicks=dict(sorted(clicks.items())),
-        domains=tuple(sorted(domains)),
+        domain_rows=dict(domains),
         by_file=tuple((rows, rejected) for rows, rejected in by_file),
+        spelled=dict(spelled),
         later=sum(scan["later"] for scan in documents),
     )
 

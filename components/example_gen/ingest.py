@@ -33,6 +33,7 @@ from components.example_gen.passes import (
     WritePiece,
 )
 from components.example_gen.scan import SHOWN_REJECTS
+from components.example_gen.spellings import domain_doubts, label_doubts
 from components.example_gen.storage import piece_path, read_json, write_frame
 from components.worker_errors import in_driver
 
@@ -157,6 +158,11 @@ def _report(
         "gaps": _gaps(plan, scan),
         "silent_days": [
             checks.date_of(day, plan.declaration.split.day_ms) for day in checks.silent_days(scan)
+        ],
+        "spelled": scan.spelled,
+        "doubts": [
+            *label_doubts(plan.declaration, scan.spelled),
+            *domain_doubts(plan.declaration.domain, scan.domain_rows),
         ],
         "files": [
             {"file": file.name, "rows": rows, "rejected": rejected}

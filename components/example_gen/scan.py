@@ -15,6 +15,7 @@ from components.dataset.joins import LookupTable, join
 from components.dataset.label import label_of
 from components.dataset.names import LOCAL_TIME
 from components.dataset.read_plan import ReadPlan
+from components.example_gen.spellings import other_spellings
 
 SHOWN_REJECTS = 100
 SHOWN_DOMAINS = 10_000
@@ -44,7 +45,8 @@ class PieceScan:
         self._files: list[FileCounts] = []
         self._days: Counter[int] = Counter()
         self._clicks: Counter[int] = Counter()
-        self._domains: set[str] = set()
+        self._domains: Counter[str] = Counter()
+        self._spelled: Counter[str] = Counter()
 
     def add(self, block: Rows, plan: ReadPlan, tables: tuple[LookupTable, ...]) -> pl.DataFrame:
         """Counts a block.
@@ -71,7 +73,12 @@ class PieceScan:
                 self._days[day] += count
                 self._clicks[day] += clicks
             if len(self._domains) < SHOWN_DOMAINS:
-                self._domains.update(str(value) for value in accepted[plan.declaration.domain].unique())
+                in_domains = accepted[plan.declaration.domain].value_counts().iter_rows()
+                self._domains.update({str(value): rows for value, rows in in_domains})
+            rule = plan.declaration.positive
+            if rule is not None and rule.one_of:
+                label = accepted[plan.declaration.label]
+                self._spelled.update(other_spellings(label, [text.strip() for text in rule.one_of]))
         self._later += block.later
         self._add_files(block)
         return accepted
@@ -101,5 +108,6 @@ class PieceScan:
             "rejects": self._rejects,
             "days": {str(day): count for day, count in self._days.items()},
             "clicks": {str(day): count for day, count in self._clicks.items()},
-            "domains": sorted(self._domains)[:SHOWN_DOMAINS],
+            "domains": {name: self._domains[name] for name in sorted(self._domains)[:SHOWN_DOMAINS]},
+            "spelled": dict(self._spelled),
         }

@@ -186,9 +186,9 @@ def test_a_refusal_says_where_its_bounds_were_set(tmp_path: Path) -> None:
 
 def test_days_whose_clicks_are_lost_are_told() -> None:
     declaration = load_declaration("simulated")
-    assert execute._lost_clicks({"silent_days": []}, declaration) == []
+    assert execute._ingested({"silent_days": []}, declaration) == []
     days = [f"2024-01-0{day}" for day in range(1, 8)]
-    [warned] = execute._lost_clicks({"silent_days": days}, declaration)
+    [warned] = execute._ingested({"silent_days": days}, declaration)
     assert warned.startswith("no row of 2024-01-01, ")
     assert (
         "2024-01-05 ... is clicked, which chance does not do: is click written there as elsewhere?" in warned

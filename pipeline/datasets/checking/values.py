@@ -9,6 +9,7 @@ import polars as pl
 from components.dataset.declaration import Declaration
 from components.example_gen import checks
 from components.example_gen.scan import days
+from components.example_gen.spellings import domain_doubts, plain
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey
 
@@ -50,6 +51,9 @@ class DeclaredValues:
         """What a run would train on without a word."""
         yield from self._label_texts(len(survey.scan.days))
         yield from days_without_clicks(survey.scan, self._declaration)
+        for words in domain_doubts(self._declaration.domain, survey.scan.domain_rows):
+            found, _, remedy = words.rpartition(": ")
+            yield Finding("warn", "domains", found, remedy)
         for name, rows in self._served.items():
             if not rows:
                 yield Finding(
@@ -63,7 +67,7 @@ class DeclaredValues:
     def _label_texts(self, number_of_days: int) -> Iterator[Finding]:
         if self._texts["text"].n_unique() > _MOST_TEXTS:
             return
-        like = {_plain(text): text for text in self._known}
+        like = {plain(text): text for text in self._known}
         rows_of_day = dict(self._texts.group_by("day").agg(pl.col("rows").sum()).iter_rows())
         for (text,), found in (
             self._texts.drop_nulls().sort("text", "day").group_by("text", maintain_order=True)
@@ -72,7 +76,7 @@ class DeclaredValues:
                 continue
             there = [int(day) for day in found["day"]]
             rows = int(found["rows"].sum())
-            meant = like.get(_plain(str(text)))
+            meant = like.get(plain(str(text)))
             recent = len(there) < _NEW_DAYS * number_of_days
             much = rows >= _NEW_ROWS * sum(rows_of_day[day] for day in there)
             if meant is None and not (recent and much):
@@ -100,10 +104,6 @@ def days_without_clicks(scan: checks.Scan, declaration: Declaration) -> Iterator
             f"{rate:.1%}: {_day_names(silent, declaration)}",
             f"look how {declaration.label} is written in these files; leave them out if their clicks are lost",
         )
-
-
-def _plain(text: str) -> str:
-    return "".join(text.casefold().split())
 
 
 def _day_names(numbers: list[int], declaration: Declaration) -> str:

@@ -11,7 +11,7 @@ from components.dataset.declaration import Declaration
 from components.dataset.loader import load_declaration
 from components.drift.changes import rate_changes, row_changes
 from components.drift.figures import Counts, FeatureFigures, Measured
-from components.drift.gates import Finding, bounds, findings
+from components.drift.gates import Finding, bounds, findings, spellings
 from components.drift.ranking import ranks_worse
 from components.evaluator.results import DomainResult, EvaluationResult, Overall
 
@@ -131,6 +131,32 @@ def test_half_the_clicks_of_a_domain_are_refused_by_name(
     found = refused(declaration, week, with_domain(week[0], name, halved))
     assert found[-1].gate == "click rate of a domain"
     assert found[-1].words.startswith(f"domain {name}: ")
+
+
+def test_a_new_domain_that_a_known_one_is_but_for_case_is_asked_about(
+    declaration: Declaration, week: list[Measured]
+) -> None:
+    named = [with_domain(day, "Search", Counts(rows=400, clicks=40)) for day in week]
+    today = with_domain(
+        with_domain(week[0], "Search", Counts(rows=380, clicks=40)), "SEARCH", Counts(rows=20)
+    )
+    [new] = [finding for finding in findings(declaration, named[1:], today) if finding.gate == "new domain"]
+    assert new.words.startswith("domain SEARCH is new (is it 'Search', spelled otherwise?): 20 rows")
+    [alike] = spellings(declaration, today, {})
+    assert (alike.gate, alike.refuses) == ("spelling of a domain", False)
+    assert "domain_id is 'Search' in 380 rows and 'SEARCH' in 20 rows" in alike.words
+
+
+@pytest.mark.parametrize(("rows", "refuses"), [(3, False), (40, True)])
+def test_a_day_whose_clicks_are_spelled_otherwise_is_refused(
+    week: list[Measured], rows: int, refuses: bool
+) -> None:
+    declared = load_declaration("simulated", ["positive={one_of: [ja]}"])
+    [finding] = spellings(declared, week[0], {"Ja": rows})
+    assert finding.refuses is refuses
+    assert finding.words.startswith(
+        f"click is 'Ja' in {rows} rows, as 'ja' but for case or spaces, and counts as 0"
+    )
 
 
 def test_no_click_at_all_and_nothing_but_clicks(declaration: Declaration, week: list[Measured]) -> None:

@@ -11,6 +11,7 @@ from components.errors import InputError
 from components.example_gen.encode import example_frame
 from tests.components.example_gen.small import (
     DAY_MS,
+    DECLARATION,
     FIRST_DAY_MS,
     LOG_HEADER,
     declare,
@@ -130,6 +131,29 @@ def test_days_whose_clicks_are_lost_are_told(tmp_path: Path) -> None:
     # Five rows of none are ordinary.
     report = run_ingest(declaration, write_data(tmp_path, {"log.csv": text(5)}), tmp_path / "again")
     assert report["silent_days"] == []
+
+
+def test_clicks_and_domains_that_are_spelled_otherwise_are_told(tmp_path: Path) -> None:
+    header, *lines = log_text(days=4).splitlines()
+    rows = [line.split(",") for line in lines]
+    for number, row in enumerate(rows):
+        row[1] = "home" if row[1] == "0" else "feed " if number % 12 == 1 else "Feed"
+        row[4] = "nein" if row[4] == "0" else "ja" if number % 8 else "J a"
+    text = "\n".join([header, *(",".join(row) for row in rows)]) + "\n"
+    scenes = DECLARATION.replace("scene: {type: int", "scene: {type: string")
+    rule = "positive: {one_of: [ja]}"
+    chosen = [f"behaviours.click={{column: click, {rule}}}", rule.replace(": ", "=", 1)]
+    declaration = declare(tmp_path, chosen, scenes)
+    report = run_ingest(declaration, write_data(tmp_path, {"log.csv": text}), tmp_path / "out")
+    spelled = sum(row[4] == "J a" for row in rows)
+    assert report["spelled"] == {"J a": spelled}
+    places = {name: sum(row[1] == name for row in rows) for name in ("Feed", "feed ")}
+    assert report["doubts"] == [
+        f"click is 'J a' in {spelled} rows, as 'ja' but for case or spaces, and counts as 0: add it to "
+        "positive.one_of if it is a click, ['ja', 'J a'], or mend these files",
+        f"scene is 'Feed' in {places['Feed']} rows and 'feed ' in {places['feed ']} rows, alike but for case or "
+        "spaces: each is trained and served as a domain of its own; if they are one, mend the files",
+    ]
 
 
 def test_an_hour_without_rows_is_no_day_without(tmp_path: Path) -> None:

@@ -287,6 +287,19 @@ def test_days_whose_clicks_are_spelt_otherwise_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_domain_that_is_spelled_two_ways_is_told(tmp_path: Path) -> None:
+    rows = [line(day, n % 2, n % 5, "a", n // 2 % 2, n).split(",") for day in range(6) for n in range(40)]
+    for row in rows:
+        row[1] = ("Home", "feed")[int(row[1])]
+    rows[7][1] = "Feed"
+    named = [",".join(row) for row in rows]
+    declaration = declared(tmp_path, "features.scene={type: string, treatment: vocabulary}")
+    told = [
+        finding.found for finding in found(check(declaration, write_data(tmp_path, log(*named))), "domains")
+    ]
+    assert "scene is 'feed' in 119 rows and 'Feed' in 1 rows, alike but for case or spaces" in told
+
+
 @pytest.mark.parametrize(("value", "silent"), [(7, True), (1, False)])
 def test_a_value_for_serving_that_no_row_has_is_told(tmp_path: Path, value: int, silent: bool) -> None:
     rows = [line(day, n % 2, n % 5, "a", n // 2 % 2, n) for day in range(3) for n in range(40)]
