@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from components.comparison.lead import ONE_TRAINING
 from pipeline.compare.result import Compared, Comparison
-from pipeline.report.numbers import figure, listing, signed
+from pipeline.report.numbers import figure, listing, percent, signed
 
 _CHAMPION = "--champion"
 _FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
@@ -45,7 +45,22 @@ def advice(comparison: Comparison) -> str:
             f"{reference.title} did not pass its gates; of those that did it has the highest average AUC "
             f"({figure(best.average_auc.mean)})",
         )
+    open_ones = [model for model in passed if model.versus is not None and model.versus.verdict == "unknown"]
+    first = [model for model in open_ones if _came_out_first_for_less(model, reference)]
+    if first:
+        return _ship(comparison, first[0], _why_the_cheaper(first[0], reference))
     return _ship(comparison, reference, _why_the_reference(comparison, passed))
+
+
+def _why_the_cheaper(model: Compared, reference: Compared) -> str:
+    """Nothing is known of a difference, so the costlier model has nothing to show for what it costs."""
+    share = percent(model.training_seconds / reference.training_seconds, 0)
+    return (
+        f"it came out first, at {figure(model.average_auc.mean)} where {reference.title} has "
+        f"{figure(reference.average_auc.mean)}, with no larger log loss ({figure(model.log_loss.mean)} and "
+        f"{figure(reference.log_loss.mean)}), for {share} of the training time. Which of the two is better is not "
+        "known: more --seeds, or more days, would tell"
+    )
 
 
 def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> str:
@@ -61,13 +76,6 @@ def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> st
     cheaper = [model for model in level if _answers_faster(model, reference)]
     if cheaper:
         words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
-    open_ones = [model for model in passed if model.versus is not None and model.versus.verdict == "unknown"]
-    cheaper = [model for model in open_ones if _came_out_first_for_less(model, reference)]
-    if cheaper:
-        words += (
-            f"; {listing([model.title for model in cheaper])} came out first for less than half of the training time; "
-            "whether that holds is not known: more --seeds, or more days, would tell"
-        )
     return words
 
 
@@ -87,12 +95,10 @@ def _passed(model: Compared) -> bool:
 
 def _came_out_first_for_less(model: Compared, than: Compared) -> bool:
     own, other = model.average_auc.mean, than.average_auc.mean
-    return (
-        own is not None
-        and other is not None
-        and own > other
-        and model.training_seconds < 0.5 * than.training_seconds
-    )
+    loss, loss_of_other = model.log_loss.mean, than.log_loss.mean
+    if own is None or other is None or loss is None or loss_of_other is None:
+        return False
+    return own > other and loss <= loss_of_other and model.training_seconds < 0.5 * than.training_seconds
 
 
 def _answers_faster(model: Compared, than: Compared) -> bool:

@@ -65,7 +65,8 @@ def _table(comparison: Comparison, wide: bool) -> Table:
     table.add_column("model", no_wrap=True)
     names = ["average AUC"]
     names += ["to best"] if simulated else []
-    names += ["overall", "GAUC", "log loss"] if wide else ["GAUC"]
+    names += ["overall"] if wide else []
+    names += ["GAUC"] if simulated and not wide else ["GAUC", "log loss"]
     names += [f"{reference} ahead by (95 %, users)", "p (seeds)"] if wide else [f"{reference} ahead"]
     names += ["numbers", "rows/s", "ms, 1 row"] if wide else []
     names += ["gates"] if comparison.gated else []
@@ -75,7 +76,8 @@ def _table(comparison: Comparison, wide: bool) -> Table:
         cells = [str(model.rank), model.title, spread(model.average_auc)]
         cells += [figure(model.below_best)] if simulated else []
         gauc, loss = figure(model.gauc.mean), figure(model.log_loss.mean)
-        cells += [figure(model.overall_auc.mean), gauc, loss] if wide else [gauc]
+        cells += [figure(model.overall_auc.mean)] if wide else []
+        cells += [gauc] if simulated and not wide else [gauc, loss]
         cells += versus(model.versus) if wide else [brief(model.versus)]
         if wide:
             latency = model.latency.get("1")

@@ -184,6 +184,8 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
             why = (
                 "the inputs say no more here yet than past clicks do"
                 if PAST_CLICK_RATE in level
+                else "whether another kind of model gains here these rows do not tell"
+                if top > own + _TIE
                 else "another kind of model gains nothing here; other inputs or more rows may"
             )
             behind = f", not {_named(rest)}" if rest else ""

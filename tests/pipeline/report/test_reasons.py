@@ -91,7 +91,9 @@ def test_a_domain_that_simple_systems_serve_better_is_the_models_fault() -> None
 def test_what_is_within_the_interval_is_not_held_against_the_model() -> None:
     uncertain = evaluated(0.6, auc_standard_error=0.06)
     reasons = first(summary(uncertain, NORMAL, {"MLP": 0.65}))
-    assert reasons[0].startswith("About as well does MLP 0.650: another kind of model gains nothing")
+    assert reasons[0].startswith(
+        "About as well does MLP 0.650: whether another kind of model gains here these rows do not tell."
+    )
     for high, better in ((0.001, False), (-0.001, True)):
         # The same users judge both, so the interval of the difference is the one that counts.
         paired = summary(evaluated(0.6), NORMAL, {"MLP": 0.65})
