@@ -15,7 +15,7 @@ from models.layers.stacked_dense import StackedDense
 from models.layers.stacked_tower import StackedTower
 from models.layers.transfer import AdaptiveTransfer
 from models.options import Option
-from models.replicas import is_replicated
+from models.replicas import slices_of
 from models.settings import ModelSettings
 
 DEFAULT_CHAIN = 32
@@ -90,7 +90,7 @@ class AITM(DomainModel):
     def _predecessor(self, packed: tf.Tensor, position: tf.Tensor, training: bool) -> tf.Tensor:
         """z `(1, N, k)` of the domain before each row's position; zeros for the first position."""
         later = tf.where(position > 0)
-        steps = tf.range(self._last if is_replicated() else tf.reduce_max(tf.concat([position, [0]], 0)))
+        steps = tf.range(tf.reduce_max(tf.concat([position, [0]], 0)))
         towers = self.tower(tf.gather_nd(packed[0], later)[None], steps, training=training)
         place = tf.gather_nd(position, later)[:, None]
 
@@ -100,7 +100,7 @@ class AITM(DomainModel):
             moved = tf.where(t > 0, self.transfer(tower, handed), tower)
             return tf.where(place > t, moved, state)
 
-        kernels, biases = tf.gather(self.handover.kernel, steps), tf.gather(self.handover.bias, steps)
+        kernels, biases = slices_of(self.handover.kernel, steps), slices_of(self.handover.bias, steps)
         width = towers.shape[-1]
         last = tf.foldl(step, (steps, towers, kernels, biases), tf.zeros([tf.size(later), width]))
         return tf.scatter_nd(later, last, tf.stack([tf.size(position, tf.int64), width]))[None]

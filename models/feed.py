@@ -19,13 +19,15 @@ WAIT_SECONDS = 0.1
 
 def chunk_of(source: RowSource, plan: EpochPlan, begin: int, steps: int, replicas: Replicas = ALONE) -> Chunk:
     """This process's part of steps `begin ... begin + steps - 1` of a plan, which have one shape, stacked."""
-    parts = [replicas.part(plan.step(i)) for i in range(begin, begin + steps)]
+    whole = [plan.step(i) for i in range(begin, begin + steps)]
+    parts = [replicas.part(step) for step in whole]
     rows = np.stack([part.rows for part in parts])
     return Chunk(
         rows=source.gather(rows),
         domains=np.stack([part.domains for part in parts]),
         weights=np.stack([part.weights for part in parts]),
         labels=source.label[rows].astype(np.float32),
+        whole=np.array([[step.weights.sum(), step.weights.any(axis=1).sum()] for step in whole], np.float32),
     )
 
 

@@ -27,7 +27,7 @@ import tensorflow as tf
 from models.arrays import Array
 from models.learning_rate import LearningRateSchedule, rate_factor
 from models.replicas import own_copy
-from models.segment_sum import segment_sum
+from models.segment_sum import distinct
 
 
 class _Slots(NamedTuple):
@@ -207,7 +207,7 @@ class TwoRateOptimizer(tf.Module):
                 continue
             rate = base_rate * self._multipliers[i]
             if isinstance(gradient, tf.IndexedSlices):
-                self._apply_sparse(i, _summed(gradient), scale, rate)
+                self._apply_sparse(i, distinct(gradient), scale, rate)
             else:
                 self._apply_dense(
                     i, gradient * scale if tf.is_tensor(scale) or scale != 1 else gradient, rate
@@ -260,9 +260,3 @@ class TwoRateOptimizer(tf.Module):
 def _subtract(variable: tf.Variable, step: tf.Tensor, indices: tf.Tensor) -> None:
     # As `scatter_sub`, bit for bit where no index is named twice; TensorFlow 2.21's takes four times as long as 2.16's.
     variable.scatter_update(tf.IndexedSlices(tf.gather(variable, indices) - step, indices))
-
-
-def _summed(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
-    indices, place = tf.unique(gradient.indices)
-    values = segment_sum(gradient.values, place, tf.size(indices))
-    return tf.IndexedSlices(values, indices, gradient.dense_shape)

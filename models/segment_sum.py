@@ -31,6 +31,13 @@ def segment_sum(rows: tf.Tensor, place: tf.Tensor, count: tf.Tensor) -> tf.Tenso
     )
 
 
+def distinct(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+    """The same gradient with each index once: what names it several times is summed."""
+    indices, place = tf.unique(gradient.indices)
+    values = segment_sum(gradient.values, place, tf.size(indices))
+    return tf.IndexedSlices(values, indices, gradient.dense_shape)
+
+
 @functools.cache
 def _is_slow() -> bool:
     major, minor = (int(part) for part in tf.__version__.split(".")[:2])

@@ -237,7 +237,10 @@ class TrainingSettings(_Settings):
         500, ge=1, lt=2**31, description="Steps between checkpoints; one more after every epoch."
     )
     steps_per_call: int = Field(
-        8, ge=1, le=10_000, description="Optimiser steps that one call into TensorFlow makes."
+        8,
+        ge=1,
+        le=10_000,
+        description="Optimiser steps that one call into TensorFlow makes; one where several replicas train together.",
     )
 
     @model_validator(mode="after")

@@ -264,7 +264,9 @@ class _Loop:
         plan = schedule.epoch(self.state.epoch)
         every = self.settings.checkpoint_steps
         started = time.perf_counter() - self.state.seconds
-        calls = chunks(rows, plan, self.state.step, self.settings.steps_per_call, every, self.replicas)
+        # What replicas tell each other in one call must have one shape, and steps differ.
+        together = 1 if self.replicas.count > 1 else self.settings.steps_per_call
+        calls = chunks(rows, plan, self.state.step, together, every, self.replicas)
         for next_step, chunk in calls:
             loss, count = self.step.run(chunk)
             if not math.isfinite(loss):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -9,7 +10,7 @@ import tensorflow as tf
 from models.arrays import Array
 from models.base import DomainModel
 from models.optimizer import TwoRateOptimizer
-from models.replicas import ALONE, Replicas, sums
+from models.replicas import ALONE, Replicas, of_whole_step
 from models.settings import TrainingSettings
 
 
@@ -21,12 +22,14 @@ class Chunk(NamedTuple):
         domains: `(K, G)` int32.
         weights: `(K, G, B)` float32 padding mask.
         labels: `(K, G, B)` float32.
+        whole: `(K, 2)` float32, rows and mini-batches with rows of each step, those of other replicas included.
     """
 
     rows: dict[str, Array]
     domains: Array
     weights: Array
     labels: Array
+    whole: Array
 
 
 class TrainingStep:
@@ -75,39 +78,51 @@ class TrainingStep:
         cube = tf.TensorSpec([None, None, None], tf.float32)
         self._run = tf.function(
             self._steps,
-            input_signature=[specs, tf.TensorSpec([None, None], tf.int32), cube, cube],
+            input_signature=[
+                specs,
+                tf.TensorSpec([None, None], tf.int32),
+                cube,
+                cube,
+                tf.TensorSpec([None, 2], tf.float32),
+            ],
             autograph=False,
         )
 
     def run(self, chunk: Chunk) -> tuple[float, float]:
         """Makes the chunk's steps; returns the sum of the rows' cross-entropies and the number of rows."""
-        loss, rows = self._run(chunk.rows, chunk.domains, chunk.weights, chunk.labels)
+        loss, rows = self._run(*chunk)
         return float(loss), float(rows)
 
     def _steps(
-        self, rows: dict[str, tf.Tensor], domains: tf.Tensor, weights: tf.Tensor, labels: tf.Tensor
+        self,
+        rows: dict[str, tf.Tensor],
+        domains: tf.Tensor,
+        weights: tf.Tensor,
+        labels: tf.Tensor,
+        whole: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        def one(k: tf.Tensor, loss: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def one(k: tf.Tensor, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch = ({key: value[k] for key, value in rows.items()}, domains[k], weights[k])
-            step_loss, step_rows = self._replicas.run(self._one, (batch, labels[k]))
-            return k + 1, loss + step_loss, count + step_rows
+            one_step = functools.partial(self._one, whole[k])
+            return k + 1, loss + self._replicas.run(one_step, (batch, labels[k]))
 
-        _, loss, count = tf.while_loop(
+        _, loss = tf.while_loop(
             lambda k, *_: k < tf.shape(domains)[0],
             one,
-            (tf.constant(0), tf.constant(0.0), tf.constant(0.0)),
+            (tf.constant(0), tf.constant(0.0)),
             parallel_iterations=1,
         )
-        return loss, count
+        return loss, tf.reduce_sum(whole[:, 0])
 
     def _one(
-        self, batch_and_labels: tuple[tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self,
+        whole: tf.Tensor,
+        batch_and_labels: tuple[tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor],
+    ) -> tf.Tensor:
         batch, labels = batch_and_labels
         weights = batch[2]
         counts = tf.reduce_sum(weights, axis=1)
-        own_rows = tf.reduce_sum(counts)
-        rows, present = sums([own_rows, tf.reduce_sum(tf.cast(counts > 0, tf.float32))])
+        rows, present = tf.unstack(whole)
         divisor = present if self._per_batch and self._groups > 1 else self._groups
         with tf.GradientTape() as tape:
             logits = self._model(batch, training=True)
@@ -119,20 +134,11 @@ class TrainingStep:
                 loss = tf.reduce_sum(batch_losses) / float(self._settings.batch_size)
             if self._model.losses:
                 # Penalties are means over the step's rows and on shared variables, whose gradient is divided.
-                share = tf.math.divide_no_nan(own_rows, rows)
+                share = tf.math.divide_no_nan(tf.reduce_sum(counts), rows)
                 loss += tf.add_n(self._model.losses) * divisor * share
         scales = [1.0 / divisor if shared else 1.0 for shared in self._is_shared]
-        self.optimizer.apply(self._summed(tape.gradient(loss, self._variables)), scales)
-        [step_loss] = sums([tf.reduce_sum(batch_losses)])
-        return step_loss, rows
-
-    @staticmethod
-    def _summed(
-        gradients: list[tf.Tensor | tf.IndexedSlices | None],
-    ) -> list[tf.Tensor | tf.IndexedSlices | None]:
-        """Gradients of the whole step; those that are None, because the model does not use a variable, stay so."""
-        present = [i for i, gradient in enumerate(gradients) if gradient is not None]
-        whole = list(gradients)
-        for i, gradient in zip(present, sums([gradients[i] for i in present]), strict=True):
-            whole[i] = gradient
-        return whole
+        gradients, [step_loss] = of_whole_step(
+            tape.gradient(loss, self._variables), [tf.reduce_sum(batch_losses)]
+        )
+        self.optimizer.apply(gradients, scales)
+        return step_loss

@@ -13,6 +13,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.average_auc import domain_id
+from components.evaluator.held import Held
 from components.evaluator.influence import Estimate, JudgedRows, clustered_error, estimate
 from components.evaluator.metric_inputs import read_column, read_rows
 from components.evaluator.score_tables import LIMIT, group_ids
@@ -158,7 +159,7 @@ def _computations(
 
 
 @dataclass
-class BothRows:
+class BothRows(Held):
     """Label, domain, user and each model's prediction of the rows; with too many, of a half of the users, and so on.
 
     Attributes:

@@ -23,6 +23,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.beam_jobs import IN_THIS_PROCESS, runner_for
+from components.evaluator import held
 from components.evaluator.extractors import kept_columns, slicing
 from components.evaluator.scoring import Judged, Scored, ScoreFile, scored_path
 from components.example_files import files_of, read_pickle
@@ -106,7 +107,7 @@ def _judge(paths: list[str], config: tfma.EvalConfig, models: dict[str, Judged],
         )
         for name, model in models.items()
     ]
-    with beam.Pipeline(options=PipelineOptions(list(IN_THIS_PROCESS))) as pipeline:
+    with held.by_reference(), beam.Pipeline(options=PipelineOptions(list(IN_THIS_PROCESS))) as pipeline:
         _ = (
             pipeline
             | "Scored" >> beam.Create(paths, reshuffle=False)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.evaluator.held import Held
 from models.arrays import Array
 
 LIMIT = 1 << 22
@@ -47,7 +48,7 @@ class GroupAUC:
         return self.negatives + self.positives
 
 
-class ScoreTable:
+class ScoreTable(Held):
     """Counts of non-clicks and clicks for each (group, score).
 
     Up to `limit` distinct pairs the table is exact. Beyond, it is made coarser until it fits, and how coarse

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
+from components.evaluator.held import Held
 from components.evaluator.metric_inputs import read_rows
 from components.evaluator.score_tables import ScoreTable
 from models.arrays import Array
@@ -19,7 +20,7 @@ UNIT = 2.0**-38
 """Of sums over rows, a few 10^-12: a million rows of the largest loss fit into 64 bits."""
 
 
-class SliceTotals:
+class SliceTotals(Held):
     """What is known of a slice: sums over its rows, and its scores.
 
     Attributes:

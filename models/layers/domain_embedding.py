@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from models.replicas import slices_of
+
 
 class DomainEmbedding(keras.layers.Layer):
     """One vector per domain, `(D, k)`.
@@ -36,7 +38,7 @@ class DomainEmbedding(keras.layers.Layer):
 
     def call(self, domains: tf.Tensor) -> tf.Tensor:
         """Vectors `(G, k)` of domains `(G,)`."""
-        return tf.gather(self.vectors, domains)
+        return slices_of(self.vectors, domains)
 
 
 def concat_to_rows(vectors: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
-from models.replicas import all_groups, own_copy, own_groups
+from models.replicas import all_groups, own_copy, own_groups, slices_of
 
 FULL_ROWS = 32
 
@@ -116,7 +116,7 @@ class DomainFeatureExtraction(keras.layers.Layer):
     def has_feature(self, domains: tf.Tensor) -> tf.Tensor:
         """Whether there was a batch of the domains `(G,)`, bool; D is one that is not known."""
         known = domains < self.domains
-        return known & (tf.gather(self.seen, tf.where(known, domains, 0)) > 0)
+        return known & (slices_of(self.seen, tf.where(known, domains, 0)) > 0)
 
     def table(self) -> tf.Tensor:
         """v of all domains `(D, k)` as inference reads it."""
@@ -133,8 +133,8 @@ class DomainFeatureExtraction(keras.layers.Layer):
         sums = tf.math.unsorted_segment_sum(group_sums, place, tf.size(occurring))
         counts = tf.math.unsorted_segment_sum(group_counts, place, tf.size(occurring))[:, None]
         means = tf.math.divide_no_nan(sums, counts)
-        state = tf.gather(self.state, occurring)
-        seen = tf.gather(self.seen, occurring)[:, None]
+        state = slices_of(self.state, occurring)
+        seen = slices_of(self.seen, occurring)[:, None]
         decay = self.decay ** tf.minimum(counts / self.full_rows, 1.0)
         moved = tf.where(seen > 0, decay * state + (1.0 - decay) * means, means)
         moved = tf.where(counts > 0, moved, state)

@@ -12,6 +12,7 @@ import tf_keras as keras
 from models.base import Rows
 from models.features import FeatureLayout
 from models.layers.dropout import ResumableDropout
+from models.replicas import slices_of
 from models.settings import ModelSettings
 
 DOMAIN = "(domain)"
@@ -170,7 +171,7 @@ class FeatureEmbedding(keras.layers.Layer):
         if training and self.settings.id_dropout > 0 and self._identifying.any():
             kept = self.id_dropout.keep_mask(tf.shape(ids)) | ~tf.constant(self._identifying)
             ids = tf.where(kept, ids, 0)
-        vectors = tf.gather(self.table, ids + self._offsets)
+        vectors = slices_of(self.table, ids + self._offsets)
         leading = tf.shape(ids)[:2]
         if max(self._widths) > 1:
             vectors = self._average_lists(vectors, ids)

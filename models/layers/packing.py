@@ -6,15 +6,12 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from models.replicas import is_replicated
-
 
 class Packing:
     """Takes the padding out of a grouped batch, and puts it back.
 
     A step of mixed domains fills its groups to two thirds where one domain has most of the rows. What all domains
-    share, and what a row is told by every domain, needs no groups: it is computed for the `N` rows alone. One
-    replica of several keeps the padding, for all of them need equal shapes.
+    share, and what a row is told by every domain, needs no groups: it is computed for the `N` rows alone.
 
     Args:
         rows: `(G, B, ...)` by key.
@@ -29,10 +26,7 @@ class Packing:
     def __init__(self, rows: Mapping[str, tf.Tensor], domains: tf.Tensor, weights: tf.Tensor) -> None:
         self._shape = tf.shape(weights)
         flat = tf.reshape(weights, [-1])
-        if is_replicated():
-            self._place = tf.range(tf.size(flat))
-        else:
-            self._place = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
+        self._place = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
         self._group = tf.math.floordiv(self._place, self._shape[1])
         self.domains = self.of_groups(domains)
         alone = {key: tf.gather(_flat(value), self._place)[:, None] for key, value in rows.items()}

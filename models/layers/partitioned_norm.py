@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
-from models.replicas import all_groups, own_copy, own_groups
+from models.replicas import all_groups, own_copy, own_groups, slices_of
 
 
 class _Moments(NamedTuple):
@@ -83,18 +83,18 @@ class PartitionedNorm(keras.layers.Layer):
             training: whether the batch's statistics are used, and the moving ones moved.
         """
         moments = self._of_batch(inputs, domains, weights) if training else self.moving(domains)
-        scale = self.gamma * tf.gather(self.specific_gamma, domains)
+        scale = self.gamma * slices_of(self.specific_gamma, domains)
         scale *= tf.math.rsqrt(moments.variance + self.epsilon)
-        shift = self.beta + tf.gather(self.specific_beta, domains) - moments.mean * scale
+        shift = self.beta + slices_of(self.specific_beta, domains) - moments.mean * scale
         return inputs * scale[:, None, :] + shift[:, None, :]
 
     def moving(self, domains: tf.Tensor) -> _Moments:
         """Moving mean and variance `(G, in)` of domains `(G,)`."""
-        known = tf.gather(self.rows, domains)[:, 0] > 0
+        known = slices_of(self.rows, domains)[:, 0] > 0
         index = tf.where(known, domains, self.stacks)
-        rows = tf.gather(self.rows, index)
-        mean = tf.math.divide_no_nan(tf.gather(self.values, index), rows)
-        squares = tf.math.divide_no_nan(tf.gather(self.squares, index), rows)
+        rows = slices_of(self.rows, index)
+        mean = tf.math.divide_no_nan(slices_of(self.values, index), rows)
+        squares = tf.math.divide_no_nan(slices_of(self.squares, index), rows)
         variance = tf.maximum(squares - tf.square(mean), 0.0)
         return _Moments(mean, tf.where(rows > 0, variance, 1.0))
 

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from models.replicas import slices_of
+
 
 class PersonalIntegration(keras.layers.Layer):
     """Attention over domains whose keys and values are a row's own averages there.
@@ -74,7 +76,7 @@ class PersonalIntegration(keras.layers.Layer):
         """Weights `(G, B, H, D)`, each head's summing to 1; arguments as for `call`."""
         x, history = inputs
         shape = tf.shape(x)
-        own = tf.gather(self.own, domains)
+        own = slices_of(self.own, domains)
         own_rows = tf.repeat(own[:, None, :], shape[1], axis=1)
         query = tf.matmul(tf.concat([x, own_rows], axis=-1), self.query) * history.shape[-1] ** -0.5
         query = tf.reshape(query, [shape[0], shape[1], self.heads, history.shape[-1]])

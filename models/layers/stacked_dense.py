@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.initializers import StackedGlorotUniform
+from models.replicas import slices_of
 
 
 class StackedDense(keras.layers.Layer):
@@ -126,7 +127,7 @@ class StackedDense(keras.layers.Layer):
         """
         outputs = self._product(inputs, index, known)
         if self.use_bias:
-            bias = tf.gather(self.bias, index)
+            bias = slices_of(self.bias, index)
             if known is not None:
                 bias *= known[:, None]
             outputs += (bias + self.base_bias if self.base else bias)[:, None, :]
@@ -134,13 +135,13 @@ class StackedDense(keras.layers.Layer):
 
     def _product(self, inputs: tf.Tensor, index: tf.Tensor, known: tf.Tensor | None) -> tf.Tensor:
         if self.factored:
-            narrow = tf.matmul(inputs, tf.gather(self.kernel_in, index))
+            narrow = tf.matmul(inputs, slices_of(self.kernel_in, index))
             if known is not None:
                 narrow *= known[:, None, None]
             common = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.base_kernel)
-            offset = tf.matmul(narrow, tf.gather(self.kernel_out, index))
+            offset = tf.matmul(narrow, slices_of(self.kernel_out, index))
             return tf.reshape(common, tf.shape(offset)) + offset
-        kernel = tf.gather(self.kernel, index)
+        kernel = slices_of(self.kernel, index)
         if known is not None:
             kernel *= known[:, None, None]
         return tf.matmul(inputs, kernel + self.base_kernel if self.base else kernel)

@@ -11,6 +11,7 @@ import tf_keras as keras
 
 from models.layers.dropout import ResumableDropout
 from models.layers.initializers import StackedGlorotUniform
+from models.replicas import slices_of
 
 
 class StackedExpertBank(keras.layers.Layer):
@@ -72,7 +73,7 @@ class StackedExpertBank(keras.layers.Layer):
         """
         hidden = inputs[:, None]
         for i, dropout in enumerate(self.dropouts):
-            kernel, bias = tf.gather(self.kernels[i], index), tf.gather(self.biases[i], index)
+            kernel, bias = slices_of(self.kernels[i], index), slices_of(self.biases[i], index)
             if i == 0 and inputs.shape[0] == 1:
                 product = _one_group_through_all(inputs[0], kernel)
             else:

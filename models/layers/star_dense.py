@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from models.replicas import slices_of
+
 
 class StarDense(keras.layers.Layer):
     """One layer of the star topology: a shared centre and `D` domains around it (Sheng et al., CIKM 2021).
@@ -59,6 +61,6 @@ class StarDense(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Outputs `(G, B, out)` of inputs `(G, B, in)`, group `g` of domain `index[g]`."""
-        kernel = self.kernel * tf.gather(self.specific_kernel, index)
-        bias = self.bias + tf.gather(self.specific_bias, index)
+        kernel = self.kernel * slices_of(self.specific_kernel, index)
+        bias = self.bias + slices_of(self.specific_bias, index)
         return self.activation(tf.matmul(inputs, kernel) + bias[:, None, :])

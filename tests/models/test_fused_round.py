@@ -50,6 +50,7 @@ def moved_by(fused: bool, rate: float, shared_lr_scale: float, **model) -> dict[
     chunk = Chunk(
         {key: np.expand_dims(value, axis) for key, value in rows.items()},
         *(np.expand_dims(value, axis) for value in (domains, weights, labels)),
+        whole=np.array([[weights.sum(), D]] if fused else [[row.sum(), 1] for row in weights], np.float32),
     )
     TrainingStep(built, settings).run(chunk)
     return {v.name: v.numpy() - before[v.name] for v in built.trainable_variables}

@@ -130,6 +130,15 @@ def test_a_step_is_dealt_out_and_filled_up() -> None:
     assert dealt == list(range(10))
 
 
+def test_each_process_gets_as_many_rows_as_the_other():
+    weights = np.zeros((6, 4), np.float32)
+    for group, rows in enumerate([1, 4, 3, 1, 2, 4]):
+        weights[group, :rows] = 1
+    parts = [_of_two(worker).part(Step(np.zeros((6, 4), int), weights, np.arange(6))) for worker in range(2)]
+    assert [part.weights.sum(1).tolist() for part in parts] == [[4, 3, 1], [4, 2, 1]]
+    assert [part.domains.tolist() for part in parts] == [[1, 2, 0], [5, 4, 3]]
+
+
 def _of_two(worker: int) -> Replicas:
     replicas = Replicas(workers=2, worker=worker)
     replicas.count = 2

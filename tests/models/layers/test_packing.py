@@ -55,13 +55,3 @@ def test_gradients_reach_the_rows_alone():
         total = tf.reduce_sum(tf.square(packing.unpack(packing.pack(values))))
     gradient = tf.convert_to_tensor(tape.gradient(total, values)).numpy()
     np.testing.assert_array_equal(gradient, 2 * values.numpy() * weights.numpy()[..., None])
-
-
-def test_one_replica_of_several_keeps_the_padding(monkeypatch):
-    monkeypatch.setattr("models.layers.packing.is_replicated", lambda: True)
-    weights = tf.constant([[1.0, 0.0], [1.0, 1.0]])
-    rows, domains = grouped(weights.numpy())
-    packing = Packing(rows, domains, weights)
-    assert packing.domains.numpy().tolist() == [0, 0, 10, 10]
-    assert packing.batch[2].numpy()[:, 0].tolist() == [1, 0, 1, 1]
-    assert packing.unpack(packing.pack(rows["numeric"])).numpy().tolist() == rows["numeric"].numpy().tolist()
