@@ -63,7 +63,9 @@ def write_history(book: Book, declaration: Declaration, command: str) -> None:
     document = history(book.ledger.entries(), declaration)
     write_durably(book.history, json.dumps(document, indent=1, allow_nan=False) + "\n")
     serving = book.layout.serving / declaration.model.name
-    write_durably(book.page, history_page(document, declaration, _served(serving), command))
+    write_durably(
+        book.page, history_page(document, declaration, book.ledger.happened(), _served(serving), command)
+    )
 
 
 def _served(serving: Path) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from pipeline.report.page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_DOMAINS = 24
+SHOWN_TURNS = 100
 _COLUMNS = 4
 # No more of an interval than this is sure to be shown.
 _WIDE = 0.2
@@ -29,13 +30,18 @@ _COLOURS = {"pushed": "var(--c1)", "learned": "var(--c1)", "refused": "var(--c2)
 
 
 def history_page(
-    document: dict[str, Any], declaration: Declaration, served: Sequence[tuple[str, str]], command: str
+    document: dict[str, Any],
+    declaration: Declaration,
+    happened: Sequence[dict[str, Any]],
+    served: Sequence[tuple[str, str]],
+    command: str,
 ) -> str:
     """The page as text.
 
     Args:
       document: `history.json`.
       declaration: of the feed.
+      happened: the journal, the newest first.
       served: versions on the disk with their model, the newest first.
       command: how the days were made.
     """
@@ -56,9 +62,22 @@ def history_page(
         domains=_domains(judged) if any(map(_has_domains, judged[1:])) else None,
         shown_domains=SHOWN_DOMAINS,
         judged_by=judged_by(declaration),
+        turns=_turns(happened),
         served=served,
         command=command,
     )
+
+
+def _turns(happened: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """When, what and why of all but pushed days: a day that was made again since no longer tells it."""
+    found = []
+    for one in happened:
+        if one["event"] == "rollback":
+            words = f"back to version {Path(one['to']).name}, pushed again as {Path(one['pushed_to']).name}"
+            found.append((one["at"], "rollback", words))
+        elif one["event"] == "day" and one["status"] != "pushed":
+            found.append((one["at"], f"{one['day']} {one['status']}", "; ".join(one["reasons"])))
+    return found[:SHOWN_TURNS]
 
 
 def _has_domains(day: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ were, so whoever starts again finds the same day due.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -245,6 +246,16 @@ class Ledger:
         line = json.dumps({"at": now(), "event": event, **facts})
         with self._journal.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+    def happened(self) -> list[dict[str, Any]]:
+        """The journal, the newest first; a line that a kill cut off is left out."""
+        if not self._journal.is_file():
+            return []
+        found = []
+        for line in self._journal.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                found.append(json.loads(line))
+        return found[::-1]
 
 
 def now() -> str:

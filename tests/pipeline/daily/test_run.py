@@ -99,6 +99,23 @@ def history(feed: Path) -> dict[str, Any]:
     return document
 
 
+def test_what_was_refused_stays_on_the_page_when_the_day_is_made_again(
+    feed: Path, refusals: Refusals
+) -> None:
+    refusals[DAYS[1]] = ["half of the rows are gone"]
+    run(feed)
+    del refusals[DAYS[1]]
+    run(feed, first=DAYS[1])
+    assert [day["status"] for day in history(feed)["days"]] == ["pushed"] * 3
+    page = (feed / "root/history.html").read_text()
+    assert page.count("half of the rows are gone") == 1
+    assert f"{DAYS[1]} refused" in page
+    journal = feed / "root/daily/journal.jsonl"
+    journal.write_text(journal.read_text() + '{"at": "2026')  # cut off by a kill
+    run(feed, first=DAYS[2])
+    assert f"{DAYS[1]} refused" in (feed / "root/history.html").read_text()
+
+
 def test_all_that_are_due_then_nothing(feed: Path, refusals: Refusals) -> None:
     made, text = run(feed)
     assert [entry.status for entry in made] == ["pushed"] * 3
@@ -307,7 +324,7 @@ def test_the_first_day_is_no_alarm() -> None:
     declaration = load_declaration("simulated", ())
     document = history_of({first.day: first}, declaration)
     assert document["days"][0]["status"] == "refused"
-    page = history_page(document, declaration, [], "dfei daily")
+    page = history_page(document, declaration, [], [], "dfei daily")
     assert "the first filled the averages" in page
     assert "refused" not in page.split("</head>")[1].replace("--c2", "")
     console = Console(file=io.StringIO(), width=80)
