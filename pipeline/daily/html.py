@@ -68,15 +68,15 @@ def history_page(
     )
 
 
-def _turns(happened: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
+def _turns(happened: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
     """When, what and why of all but pushed days: a day that was made again since no longer tells it."""
     found = []
     for one in happened:
         if one["event"] == "rollback":
             words = f"back to version {Path(one['to']).name}, pushed again as {Path(one['pushed_to']).name}"
-            found.append((one["at"], "rollback", words))
-        elif one["event"] == "day" and one["status"] != "pushed":
-            found.append((one["at"], f"{one['day']} {one['status']}", "; ".join(one["reasons"])))
+            found.append((one["at"], "rollback", [words]))
+        elif one["event"] == "day" and one["status"] in ("refused", "missing"):
+            found.append((one["at"], f"{one['day']} {one['status']}", one["reasons"]))
     return found[:SHOWN_TURNS]
 
 

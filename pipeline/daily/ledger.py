@@ -238,7 +238,7 @@ class Ledger:
         """Writes a day's entry at once, then the journal."""
         self._days.mkdir(parents=True, exist_ok=True)
         write_durably(self._days / f"{entry.day}.json", entry.model_dump_json(indent=1))
-        self.note("day", day=entry.day, status=entry.status, cause=entry.cause, reasons=entry.reasons)
+        self.note("day", day=entry.day, status=entry.shown, cause=entry.cause, reasons=entry.reasons)
 
     def note(self, event: str, **facts: Any) -> None:
         """Appends to the journal."""
