@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 
 from components.dataset.input_names import LIST_SEPARATOR
-from components.version_notes import read_domains, read_request
+from components.dataset.names import is_date
+from components.version_notes import read_domains, read_request, read_written
 from pipeline.client import Signature, TensorSpec, tensors
 from pipeline.example_curl import example_curl
 from pipeline.predict.targets import open_target, version_directory
@@ -38,6 +39,7 @@ class Described:
       domain: the input of the domain; empty where it is not known.
       domains: values that were in training; none where they are not known.
       lists: inputs whose several values are one text, each with U+001F behind it, as far as the request shows.
+      dates: inputs that are days since 1970.
       curl: a request with a real row; None where there is none.
     """
 
@@ -46,6 +48,7 @@ class Described:
     domain: str = ""
     domains: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
     curl: str | None = None
 
     def document(self) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class Described:
             "domain": self.domain,
             "domains": list(self.domains),
             "lists": list(self.lists),
+            "dates": list(self.dates),
             "curl": self.curl,
         }
 
@@ -96,6 +100,7 @@ def describe(model_dir: Path | None, url: str | None) -> Described:
         lists=tuple(
             name for name, value in row.items() if isinstance(value, str) and LIST_SEPARATOR in value
         ),
+        dates=tuple(name for name, written in read_written(version).items() if is_date(written)),
         curl=example_curl(version, version.resolve().parent.name),
     )
 
@@ -124,6 +129,11 @@ def print_signature(told: Described) -> None:
         screen.print(
             f"\n{as_is(', '.join(told.lists))}: several values are one text, with U+001F behind each; in JSON "
             r'"one\u001ftwo\u001f"',
+            highlight=False,
+        )
+    if told.dates:
+        screen.print(
+            f"\n{as_is(', '.join(told.dates))}: dates, as days since 1970: 2024-03-01 is 19783",
             highlight=False,
         )
     if told.curl is not None:

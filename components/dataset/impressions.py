@@ -13,7 +13,7 @@ from components.dataset.blocks import BLOCK_BYTES, blocks_of
 from components.dataset.declaration import Declaration
 from components.dataset.joins import LookupTable, join, typed_as_declared
 from components.dataset.label import label_of
-from components.dataset.names import LOCAL_TIME
+from components.dataset.names import LOCAL_TIME, is_date
 from components.dataset.read_plan import Piece, ReadPlan
 from components.dataset.sections import ColumnType
 from components.dataset.sections.split import milliseconds
@@ -111,6 +111,8 @@ def _typed(plan: ReadPlan, block: TextBlock, offset: int, tables: tuple[LookupTa
 
 
 def _expected(name: str, kind: ColumnType, declaration: Declaration) -> str:
+    if name in declaration.features and is_date(declaration.features[name].written):
+        return f"a date ({declaration.features[name].written}) from 1800 to 2199"
     if not declaration.is_list(name):
         return _KINDS[kind]
     between = declaration.features[name].separator

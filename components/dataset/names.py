@@ -6,14 +6,21 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import combinations, pairwise
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 LOCAL_TIME = "local_time_ms"
 BEHAVIOUR_PREFIX = "behaviour."
-Written = Literal["plain", "point", "comma"]
-"""How the texts of numbers are written; see `components.dataset.written`."""
+DateOrder = Literal["iso", "dmy", "mdy"]
+"""How dates are written, as in `Timestamp.unit`."""
+Written = Literal["plain", "point", "comma", "iso", "dmy", "mdy"]
+"""How numbers are written; see `components.dataset.written`. Dates are the days since 1970."""
 WRITTEN: tuple[Written, ...] = get_args(Written)
 ROLES: tuple[str, ...] = ("domain", "user", "item")
+
+
+def is_date(written: str) -> TypeGuard[DateOrder]:
+    """Whether a writing is that of dates."""
+    return written in get_args(DateOrder)
 
 
 def key_readings(text: str, parts: int = 2) -> Iterator[tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """Columns of text (or of Parquet's types) to declared types; what does not fit is marked, not guessed.
 
 Missing: an empty value, and in a number also nan, null, none, na, n/a, \\N in any case. An int may be written with a
-fraction of zero (`4.0`), as tables with missing values often do. Surrounding spaces do not count in a number.
+fraction of zero (`4.0`), as tables with missing values often do. Surrounding spaces do not count in a number. A date
+that is declared as a number is the days since 1970, a time of day their fraction.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from components.dataset.dates import DAY_MS, wall_clock_ms
 from components.dataset.input_names import LIST_SEPARATOR
-from components.dataset.names import Written
+from components.dataset.names import DateOrder, Written, is_date
 from components.dataset.sections import ColumnType
-from components.dataset.written import plainly
+from components.dataset.written import MARKS, plainly
 
 MISSING_NUMBERS: tuple[str, ...] = ("", "nan", "null", "none", "na", "n/a", "\\n", "-nan")
 _LARGEST_INT = 2.0**63
 LARGEST_FLOAT = 3.4028234663852886e38  # examples hold 32-bit floats
 # A pattern: what a whole number may end with, as in `4.0` and `4.`.
 ZERO_FRACTION = r"\.0*$"
+_NO_DATES: tuple[str, ...] = (*MISSING_NUMBERS, *MARKS, "nat", "never", "0")
+# What databases hold where there is no date: 0000-00-00, 0001-01-01, 9999-12-31.
+_NO_YEAR = r"^\s*(?:(?:0000|0001|9999)[-/.]|(?:\d{1,2}[-/.]){2}(?:0000|0001|9999)\b)"
+_FIRST_DATE_MS, _LAST_DATE_MS = -5_364_662_400_000, 7_258_118_400_000  # 1800 to 2200
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,13 @@ def to_type(
       column: texts, or Parquet's values.
       kind: the type.
       separator: splits texts into lists (Parquet's own lists are taken as they are).
-      written: how the numbers of texts are written.
+      written: how the numbers of texts are written; of dates, in which order.
     """
     if column.dtype == pl.Binary:
         text = decoded(column)
         return _or_no_text(column, text, to_type(text, kind, separator, written))
+    if is_date(written):
+        return _to_days(column, written)
     if written != "plain" and column.dtype == pl.String:
         column = plainly(column, written)
     if separator is not None or isinstance(column.dtype, pl.List):
@@ -137,6 +145,23 @@ def _to_float(column: pl.Series) -> Typed:
     too_large = (values.abs() > LARGEST_FLOAT).fill_null(False)
     bad = (column.is_not_null() & values.is_null() & ~_is_nan(column)) | too_large
     return Typed(values.zip_with(~too_large, pl.Series([None], dtype=pl.Float64)), bad)
+
+
+def _to_days(column: pl.Series, order: DateOrder) -> Typed:
+    """Dates as days since 1970."""
+    if column.dtype.is_float():
+        # Digits of a date in a column that lacks some.
+        whole = _to_int(column)
+        read = _to_days(whole.values, order)
+        return Typed(read.values, read.bad | whole.bad)
+    if not isinstance(column.dtype, (pl.Datetime, pl.Date)):
+        column = column.cast(pl.String)
+        absent = column.str.strip_chars().str.to_lowercase().is_in(_NO_DATES) | column.str.contains(_NO_YEAR)
+        column = column.zip_with(~absent.fill_null(True), pl.Series([None], dtype=pl.String))
+    moments = wall_clock_ms(column, order, "UTC")
+    known = moments.is_between(_FIRST_DATE_MS, _LAST_DATE_MS).fill_null(False)
+    days = (moments / DAY_MS).zip_with(known, pl.Series([None], dtype=pl.Float64))
+    return Typed(days, column.is_not_null() & days.is_null())
 
 
 def _is_nan(column: pl.Series) -> pl.Series:

@@ -22,7 +22,12 @@ MARKS: tuple[str, ...] = (
     "nil",
 )
 """What stands for no number, in lower case."""
-_MONEY = r"(?:[$€£¥₹₽₩]|USD|EUR|GBP|JPY|CNY|INR|Rs\.?|kr\.?|zł)"
+_CODES = (
+    "USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|BRL|MXN|ARS|CLP|COP|PEN|CAD|AUD|"
+    "NZD|SGD|HKD|TWD|KRW|THB|IDR|MYR|PHP|VND|ZAR|AED|SAR|ILS|EGP|NGN|KES|PKR|BDT"
+)
+_WORDS = r"Rs\.?|kr\.?|zł|Kč|Ft|lei|Fr\.?|SFr\.?|RM|Rp\.?|TL|лв\.?|\u0440\u0443\u0431\.?|грн\.?|元|円|원"
+_MONEY = rf"(?:(?:R|US|HK|NT|CA|AU|NZ|C|A|S|MX)?\$|[€£¥₹₽₩₺₴₫₪฿₦₱]|{_CODES}|{_WORDS})"
 _BETWEEN = r"'\u2019 \u00a0\u202f"
 NUMBER = (
     rf"(?i)^(?P<loss>\()?\s*(?P<sign>[-+\u2212]?)\s*{_MONEY}?\s*(?P<inner>[-+\u2212]?)\s*"
@@ -43,7 +48,7 @@ def plainly(text: pl.Series, written: Written) -> pl.Series:
       text: as in the files.
       written: whether a point or a comma stands before the fraction; the other one sets thousands apart.
     """
-    if written == "plain":
+    if written not in ("point", "comma"):
         return text
     decimal, valid = (".", _POINT) if written == "point" else (",", _COMMA)
     frame = pl.DataFrame({"text": text.str.strip_chars()}).with_columns(

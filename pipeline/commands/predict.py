@@ -52,9 +52,9 @@ def predict(
         typer.Option(
             "--written",
             metavar="[COLUMN=]WAY",
-            help="How the texts of floats are written: plain, point ($1,234.50 and 12.5%) or comma (1.234,50 €); with "
-            "COLUMN= of that column alone. Repeat for more. Default: as the declaration said that a pushed model was "
-            "trained with; of a server's, plain.",
+            help="How the texts of floats are written: plain, point ($1,234.50 and 12.5%), comma (1.234,50 €), or as "
+            "dates: iso, dmy or mdy; with COLUMN= of that column alone. Repeat for more. Default: as the declaration "
+            "said that a pushed model was trained with; of a server's, plain.",
         ),
     ] = None,
     encoding: Annotated[

@@ -19,7 +19,7 @@ import polars as pl
 
 from components.dataset.input_names import LIST_SEPARATOR, input_name
 from components.dataset.json_lines import text_of_json
-from components.dataset.names import WRITTEN, Written
+from components.dataset.names import WRITTEN, Written, is_date
 from components.dataset.sections import ColumnType
 from components.dataset.values import Typed, to_type
 from components.errors import InputError
@@ -142,7 +142,7 @@ def numbers(values: Sequence[Any], kind: ColumnType, written: Written = "plain")
     """
     text = pl.Series([_as_in_a_log(value) for value in values], dtype=pl.String)
     typed = to_type(text, kind, written=written)
-    if written == "plain":
+    if written == "plain" or is_date(written):
         return typed
     # A number of JSON or Parquet has no writing of its own.
     plain = to_type(text, kind)

@@ -18,7 +18,7 @@ from components.dataset.blocks import read_all
 from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
 from components.dataset.files import DataFile, find_files, require_column
 from components.dataset.input_names import input_name
-from components.dataset.names import Written, key_readings, meant
+from components.dataset.names import Written, is_date, key_readings, meant
 from components.dataset.sections import UTF_8, ColumnType
 from components.dataset.sections import Lookup as Section
 from components.dataset.separators import shown_separator
@@ -335,7 +335,8 @@ def _typed(
         raise InputError(
             f"{file.path}:{lines[at]}, column {column.name}: expected {kind}, found {column[at]!r}"
         )
-    return typed.values
+    # A date stays as it is written, to be read with the rows.
+    return column if is_date(written) else typed.values
 
 
 def _require_unique(frame: pl.DataFrame, file: DataFile, key: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from components.dataset.names import is_date
+from components.dataset.written import NUMBER
 from pipeline.datasets.proposal.figures import mean
 from pipeline.datasets.proposal.roles import binary
 from pipeline.datasets.proposal.timestamps import constant_within
-from pipeline.datasets.proposal.words import AFTER, EVENTS, IDENTIFIERS, has, is_before
+from pipeline.datasets.proposal.words import AFTER, EVENTS, IDENTIFIERS, NUMBERS, has, is_before
 
 if TYPE_CHECKING:
     from pipeline.datasets.proposal.draft import Draft
@@ -21,8 +23,9 @@ _REACTIONS = 2
 # Not digits alone, which are codes where they stay texts.
 _LIKE_NUMBERS = (
     r"^\W{0,2}\d+(?:(?:[.,/]\d+|(?::\d{2}){1,2}|(?:[.,'\u2019_\s]\d{2,3})+(?:[.,]\d+)?)\s?[A-Za-z%]{0,3}"
-    r"|\s?[A-Za-z%]{1,3})$"
+    r"|\s?[A-Za-z%]{1,3})$|^[<>~]=?\s?\d+(?:[.,]\d+)?$"
 )
+_DIGITS = r"^\s*\d+\s*$"
 _TIME_OF_DAY = r"^\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*$"
 
 
@@ -59,6 +62,8 @@ def doubts(result: Draft) -> Iterator[str]:
         shown = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
         yield f"{shown}: left out: {why}; {example} makes a feature of it"
     for choice in result.of("feature"):
+        if is_date(choice.settings.get("written", "")):
+            yield (f"{choice.column}: {choice.why}; if that is wrong, change `written` in the declaration")
         if result.columns[choice.column].in_log and is_before(choice.column) and has(choice.column, AFTER):
             yield (
                 f"{choice.column}: a feature, as its name looks back; if it is only known after the exposure, move it "
@@ -113,12 +118,18 @@ def _flags(result: Draft) -> Iterator[str]:
 
 def _unread_writings(result: Draft) -> Iterator[str]:
     """Texts that are numbers in a writing that is not read, and a time of day beside a date."""
-    for choice in result.of("feature"):
+    for choice in (*result.of("feature"), *result.of("none")):
         column = result.columns[choice.column]
         if column.values.kind != "string" or column.distinct <= _WORDS or has(column.name, IDENTIFIERS):
             continue
         texts = column.values.column.drop_nulls()
-        if mean(texts.str.contains(_LIKE_NUMBERS)) >= _NEARLY_ALL:
+        dressed = texts.str.contains(_LIKE_NUMBERS) | (
+            texts.str.contains(NUMBER) & ~texts.str.contains(_DIGITS)
+        )
+        share = mean(dressed)
+        if 0 < share < _NEARLY_ALL and has(column.name, NUMBERS):
+            share = mean(dressed | texts.str.contains(_DIGITS))
+        if share >= _NEARLY_ALL:
             shown = " or ".join(repr(text) for text in texts.unique(maintain_order=True).head(2))
             yield (
                 f"{column.name}: each text, as {shown}, is a word of its own; if these are numbers, write them plainly"

@@ -15,13 +15,14 @@ from components.errors import InputError
 from pipeline.datasets.proposal.figures import highest, lowest, mean, median, quantile
 from pipeline.datasets.proposal.places import Place, Places
 from pipeline.datasets.proposal.roles import Column, binary
-from pipeline.datasets.proposal.timestamps import second_time
+from pipeline.datasets.proposal.timestamps import constant_within, dates_of, later_than, second_time
 from pipeline.datasets.proposal.words import (
     AFTER,
     CATEGORIES,
     IDENTIFIERS,
     LENGTHS,
     NUMBERS,
+    OTHER_DATES,
     PARTS_OF_TIME,
     PLAYED,
     POSITIONS,
@@ -35,6 +36,7 @@ _FEW = 50
 _MANY = 1_000
 _LARGEST_VOCABULARY = 200_000
 _FREE_TEXT = 40
+_LATER = 0.01
 
 
 @dataclass
@@ -176,8 +178,14 @@ def feature(
 def as_feature(column: Column) -> Choice:
     """How a column is used that is used."""
     name, values = column.name, column.values
+    dates = dates_of(column)
+    if dates is not None:
+        settings: dict[str, Any] = {"type": "float", "treatment": "normalise"}
+        if dates.written != "plain":
+            settings["written"] = dates.written
+        return Choice(name, "feature", dates.why, settings)
     if values.kind == "list":
-        settings: dict[str, Any] = {
+        settings = {
             "type": values.item,
             "treatment": "vocabulary",
             **({"list": True} if values.separator is None else {"separator": values.separator}),
@@ -220,13 +228,17 @@ def _refusal(column: Column, key: Column | None) -> str | None:
     if column.distinct <= 1 and values.present >= 1:
         return f"the same value in all rows: {str(values.column.drop_nulls().first())[:40]!r}"
     own = column.in_log and column.distinct >= 0.9 * column.present and column.present > _FEW
-    if own and (values.kind in ("string", "time") or has(column.name, IDENTIFIERS)):
+    if own and (values.kind == "string" or has(column.name, IDENTIFIERS)):
         if column.distinct == column.present:
             return "a value of its own in every row: nothing to learn"
         counted = f"{column.distinct:,} values in {column.present:,} rows"
         return f"a value of its own in nearly every row ({counted}): nothing to learn"
-    texts = values.kind in ("string", "time")
-    if key is not None and texts and column.distinct > _FEW and column.distinct >= 0.95 * key.distinct:
+    if (
+        key is not None
+        and values.kind == "string"
+        and column.distinct > _FEW
+        and column.distinct >= 0.95 * key.distinct
+    ):
         return f"one value for each {key.name}, which says as much"
     return None
 
@@ -238,12 +250,16 @@ def _judgement(
     name, values = column.name, column.values
     if column.in_log and (second := second_time(column, columns, clock_ms)) is not None:
         return second
-    if column.in_log and has(name, PARTS_OF_TIME) and values.kind in ("int", "string"):
+    dates = dates_of(column)
+    if dates is not None and (later := later_than(dates, clock_ms)) > _LATER:
+        return f"a date that lies after the impression in {later:.0%} of the rows: it was not known then"
+    of_entity = has(name, OTHER_DATES) or (dates is not None and constant_within(column, columns) is not None)
+    if column.in_log and has(name, PARTS_OF_TIME) and not of_entity and values.kind in ("int", "string"):
         last = words(name)[-1]
         if last in ("date", "hourmin", "year") or column.distinct > 366:
             return "a part of the time, which requests do not carry"
-    if values.kind in ("string", "time") and column.distinct > _FEW:
-        length = mean(values.column.drop_nulls().cast(pl.String).str.len_chars())
+    if values.kind == "string" and column.distinct > _FEW:
+        length = mean(values.column.drop_nulls().str.len_chars())
         if length > _FREE_TEXT:
             return f"free text ({length:.0f} characters on average)"
     return None

@@ -8,10 +8,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from components.dataset.names import Written
-from components.dataset.sections import TimeUnit
-from components.dataset.times import to_local_ms
-from components.dataset.values import MISSING_NUMBERS, to_type
+from components.dataset.names import DateOrder, Written
+from components.dataset.values import MISSING_NUMBERS, Typed, to_type
 from components.dataset.written import MARKS, NUMBER
 from pipeline.datasets.proposal.figures import highest, lowest, mean
 from pipeline.datasets.proposal.packed import packed
@@ -33,7 +31,7 @@ _LOOKED_AT = 200
 _MOST_STRAYS = 0.05
 _NEARLY_ALL = 0.99
 _STRAY = 0.005
-_YEAR_LAST: tuple[TimeUnit, ...] = ("mdy", "dmy")
+_YEAR_LAST: tuple[DateOrder, ...] = ("mdy", "dmy")
 _BRACKETS = r"^\s*[\[({].*[\])}]\s*$"
 
 
@@ -73,7 +71,7 @@ def values_of(column: pl.Series) -> Values:
     if column.dtype.is_nested() or column.dtype in (pl.Time, pl.Duration, pl.Object):
         return Values("unusable", column, why=f"of Parquet's type {column.dtype}")
     if isinstance(column.dtype, (pl.Datetime, pl.Date)):
-        return Values("time", column, present=_share(column.is_not_null()), why="of Parquet's time type")
+        return _dates(column, "iso", "of Parquet's time type")
     if column.dtype == pl.Boolean:
         return Values(
             "int", column.cast(pl.Int64), present=_share(column.is_not_null()), why="true and false"
@@ -106,8 +104,9 @@ def _of_text(column: pl.Series) -> Values:
                 return Values(kind, typed.values, present=_share(typed.values.is_not_null()))
     text = to_type(column, "string").values
     present = _share(text.is_not_null())
-    if written_unit(given) is not None:
-        return Values("time", text, present=present, why="dates or times as text")
+    order = written_unit(given)
+    if order is not None:
+        return _dates(text, order, "dates or times as text")
     found = None if code else _as_written(column, given)
     if found is not None:
         return found
@@ -140,7 +139,7 @@ def _as_list(text: pl.Series, separator: str, present: float) -> Values:
     return Values("list", to_type(text, item, separator).values, item, separator, length, present, why)
 
 
-def written_unit(column: pl.Series) -> TimeUnit | None:
+def written_unit(column: pl.Series) -> DateOrder | None:
     """How texts (or Parquet's own times) are dates; `None` where they are none.
 
     Where day and month may be either, the order that makes the shorter log is right: the other one spreads a week over
@@ -148,18 +147,29 @@ def written_unit(column: pl.Series) -> TimeUnit | None:
     """
     if isinstance(column.dtype, (pl.Datetime, pl.Date)):
         return "iso"
-    given = column.drop_nulls()
+    given = column.drop_nulls().cast(pl.String)
     # Most texts are spared the patterns of all dates.
-    if mean(given.str.contains(r"\d")) < 1 - _STRAY:
+    if mean(given.str.contains(r"\d")) < _FEWEST_NUMBERS:
         return None
-    if mean(to_local_ms(given, "iso", "UTC").bad) <= _STRAY:
+    if _are_dates(to_type(given, "float", written="iso")):
         return "iso"
-    spans: list[tuple[float, TimeUnit]] = []
-    for unit in _YEAR_LAST:
-        read = to_local_ms(given, unit, "UTC")
-        if mean(read.bad) <= _STRAY:
-            spans.append((highest(read.values) - lowest(read.values), unit))
+    spans: list[tuple[float, DateOrder]] = []
+    for order in _YEAR_LAST:
+        read = to_type(given, "float", written=order)
+        if _are_dates(read):
+            spans.append((highest(read.values) - lowest(read.values), order))
     return min(spans, key=lambda found: found[0])[1] if spans else None
+
+
+def _dates(column: pl.Series, order: DateOrder, why: str) -> Values:
+    # `NaT` and `0000-00-00` are no dates.
+    known = to_type(column, "float", written=order).values.is_not_null()
+    dates = column.zip_with(known, pl.Series([None], dtype=column.dtype))
+    return Values("time", dates, present=_share(known), why=why)
+
+
+def _are_dates(read: Typed) -> bool:
+    return mean(read.bad) <= _STRAY and mean(read.values.is_not_null()) >= _FEWEST_NUMBERS
 
 
 def _as_written(column: pl.Series, given: pl.Series) -> Values | None:

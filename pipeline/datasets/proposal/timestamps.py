@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from components.dataset.dates import DAY_MS
+from components.dataset.names import Written
 from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
+from components.dataset.values import to_type
 from pipeline.datasets.proposal.figures import highest, lowest, mean, quantile
 from pipeline.datasets.proposal.kinds import Values, written_unit
 from pipeline.datasets.proposal.roles import Column
@@ -26,7 +29,6 @@ from pipeline.datasets.proposal.words import (
     words,
 )
 
-DAY_MS = 86_400_000
 _YEAR_MS = 365.25 * DAY_MS
 # From 1990 to 2100, in seconds.
 _FIRST, _LAST = 631_152_000, 4_102_444_800
@@ -102,7 +104,7 @@ def clock_candidate(
         return None
     moments = to_local_ms(values.column, unit, "UTC").values
     given = moments.drop_nulls()
-    if given.is_empty():
+    if len(given) < 0.9 * len(moments):
         return None
     score = 1.0 if unit not in ("s", "ms", "us", "ns") else 0.0
     score += 1.5 if has(name, EXACT_TIMES) else 1.0 if has(name, TIMES) else 0.0
@@ -217,15 +219,62 @@ def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) 
         counted_time = has(column.name, EXACT_TIMES) and not has(column.name, IDENTIFIERS)
         return "named like a time, and counts like one" if counted_time and _counts(column.values) else None
     moments = to_local_ms(column.values.column, unit, "UTC").values
-    apart = (moments - clock_ms).abs().drop_nulls()
-    if mean(apart <= _NEAR_MS) >= 0.9:
+    if mean(((moments - clock_ms).abs() <= _NEAR_MS).fill_null(False)) >= 0.9 * column.values.present:
         return "a second time of the impression: within a day of the timestamp"
+    if constant_within(column, columns) is not None:
+        return None
     if column.values.kind == "time":
-        return "a date other than the impression's, as text"
+        return "a date that is neither the impression's nor one of a user or an item"
     named = has(column.name, EXACT_TIMES) or has(column.name, TIMES) or has(column.name, PARTS_OF_TIME)
-    if named and not has(column.name, IDENTIFIERS) and constant_within(column, columns) is None:
+    if named and not has(column.name, IDENTIFIERS):
         return "named like a time, and of the size of one"
     return None
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column that dates something other than the impression, as a feature.
+
+    Attributes:
+      written: how; plain for seconds and the like since 1970.
+      days: days since 1970.
+      why: for the comment.
+    """
+
+    written: Written
+    days: pl.Series
+    why: str
+
+
+_ORDER_WORDS: dict[Written, str] = {"dmy": ", the day first", "mdy": ", the month first"}
+
+
+def dates_of(column: Column) -> Dates | None:
+    """A column as dates; `None` where it holds none: numbers need the name of a time, for most such numbers are ids."""
+    values, name = column.values, column.name
+    written: Written = "plain"
+    if values.kind == "time":
+        written = written_unit(values.column) or "iso"
+        days = to_type(values.column, "float", written=written).values
+    elif values.kind in ("int", "float"):
+        named = any(has(name, known) for known in (EXACT_TIMES, TIMES, OTHER_DATES, PARTS_OF_TIME))
+        unit, _ = reading(values)
+        if unit is None or unit == "yymmddhh" or not named or has(name, IDENTIFIERS):
+            return None
+        written = "iso" if unit == "iso" else "plain"
+        days = to_local_ms(values.column, unit, "UTC").values / DAY_MS
+    else:
+        return None
+    if days.null_count() == len(days):
+        return None
+    first, last = (str(np.datetime64(round(end), "D")) for end in (lowest(days), highest(days)))
+    what = "the days since 1970" if written != "plain" else "a number as it is"
+    return Dates(written, days, f"dates of {first} to {last}{_ORDER_WORDS.get(written, '')}: {what}")
+
+
+def later_than(dates: Dates, clock_ms: pl.Series) -> float:
+    """The share of the rows whose date lies more than a day after the impression."""
+    return mean((dates.days - clock_ms / DAY_MS > 1).fill_null(False))
 
 
 def found_elsewhere(columns: Iterable[Column]) -> str | None:

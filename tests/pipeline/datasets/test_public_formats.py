@@ -346,12 +346,16 @@ def test_numbers_of_other_countries_are_read_or_doubted(tmp_path: Path) -> None:
         french=[f"1\u202f{n % 900 + 100},5" for n in count],
         indian=[f"₹1,{n % 90 + 10},{n % 900 + 100}" for n in count],
         grouped=[f"{n % 90 + 1}_000" for n in count],
+        swiss=[f"CHF 1'{n % 900 + 100}.50" for n in count],
+        mixed=[f"${n}.50" if n % 2 else f"{n},50 €" for n in count],
+        price=[f"<{n}" if n % 9 == 0 else f"{n}" for n in count],
         order_no=count % 700 + 1_700_000_000,
     )
     written = proposed(tmp_path, log)
     assert written.declaration.features["french"].written == "comma"
     said = {w.split(":")[0] for w in written.proposal.draft.warnings if "is a word of its own" in w}
-    assert said == {"indian", "grouped"}
+    assert said == {"indian", "grouped", "mixed", "price"}
+    assert written.declaration.features["swiss"].written == "point"
     # A number that names an order is no number of reactions.
     assert "order_no" not in written.declaration.behaviours
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import re
@@ -22,8 +23,8 @@ from components.dataset.sections import ColumnType
 from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client.client import TensorSpec
-from pipeline.predict.columns import to_inputs, written_by_input
-from pipeline.predict.joins import _keys
+from pipeline.predict.columns import numbers, to_inputs, written_by_input
+from pipeline.predict.joins import Join, Lookup, _keys
 from pipeline.predict.rows import Chunk, Source
 from tests.components.trainer.test_raw_inputs import NAMED, _dense, _with_codes
 
@@ -60,10 +61,25 @@ def test_numbers_mean_the_same_to_training_predict_and_lookups(kind: ColumnType,
     assert _keys(texts, kind).equals(trained.values)
 
 
+parts = st.integers(0, 40).map(str) | st.sampled_from(
+    ["0001", "0000", "1799", "1950", "2024", "2200", "9999", "03"]
+)
+dates = st.builds(
+    "{}{}{}{}{}{}".format,
+    parts,
+    st.sampled_from("-/. "),
+    parts,
+    st.sampled_from("-/. "),
+    parts,
+    st.sampled_from(["", " ", " 12:30", "T24:00", " 11:59:59.999 pm", "T00:00:00Z", " 01:00+05:30"]),
+)
+
+
 @settings(max_examples=50, deadline=None)
 @example(["$3.50", "1.234,50 €", "12,5%", "-", "3,5"])
-@given(st.lists(hostile, min_size=1, max_size=6))
-@pytest.mark.parametrize("written", ["point", "comma"])
+@example(["2024-03-01", "01.03.2024", "20240301", "NaT", "0000-00-00", "31/12/1969 6 PM"])
+@given(st.lists(hostile | dates, min_size=1, max_size=6))
+@pytest.mark.parametrize("written", ["point", "comma", "iso", "dmy", "mdy"])
 def test_writings_mean_the_same_to_training_and_predict(written: Written, texts: list[str]) -> None:
     trained = to_type(pl.Series(texts, dtype=pl.String), "float", written=written)
     for text, value, bad in zip(texts, trained.values, trained.bad, strict=True):
@@ -74,6 +90,30 @@ def test_writings_mean_the_same_to_training_and_predict(written: Written, texts:
             continue
         expected = np.array([np.nan if value is None else value], np.float32)
         np.testing.assert_array_equal(to_inputs(chunk, specs, "rows.csv", {"x": written})["x"], expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.none() | st.dates(), min_size=1, max_size=4)
+    | st.lists(st.none() | st.datetimes(), min_size=1, max_size=4)
+    | st.lists(st.none() | st.datetimes(timezones=st.just(datetime.UTC)), min_size=1, max_size=4)
+    | st.lists(st.none() | st.integers(18000101, 22000101), min_size=1, max_size=4)
+)
+def test_dates_of_parquet_mean_the_same_to_training_and_predict(values: list[Any]) -> None:
+    trained = to_type(pl.Series(values), "float", written="iso")
+    asked = numbers(values, "float", "iso")
+    assert asked.bad.to_list() == trained.bad.to_list()
+    np.testing.assert_array_equal(asked.values.cast(pl.Float32), trained.values.cast(pl.Float32))
+
+
+def test_a_date_of_a_table_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user,since\n7,01.03.2024\n8,\n")
+    specs = {"user": TensorSpec(CODES["int"], (-1,)), "since": TensorSpec(CODES["float"], (-1,))}
+    written: dict[str, Written] = {"since": "dmy"}
+    join = Join([[Lookup(tmp_path / "users.csv", "user", "user")]], specs, "rows.csv", written=written)
+    chunk = join(Chunk([{"user": "7"}, {"user": "8"}], ["line 2", "line 3"]))
+    read = to_inputs(chunk, specs, "rows.csv", written)
+    np.testing.assert_array_equal(read["since"], np.array([19783, np.nan], np.float32))
 
 
 def test_what_would_read_a_writing_is_said() -> None:
