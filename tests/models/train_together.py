@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.replicas import ALONE, mirrored, multi_worker
+from models.base import DomainModel
+from models.replicas import ALONE, Replicas, mirrored, multi_worker
+from models.settings import TrainingSettings
+from models.training_step import TrainingStep
 
 
 class Killed(Exception):  # noqa: N818 - no error
@@ -36,6 +39,14 @@ class _KilledOnce:
         """Nothing to do."""
 
 
+def messages(model: DomainModel, settings: TrainingSettings, replicas: Replicas) -> int:
+    """What a replica exchanges with the others in one training step, counted in the graph."""
+    graph = TrainingStep(model, settings, replicas)._run.get_concrete_function().graph.as_graph_def()
+    functions = [graph.node, *(function.node_def for function in graph.library.function)]
+    nodes = [node.op for nodes in functions for node in nodes]
+    return sum(op.startswith("Collective") for op in nodes) // (replicas.count // replicas.workers)
+
+
 def main(how: str, cases: str, folder: str) -> None:
     if how == "mirrored":
         [cpu] = tf.config.list_physical_devices("CPU")
@@ -43,7 +54,7 @@ def main(how: str, cases: str, folder: str) -> None:
     replicas = {"alone": lambda: ALONE, "mirrored": mirrored, "multi_worker": multi_worker}[how]()
     assert replicas.count == (1 if how == "alone" else 2)
     from models.registry import build_model
-    from models.settings import ModelSettings, TrainingSettings
+    from models.settings import ModelSettings
     from models.training import train
     from tests.models.helpers import learnable_rows, small_layout
 
@@ -64,6 +75,9 @@ def main(how: str, cases: str, folder: str) -> None:
             arguments = (model, *arguments[1:])
         result = train(*arguments, checkpoint_dir=checkpoints, replicas=replicas)
         assert result.resumed == (checkpoints is not None)
+        if name == "dfei" and replicas.count > 1:
+            # Forward and backward through v_d; dense gradients; how long the sparse ones are, and these.
+            assert messages(model, TrainingSettings(**training_settings), replicas) == 5
         values = {variable.name: variable.numpy() for variable in model.variables}
         losses = np.array([record.loss for record in result.history])
         best = np.array(result.best_epoch)
