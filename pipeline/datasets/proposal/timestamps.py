@@ -302,7 +302,7 @@ def found_elsewhere(columns: Iterable[Column]) -> str | None:
                     f"{column.name} {told}: write it as 2026-03-14 09:30:00 or as seconds since 1970",
                 )
             )
-        elif not column.in_log and named and reading(column.values)[0] is not None:
+        elif not column.in_log and _dates_events(column, named) and reading(column.values)[0] is not None:
             told = "holds times, and is a column of a lookup table: write it into the impressions' files"
             found.append((1, length, f"{column.name} {told}"))
         elif column.in_log and has(column.name, _DAYS) and _counts_days(column.values):
@@ -310,6 +310,12 @@ def found_elsewhere(columns: Iterable[Column]) -> str | None:
             told = f"holds {low:g} to {high:g}: if these are days, write them as dates, such as 2026-03-14"
             found.append((3, length, f"{column.name} {told}"))
     return min(found, default=(0, 0, None))[2]
+
+
+def _dates_events(column: Column, named: bool) -> bool:
+    """Whether the times of a table's column may be those of what was shown: of a search, a visit."""
+    as_date = column.values.kind == "time" and has(column.name, TIMES) and column.distinct > _MOST_DAYS
+    return (named or as_date) and not has(column.name, OTHER_DATES)
 
 
 def _counts_days(values: Values) -> bool:

@@ -25,9 +25,16 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def _without_id(word: str) -> tuple[str, ...]:
-    """`visitorid` is `visitor` and `id`, as far as a word for who or what is in it."""
-    before = word.removesuffix("s").removesuffix("id")
-    known = word != before and any(before in vocabulary for vocabulary in (USERS, WEAK_USERS, ITEMS, AUTHORS))
+    """`visitorid` is `visitor` and `id`, as far as a word for who or what is in it.
+
+    >>> _without_id("itemids"), _without_id("items"), _without_id("paid")
+    (('item', 'id'), ('items',), ('paid',))
+    """
+    single = word.removesuffix("s")
+    before = single.removesuffix("id")
+    known = single != before and any(
+        before in vocabulary for vocabulary in (USERS, WEAK_USERS, ITEMS, AUTHORS)
+    )
     return (before, "id") if known and before else (word,)
 
 

@@ -380,3 +380,28 @@ def test_dicts_of_python_are_told_from_json(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text("{'user': 'a', 'ts': 1}\n")
     with pytest.raises(InputError, match=r"these are Python's dicts: write each with json.dumps"):
         write(ProposalRequest([tmp_path / "log.json"], output=tmp_path / "a.yaml", yes=True))
+
+
+def test_the_time_of_a_search_in_a_table_is_named(tmp_path: Path) -> None:
+    log = columns(search_key=np.arange(ROWS) // 2)
+    moments = pl.from_epoch(pl.Series(log.pop("ts"))).dt.strftime("%Y-%m-%d %H:%M:%S.0")
+    table = pl.DataFrame({"search_key": np.arange(ROWS // 2), "SearchDate": moments[: ROWS // 2]})
+    table.write_csv(tmp_path / "searches.csv")
+    with pytest.raises(
+        InputError, match=r"SearchDate holds times, and is a column of a lookup table: write it"
+    ):
+        proposed(tmp_path, log, lookups=[f"{tmp_path / 'searches.csv'}=search_key"])
+
+
+def test_names_with_their_tables_in_front(tmp_path: Path) -> None:
+    count = np.arange(ROWS)
+    log = columns(**{"events.item_id": count % 90})
+    table = {
+        "items.id": np.arange(90),
+        "items.created_at": 1_600_000_000 + np.arange(90) * 7919,
+        "items.price": np.arange(90) * 1.5,
+    }
+    pl.DataFrame(table).write_csv(tmp_path / "items.csv")
+    key = f"{tmp_path / 'items.csv'}=events.item_id:items.id"
+    features = proposed(tmp_path, log, lookups=[key]).declaration.features
+    assert features["items.created_at"].type == features["items.price"].type == "float"

@@ -198,8 +198,8 @@ def test_texts_of_json_are_read_as_training_reads_them(values: list[str]) -> Non
 
 
 @functools.cache
-def _graph() -> Any:
-    return _with_codes("int", "|")
+def _graph(kind: str = "int") -> Any:
+    return _with_codes(kind, "|")
 
 
 def _in_a_list(text: str) -> bool:
@@ -221,3 +221,26 @@ def test_the_served_graph_reads_the_ints_of_lists_as_logs_are_read(texts: list[s
     raw = _graph().from_named({**NAMED, "codes": tf.constant(texts)})
     served = [row[0] if row else -7 for row in _dense(raw["codes"])]
     assert served == [-7 if value is None else value[0] for value in in_logs]
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f"), max_size=9)
+
+
+@settings(max_examples=60, deadline=None)
+@example([" a | b|", "|", "\u00a0a\u2003||\x85b"])
+@given(
+    st.lists(
+        st.one_of(
+            hostile.filter(lambda text: "\x1f" not in text), _text, st.builds("{}|{}".format, _text, _text)
+        ),
+        min_size=3,
+        max_size=3,
+    )
+)
+def test_predict_and_the_served_graph_read_the_texts_of_lists_as_logs_are_read(texts: list[str]) -> None:
+    in_logs = to_type(pl.Series(texts, dtype=pl.String), "string", "|").values.to_list()
+    chunk = Chunk([{"codes": text} for text in texts], ["line 2", "line 3", "line 4"])
+    sent = to_inputs(chunk, {"codes": TensorSpec(7, (-1,))}, "rows.csv")["codes"].tolist()
+    raw = _graph("string").from_named({**NAMED, "codes": tf.constant(sent)})["codes"]
+    served = [[value.decode() for value in row if value != b"-"] for row in _dense(raw)]
+    assert served == [[text for text in row or [] if text != "-"] for row in in_logs]
