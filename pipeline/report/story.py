@@ -9,7 +9,7 @@ from typing import Any, Literal
 from components.comparison.lead import NARROW, ONE_TRAINING, Lead
 from components.evaluator.results import EvaluationResult
 from components.study.document import PAST_CLICK_RATE
-from models.metrics import needed
+from models.metrics import needed, telling_rows
 from pipeline.report.numbers import (
     UNDEFINED,
     count,
@@ -84,8 +84,10 @@ def quality_sentences(evaluation: EvaluationResult) -> list[str]:
     """How good the model is, and what the average is taken over."""
     average, deciding = evaluation.average_auc, evaluation.deciding
     if average is None:
+        few = few_words(evaluation)
         return [
-            f"The average AUC is undefined: no domain has {needed(evaluation.min_rows)} in the evaluation."
+            f"The average AUC is undefined: no domain has {needed(evaluation.min_rows)} in the evaluation.",
+            *([f"{few[:1].upper()}{few[1:]}."] if few else []),
         ]
     rest = len(evaluation.domains) - len(deciding)
     others = (
@@ -197,6 +199,17 @@ def told(lead: Lead, trained: bool) -> str:
     else:
         words = _VERDICTS[found] + (" beyond chance" if found != "tie" else "")
     return f"{signed(lead.difference)} ({interval}): {words}"
+
+
+def few_words(evaluation: EvaluationResult) -> str | None:
+    """That all rows together tell little, and what to do; None where they tell as much as a domain that decides."""
+    if telling_rows(evaluation.rows, evaluation.positives) >= evaluation.min_rows:
+        return None
+    return (
+        f"the evaluation has {plural(evaluation.positives, 'click')} in {plural(evaluation.rows, 'row')}: too few of a "
+        "class to tell a good model from a bad one; give more days of logs, or a larger split.eval_days, before you "
+        "believe the gates"
+    )
 
 
 def uncounted_words(evaluation: EvaluationResult, shown: int = 3) -> str | None:

@@ -11,6 +11,7 @@ from pipeline.report.next_steps import next_steps
 from pipeline.report.numbers import Z95, count, day, figure, percent, plural, short, signed
 from pipeline.report.story import (
     behind_overall,
+    few_words,
     last_blessed,
     lead_words,
     served_words,
@@ -76,8 +77,7 @@ def _verdict_lines(summary: RunSummary, evaluation: EvaluationResult) -> list[st
         )
     overall = behind_overall(summary)
     lines += [overall] if overall else []
-    uncounted = uncounted_words(evaluation)
-    return lines + ([uncounted] if uncounted else [])
+    return lines + [words for words in (uncounted_words(evaluation), few_words(evaluation)) if words]
 
 
 def _read_words(summary: RunSummary) -> str:

@@ -14,6 +14,7 @@ from components.study.document import Leads
 from pipeline.report import RunSummary, print_summary
 from pipeline.report.html import report_page
 from pipeline.report.numbers import UNDEFINED
+from pipeline.report.story import quality_sentences
 from tests.pipeline.report.summaries import domain, evaluation, run
 
 
@@ -161,6 +162,14 @@ def test_domains_that_have_no_say_are_named_with_the_reason() -> None:
     assert "no say in the average: b (40 rows, 3 clicks), c (one class, 31 clicks)" in printed(
         run(evaluation=evaluation(found))
     )
+
+
+def test_an_evaluation_of_few_clicks_is_said_to_tell_little() -> None:
+    little = "the evaluation has 4 clicks in 72 rows: too few of a class to tell a good model from a bad one"
+    few = evaluation({"a": domain(72, 4, 0.9)}, rows=72, positives=4, average_auc=None)
+    assert little in printed(run(evaluation=few))
+    assert "T" + little[1:] in " ".join(quality_sentences(few))
+    assert "to tell a good model from a bad one" not in printed(run())
 
 
 def test_a_run_in_which_nothing_was_new_does_not_look_like_a_success() -> None:
