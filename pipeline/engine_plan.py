@@ -37,8 +37,8 @@ from components.transform.transform_plan import make_plan
 
 # A harness that has imported what it needs, measured.
 _HARNESS_MB = 700
-# Three tables of (group, score, counts), and the rows themselves with two models' scores; see `score_tables.LIMIT`.
-_EVALUATOR_MB = LIMIT * (3 * 32 + 40) >> 20
+# Four tables of (group, score, counts) overall and of the row's domain, and what making them takes, measured.
+_EVALUATOR_BYTES = 470
 _LONG_PATH = "/" + 255 * "x"
 # Compressed, of a row of some twenty columns.
 _EXAMPLE_BYTES = 80
@@ -175,7 +175,8 @@ def show(jobs: Sequence[Job], engine: Sequence[str], declaration: Declaration, c
         "--root under the same names;",
         f"memory: {_HARNESS_MB} MB for each harness, beside it the lookup tables, {_PARTITION_MB} MB for a partition "
         "of duplicates.",
-        f"This machine needs {_EVALUATOR_MB} MB for the Evaluator's tables of scores at their largest.",
+        f"This machine needs {_EVALUATOR_BYTES} MB for each million evaluated rows (tables of scores), up to "
+        f"{LIMIT:,} rows of a domain.",
     )
     for line in lines:
         console.print(line, highlight=False, markup=False)
