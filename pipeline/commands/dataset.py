@@ -119,6 +119,14 @@ def new(
             help="Make a feature of a column that would be left out. Repeat for more.",
         ),
     ] = None,
+    set_aside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-aside",
+            metavar="COLUMN",
+            help="A column that is only known after the impression: no feature, no key. Repeat for more.",
+        ),
+    ] = None,
     sample: Annotated[
         int,
         typer.Option("--sample", min=1000, help="Rows looked at closely; label, domains and days: all rows."),
@@ -167,6 +175,7 @@ def new(
             encoding=encoding,
             columns=tuple(columns or ()),
             keep=tuple(keep or ()),
+            set_aside=tuple(set_aside or ()),
             no_time=no_time,
             sample=sample,
             yes=yes,

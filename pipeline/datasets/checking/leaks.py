@@ -21,7 +21,10 @@ _MOST_DOMAINS = 20
 # A feature that ranks so well alone, and twice as far beyond chance as any other, is suspected too.
 _OUTSTANDING_AUC = 0.8
 _FOLDS = 5
-_REMEDY = "is it known before the impression? If not, remove it from `features`; what users do is a behaviour"
+_REMEDY = (
+    "is it known before the impression? If not, remove it from `features`, or make the declaration anew with `dfei "
+    "dataset new --set-aside COLUMN`, which chooses the averages without it; what users do is a behaviour"
+)
 # Of the rarer class, for a domain to be looked at.
 _FEWEST = 50
 
@@ -44,11 +47,7 @@ class LeakSample:
         """Adds accepted, joined rows."""
         declaration = self._declaration
         label = label_of(rows, declaration).cast(pl.Int8).alias("\0label")
-        columns = [
-            name
-            for name, feature in declaration.features.items()
-            if name != declaration.domain and not feature.is_list
-        ]
+        columns = [name for name in declaration.features if name != declaration.domain]
         domain = rows[declaration.domain].cast(pl.String).alias("\0domain")
         self._kept.append(rows.select(columns).with_columns(label, domain).gather_every(self._every))
 

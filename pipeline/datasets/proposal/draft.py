@@ -51,6 +51,7 @@ class Draft:
       unit, zone, zone_why: of the timestamp.
       hours: what counts as a day.
       keep: columns to use as features whatever is thought of them.
+      set_aside: columns that are only known after the exposure, whatever is thought of them.
       choices: what becomes of every other column.
       leaks: suspicious columns.
       author: the item's maker.
@@ -69,6 +70,7 @@ class Draft:
     zone_why: str
     hours: float
     keep: frozenset[str] = frozenset()
+    set_aside: frozenset[str] = frozenset()
     choices: list[Choice] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
     author: str | None = None
@@ -176,6 +178,7 @@ def draft(
     ask: Asker | None,
     take_guesses: bool,
     keep: Sequence[str] = (),
+    set_aside: Sequence[str] = (),
     no_time: bool = False,
 ) -> Draft:
     """Decides everything that a sample can tell.
@@ -190,6 +193,7 @@ def draft(
       ask: asks the user for a role; `None`: there is nobody to ask.
       take_guesses: whether weak guesses are taken without asking.
       keep: columns to use as features whatever is thought of them.
+      set_aside: columns that are only known after the exposure, whatever is thought of them.
       no_time: whether the log has no time at all, and is split at random by user.
     Raises:
       InputError: a role cannot be guessed and nobody can be asked; a given column cannot be what it is said to be.
@@ -200,7 +204,7 @@ def draft(
         timed = None if no_time else decide_timestamp(columns, decide)
         taken = set() if timed is None else {timed[0].column or ""}
         label_guess, label = decide_label(columns, decide, positive, taken)
-        taken.add(label.column)
+        taken |= {label.column, *set_aside}
         user = decide(roles.guess_user(everything, taken), required=False)
         taken.add(user.column or "")
         item = decide(roles.guess_item(everything, taken), required=False)
@@ -230,7 +234,8 @@ def draft(
         zone=found.name,
         zone_why=found.why,
         hours=24.0,
-        keep=frozenset(_known(columns, keep)),
+        keep=frozenset(_known(columns, keep, "--keep")),
+        set_aside=frozenset(_known(columns, set_aside, "--set-aside")),
     )
     result.warnings += [f"timestamp {moments.column}: {doubt}" for doubt in moments.doubts]
     if not found.told:
@@ -240,11 +245,11 @@ def draft(
     return result
 
 
-def _known(columns: Mapping[str, Column], keep: Sequence[str]) -> Sequence[str]:
-    for name in keep:
+def _known(columns: Mapping[str, Column], names: Sequence[str], flag: str) -> Sequence[str]:
+    for name in names:
         if name not in columns:
-            raise InputError(f"--keep {name}: no such column.{suggest(name, columns)}")
-    return keep
+            raise InputError(f"{flag} {name}: no such column.{suggest(name, columns)}")
+    return names
 
 
 def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
@@ -257,13 +262,19 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
         role_of[result.author] = "author"
     fixed = {result.label.column, None if result.unit == "random" else result.role("timestamp")}
     rest = [column for column in columns if column.name not in fixed]
+    for name in sorted(result.set_aside & {*fixed, *role_of, *result.keep}):
+        role = "label" if name == result.label.column else role_of.get(name)
+        what = f"the {role}" if role else "what --keep names, or the time"
+        raise InputError(
+            f"--set-aside {name}: it is {what}; name another column for that, or leave this one out"
+        )
     spared = {*role_of, *result.keep}
     after = [column for column in rest if features.is_after(column) and column.name not in spared]
     after_names = {column.name for column in after}
     plain = [
         c.name
         for c in rest
-        if c.name not in after_names and c.values.kind in ("int", "float", "string") and c.name
+        if c.name not in after_names and c.values.kind in ("int", "float", "string", "list") and c.name
     ]
     frame = pl.DataFrame({name: result.columns[name].values.column for name in plain})
     leaks = {leak.column: leak for leak in find_leaks(frame, target, plain) if leak.column not in result.keep}
@@ -294,6 +305,8 @@ def _choice(
         return features.identity(column, role)
     if features.is_reserved(column.name):
         return Choice(column.name, "none", "the name is reserved: rename the column to use it")
+    if column.name in result.set_aside:
+        return Choice(column.name, "after", "only known after the exposure, as was told")
     if column.name in result.keep:
         return features.kept(column)
     columns = list(result.columns.values())

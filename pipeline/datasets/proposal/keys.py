@@ -24,6 +24,8 @@ FEWEST_RARER = 200
 MOST_KEYS = 10
 # What a key must gain: a chance of one in some ten thousands for each candidate, and a share of the log loss.
 _LEAST_Z, _LEAST_GAIN = 4.0, 0.0005
+# What is known before an impression does not say so much: it was written after the click.
+_TOO_GOOD = 0.5
 _FEW_VALUES = 50
 _MOST_ROWS, _SCORED_ROWS = 1_000_000, 100_000
 _CROSSED = 8
@@ -50,6 +52,14 @@ class ChosenKey:
 
     names: tuple[str, ...]
     why: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The keys that pay, the one that says most first, and what is doubted, in words."""
+
+    keys: list[ChosenKey]
+    doubts: list[str]
 
 
 class KeyRows:
@@ -97,8 +107,8 @@ class KeyRows:
 
 def choose(
     rows: pl.DataFrame, roles: Mapping[str, str | None], attributes: Sequence[str], entities: Sequence[str]
-) -> list[ChosenKey] | None:
-    """The keys that pay, the one that says most first.
+) -> Chosen | None:
+    """The keys that pay. One that says more than can be known before an impression is doubted, and is none.
 
     Args:
       rows: of the training days, with `DAY` and `LABEL`.
@@ -125,18 +135,36 @@ def choose(
     candidates = [_candidate((name,), named) for name in whole]
     candidates += [_candidate(pair, named) for pair in _pairs(judge, whole, crossed, roles)]
     chosen: list[ChosenKey] = []
+    doubts: list[str] = []
     pool = {candidate.columns: candidate for candidate in candidates}
     while pool and len(chosen) < MOST_KEYS:
         found = selection.best(list(pool.values()))
         if found is None:
             break
-        candidate, why = found
-        chosen.append(ChosenKey(candidate.names, why))
+        candidate, share, z = found
         del pool[candidate.columns]
+        if share > _TOO_GOOD:
+            doubts.append(_doubt(candidate, share))
+            # What it is made of beside the roles is left out of all keys.
+            suspects = set(candidate.columns) - set(named) or set(candidate.columns)
+            pool = {columns: other for columns, other in pool.items() if not suspects & set(columns)}
+            continue
+        selection.take(candidate)
+        why = f"takes {share:.2%} off the log loss of the next day's labels (z = {z:.1f})"
+        chosen.append(ChosenKey(candidate.names, why))
         if len(candidate.columns) == 2 and domain is not None and domain not in candidate.columns:
             triple = _candidate((*candidate.columns, domain), named)
             pool.setdefault(triple.columns, triple)
-    return chosen
+    return Chosen(chosen, doubts)
+
+
+def _doubt(candidate: Candidate, share: float) -> str:
+    names = ", ".join(candidate.names)
+    return (
+        f"{names}: what is known of it from earlier days would take {share:.0%} off the log loss of the next day's "
+        "labels, more than what is known before an impression can: is it only written once the user has reacted? It is "
+        "no key; with --set-aside COLUMN it is no feature either"
+    )
 
 
 def _candidate(columns: Sequence[str], named: Mapping[str, str]) -> Candidate:
@@ -238,8 +266,8 @@ class _Selection:
         rate = judge.label.mean()
         self._entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
 
-    def best(self, candidates: Sequence[Candidate]) -> tuple[Candidate, str] | None:
-        """The candidate that gains most, now inside, and what it gains; None where none gains enough."""
+    def best(self, candidates: Sequence[Candidate]) -> tuple[Candidate, float, float] | None:
+        """The candidate that gains most, the share of the log loss that it takes and its z; None: none gains enough."""
         gains = []
         for candidate in candidates:
             if candidate.columns not in self._cache:
@@ -249,11 +277,13 @@ class _Selection:
         share = z**2 / 2 / len(self._judge.label) / self._entropy
         if z < _LEAST_Z or share < _LEAST_GAIN:
             return None
-        chosen = candidates[place]
-        feature = self._cache[chosen.columns].astype(np.float64)
+        return candidates[place], share, z
+
+    def take(self, candidate: Candidate) -> None:
+        """Puts a candidate that `best` found inside."""
+        feature = self._cache[candidate.columns].astype(np.float64)
         self._inside = np.concatenate([self._inside, feature[:, None]], axis=1)
         self._fit()
-        return chosen, f"takes {share:.2%} off the log loss of the next day's labels (z = {z:.1f})"
 
     def _score(self, feature: Floats) -> float:
         """z of a feature's coefficient, beyond those inside; 0 where it falls, for rates are to repeat themselves."""

@@ -184,8 +184,10 @@ def _as_written(column: pl.Series, given: pl.Series) -> Values | None:
     readings: tuple[Written, ...] = ("point", "comma")
     read = {written: to_type(column, "float", written=written) for written in readings}
     written = min(readings, key=lambda reading: mean(read[reading].bad))
-    numbers, bad = read[written].values.is_not_null(), mean(read[written].bad)
-    if bad > _MOST_STRAYS or mean(numbers) < _FEWEST_NUMBERS:
+    numbers = read[written].values.is_not_null()
+    # Of the rows that hold something: few may.
+    bad, known = (float(found.sum()) / len(given) for found in (read[written].bad, numbers))
+    if bad > _MOST_STRAYS or known < _FEWEST_NUMBERS:
         return None
     dressed = given.filter(~given.str.contains(_PLAIN_NUMBER)).unique(maintain_order=True).head(3)
     why = f"numbers written as {', '.join(repr(str(text)) for text in dressed)}"

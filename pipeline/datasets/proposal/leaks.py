@@ -50,7 +50,7 @@ def find_leaks(rows: pl.DataFrame, label: pl.Series, columns: list[str]) -> list
     Args:
       rows: sampled rows, columns cast to what they are.
       label: 0, 1 or null, one for each row.
-      columns: single values, no lists.
+      columns: of single values or lists.
     """
     known = label.is_not_null()
     every = max(1, int(known.sum()) // _MOST_ROWS)
@@ -100,6 +100,9 @@ def _codes(column: pl.Series) -> npt.NDArray[np.int64]:
         inner = np.linspace(0, 1, _BUCKETS + 1)[1:-1]
         edges = np.unique(np.quantile(numbers[finite], inner)) if finite.any() else np.zeros(0)
         return np.where(finite, np.searchsorted(edges, numbers, side="right") + 1, 0).astype(np.int64)
+    if isinstance(column.dtype, pl.List):
+        joined = column.list.eval(pl.element().cast(pl.String)).list.join("\x1f")
+        column = joined.to_frame().select(pl.when(pl.first() != "").then(pl.first())).to_series()
     return (column.cast(pl.String).fill_null("\0").rank("dense") - 1).to_numpy().astype(np.int64)
 
 
@@ -107,7 +110,7 @@ def only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
     """What of a column is only there where the label is 1: that it is filled, not 0, or one of its few values.
 
     Args:
-      column: of one value in a row, null where there is none.
+      column: of one value in a row, null where there is none, or of lists, whose values are looked at one by one.
       target: 0 or 1, one for each row.
     Returns:
       "filled", "not 0", the value in quotes, or nothing.
@@ -116,7 +119,8 @@ def only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
     # Where nearly all labels are 1, a value with no other says nothing.
     if not 0 < rate < 0.9:
         return ""
-    filled = column.is_not_null().to_numpy()
+    several = isinstance(column.dtype, pl.List)
+    filled = ((column.list.len() > 0).fill_null(False) if several else column.is_not_null()).to_numpy()
     states = [("filled", filled)]
     if column.dtype.is_numeric():
         states.append(("not 0", filled & (column.fill_null(0) != 0).to_numpy()))
@@ -125,9 +129,15 @@ def only_with_label(column: pl.Series, target: npt.NDArray[np.int8]) -> str:
         with_label = int((state & (target == 1)).sum())
         if rows >= _FEWEST and rows - with_label <= _STRAY * rows:
             return name
-    if column.dtype.is_float() or not 2 <= column.n_unique() <= _FEW_VALUES:
+    frame = pl.DataFrame({"value": column.list.unique() if several else column, "label": target})
+    frame = (frame.explode("value") if several else frame).drop_nulls()
+    if (
+        column.dtype.is_float()
+        or not (several or column.n_unique() >= 2)
+        or frame["value"].n_unique() > _FEW_VALUES
+    ):
         return ""
-    frame = pl.DataFrame({"value": column.cast(pl.String), "label": target}).drop_nulls()
+    frame = frame.with_columns(pl.col("value").cast(pl.String))
     values = frame.group_by("value").agg(rows=pl.len(), clicks=pl.col("label").cast(pl.Int64).sum())
     few_zeros = values.filter(
         (pl.col("rows") >= _FEWEST) & (pl.col("rows") - pl.col("clicks") <= _STRAY * pl.col("rows"))

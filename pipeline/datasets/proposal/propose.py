@@ -19,6 +19,7 @@ from components.dataset.read_plan import cut, plan_reading
 from components.dataset.unread import file_notes
 from components.errors import InputError
 from components.example_gen.scan import days
+from components.example_gen.spellings import domain_doubts
 from components.progress import Progress
 from models.metrics import needed, rarer_rows, telling_rows
 from pipeline.datasets.proposal.decisions import Asker
@@ -51,6 +52,7 @@ class ProposalRequest:
       separator, encoding, columns: how csv is written; see `TextFormat`.
       no_time: whether the log has no time at all, and is split at random by user.
       keep: columns to use as features whatever is thought of them.
+      set_aside: columns that are only known after the exposure.
       sample: rows that are looked at closely.
       yes: take what is likely without asking.
       force: overwrite files that are there.
@@ -67,6 +69,7 @@ class ProposalRequest:
     encoding: str | None = None
     columns: Sequence[str] = ()
     keep: Sequence[str] = ()
+    set_aside: Sequence[str] = ()
     no_time: bool = False
     sample: int = SAMPLE_ROWS
     yes: bool = False
@@ -148,6 +151,7 @@ def propose(
         ask,
         request.yes,
         keep=request.keep,
+        set_aside=request.set_aside,
         no_time=request.no_time,
     )
     result.warnings += doubts(result)
@@ -159,13 +163,18 @@ def propose(
 
     found = _look_at_all(provisional, sources, progress, gather)
     _learn(result, found)
-    result.warnings += _about_files(sources, provisional)
+    result.warnings += [
+        *domain_doubts(provisional.domain, found.scan.domain_rows),
+        *_about_files(sources, provisional),
+    ]
     if result.split is not None:
         progress(Progress("choosing averages", 0))
         roles = dict.fromkeys(("user", "item"))
         roles |= {role: result.role(role) for role in ("domain", *result.roles_with_past())}
         past = gathered.before(result.split.first_eval_day)
-        result.keys = choose(past, roles, result.attributes(), result.shared_entities())
+        chosen = choose(past, roles, result.attributes(), result.shared_entities())
+        result.keys = None if chosen is None else chosen.keys
+        result.warnings += [] if chosen is None else chosen.doubts
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(_header(sources) + to_text(document(result)), encoding="utf-8")

@@ -264,7 +264,7 @@ def test_a_feature_that_knows_the_click_is_suspected(tmp_path: Path) -> None:
     ]
     suspected = found(check(declared(tmp_path), write_data(tmp_path, log(*rows))), "leak?")
     # What the table knows of the item knows it too.
-    assert {finding.found.split(" ")[0] for finding in suspected} == {"item", "item_colour"}
+    assert {finding.found.split(" ")[0] for finding in suspected} == {"item", "item_colour", "item_codes"}
     assert {finding.level for finding in suspected} == {"warn"}
 
 

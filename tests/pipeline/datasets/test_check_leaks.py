@@ -59,3 +59,19 @@ def test_a_domains_click_rate_is_no_leak() -> None:
     sample = LeakSample(DECLARED, ROWS)
     sample.add(rows)
     assert list(sample.findings()) == []
+
+
+def test_a_list_that_only_clicked_rows_have_is_suspected() -> None:
+    declared = load_declaration(
+        "simulated", ["features.bid={type: int, treatment: vocabulary, separator: '|', max_length: 2}"]
+    )
+    rows, click = log()
+    sample = LeakSample(declared, ROWS)
+    sample.add(
+        rows.with_columns(
+            bid=pl.Series([[5, number % 9] if one else None for number, one in enumerate(click)])
+        )
+    )
+    [finding] = sample.findings()
+    assert finding.found == "bid is filled only in rows whose label is 1"
+    assert "--set-aside" in finding.remedy

@@ -48,15 +48,32 @@ def world(rows: int = 20_000, seed: int = 1, rate: float = -2.0) -> pl.DataFrame
 def test_the_keys_that_pay_are_found_and_no_others():
     found = choose(world(), ROLES, FEATURES, ["maker"])
     assert found is not None
-    names = [key.names for key in found]
+    assert found.doubts == []
+    names = [key.names for key in found.keys]
     assert {("user",), ("age", "category"), ("device", "domain")} <= set(names)
     assert not any({"colour", "size"} & set(key) for key in names)
-    assert all("log loss" in key.why for key in found)
+    assert all("log loss" in key.why for key in found.keys)
 
 
 def test_labels_by_chance_choose_nothing():
     rows = world().with_columns(pl.col(LABEL).shuffle(seed=3))
-    assert choose(rows, ROLES, FEATURES, ["maker"]) == []
+    found = choose(rows, ROLES, FEATURES, ["maker"])
+    assert found is not None
+    assert (found.keys, found.doubts) == ([], [])
+
+
+def test_what_says_more_than_can_be_known_is_doubted_and_no_key():
+    rows = world()
+    rng = np.random.default_rng(5)
+    bid = pl.Series(rng.integers(0, 100, len(rows)))
+    rows = rows.with_columns(bid=pl.when(pl.col(LABEL) == 1).then(bid))
+    found, usual = (choose(rows, ROLES, names, ["maker"]) for names in ([*FEATURES, "bid"], FEATURES))
+    assert found is not None
+    assert usual is not None
+    assert len(found.doubts) == 1
+    assert "bid" in found.doubts[0]
+    assert "--set-aside" in found.doubts[0]
+    assert [key.names for key in found.keys] == [key.names for key in usual.keys]
 
 
 def test_a_value_that_only_clicks_have_keeps_the_gains_below_the_whole_loss():
@@ -67,13 +84,14 @@ def test_a_value_that_only_clicks_have_keeps_the_gains_below_the_whole_loss():
     )
     found = choose(rows, ROLES, [*FEATURES, "contact"], ["maker"])
     assert found is not None
-    assert all(float(key.why.split("%")[0].removeprefix("takes ")) < 20 for key in found)
+    assert all(float(key.why.split("%")[0].removeprefix("takes ")) < 20 for key in found.keys)
 
 
 def test_a_list_is_judged_by_its_values():
     rows = world(8000).with_columns(tags=pl.concat_list(pl.lit("all"), pl.col("visitor").cast(pl.String)))
     found = choose(rows.drop("visitor"), {**ROLES, "user": None}, ["tags"], ["tags"])
-    assert found is not None and ("tags",) in [key.names for key in found]
+    assert found is not None
+    assert ("tags",) in [key.names for key in found.keys]
 
 
 def test_too_few_clicks_to_tell():

@@ -69,6 +69,9 @@ def test_numbers_with_commas_are_no_lists(values: list[str], written: str, secon
     found = values_of(pl.Series([*values, "", "nan"]))
     assert (found.kind, found.written, found.column[1]) == ("float", written, second)
     assert found.why.endswith(f"read with a decimal {written}")
+    # So few rows may have one as please.
+    sparse = values_of(pl.Series([*values, *[""] * 20 * len(values)]))
+    assert (sparse.kind, sparse.written, sparse.column[1]) == ("float", written, second)
 
 
 def test_lists_of_three_digit_ids_are_no_thousands() -> None:

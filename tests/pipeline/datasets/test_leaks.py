@@ -55,6 +55,21 @@ def test_a_value_that_only_clicked_rows_have_is_found_of_any_type() -> None:
     assert found == {"text": "'ja'", "flag": "'true'", "code": "'3'"}
 
 
+def test_lists_that_only_clicked_rows_have_or_with_a_value_that_only_they_have_are_found() -> None:
+    rng = np.random.default_rng(6)
+    label = _label(rng)
+    usual = [list(rng.choice(["red", "green", "blue"], 2, replace=False)) for _ in label]
+    bid = [[456, 62] if one else None for one in label]
+    empty = [["a", "b"] if one else [] for one in label]
+    told = [
+        [*tags, "called"] if one and rng.random() < 0.3 else tags
+        for one, tags in zip(label, usual, strict=True)
+    ]
+    rows = pl.DataFrame({"bid": bid, "empty": empty, "told": told, "tags": usual})
+    found = {leak.column: leak.only_with_label for leak in find_leaks(rows, pl.Series(label), rows.columns)}
+    assert found == {"bid": "filled", "empty": "filled", "told": "'called'"}
+
+
 def test_where_most_labels_are_1_a_value_with_no_other_may_be_chance() -> None:
     rng = np.random.default_rng(5)
     label = (rng.random(4000) < 0.8).astype(np.int8)

@@ -129,3 +129,32 @@ def test_files_that_are_there_are_kept(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a.pbtxt: is there already; .* --force"):
         propose(ProposalRequest([log], output=tmp_path / "a.yaml"), None)
     assert (tmp_path / "a.pbtxt").read_text() == "mine"
+
+
+def test_what_is_set_aside_is_neither_feature_nor_key_and_takes_no_role(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    offer = rng.integers(0, 90, 3000)
+    log = csv_log(
+        tmp_path, columns(offer=offer, member=rng.integers(0, 300, 3000), sku=rng.integers(0, 99, 3000))
+    )
+    request = ProposalRequest([log], output=tmp_path / "a.yaml", yes=True)
+    assert "offer" in write(request).declaration.features
+    aside = dataclasses.replace(request, set_aside=["offer"], force=True)
+    written = write(aside)
+    assert "offer" not in written.declaration.features
+    assert "offer" in written.declaration.post_exposure
+    for column, said in (
+        ("clicked", "it is the label"),
+        ("channel", "it is the domain"),
+        ("offre", "no such column"),
+    ):
+        with pytest.raises(InputError, match=f"--set-aside {column}: {said}"):
+            propose(dataclasses.replace(aside, set_aside=[column], roles={"domain": "channel"}), None)
+
+
+def test_domains_that_are_alike_but_for_case_are_said(tmp_path: Path) -> None:
+    log = columns()
+    log["channel"] = ["App" if number % 100 == 0 else name for number, name in enumerate(log["channel"])]  # type: ignore[arg-type,var-annotated]
+    request = ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", yes=True)
+    warnings = write(request).proposal.draft.warnings
+    assert any("'App' in 30 rows, alike but for case or spaces" in warning for warning in warnings)
