@@ -99,6 +99,13 @@ def history(feed: Path) -> dict[str, Any]:
     return document
 
 
+def test_a_day_that_lies_where_no_pattern_looks_is_named(feed: Path, refusals: Refusals) -> None:
+    (feed / "data/april").mkdir()
+    write(feed / "data/april", {"log-3.csv": rows_of(3)})
+    _, text = run(feed)
+    assert "1 file looks like the log and no pattern matches: april/log-3.csv" in text
+
+
 def test_what_was_refused_stays_on_the_page_when_the_day_is_made_again(
     feed: Path, refusals: Refusals
 ) -> None:
