@@ -11,7 +11,7 @@ import polars as pl
 from components.dataset.declaration import Declaration
 from components.dataset.label import label_of
 from pipeline.datasets.checking.findings import Finding
-from pipeline.datasets.proposal.leaks import SUSPICIOUS_AUC, only_with_label, single_column_auc
+from pipeline.datasets.proposal.leaks import Alone, only_with_label, single_column
 from pipeline.datasets.survey import present
 
 _MOST_ROWS = 50_000
@@ -75,18 +75,19 @@ class LeakSample:
             for name in rows.columns
             if not name.startswith("\0")
         }
-        names = sorted(alone, key=lambda name: -alone[name])
+        names = sorted(alone, key=lambda name: (not alone[name].too_good, -alone[name].auc))
         for name, following in zip(names, [*names[1:], None], strict=True):
-            rest = alone[following] if following is not None else 0.5
-            outstanding = alone[name] >= _OUTSTANDING_AUC and alone[name] - 0.5 >= 2 * (rest - 0.5)
-            if alone[name] < SUSPICIOUS_AUC and not outstanding:
+            own, rest = alone[name].auc, alone[following].auc if following is not None else 0.5
+            outstanding = own >= _OUTSTANDING_AUC and own - 0.5 >= 2 * (rest - 0.5)
+            if not alone[name].too_good and not outstanding:
                 return
             if name in written_with:
                 continue
             yield Finding(
                 "warn",
                 "leak?",
-                f"{name} alone ranks the clicks within a domain with an AUC of {alone[name]:.2f}"
+                f"{name} alone ranks the clicks within a domain with an AUC of {own:.2f}"
+                + (f" and takes {alone[name].share:.0%} off the log loss" if alone[name].share > 0.01 else "")
                 + (f", the next feature, {following}, with {rest:.2f}" if following is not None else ""),
                 _REMEDY,
             )
@@ -97,10 +98,11 @@ def _within(
     label: npt.NDArray[np.int8],
     fold: npt.NDArray[np.int64],
     strata: list[npt.NDArray[np.bool_]],
-) -> float:
-    """The mean AUC within domains, weighted by rows."""
-    found = [
-        (int(mine.sum()), single_column_auc(column.filter(pl.Series(mine)), label[mine], fold[mine]))
-        for mine in strata
-    ]
-    return sum(rows * auc for rows, auc in found) / sum(rows for rows, _ in found)
+) -> Alone:
+    """The mean within domains, weighted by rows."""
+    weights = [int(mine.sum()) for mine in strata]
+    found = [single_column(column.filter(pl.Series(mine)), label[mine], fold[mine]) for mine in strata]
+    return Alone(
+        float(np.average([one.auc for one in found], weights=weights)),
+        float(np.average([one.share for one in found], weights=weights)),
+    )

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.metrics import auc
+from models.metrics import auc, log_loss
 
 SUSPICIOUS_AUC = 0.9
+SUSPICIOUS_SHARE = 0.5
 _FOLDS = 5
 _BUCKETS = 32
 _PRIOR_ROWS = 5.0
@@ -28,12 +29,13 @@ class Leak:
 
     Attributes:
       column: its name.
-      auc: of the label by this column alone, out of fold.
+      auc, share: what this column alone tells; see `Alone`.
       only_with_label: what is only there when the label is 1 ("filled", "not 0", "'yes'"); empty otherwise.
     """
 
     column: str
     auc: float
+    share: float
     only_with_label: str = ""
 
     @property
@@ -41,7 +43,10 @@ class Leak:
         """For a comment."""
         if self.only_with_label:
             return f"LEAK? {self.only_with_label} only in rows whose label is 1"
-        return f"LEAK? alone it predicts the label with an AUC of {self.auc:.3f} (out of fold)"
+        return (
+            f"LEAK? alone it predicts the label with an AUC of {self.auc:.3f}, and takes {self.share:.0%} off the log "
+            "loss (out of fold)"
+        )
 
 
 def find_leaks(rows: pl.DataFrame, label: pl.Series, columns: list[str]) -> list[Leak]:
@@ -62,14 +67,32 @@ def find_leaks(rows: pl.DataFrame, label: pl.Series, columns: list[str]) -> list
     found = []
     for name in columns:
         only = only_with_label(rows[name], target)
-        value = single_column_auc(rows[name], target, fold)
-        if only or value >= SUSPICIOUS_AUC:
-            found.append(Leak(name, value, only))
+        alone = single_column(rows[name], target, fold)
+        if only or alone.too_good:
+            found.append(Leak(name, alone.auc, alone.share, only))
     return sorted(found, key=lambda leak: (not leak.only_with_label, -leak.auc))
 
 
-def single_column_auc(column: pl.Series, target: npt.NDArray[np.int8], fold: npt.NDArray[np.int64]) -> float:
-    """AUC of predicting each row by the smoothed label rate of its value in the other folds.
+@dataclass(frozen=True)
+class Alone:
+    """What a column alone tells of the label, out of fold.
+
+    Attributes:
+      auc: of the label.
+      share: of the log loss of the constant rate that it takes off.
+    """
+
+    auc: float
+    share: float
+
+    @property
+    def too_good(self) -> bool:
+        """Whether hardly anything that is known before an impression tells so much."""
+        return self.auc >= SUSPICIOUS_AUC or self.share >= SUSPICIOUS_SHARE
+
+
+def single_column(column: pl.Series, target: npt.NDArray[np.int8], fold: npt.NDArray[np.int64]) -> Alone:
+    """Predicts each row by the smoothed label rate of its value in the other folds.
 
     Numbers with many values go by quantile buckets. A missing value is a value of its own.
     """
@@ -90,7 +113,8 @@ def single_column_auc(column: pl.Series, target: npt.NDArray[np.int8], fold: npt
         found = auc(target[mine], rates[number, codes[mine]])
         if found is not None:
             values.append(found)
-    return float(np.mean(values)) if values else 0.5
+    share = 1.0 - log_loss(target, rates[fold, codes]) / max(log_loss(target, prior[fold]), 1e-12)
+    return Alone(float(np.mean(values)) if values else 0.5, share)
 
 
 def _codes(column: pl.Series) -> npt.NDArray[np.int64]:

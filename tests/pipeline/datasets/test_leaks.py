@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
-from pipeline.datasets.proposal.leaks import find_leaks, single_column_auc
+from pipeline.datasets.proposal.leaks import find_leaks, single_column
 
 
 def _label(rng: np.random.Generator, rows: int = 4000) -> np.ndarray:
@@ -55,6 +55,22 @@ def test_a_value_that_only_clicked_rows_have_is_found_of_any_type() -> None:
     assert found == {"text": "'ja'", "flag": "'true'", "code": "'3'"}
 
 
+def test_what_takes_half_off_the_log_loss_is_found_though_its_auc_is_below_the_bound() -> None:
+    rng = np.random.default_rng(7)
+    label = (rng.random(20_000) < 0.05).astype(np.int8)
+    filled = np.where(label == 1, rng.random(20_000) < 0.75, rng.random(20_000) < 0.002)
+    good = label * 1.5 + rng.normal(size=20_000)
+    rows = pl.DataFrame({"bid": ["bid" if one else None for one in filled], "good": good})
+    [leak] = find_leaks(rows, pl.Series(label), rows.columns)
+    assert (leak.column, leak.only_with_label) == ("bid", "")
+    assert leak.auc < 0.9
+    rates = np.where(filled, label[filled].mean(), label[~filled].mean())
+    assert leak.share == pytest.approx(
+        1 - log_loss(label, rates) / log_loss(label, np.full(20_000, label.mean())), abs=0.01
+    )
+    assert f"takes {leak.share:.0%} off the log loss" in leak.why
+
+
 def test_lists_that_only_clicked_rows_have_or_with_a_value_that_only_they_have_are_found() -> None:
     rng = np.random.default_rng(6)
     label = _label(rng)
@@ -81,7 +97,7 @@ def test_a_column_with_a_value_of_its_own_in_each_row_predicts_nothing_out_of_fo
     rng = np.random.default_rng(1)
     label = _label(rng)
     ids = pl.Series([f"event-{n}" for n in range(len(label))])
-    assert single_column_auc(ids, label, rng.integers(0, 5, len(label))) == pytest.approx(0.5, abs=0.03)
+    assert single_column(ids, label, rng.integers(0, 5, len(label))).auc == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize("kind", ["number", "category"])
@@ -94,7 +110,7 @@ def test_the_auc_is_that_of_the_other_folds_rates(kind: str) -> None:
     fold = rng.integers(0, 5, 6000)
     column = pl.Series(signal) if kind == "number" else pl.Series(signal.astype(int)).cast(pl.String)
     # The rates follow the signal, so that the signal itself ranks as they do, up to the width of the buckets.
-    assert single_column_auc(column, label, fold) == pytest.approx(roc_auc_score(label, signal), abs=0.01)
+    assert single_column(column, label, fold).auc == pytest.approx(roc_auc_score(label, signal), abs=0.01)
 
 
 def test_one_class_or_no_label_finds_nothing() -> None:
