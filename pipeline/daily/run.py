@@ -153,7 +153,7 @@ def _tell(entry: DayEntry, served: Service | None, bounds: str, console: Console
         figures = entry.progressive
         judged = (
             f": judged before it learned them, the model before had an overall AUC of {figures.overall_auc:.4f} and "
-            f"predicted {figures.calibration:.3f} of the clicks"
+            f"predicted {figures.calibration:.2f} times as many clicks as came"
             if figures is not None and figures.overall_auc is not None and figures.calibration is not None
             else ""
         )

@@ -126,7 +126,7 @@ def test_what_was_refused_stays_on_the_page_when_the_day_is_made_again(
 def test_all_that_are_due_then_nothing(feed: Path, refusals: Refusals) -> None:
     made, text = run(feed)
     assert [entry.status for entry in made] == ["pushed"] * 3
-    assert "overall AUC of 0.7000 and predicted 1.020 of the clicks" in text
+    assert "overall AUC of 0.7000 and predicted 1.02 times as many clicks as came" in text
     assert text.count("! the ranking may be chance") == 1
     assert [day["day"] for day in history(feed)["days"]] == DAYS
     assert len(versions(feed / "root/serving/dfei")) == 3
