@@ -21,6 +21,7 @@ from components.dataset.unread import file_notes
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
 from components.evaluator.results import Overall
+from components.example_gen.unmatched import unmatched_in
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
 from components.signature_check.component import REPORT as SIGNATURE_REPORT
@@ -98,7 +99,9 @@ def execute(request: RunRequest, declaration: Declaration, place: Place) -> RunS
             if all_cached:
                 summary.unchanged_since = earlier.unchanged_since or earlier.created
     else:
-        summary = RunSummary(**about, blessed=False, reasons=[refusal])
+        # What the schema misses came from there.
+        causes = unmatched_in(about["ingest"]) if "StrictExampleValidator" not in runner.runs else ()
+        summary = RunSummary(**about, blessed=False, reasons=[*causes, refusal])
     if not summary.blessed:
         summary.still_served = newest_version(serving)
         summary.blessed_before = _figures_of(summary.still_served, earlier)

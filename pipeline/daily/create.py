@@ -24,10 +24,11 @@ from pipeline.chain import Chain, ChainSettings, if_blessed
 from pipeline.code_hash import code_hash
 from pipeline.daily.ledger import Carry, LearnedDay
 
+VALIDATOR = "StrictExampleValidator"
 DATA = (
     "DeclaredExampleGen",
     "StatisticsGen",
-    "StrictExampleValidator",
+    VALIDATOR,
     "DataGates",
     "Progressive",
     "ProgressiveGate",

@@ -13,8 +13,9 @@ from components.dataset.sections import Daily
 from components.drift.component import read_findings
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
+from components.example_gen.unmatched import unmatched_in
 from pipeline.daily.carry import Made, after
-from pipeline.daily.create import DATA
+from pipeline.daily.create import DATA, VALIDATOR
 from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, Service
 from pipeline.events import NodeRun
 from pipeline.execute import decision
@@ -93,7 +94,8 @@ def outcome(
       rebased: whether the training began from nothing.
       decide: why the model was refused, and the version it was pushed to.
     """
-    rows = _rows(runs)
+    ingested = _ingested(runs)
+    rows = _rows(ingested)
     if rows.get("duplicates"):
         notes.append(f"{rows['duplicates']:,} rows that repeat others were left out")
     progressive = _progressive(runs)
@@ -112,7 +114,8 @@ def outcome(
     }
     # Without the state after it the day is as good as not there.
     if refusal is not None and (refusal.at == "data" or "Transform" not in runs):
-        return {**found, "reasons": refusal.reasons.splitlines()}
+        causes = unmatched_in(ingested) if VALIDATOR not in runs else ()
+        return {**found, "reasons": [*causes, *refusal.reasons.splitlines()]}
     service, reasons = None, refusal.reasons.splitlines() if refusal is not None else []
     first = refusal is None and not carry.state
     if first:
@@ -152,10 +155,17 @@ def outcome(
     }
 
 
-def _rows(runs: Mapping[str, NodeRun]) -> dict[str, int]:
+def _ingested(runs: Mapping[str, NodeRun]) -> dict[str, Any]:
+    """The ingest report; empty where ExampleGen did not end."""
     if "DeclaredExampleGen" not in runs:
         return {}
-    report = json.loads((runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text())
+    report = (runs["DeclaredExampleGen"].uri("examples") / "ingest_report.json").read_text()
+    return dict(json.loads(report))
+
+
+def _rows(report: Mapping[str, Any]) -> dict[str, int]:
+    if not report:
+        return {}
     counted = {key: int(report[key]) for key in ("train", "eval", "duplicates", "rejected")}
     events = sum(int(one["rows"]) for one in report.get("events", ()))
     return {**counted, "events": events} if events else counted

@@ -245,14 +245,14 @@ def _all_rows(
     findings += values.findings(found)
     findings += rules.domains(plan, found, first_eval_day)
     findings += rules.newcomers(found, first_eval_day)
-    findings += rules.columns(plan, found)
+    readable = not any(
+        finding.topic == "schema" and finding.level == "fail" for finding in _of_settings(declaration)
+    )
+    anomalies = list(schema.findings()) if readable else []
+    findings += rules.columns(plan, found, any(finding.level == "fail" for finding in anomalies))
     findings += leaking.findings()
     findings += rules.duplicates(found, repeated)
-    if not any(
-        finding.topic == "schema" and finding.level == "fail" for finding in _of_settings(declaration)
-    ):
-        findings += schema.findings()
-    return found, findings
+    return found, findings + anomalies
 
 
 def likely_total(plan: ReadPlan, sample: Survey) -> int | None:

@@ -8,12 +8,13 @@ import polars as pl
 
 from components.dataset.read_plan import ReadPlan
 from components.example_gen import checks
+from components.example_gen.unmatched import FEW, unmatched_words
 from models.metrics import needed, rarer_rows
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey, without_rows
 
 _SHOWN = 6
-_UNMATCHED, _MISSING, _COLD, _DUPLICATES = 0.05, 0.95, 0.5, 0.01
+_MISSING, _COLD, _DUPLICATES = 0.95, 0.5, 0.01
 _THIN_DAY = 0.1
 
 
@@ -163,11 +164,21 @@ def newcomers(survey: Survey, first_eval_day: int) -> Iterator[Finding]:
         yield Finding("warn" if cold else "ok", f"cold {role}s", text, remedy if cold else "")
 
 
-def columns(plan: ReadPlan, survey: Survey) -> Iterator[Finding]:
-    """Lookups that do not match, features that are hardly ever there."""
+def columns(plan: ReadPlan, survey: Survey, refused: bool = False) -> Iterator[Finding]:
+    """Lookups that do not match, features that are hardly ever there.
+
+    Args:
+      plan: what is read.
+      survey: what was seen.
+      refused: whether the schema refuses the rows: a lookup that does not match may be why.
+    """
     accepted = max(1, survey.scan.accepted)
     for name, rows in survey.unmatched.items():
-        if rows > _UNMATCHED * accepted:
+        if rows > FEW * accepted and (refused or rows == accepted):
+            remedy = "write the keys alike in both, or give a fuller table"
+            words = unmatched_words(name, rows, accepted)
+            yield Finding("fail" if refused else "warn", "lookups", words, remedy)
+        elif rows > FEW * accepted:
             yield Finding(
                 "warn",
                 "lookups",

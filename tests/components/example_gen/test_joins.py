@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from components.dataset import load_declaration
 from components.errors import InputError
+from components.example_gen import unmatched
 from components.example_gen.ingest import SPLITS
 from tests.components.example_gen.small import DAY_MS, FIRST_DAY_MS, read_examples, run_ingest
 
@@ -25,6 +27,10 @@ columns: {scene: int}
 split: {eval_days: 1, validation_days: 1}
 """
 USERS = "id,age\n0,20\n1,30\n2,40\n"
+
+
+def test_examples_of_what_is_said() -> None:
+    assert doctest.testmod(unmatched).failed == 0
 
 
 def joined(folder: Path, settings: str, **tables: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from components.dataset.loader import load_declaration
 from components.errors import InputError
 from pipeline.daily import outcome as outcomes
-from pipeline.daily.create import DATA
+from pipeline.daily.create import DATA, VALIDATOR
 from pipeline.daily.ledger import Carry, DayEntry, Progressive
 from pipeline.daily.outcome import Refusal, outcome, refusal_of
+from pipeline.events import NodeRun
 from tests.components.example_gen.small import declare, log_text, run_ingest, write_data
 
 GOOD = log_text()
@@ -71,3 +74,29 @@ def test_a_ranking_within_the_domains_that_may_be_chance_is_said(
     assert found["notes"][0] == "as before"
     assert len(found["notes"]) == (2 if said else 1)
     assert said in found["notes"][-1]
+
+
+def test_a_lookup_without_any_of_the_days_keys_is_said_before_what_the_schema_misses(tmp_path: Path) -> None:
+    report = {
+        "train": 0,
+        "eval": 200,
+        "duplicates": 0,
+        "rejected": 0,
+        "unmatched": {"a.csv": 191, "b.csv": 3},
+    }
+    (tmp_path / "ingest_report.json").write_text(json.dumps(report))
+    examples = SimpleNamespace(uri=str(tmp_path))
+    runs = {"DeclaredExampleGen": NodeRun("DeclaredExampleGen", False, 1.0, 1.0, {"examples": [examples]})}
+    refusal = Refusal("data", "column age: not there")
+    day, daily = DayEntry(day="2022-04-27", status="refused"), load_declaration("simulated").daily
+
+    def reasons() -> list[str]:
+        found = outcome(day, Carry(), daily, runs, tmp_path, refusal, notes=[], rebased=False)
+        return list(found["reasons"])
+
+    first, last = reasons()
+    assert first.startswith("191 of 200 rows have no line in a.csv: are keys written otherwise there")
+    assert last == "column age: not there"
+    # What refuses after the schema has another cause.
+    runs[VALIDATOR] = NodeRun(VALIDATOR, False, 1.0, 1.0, {})
+    assert reasons() == [last]

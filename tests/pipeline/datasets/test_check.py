@@ -140,6 +140,23 @@ def test_lookups_without_a_match_and_features_that_are_never_there(tmp_path: Pat
     assert "never there: age" in texts
 
 
+def test_a_table_whose_keys_are_written_otherwise_is_named_before_what_the_schema_misses(
+    tmp_path: Path,
+) -> None:
+    said = "none of the 48 rows has a line in items.csv: are keys written otherwise there (leading zeros, spaces)?"
+    data = write_data(tmp_path, {"log.csv": log_text()}, items="id,colour,codes\n0a,red,1\n0b,,\n")
+    declaration = declared(tmp_path)
+    schema = draft_schema(declaration)
+    [colour] = [feature for feature in schema.feature if feature.name == "item_colour"]
+    for least, level in ((0.0, "warn"), (0.9, "fail")):
+        colour.presence.min_fraction = least
+        (tmp_path / "small.pbtxt").write_text(text_format.MessageToString(schema))
+        findings = check(declaration, data).findings
+        assert [finding.level for finding in findings if finding.found == said] == [level]
+    failed = [finding.topic for finding in findings if finding.level == "fail"]
+    assert failed[0] == "lookups" and "schema" in failed
+
+
 def test_shares_of_missing_values_are_said(tmp_path: Path) -> None:
     data = write_data(tmp_path, {"log.csv": log_text()}, users="user,age\n1,30\n")
     texts = [(finding.level, finding.found) for finding in check(declared(tmp_path), data).findings]
