@@ -237,13 +237,21 @@ def _header(path: Path, kind: Format, separator: str, encoding: str) -> tuple[li
     return [name.strip() for name in names], len(BOM_UTF8) * line.startswith(BOM_UTF8), len(line)
 
 
-def require_column(column: str, what: str, files: Iterable[DataFile]) -> None:
-    """Raises an InputError that names the first file lacking the column, and close names it does have."""
+def require_column(column: str, what: str, files: Iterable[DataFile], remedy: str = "") -> None:
+    """Raises an InputError that names the first file lacking the column, and close names it does have.
+
+    Args:
+      column: the name.
+      what: the role it has.
+      files: all have to have it.
+      remedy: what else to do, a sentence.
+    """
     for file in files:
         if column not in file.columns:
             close = meant(column, file.columns)
             hint = f" Did you mean {close}?" if close else f" It has: {_some(file.columns)}."
-            raise InputError(f"{file.path}: has no column {column} ({what}).{hint}")
+            more = f" {remedy}" if remedy else ""
+            raise InputError(f"{file.path}: has no column {column} ({what}).{hint}{more}")
 
 
 def _some(names: Sequence[str]) -> str:

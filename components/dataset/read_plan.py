@@ -111,7 +111,9 @@ def plan_reading(declaration: Declaration, data_dir: str) -> ReadPlan:
     offered: list[dict[str, str]] = []
     keys: list[dict[str, ColumnType]] = [{} for _ in tables]
     for lookup, table, name in zip(declaration.lookups, tables, names, strict=True):
-        require_column(lookup.right_key, "the key of the lookup", table)
+        same = lookup.left_key == lookup.right_key
+        remedy = f"If it has another name there: `key: {{{lookup.left_key}: THEIRS}}`" if same else ""
+        require_column(lookup.right_key, "the key of the lookup", table, remedy)
         left, kind = lookup.left_key, _key_type(declaration, lookup.left_key)
         if left in in_log:
             log_columns[left] = kind

@@ -80,8 +80,7 @@ def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -
         wrong = next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), None)
     if wrong is not None:
         value = given[wrong]
-        fitting = _writings(value) if dtype.kind == "f" and isinstance(value, str) else []
-        hint = f"; {' or '.join(f'--written {name}={way}' for way in fitting)} reads it" if fitting else ""
+        hint = written_hint(name, value) if dtype.kind == "f" else ""
         raise InputError(
             f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
             f"{value!r:.60}{hint}"
@@ -127,9 +126,12 @@ def _is_writing(text: str) -> TypeGuard[Written]:
     return text in WRITTEN
 
 
-def _writings(text: str) -> list[Written]:
-    """In which writings a text is a number."""
-    return [written for written in WRITTEN if not numbers([text], "float", written).bad.any()]
+def written_hint(name: str, value: Any) -> str:
+    """How to say the writing in which the text of a float is a number; empty where there is none."""
+    if not isinstance(value, str):
+        return ""
+    fitting = [way for way in WRITTEN if not numbers([value], "float", way).bad.any()]
+    return f"; {' or '.join(f'--written {name}={way}' for way in fitting)} reads it" if fitting else ""
 
 
 def numbers(values: Sequence[Any], kind: ColumnType, written: Written = "plain") -> Typed:

@@ -26,7 +26,7 @@ from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.client import TensorSpec
-from pipeline.predict.columns import numbers, text_of
+from pipeline.predict.columns import numbers, text_of, written_hint
 from pipeline.predict.rows import AsWritten, Chunk
 
 _KEY, _LINE = "__key", "__line"
@@ -151,8 +151,10 @@ class Join:
             if left not in columns and left not in origins:
                 close = meant(left, sorted(columns))
                 hint = f"Did you mean {close}?" if close else f"It has: {', '.join(sorted(columns))}."
+                ours = f" If it has another name there: --lookup {table.name}=OURS:{left}"
+                remedy = ours if left == table.lookup.right else ""
                 raise InputError(
-                    f"{self._source}: has no column {left}, the key of the lookup {table.name}. {hint}"
+                    f"{self._source}: has no column {left}, the key of the lookup {table.name}. {hint}{remedy}"
                 )
             for name in table.columns:
                 if name in origins and name not in columns:
@@ -254,7 +256,10 @@ def _open(
     found = fitting(file)
     if not found:
         # As it is meant where no name holds a colon.
-        require_column(readings[-1].right, "the key of the lookup", [file])
+        meant_key = readings[-1]
+        one_name = meant_key.left == meant_key.right
+        remedy = f"If it has another name there: --lookup {path}={meant_key.left}:THEIRS" if one_name else ""
+        require_column(meant_key.right, "the key of the lookup", [file], remedy)
     return found[0], file
 
 
@@ -310,7 +315,12 @@ def _read(
         columns = {_LINE: lines, _KEY: _typed(file, block.frame[lookup.right], kind, lines)}
         for name, source in kept.items():
             columns[name] = _typed(
-                file, block.frame[source], _kind(name, inputs), lines, written.get(input_name(name), "plain")
+                file,
+                block.frame[source],
+                _kind(name, inputs),
+                lines,
+                input_name(name),
+                written.get(input_name(name), "plain"),
             )
         frames.append(pl.DataFrame(columns).drop_nulls(_KEY))
         first_line += block.count
@@ -322,8 +332,14 @@ def _read(
 
 
 def _typed(
-    file: DataFile, column: pl.Series, kind: ColumnType, lines: pl.Series, written: Written = "plain"
+    file: DataFile,
+    column: pl.Series,
+    kind: ColumnType,
+    lines: pl.Series,
+    name: str = "",
+    written: Written = "plain",
 ) -> pl.Series:
+    """The values of a column in the type of the input of this name; no name: of a key."""
     if kind == "string" and column.dtype.is_float():
         # A number that is an id: `7`, as csv has it.
         whole = to_type(column, "int")
@@ -332,8 +348,9 @@ def _typed(
     typed = to_type(column, kind, written=written if kind == "float" else "plain")
     if typed.bad.any():
         at = int(typed.bad.arg_true()[0])
+        hint = written_hint(name, column[at]) if name and kind == "float" else ""
         raise InputError(
-            f"{file.path}:{lines[at]}, column {column.name}: expected {kind}, found {column[at]!r}"
+            f"{file.path}:{lines[at]}, column {column.name}: expected {kind}, found {column[at]!r}{hint}"
         )
     # A date stays as it is written, to be read with the rows.
     return column if is_date(written) else typed.values

@@ -33,7 +33,8 @@ class Feature(Section):
         description="How a float's texts are written. point: `$1,234.50`, `12.5%` (which is 12.5), `(3.00)` for a "
         "loss, `-` and `?` for nothing, besides plain numbers; comma: `1.234,50 €`, `12,5%`. iso, dmy, mdy: dates, "
         "with or without a time, as `timestamp.unit` has them: the days since 1970 (`2024-03-01` is 19783). Requests "
-        "have numbers; `dfei predict` reads such texts, too.",
+        "have numbers; `dfei predict` reads such texts, too: from a pushed model it knows how, from a server (`--url`) "
+        "with `--written COLUMN=comma`.",
     )
     treatment: Treatment = Field(description="What becomes of them: see above.")
     max_size: int = Field(default=100_000, ge=1, lt=2**31, description="vocabulary: most entries kept.")

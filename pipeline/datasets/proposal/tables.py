@@ -151,7 +151,12 @@ def open_sources(
     for (path, key), its_files in zip(named, tables, strict=True):
         columns = find_files(str(data_dir), _section(data_dir, its_files, settings[path], path))[0].columns
         left, right = _key(key, log.files[0].columns, columns)
-        require_column(left, f"the key of the lookup {path.name}", log.files)
+        require_column(
+            left,
+            f"the key of the lookup {path.name}",
+            log.files,
+            f"If it has another name there: --lookup {path}=OURS:{right}" if left == right else "",
+        )
         table = _open(data_dir, its_files, settings[path], rows, [path], list, key=(joined[left], right))
         _require_text(table)
         lookup = LookupSource(table, left, right)
@@ -265,7 +270,11 @@ def _open(
     if key is None:
         sample, likely, bad = sample_rows(files, rows, looked_at(files[0].columns))
     else:
-        require_column(key[1], "the key of the lookup", files)
+        ours, theirs = key[0].name, key[1]
+        remedy = (
+            f"If it has another name there: --lookup {arguments[0]}={ours}:THEIRS" if ours == theirs else ""
+        )
+        require_column(theirs, "the key of the lookup", files, remedy)
         sample, likely, bad = _rows_of_keys(files, *key)
     more = [str(path.relative_to(data_dir)) for path in patterns.more]
     section = section.model_copy(update={"files": patterns.texts})

@@ -231,7 +231,8 @@ def test_text_in_a_number_column_of_a_lookup(tmp_path: Path) -> None:
 
 def test_lookup_without_its_key(tmp_path: Path) -> None:
     message = refuse(tmp_path, {"log.csv": GOOD}, users="users,age\n1,3\n")
-    assert "users.csv: has no column user (the key of the lookup). Did you mean users?" in message
+    assert "users.csv: has no column user (the key of the lookup). Did you mean users? If" in message
+    assert "`key: {user: THEIRS}`" in message
 
 
 def test_a_column_in_two_lookups(tmp_path: Path) -> None:

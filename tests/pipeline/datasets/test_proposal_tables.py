@@ -24,6 +24,14 @@ def test_another_table_among_the_files_is_not_an_impression_log(tmp_path: Path) 
         propose(ProposalRequest([log, users], output=tmp_path / "a.yaml"), None)
 
 
+def test_a_key_of_another_name_is_told_how_it_is_given(tmp_path: Path) -> None:
+    log = csv_log(tmp_path, columns(user=np.arange(3000) % 80))
+    users = csv_log(tmp_path, {"zip": np.arange(80), "age": np.arange(80)}, "users.csv")
+    for key, form in (("user", "user:THEIRS"), ("zip", "OURS:zip")):
+        with pytest.raises(InputError, match=rf"has no column {key}.*It has: .* --lookup {users}={form}$"):
+            propose(ProposalRequest([log], [f"{users}={key}"], tmp_path / "a.yaml"), None)
+
+
 def test_lookups_with_other_key_names_and_the_same_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     log = csv_log(tmp_path, columns(customer=rng.integers(0, 80, 3000), product=rng.integers(0, 60, 3000)))
