@@ -80,7 +80,7 @@ def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -
         wrong = next((i for i, value in enumerate(values) if not limits.min <= value <= limits.max), None)
     if wrong is not None:
         value = given[wrong]
-        hint = written_hint(name, value) if dtype.kind == "f" else ""
+        hint = unread_hint(name, value, is_float=dtype.kind == "f")
         raise InputError(
             f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
             f"{value!r:.60}{hint}"
@@ -126,12 +126,14 @@ def _is_writing(text: str) -> TypeGuard[Written]:
     return text in WRITTEN
 
 
-def written_hint(name: str, value: Any) -> str:
-    """How to say the writing in which the text of a float is a number; empty where there is none."""
-    if not isinstance(value, str):
-        return ""
-    fitting = [way for way in WRITTEN if not numbers([value], "float", way).bad.any()]
-    return f"; {' or '.join(f'--written {name}={way}' for way in fitting)} reads it" if fitting else ""
+def unread_hint(name: str, value: Any, *, is_float: bool) -> str:
+    """What to do about a value that is not of its input's type: say in which writing it is a number, or empty it."""
+    fitting = []
+    if is_float and isinstance(value, str):
+        fitting = [way for way in WRITTEN if not numbers([value], "float", way).bad.any()]
+    if not fitting:
+        return "; mend it, or leave it empty: an empty value is a missing one"
+    return f"; {' or '.join(f'--written {name}={way}' for way in fitting)} reads it"
 
 
 def numbers(values: Sequence[Any], kind: ColumnType, written: Written = "plain") -> Typed:

@@ -26,7 +26,7 @@ from components.dataset.values import to_type
 from components.errors import InputError
 from pipeline.client import tensors
 from pipeline.client.client import TensorSpec
-from pipeline.predict.columns import numbers, text_of, written_hint
+from pipeline.predict.columns import numbers, text_of, unread_hint
 from pipeline.predict.rows import AsWritten, Chunk
 
 _KEY, _LINE = "__key", "__line"
@@ -348,7 +348,7 @@ def _typed(
     typed = to_type(column, kind, written=written if kind == "float" else "plain")
     if typed.bad.any():
         at = int(typed.bad.arg_true()[0])
-        hint = written_hint(name, column[at]) if name and kind == "float" else ""
+        hint = unread_hint(name, column[at], is_float=kind == "float") if name else ""
         raise InputError(
             f"{file.path}:{lines[at]}, column {column.name}: expected {kind}, found {column[at]!r}{hint}"
         )

@@ -120,6 +120,10 @@ def test_what_would_read_a_writing_is_said() -> None:
     chunk, specs = Chunk([{"x": "$3.50"}], ["line 2"]), {"x": TensorSpec(CODES["float"], (-1,))}
     with pytest.raises(InputError, match=r"got '\$3\.50'; --written x=point reads it"):
         to_inputs(chunk, specs, "rows.csv")
+    for kind in CODES.values():
+        chunk, specs = Chunk([{"x": "on request"}], ["line 2"]), {"x": TensorSpec(kind, (-1,))}
+        with pytest.raises(InputError, match=r"rows.csv, line 2, .*'on request'; mend it, or leave it empty"):
+            to_inputs(chunk, specs, "rows.csv")
 
 
 def test_each_column_is_read_as_the_model_or_its_caller_says() -> None:

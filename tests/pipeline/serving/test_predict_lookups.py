@@ -200,7 +200,7 @@ def test_a_table_without_any_of_the_keys_leaves_its_columns_missing(ours: Served
         (
             "user_id,duration\n3,fast\n",
             "t.csv=user_id",
-            r"t\.csv:2, column duration: expected float, found 'fast'$",
+            r"t\.csv:2, column duration: expected float, found 'fast'; mend it, or leave it empty: an",
         ),
         (
             "user_id;ation\n3;0,5\n",
