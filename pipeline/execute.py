@@ -21,6 +21,7 @@ from components.dataset.unread import file_notes
 from components.errors import GateError
 from components.evaluator.reading import read_evaluation
 from components.evaluator.results import Overall
+from components.example_gen.left_out import left_out
 from components.example_gen.unmatched import unmatched_in
 from components.example_validator.strict import read_anomalies
 from components.pusher import atomic
@@ -134,8 +135,8 @@ def _doubts(declaration: Declaration) -> list[str]:
 
 
 def _ingested(ingest: Mapping[str, Any], declaration: Declaration) -> list[str]:
-    """Values spelled two ways, and days whose clicks seem to be lost: they teach that nobody clicks."""
-    doubts = list(ingest.get("doubts") or [])
+    """Rows left out, values spelled two ways, and days whose clicks seem to be lost: they teach that nobody clicks."""
+    doubts = [*left_out(ingest), *(ingest.get("doubts") or [])]
     silent = ingest.get("silent_days") or []
     if not silent:
         return doubts

@@ -186,7 +186,9 @@ def _afterwards(entry: DayEntry, served: Service | None, bounds: str) -> list[st
         return [*lines, "The day is made, and those after it again, once its files are there"]
     if entry.refused_at == "data":
         accept = (
-            f", or, where its data are true: dfei daily --accept {entry.day}" if entry.can_be_accepted else ""
+            f", or, where its data are true, give this command again with --accept {entry.day}"
+            if entry.can_be_accepted
+            else ""
         )
         return [*lines, f"State and weights are those of before. Deliver the day anew{accept}"]
     return [

@@ -187,6 +187,12 @@ def test_a_refusal_says_where_its_bounds_were_set(tmp_path: Path) -> None:
 def test_days_whose_clicks_are_lost_are_told() -> None:
     declaration = load_declaration("simulated")
     assert execute._ingested({"silent_days": []}, declaration) == []
+    reject = {"file": "log.csv", "line": 7, "reason": "column scene: missing"}
+    unusable = {"rejected": 4, "rows_read": 4080, "rejects": [reject], "doubts": ["a is spelled as A"]}
+    assert execute._ingested(unusable, declaration) == [
+        "4 of 4,080 rows cannot be used and were left out; the first: log.csv:7: column scene: missing",
+        "a is spelled as A",
+    ]
     days = [f"2024-01-0{day}" for day in range(1, 8)]
     [warned] = execute._ingested({"silent_days": days}, declaration)
     assert warned.startswith("no row of 2024-01-01, ")

@@ -94,7 +94,10 @@ class Draft:
         """What became of the other columns: those set aside by name, for a line each on the screen."""
         behaviours = [choice.column for choice in self.of("behaviour") if not choice.judged]
         after = [choice.column for choice in self.of("after") if not choice.judged]
-        unused = [choice.column for choice in self.of("none") if not choice.judged]
+        doubted = [name for name, column in self.columns.items() if column.values.kind == "unusable"]
+        unused = [
+            choice.column for choice in self.of("none") if not choice.judged and choice.column not in doubted
+        ]
         kinds = (
             ("only known after the exposure, so averaged over the past and never features", behaviours),
             ("only known after the exposure, so set aside", after),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy.optimize import isotonic_regression
 
 from pipeline.datasets.proposal.figures import highest, lowest
 from pipeline.datasets.proposal.roles import Column
@@ -101,17 +102,20 @@ class Places:
         return tuple(found[name].cast(pl.Int64).to_numpy() for name in ("place", "rows", "clicks"))
 
     def _served(self, values: pl.Series) -> int:
-        """Of the places whose click rate may be that of all rows, the middle row's; else the place that is nearest."""
+        """The place whose click rate is nearest to that of all rows; of several the middle row's.
+
+        Rates are taken as they fall, or rise, from place to place (isotonic regression): those of single places are as
+        near by chance.
+        """
         place, rows, clicks = self._rates(values)
         if not rows.sum() or not clicks.sum():
             known = values.drop_nulls().sort()
             return int(known[len(known) // 2])
-        whole = clicks.sum() / rows.sum()
-        distance = np.abs(clicks / rows - whole)
-        near = distance <= np.sqrt(whole * (1 - whole) / rows)
-        if not near.any():
-            return int(place[np.argmin(distance)])
-        counted = np.cumsum(np.where(near, rows, 0))
+        rate, whole = clicks / rows, clicks.sum() / rows.sum()
+        fits = [isotonic_regression(rate, weights=rows, increasing=rises).x for rises in (False, True)]
+        fitted = min(fits, key=lambda fit: float((rows * (fit - rate) ** 2).sum()))
+        distance = np.abs(fitted - whole)
+        counted = np.cumsum(np.where(distance <= distance.min() * 1.001 + 1e-12, rows, 0))
         return int(place[np.searchsorted(counted, counted[-1] / 2)])
 
     def _falls(self, values: pl.Series) -> str:

@@ -100,3 +100,20 @@ def test_a_lookup_without_any_of_the_days_keys_is_said_before_what_the_schema_mi
     # What refuses after the schema has another cause.
     runs[VALIDATOR] = NodeRun(VALIDATOR, False, 1.0, 1.0, {})
     assert reasons() == [last]
+
+
+def test_rows_that_a_day_leaves_out_are_in_its_notes(tmp_path: Path) -> None:
+    reject = {"file": "log.csv", "line": 7, "reason": "column scene: missing"}
+    ingest = {"train": 90, "eval": 6, "duplicates": 0, "rejected": 4, "rows_read": 100, "rejects": [reject]}
+    (tmp_path / "ingest_report.json").write_text(json.dumps(ingest))
+    artifacts = {"examples": [SimpleNamespace(uri=str(tmp_path))]}
+    ran = NodeRun("DeclaredExampleGen", False, 1.0, 1.0, artifacts)
+    day = DayEntry(day="2022-04-27", status="refused")
+    daily = load_declaration("simulated").daily
+    refusal = Refusal("data", "half of the rows are gone")
+    found = outcome(
+        day, Carry(), daily, {"DeclaredExampleGen": ran}, tmp_path, refusal, notes=[], rebased=False
+    )
+    assert found["notes"] == [
+        "4 of 100 rows cannot be used and were left out; the first: log.csv:7: column scene: missing"
+    ]

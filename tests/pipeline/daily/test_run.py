@@ -151,7 +151,7 @@ def test_a_refusal_changes_nothing_is_said_and_calls_the_users_command(
     assert [entry.status for entry in made] == ["pushed", "refused", "pushed"]
     assert made[1].carry == made[0].carry
     assert (feed / "root/said").read_text() == f"{DAYS[1]} refused {refusals[DAYS[1]][0]}"
-    assert f"dfei daily --accept {DAYS[1]}" in text
+    assert f"give this command again with --accept {DAYS[1]}" in text
     assert f"The bound is the default: {feed / 'feed.yaml'} sets none" in text
     assert f"Still served: {made[0].pushed_to}, which has learned {DAYS[0]}" in text
     assert text.count("0 rows where about 300") == 1

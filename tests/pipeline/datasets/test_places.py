@@ -61,6 +61,19 @@ def test_the_place_that_is_served_is_clicked_as_all_places_are() -> None:
     assert rates[10] < 0.7 * clicks.mean()
 
 
+def test_the_place_that_is_served_is_near_in_truth_though_single_rates_are_noise() -> None:
+    near = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        place = rng.geometric(0.12, 50_000).clip(1, 30)
+        truth = 0.2 * 0.93**place
+        told = found("slot", place, rng.random(50_000) < truth)
+        assert told is not None
+        near.append(0.2 * 0.93**told.served / truth.mean())
+    assert np.median(near) == pytest.approx(1, abs=0.04)
+    assert min(near) > 0.88 and max(near) < 1.15
+
+
 def test_of_too_few_clicks_to_tell_the_middle_place_is_served() -> None:
     place, _ = drawn(0.8)
     few = np.zeros(ROWS, bool)
