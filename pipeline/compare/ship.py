@@ -76,6 +76,18 @@ def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> st
     cheaper = [model for model in level if _answers_faster(model, reference)]
     if cheaper:
         words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
+    quicker = [
+        model
+        for model in passed
+        if model.versus is not None
+        and model.versus.verdict == "unknown"
+        and model.training_seconds < 0.5 * reference.training_seconds
+    ]
+    if quicker:
+        words += (
+            f"; how {listing([model.title for model in quicker])} stands to it is not known, for less than half of the "
+            "training time: more --seeds, or more days, would tell"
+        )
     return words
 
 

@@ -309,21 +309,22 @@ def _warn_of_few(result: Draft, domains: int, evaluated: pl.DataFrame) -> None:
         )
     elif deciding < domains:
         result.warnings.append(
-            f"{domains - deciding} of {domains} domains do not decide{_named(evaluated, result.min_rows)}: they have "
+            f"{domains - deciding} of {domains} domains do not decide"
+            f"{_named(evaluated, result.min_rows, domains - deciding)}: they have "
             f"fewer than {result.min_rows:,} evaluation rows, or fewer than {rarer_rows(result.min_rows):,} of a class"
         )
 
 
-def _named(evaluated: pl.DataFrame, min_rows: int, shown: int = 3) -> str:
-    """Which domains of the evaluation do not decide, those of most rows first."""
+def _named(evaluated: pl.DataFrame, min_rows: int, all_of_them: int, shown: int = 3) -> str:
+    """Which of so many domains that do not decide, those of most evaluation rows first; others may have none there."""
     sums = evaluated.group_by("domain").agg(pl.col("rows", "positives").sum()).sort("rows", descending=True)
     weak = [
         f"{name} ({rows:,} rows, {clicks:,} {'click' if clicks == 1 else 'clicks'})"
         for name, rows, clicks in sums.select("domain", "rows", "positives").iter_rows()
         if telling_rows(rows, clicks) < min_rows
     ]
-    more = f" and {len(weak) - shown} more" if len(weak) > shown else ""
-    return f", as {', '.join(weak[:shown])}{more}" if weak else ""
+    rest = all_of_them - len(weak[:shown])
+    return f", as {', '.join(weak[:shown])}{f' and {rest} more' if rest else ''}" if weak else ""
 
 
 def _decisive(domains: pl.DataFrame) -> list[int]:

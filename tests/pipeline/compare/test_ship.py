@@ -92,6 +92,16 @@ def test_what_came_out_first_for_less_is_shipped_though_nothing_is_known() -> No
         )
 
 
+def test_what_costs_less_and_may_be_as_good_is_named() -> None:
+    mlp = other("mlp", (0.004, -0.03, 0.05))
+    assert "not known" not in advice(of(mlp))
+    mlp.training_seconds = 3.0
+    assert (
+        "; how MLP stands to it is not known, for less than half of the training time: more --seeds"
+        in advice(of(mlp))
+    )
+
+
 def test_what_was_pushed_needs_no_advice() -> None:
     assert advice(comparison()) == ""
 
