@@ -24,7 +24,7 @@ def collector() -> Iterator[int]:
 
 
 def test_whoever_holds_a_root_has_the_collector_look_seldom(tmp_path: Path, collector: int) -> None:
-    # A day that walked through TensorFlow's modules and graphs again and again cost a fifth more.
+    # A day that walked through TensorFlow's modules and graphs again and again cost a twelfth more, at load a fifth.
     request = RunRequest("simulated", None, tmp_path)
     with place(request, declared("simulated", [], None), Console(quiet=True), connect=False):
         assert gc.get_threshold()[0] > 10 * collector
