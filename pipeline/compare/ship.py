@@ -10,6 +10,8 @@ from pipeline.compare.result import Compared, Comparison
 from pipeline.report.numbers import figure, listing, percent, signed
 
 _CHAMPION = "--champion"
+# What trains in less than so much of another's time is cheaper beyond the noise of a machine.
+_CHEAPER = 0.5
 _FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
 
 
@@ -45,8 +47,7 @@ def advice(comparison: Comparison) -> str:
             f"{reference.title} did not pass its gates; of those that did it has the highest average AUC "
             f"({figure(best.average_auc.mean)})",
         )
-    open_ones = [model for model in passed if model.versus is not None and model.versus.verdict == "unknown"]
-    first = [model for model in open_ones if _came_out_first_for_less(model, reference)]
+    first = [model for model in _cheaper_unknown(passed, reference) if _came_out_first(model, reference)]
     if first:
         return _ship(comparison, first[0], _why_the_cheaper(first[0], reference))
     return _ship(comparison, reference, _why_the_reference(comparison, passed))
@@ -76,13 +77,7 @@ def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> st
     cheaper = [model for model in level if _answers_faster(model, reference)]
     if cheaper:
         words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
-    quicker = [
-        model
-        for model in passed
-        if model.versus is not None
-        and model.versus.verdict == "unknown"
-        and model.training_seconds < 0.5 * reference.training_seconds
-    ]
+    quicker = _cheaper_unknown(passed, reference)
     if quicker:
         words += (
             f"; how {listing([model.title for model in quicker])} stands to it is not known, for less than half of the "
@@ -105,12 +100,23 @@ def _passed(model: Compared) -> bool:
     return model.blessed == len(model.trained) > 0
 
 
-def _came_out_first_for_less(model: Compared, than: Compared) -> bool:
+def _cheaper_unknown(passed: Sequence[Compared], reference: Compared) -> list[Compared]:
+    """Those that train in less than half of the time, of which nothing is known beside the reference."""
+    return [
+        model
+        for model in passed
+        if model.versus is not None
+        and model.versus.verdict == "unknown"
+        and model.training_seconds < _CHEAPER * reference.training_seconds
+    ]
+
+
+def _came_out_first(model: Compared, than: Compared) -> bool:
     own, other = model.average_auc.mean, than.average_auc.mean
     loss, loss_of_other = model.log_loss.mean, than.log_loss.mean
     if own is None or other is None or loss is None or loss_of_other is None:
         return False
-    return own > other and loss <= loss_of_other and model.training_seconds < 0.5 * than.training_seconds
+    return own > other and loss <= loss_of_other
 
 
 def _answers_faster(model: Compared, than: Compared) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from components import progress
@@ -18,6 +19,7 @@ from pipeline.daily.start import declared_day, rebase_note, rebase_reason, requi
 from pipeline.events import NodeRun, NodeStarted
 from pipeline.local import LocalRunner, cpu_seconds
 from pipeline.place import Place
+from pipeline.screen import as_is
 from pipeline.terminal import RunDisplay
 
 
@@ -48,6 +50,15 @@ def make_day(
     )
 
 
+def unsaid(notes: Sequence[str], said: Sequence[str]) -> list[str]:
+    """The notes that no component has said while it ran, with more around them or not.
+
+    >>> unsaid(["a domain is new", "4 rows were left out"], ["2024-01-30: a domain is new (accepted)"])
+    ['4 rows were left out']
+    """
+    return [note for note in notes if not any(note in text for text in said)]
+
+
 class _Run:
     """One attempt at a day."""
 
@@ -61,6 +72,7 @@ class _Run:
         self._delivery = delivery
         self._declaration = declared_day(declaration, delivery, place.data, Book(place.layout))
         self._notes = list(entry.notes)
+        self._said: list[str] = []
         self._node = ""
 
     def outcome(self) -> dict[str, Any]:
@@ -68,7 +80,7 @@ class _Run:
         refusal: Refusal | None = None
         with (
             RunDisplay(self._place.console) as display,
-            progress.listening(display.progress, display.note),
+            progress.listening(display.progress, self._say(display)),
         ):
             rebase = self._rebase()
             settings = self._settings(rebase=bool(rebase))
@@ -80,7 +92,7 @@ class _Run:
                 if refusal is None:
                     raise
                 logging.exception("a gate refused")
-        return outcome(
+        found = outcome(
             self._entry,
             self._carry,
             self._feed.daily,
@@ -90,6 +102,16 @@ class _Run:
             notes=self._notes,
             rebased=bool(rebase),
         )
+        for note in unsaid(found["notes"], self._said):
+            self._place.console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
+        return found
+
+    def _say(self, display: RunDisplay) -> Callable[[str], None]:
+        def say(text: str) -> None:
+            self._said.append(text)
+            display.note(text)
+
+        return say
 
     def _listen(self, display: RunDisplay) -> Any:
         def listen(event: NodeStarted | NodeRun) -> None:

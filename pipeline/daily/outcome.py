@@ -99,7 +99,7 @@ def outcome(
     rows = _rows(ingested)
     if rows.get("duplicates"):
         notes.append(f"{rows['duplicates']:,} rows that repeat others were left out")
-    notes += _left_out(runs)
+    notes += left_out(ingested)
     progressive = _progressive(runs)
     if progressive is not None and progressive.no_better_than_chance:
         notes.append(
@@ -171,12 +171,6 @@ def _rows(report: Mapping[str, Any]) -> dict[str, int]:
     counted = {key: int(report[key]) for key in ("train", "eval", "duplicates", "rejected")}
     events = sum(int(one["rows"]) for one in report.get("events", ()))
     return {**counted, "events": events} if events else counted
-
-
-def _left_out(runs: Mapping[str, NodeRun]) -> list[str]:
-    if "DeclaredExampleGen" not in runs:
-        return []
-    return left_out(_ingested(runs))
 
 
 def _moved(runs: Mapping[str, NodeRun]) -> list[str]:

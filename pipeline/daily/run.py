@@ -161,8 +161,6 @@ def _tell(entry: DayEntry, served: Service | None, bounds: str, console: Console
         console.print(
             f"[green]pushed[/] {entry.pushed_to}: {rows:,} rows{judged}", highlight=False, markup=True
         )
-        for note in entry.notes:
-            console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
         return
     console.print(
         f"[{'bold red' if entry.wants_attention else 'green'}]{entry.shown}[/] {entry.day}", highlight=False

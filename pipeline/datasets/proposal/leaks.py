@@ -95,6 +95,11 @@ def single_column(column: pl.Series, target: npt.NDArray[np.int8], fold: npt.NDA
     """Predicts each row by the smoothed label rate of its value in the other folds.
 
     Numbers with many values go by quantile buckets. A missing value is a value of its own.
+
+    Args:
+      column: (rows,), of single values or lists.
+      target: 0 or 1, (rows,).
+      fold: of each row, 0 to 4, (rows,).
     """
     codes = _codes(column)
     size = int(codes.max()) + 1
