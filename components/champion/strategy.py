@@ -1,14 +1,14 @@
-"""The champion of a comparison: what validates best among the models that passed every gate."""
+"""The champion of a comparison, among the models that passed every gate: see `components.champion.choice`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
 from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
+from components.champion.choice import Passed, choose
 from components.trainer.compared import read_facts
 
 MODEL = "model"
@@ -19,9 +19,8 @@ MODEL_RUN = "model_run"
 class ChampionStrategy(ResolverStrategy):
     """Resolves `model`, `model_blessing` and `model_run` to those of the champion.
 
-    The model whose validation average AUC is highest, as the mean over those of its seeds that passed the gates; of its
-    seeds the one that validates best. Where no domain counts on the validation days, what stopped the trainings judges
-    all models alike (`models.metrics.Scores.criterion`). The evaluation days have no say: they judge the choice.
+    It is what `choose` says of the validation average AUCs. Where no domain counts on the validation days, what stopped
+    the trainings judges all models alike (`models.metrics.Scores.criterion`).
     """
 
     def resolve_artifacts(
@@ -42,16 +41,18 @@ class ChampionStrategy(ResolverStrategy):
             if blessing.get_int_custom_property("blessed") == 1
         }
         runs = {_training(run): run for run in input_dict.get(MODEL_RUN, [])}
-        candidates: dict[str, list[tuple[float, types.Artifact]]] = defaultdict(list)
+        passed: dict[str, list[Passed]] = defaultdict(list)
+        models: dict[tuple[str, int], types.Artifact] = {}
         for model in input_dict.get(MODEL, []):
             if model.id in blessings:
                 facts = read_facts(runs[_training(model)].uri)
-                value = facts["validation"]
-                candidates[facts["compared"]].append((float("-inf") if value is None else value, model))
-        if not candidates:
+                name, seed = facts["compared"], facts["seed"]
+                passed[name].append(Passed(seed, facts["validation"], facts["seconds"]))
+                models[name, seed] = model
+        found = choose(passed)
+        if found is None:
             return {MODEL: [], BLESSING: [], MODEL_RUN: []}
-        best = max(candidates.values(), key=lambda seeds: float(np.mean([value for value, _ in seeds])))
-        _, champion = max(best, key=lambda seed: seed[0])
+        champion = models[found.name, found.seed]
         return {
             MODEL: [champion],
             BLESSING: [blessings[champion.id]],

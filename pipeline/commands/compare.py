@@ -45,7 +45,10 @@ def compare(
     jobs: Jobs = None,
     settings: Settings = None,
     push: Annotated[
-        bool, typer.Option("--push/--no-push", help="Push what validates best and passed its gates.")
+        bool,
+        typer.Option(
+            "--push/--no-push", help="Push the model that the last lines advise: what validates best."
+        ),
     ] = False,
     champion: Annotated[
         str,

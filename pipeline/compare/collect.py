@@ -28,7 +28,16 @@ from components.transform.row_layout import read_layout
 from models.features import FeatureLayout
 from models.metrics import gauc, log_loss
 from pipeline.compare.create import node
-from pipeline.compare.result import Compared, EvaluatedDomain, Response, Spread, Trained, Trial, Versus
+from pipeline.compare.result import (
+    Compared,
+    EvaluatedDomain,
+    Response,
+    Spread,
+    Trained,
+    Trial,
+    Versus,
+    chosen,
+)
 from pipeline.compare.variants import REFERENCE, Variant
 from pipeline.events import NodeRun
 
@@ -148,8 +157,9 @@ def compared(
     seeds: Sequence[int],
     found: Evidence,
     best_average: float | None = None,
-) -> list[Compared]:
-    """Every model's result, best average AUC first.
+    champion: str = "",
+) -> tuple[list[Compared], dict[str, Versus]]:
+    """Every model's result, best average AUC first; the champion, or what would be it, minus each other model.
 
     Args:
       runs: the components' runs, by id.
@@ -157,42 +167,61 @@ def compared(
       seeds: of the trainings.
       found: their scores.
       best_average: the best possible average AUC of a simulated feed.
+      champion: the name of the model that the user wants to be it; empty: what the validation days choose.
     """
     models = [_model(runs, variant, seeds, found.scored[variant.name]) for variant in variants]
-    fill_in_versus(models, found.scored, found.reference)
+    resampled = Resampled(models, found.scored)
+    versus = resampled.versus(found.reference)
+    choice = chosen(models)
+    champion = champion or (choice.name if choice is not None else "")
     for model in models:
+        model.versus = versus.get(model.name)
         mean = model.average_auc.mean
         model.below_best = None if best_average is None or mean is None else best_average - mean
     models.sort(key=lambda m: -(m.average_auc.mean if m.average_auc.mean is not None else float("-inf")))
     for rank, model in enumerate(models, 1):
         model.rank = rank
-    return models
+    return models, resampled.versus(champion)
 
 
-def fill_in_versus(
-    models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]], reference: str
-) -> None:
-    """Fills in `versus` of every model but the reference, where both have an average AUC.
+class Resampled:
+    """Models on the same resampled sets of users; each model's AUCs are computed once.
 
     Args:
-      models: to fill in.
+      models: what is compared.
       scored: their scores, one per seed.
-      reference: the name of the model that the others are tested against.
     """
-    by_name = {model.name: model for model in models}
-    own = by_name[reference]
-    others = [model for model in models if model.name != reference and model.average_auc.mean is not None]
-    if own.average_auc.mean is None or not others:
-        return
-    rows = scored[reference][0].rows
-    weights = user_weights(rows.user, SAMPLES, BOOTSTRAP_SEED)
-    samples = domain_bootstrap(scored[reference], weights)
-    for model in others:
-        pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, model.trained, strict=True)]
+
+    def __init__(self, models: Sequence[Compared], scored: Mapping[str, Sequence[Scored]]) -> None:
+        self._models = {model.name: model for model in models if model.average_auc.mean is not None}
+        self._scored = scored
+        self._weights: list[npt.NDArray[np.float64]] = []
+        self._samples: dict[str, npt.NDArray[np.float64]] = {}
+
+    def versus(self, name: str) -> dict[str, Versus]:
+        """A model minus each other one; empty where it has no average AUC."""
+        if name not in self._models:
+            return {}
+        return {other: self._versus(name, other) for other in self._models if other != name}
+
+    def _versus(self, one: str, two: str) -> Versus:
+        own, other = self._models[one], self._models[two]
+        pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, other.trained, strict=True)]
         seeds = seed_test([a for a, _ in pairs if a is not None], [b for _, b in pairs if b is not None])
-        theirs = domain_bootstrap(scored[model.name], weights)
+        samples, theirs = self._of(one), self._of(two)
         users = paired_test(seeds.difference, average_of(samples), average_of(theirs))
-        model.versus = Versus.of(seeds, users, _within_domains(own, model, rows, samples, theirs))
+        return Versus.of(
+            seeds, users, _within_domains(own, other, self._scored[one][0].rows, samples, theirs)
+        )
+
+    def _of(self, name: str) -> npt.NDArray[np.float64]:
+        """(samples, counted domains)."""
+        if name not in self._samples:
+            self._weights = self._weights or user_weights(
+                self._scored[name][0].rows.user, SAMPLES, BOOTSTRAP_SEED
+            )
+            self._samples[name] = domain_bootstrap(self._scored[name], self._weights)
+        return self._samples[name]
 
 
 def _within_domains(
@@ -263,6 +292,7 @@ def _trained(runs: Runs, variant: Variant, seed: int, scored: Scored) -> Trained
         log_loss=log_loss(rows.label, scored.score),
         evaluator_average_auc=evaluation.average_auc if evaluation else None,
         validation_average_auc=facts["validation_average_auc"],
+        validation=facts["validation"],
         epochs=facts["result"]["best_epoch"],
         rows_per_second=facts["rows_per_second"],
         training_seconds=facts["seconds"],

@@ -84,7 +84,9 @@ def execute(
     found = evidence(runs, variants, seeds, declaration)
     rows = found.rows
     best = best_possible(data, declaration) or {}
-    models = compared(runs, variants, seeds, found, best.get("average_auc"))
+    models, versus_champion = compared(
+        runs, variants, seeds, found, best.get("average_auc"), request.champion
+    )
     champion, refused = (
         _champion(runs, models, place.serving / CHAMPION, request.champion) if request.push else (None, [])
     )
@@ -118,6 +120,7 @@ def execute(
         reference=found.reference,
         models=models,
         champion=champion,
+        versus_champion=versus_champion,
         refused=refused,
         gated=request.evaluator,
         best_possible_average_auc=best.get("average_auc"),

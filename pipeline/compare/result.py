@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
+from components.champion.choice import Choice, Passed, choose
 from components.comparison.lead import Lead, LeadOver, Verdict
 from components.comparison.significance import SeedTest, UserTest
 
@@ -38,6 +39,7 @@ class Trained(BaseModel):
       average_auc, overall_auc, gauc, log_loss: on the evaluation rows, from the stored scores, exactly.
       evaluator_average_auc: what TFMA's Evaluator found for the exported model.
       validation_average_auc: on the validation days, when training stopped.
+      validation: by which the champion is chosen: the same, or where no domain counts there minus the log loss.
       epochs: of the best epoch; the number of trees for trees.
       rows_per_second, training_seconds: of the training loop, validation left out.
       cpu_seconds, peak_memory_mb: of the training, validation included; the memory of the process that trains, with
@@ -53,6 +55,7 @@ class Trained(BaseModel):
     log_loss: float
     evaluator_average_auc: float | None
     validation_average_auc: float | None
+    validation: float | None = None
     epochs: int
     rows_per_second: float
     training_seconds: float
@@ -179,11 +182,11 @@ class EvaluatedDomain(BaseModel):
 
 
 class Champion(BaseModel):
-    """What validated best among those that passed the gates.
+    """What `--push` chose among those that passed the gates, or the user with `--champion`.
 
     Attributes:
       name, seed: of the training.
-      validation_average_auc: by which it was chosen.
+      validation_average_auc: its own on the validation days.
       average_auc: its own on the evaluation rows.
       pushed_to: its version.
     """
@@ -204,6 +207,8 @@ class Comparison(BaseModel):
       trials: settings tried for each model.
       jobs, threads: trainings at once and threads of each.
       models: best average AUC first.
+      champion: with `--push`, where a model passed.
+      versus_champion: the champion, or without `--push` the model that would be it, minus each other one.
       gated: whether the gates judged them; not so where the Evaluator was left out, as in studies.
       best_possible_average_auc, best_possible_overall_auc: of a simulated feed.
       cached: components taken from an earlier run.
@@ -232,6 +237,7 @@ class Comparison(BaseModel):
     models: list[Compared]
     gated: bool = True
     champion: Champion | None = None
+    versus_champion: dict[str, Versus] = Field(default_factory=dict)
     refused: list[str] = Field(default_factory=list)
     best_possible_average_auc: float | None = None
     best_possible_overall_auc: float | None = None
@@ -243,3 +249,25 @@ class Comparison(BaseModel):
     def model(self, name: str) -> Compared:
         """The compared model of this name."""
         return next(model for model in self.models if model.name == name)
+
+    def choice(self) -> Choice | None:
+        """What the validation days choose of the models; None where none passed."""
+        return chosen(self.models)
+
+
+def chosen(models: Sequence[Compared]) -> Choice | None:
+    """What the validation days choose, as `--push` does; None where no model passed its gates."""
+    return choose(
+        {
+            model.name: [
+                Passed(
+                    run.seed,
+                    run.validation_average_auc if run.validation is None else run.validation,
+                    run.training_seconds,
+                )
+                for run in model.trained
+                if run.blessed
+            ]
+            for model in models
+        }
+    )

@@ -1,122 +1,162 @@
-"""What to do with a comparison: which model to ship and how, or that nothing is to be gained."""
+"""What to do with a comparison: which model to ship, why, and the command for it; or what was shipped and why."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from components.comparison.lead import ONE_TRAINING
-from pipeline.compare.result import Compared, Comparison
-from pipeline.report.numbers import figure, listing, percent, signed
+from components.champion.choice import Choice, costs_less
+from components.comparison.lead import NARROW, ONE_TRAINING
+from pipeline.compare.result import Compared, Comparison, Versus
+from pipeline.report.numbers import figure, listing, percent
 
 _CHAMPION = "--champion"
-# What trains in less than so much of another's time is cheaper beyond the noise of a machine.
-_CHEAPER = 0.5
 _FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
+_STANDS = {
+    "ahead": "{} is ahead of",
+    "tie": f"{{}} is level, within {NARROW:g}, with",
+    "behind": "{} is behind",
+    "unknown": "it is not known how {} stands to",
+}
 
 
 def advice(comparison: Comparison) -> str:
-    """The last line: what to ship, why and the command for it, or that nothing is to be gained by another model.
+    """The last lines: what to ship and why, and the command for it or that it was done.
 
-    Empty where something was pushed, or where no gate judged.
+    With and without `--push` it names the model that the validation days choose (`components.champion.choice`), with
+    `--champion` the user's. Empty where no gate judged.
     """
     if not comparison.gated:
         return ""
-    if comparison.champion is not None and comparison.champion.pushed_to:
-        return ""
-    passed = [model for model in comparison.models if _passed(model)]
-    if not passed:
-        return "Nothing to ship: no model passed its gates with every seed."
-    reference = comparison.model(comparison.reference)
-    better = [model for model in passed if model.versus is not None and model.versus.verdict == "behind"]
-    if better:
-        best = better[0]
-        found = best.versus
-        assert found is not None
-        return _ship(
-            comparison,
-            best,
-            f"{signed(-found.difference)} over {reference.title} in average AUC (95 % of resampled users "
-            f"{signed(-found.high)} to {signed(-found.low)}){_how_sure(best, '')}",
-        )
-    if not _passed(reference):
-        best = passed[0]
-        return _ship(
-            comparison,
-            best,
-            f"{reference.title} did not pass its gates; of those that did it has the highest average AUC "
-            f"({figure(best.average_auc.mean)})",
-        )
-    first = [model for model in _cheaper_unknown(passed, reference) if _came_out_first(model, reference)]
-    if first:
-        return _ship(comparison, first[0], _why_the_cheaper(first[0], reference))
-    return _ship(comparison, reference, _why_the_reference(comparison, passed))
-
-
-def _why_the_cheaper(model: Compared, reference: Compared) -> str:
-    """Nothing is known of a difference, so the costlier model has nothing to show for what it costs."""
-    share = percent(model.training_seconds / reference.training_seconds, 0)
+    choice, champion = comparison.choice(), comparison.champion
+    if choice is None:
+        return "Nothing to ship: no model passed its gates."
+    if comparison.refused:
+        what = comparison.model(champion.name).title if champion is not None else "what --champion named"
+        return f"Not shipped: {what} was not pushed. {_by_itself(comparison, choice)}"
+    if champion is None:
+        why = _why(comparison, choice)
+        return f"Ship {comparison.model(choice.name).title}: {why}\n  {command(comparison.command)}"
+    if champion.name == choice.name:
+        return f"Shipped {comparison.model(choice.name).title}: {_why(comparison, choice)}"
     return (
-        f"it came out first, at {figure(model.average_auc.mean)} where {reference.title} has "
-        f"{figure(reference.average_auc.mean)}, with no larger log loss ({figure(model.log_loss.mean)} and "
-        f"{figure(reference.log_loss.mean)}), for {share} of the training time. Which of the two is better is not "
-        "known: more --seeds, or more days, would tell"
+        f"Shipped {comparison.model(champion.name).title}, your choice ({_CHAMPION}). "
+        f"{_by_itself(comparison, choice)} {_judged(comparison)}"
+    ).rstrip()
+
+
+def _by_itself(comparison: Comparison, choice: Choice) -> str:
+    """Which model is chosen without `--champion`, on which other than the champion the judgement does not bear."""
+    return f"The validation days choose {comparison.model(choice.name).title}: {_why_chosen(comparison, choice)}."
+
+
+def _why(comparison: Comparison, choice: Choice) -> str:
+    return f"{_why_chosen(comparison, choice)}. {_judged(comparison)}".rstrip()
+
+
+def _why_chosen(comparison: Comparison, choice: Choice) -> str:
+    """Why the validation days choose it."""
+    passed = [model for model in comparison.models if model.blessed]
+    own = comparison.model(choice.name)
+    if len(passed) == 1:
+        alone = "it passed its gates"
+        return alone if len(comparison.models) == 1 else f"of {len(comparison.models)} models only {alone}"
+    if choice.name == choice.best:
+        return f"it validates best{_validation([own, *_others(passed, own)[:1]])}"
+    best = comparison.model(choice.best)
+    share = percent(own.training_seconds / best.training_seconds, 0)
+    return (
+        f"{best.title} validates best, but not with every seed{_validation([best, own])}, and this one takes {share} "
+        "of its training time"
     )
 
 
-def _why_the_reference(comparison: Comparison, passed: Sequence[Compared]) -> str:
-    """Nothing is beyond chance better; what is level with it may be cheaper."""
-    tested = [model for model in comparison.models if model.versus is not None]
-    if not tested:
-        return "it passed its gates; nothing was compared with it"
-    if all(model.versus is not None and model.versus.verdict == "ahead" for model in tested):
-        return f"ahead of all others{_how_sure(tested[0], ' beyond chance')}"
-    reference = comparison.model(comparison.reference)
-    words = "nothing is to be gained by another model that these rows can show"
-    level = [model for model in passed if model.versus is not None and model.versus.verdict == "tie"]
-    cheaper = [model for model in level if _answers_faster(model, reference)]
-    if cheaper:
-        words += f"; {listing([model.title for model in cheaper])} would do as well and answer in less time"
-    quicker = _cheaper_unknown(passed, reference)
-    if quicker:
-        words += (
-            f"; how {listing([model.title for model in quicker])} stands to it is not known, for less than half of the "
-            "training time: more --seeds, or more days, would tell"
+def _others(passed: Sequence[Compared], own: Compared) -> list[Compared]:
+    """Best validation average AUC first."""
+    others = [model for model in passed if model.name != own.name]
+    return sorted(others, key=lambda model: -(_validated(model) or 0.0))
+
+
+def _validation(models: Sequence[Compared]) -> str:
+    """ " (average AUC of the validation days 0.7164, MLP 0.7114)"; the first is named by what stands before."""
+    values = [_validated(model) for model in models]
+    if not models or any(value is None for value in values):
+        return " (log loss of the validation days, where no domain has rows enough for an AUC)"
+    rest = "".join(
+        f", {model.title} {figure(value)}" for model, value in zip(models[1:], values[1:], strict=True)
+    )
+    return f" (average AUC of the validation days {figure(values[0])}{rest})"
+
+
+def _validated(model: Compared) -> float | None:
+    """The mean over its seeds that passed."""
+    values = [run.validation_average_auc for run in model.trained if run.blessed]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _judged(comparison: Comparison) -> str:
+    """What the evaluation days say of the champion beside the others, and what that is worth; empty without others."""
+    versus = comparison.versus_champion
+    if not versus:
+        return ""
+    named = comparison.champion or comparison.choice()
+    assert named is not None
+    shipped = comparison.model(named.name)
+    stands = {
+        verdict: [comparison.model(name) for name, found in versus.items() if found.verdict == verdict]
+        for verdict in _STANDS
+    }
+    parts: list[str] = []
+    for verdict, words in _STANDS.items():
+        if stands[verdict]:
+            subject = "it" if parts else shipped.title
+            parts.append(f"{words.format(subject)} {listing([model.title for model in stands[verdict]])}")
+    text = f"By the evaluation days {'; '.join(parts)}{_how_sure(versus, stands)}."
+    if stands["behind"]:
+        return (
+            f"{text} The two stretches of days disagree: `dfei backtest`, over more of them, tells which holds "
+            f"({_CHAMPION} {stands['behind'][0].name} ships the other)."
         )
-    return words
+    if not stands["ahead"]:
+        text += " Nothing is to be gained by another model that these rows can show"
+        text += ": more --seeds, or more days, would tell." if stands["unknown"] else "."
+    return text + _for_less(shipped, stands)
 
 
-def _how_sure(model: Compared, sure: str) -> str:
-    """`sure`, or that each was trained once."""
-    once = model.versus is not None and model.versus.seeds == 1
-    return f", {ONE_TRAINING}" if once else sure
+def _how_sure(versus: Mapping[str, Versus], stands: Mapping[str, Sequence[Compared]]) -> str:
+    if not stands["ahead"] and not stands["behind"]:
+        return ""
+    return f", {ONE_TRAINING}" if any(found.seeds == 1 for found in versus.values()) else ", beyond chance"
 
 
-def _ship(comparison: Comparison, model: Compared, why: str) -> str:
-    return f"Ship {model.title}: {why}.\n  {command(comparison.command, model.name)}"
+def _for_less(own: Compared, stands: Mapping[str, Sequence[Compared]]) -> str:
+    """Which models that are not known to be worse cost less, and are to be had by `--champion`."""
+    costs = {
+        "trains in less than half of the time": [
+            model
+            for model in (*stands["tie"], *stands["unknown"])
+            if model.blessed and costs_less(model.training_seconds, own.training_seconds)
+        ],
+        "answers in less time": [
+            model for model in stands["tie"] if model.blessed and _answers_faster(model, own)
+        ],
+    }
+    return "".join(
+        f" {listing([model.title for model in models])} {words if len(models) == 1 else _plural(words)} "
+        f"({_CHAMPION} {models[0].name})."
+        for words, models in costs.items()
+        if models
+    )
 
 
-def _passed(model: Compared) -> bool:
-    return model.blessed == len(model.trained) > 0
-
-
-def _cheaper_unknown(passed: Sequence[Compared], reference: Compared) -> list[Compared]:
-    """Those that train in less than half of the time, of which nothing is known beside the reference."""
-    return [
-        model
-        for model in passed
-        if model.versus is not None
-        and model.versus.verdict == "unknown"
-        and model.training_seconds < _CHEAPER * reference.training_seconds
-    ]
-
-
-def _came_out_first(model: Compared, than: Compared) -> bool:
-    own, other = model.average_auc.mean, than.average_auc.mean
-    loss, loss_of_other = model.log_loss.mean, than.log_loss.mean
-    if own is None or other is None or loss is None or loss_of_other is None:
-        return False
-    return own > other and loss <= loss_of_other
+def _plural(words: str) -> str:
+    """
+    >>> _plural("answers in less time")
+    'answer in less time'
+    """
+    verb, rest = words.split(" ", 1)
+    return f"{verb.removesuffix('s')} {rest}"
 
 
 def _answers_faster(model: Compared, than: Compared) -> bool:
@@ -125,15 +165,14 @@ def _answers_faster(model: Compared, than: Compared) -> bool:
     return own is not None and other is not None and own.median_ms < 0.8 * other.median_ms
 
 
-def command(compared: str, name: str) -> str:
-    """The command that pushes a model of a comparison: all of it comes from the cache, and its result stays.
+def command(compared: str) -> str:
+    """The command that pushes what a comparison advises: all of it comes from the cache, and its result stays.
 
     Args:
       compared: the comparison's own command.
-      name: of the model.
 
-    >>> command("dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --no-push", "mlp")
-    'dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --push --champion mlp'
+    >>> command("dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --no-push")
+    'dfei compare --dataset a.yaml --root out --models=mlp,dfei --seeds 2 --push'
     """
     kept: list[str] = []
     words = iter(shlex.split(compared))
@@ -142,4 +181,4 @@ def command(compared: str, name: str) -> str:
             next(words, None)
         elif word not in _FLAGS and not word.startswith(f"{_CHAMPION}="):
             kept.append(word)
-    return shlex.join([*kept, "--push", _CHAMPION, name])
+    return shlex.join([*kept, "--push"])

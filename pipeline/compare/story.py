@@ -52,7 +52,10 @@ def champion_words(comparison: Comparison) -> str:
     own = f"average AUC {figure(champion.average_auc)} of its own"
     seeds = plural(len(model.trained), "seed")
     mean = f", {figure(model.average_auc.mean)} on average over {seeds}" if len(model.trained) > 1 else ""
-    chosen = f"; chosen by that of the validation days, {figure(champion.validation_average_auc)}"
+    choice = comparison.choice()
+    named = choice is not None and choice.name != champion.name
+    who = "named by --champion; of the validation days" if named else "chosen by that of the validation days,"
+    chosen = f"; {who} {figure(champion.validation_average_auc)}"
     pushed = f"; pushed to {champion.pushed_to}" if champion.pushed_to else ""
     return f"champion: {model.title}, seed {champion.seed}: {own}{mean}{chosen}{pushed}"
 
@@ -70,8 +73,7 @@ def behind_the_trees(comparison: Comparison) -> str:
     )
     return (
         f"The trees learned from the same inputs: what {reference} falls short by is its training, not the data. Try "
-        f"{search}, smaller batches (training.batch_size) or more epochs (training.epochs); until then the trees "
-        "serve better."
+        f"{search}, smaller batches (training.batch_size) or more epochs (training.epochs)."
     )
 
 

@@ -25,6 +25,7 @@ class Comparison:
         validation: float | None,
         blessed: bool = True,
         counts: bool = True,
+        seconds: float = 10.0,
     ) -> None:
         number = len(self.artifacts[MODEL]) + 1
         node = self._root / f"Trainer.{name}.{seed}"
@@ -32,6 +33,7 @@ class Comparison:
         run.mkdir(parents=True)
         average = validation if counts else None
         facts = {"compared": name, "seed": seed, "validation": validation, "validation_average_auc": average}
+        facts["seconds"] = seconds
         (run / "training.json").write_text(json.dumps(facts))
         model, blessing, model_run = (
             standard_artifacts.Model(),
@@ -64,6 +66,18 @@ def test_the_model_with_the_best_mean_and_its_best_seed(tmp_path: Path) -> None:
     comparison.add("star", 1, 0.74)
     comparison.add("star", 2, 0.60)
     assert comparison.champion() == "Trainer.dfei.2"
+
+
+def test_a_cheaper_model_that_the_seeds_do_not_tell_apart_is_taken(tmp_path: Path) -> None:
+    for number, (seconds, second_seed, expected) in enumerate(
+        [(4.0, 0.705, "mlp"), (6.0, 0.705, "dfei"), (4.0, 0.69, "dfei")]
+    ):
+        comparison = Comparison(tmp_path / str(number))
+        comparison.add("dfei", 1, 0.72)
+        comparison.add("dfei", 2, 0.70)
+        comparison.add("mlp", 1, 0.71, seconds=seconds)
+        comparison.add("mlp", 2, second_seed, seconds=seconds)
+        assert comparison.champion() == f"Trainer.{expected}.1"
 
 
 def test_what_did_not_pass_does_not_count(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from components.study.sample import Sample
 from models.features import CategoricalFeature, FeatureLayout
 from models.rows import ArrayRows
 from models.settings import ModelSettings, TrainingSettings
-from pipeline.compare.collect import fill_in_versus
+from pipeline.compare.collect import Resampled
 from pipeline.compare.result import Compared, Spread
 from tests.pipeline.compare.results import compared, trained
 
@@ -61,10 +61,7 @@ def in_the_comparison(
         model.average_auc = Spread.of([score.average_auc()])
         model.domain_auc = {found: score.domain_auc(d) for d, found in enumerate(DOMAINS)}
         models.append(model)
-    fill_in_versus(models, scored, "dfei")
-    versus = models[1].versus
-    assert versus is not None
-    return versus
+    return Resampled(models, scored).versus("dfei")["mlp"]
 
 
 @given(st.integers(0, 10_000), st.floats(0.2, 3.0), st.floats(0.2, 3.0))

@@ -9,7 +9,7 @@ import pytest
 
 from components.comparison.scores import EvaluationRows, Scored
 from components.decoded_rows.evaluated import EvaluatedRows
-from pipeline.compare.collect import evaluated_domains, evaluated_rows, fill_in_versus
+from pipeline.compare.collect import Resampled, evaluated_domains, evaluated_rows
 from pipeline.compare.result import Spread
 from tests.pipeline.compare.results import compared
 from tests.pipeline.compare.results import trained as model_run
@@ -56,10 +56,12 @@ def test_the_lead_is_taken_apart_by_domain() -> None:
             name: Spread.of([score.domain_auc(d) for score in scored[model.name]]).mean
             for d, name in enumerate(rows.domains)
         }
-    fill_in_versus(models, scored, "dfei")
-    assert models[0].versus is None
-    versus = models[1].versus
-    assert versus is not None
+    resampled = Resampled(models, scored)
+    assert list(resampled.versus("dfei")) == ["mlp"]
+    versus = resampled.versus("dfei")["mlp"]
+    # The other way round it is the same test.
+    assert resampled.versus("mlp")["dfei"].high == pytest.approx(-versus.low)
+    assert resampled.versus("nobody") == {}
     assert list(versus.domains) == ["home", "search"]
     home, search = versus.domains["home"], versus.domains["search"]
     assert (home.difference, home.low, home.high, home.verdict) == (0.0, 0.0, 0.0, "tie")
