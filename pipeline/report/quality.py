@@ -70,24 +70,11 @@ def tiles(summary: RunSummary) -> list[Tile]:
     ):
         own = getattr(evaluation.overall, name)
         earlier = getattr(evaluation.baseline, name) if evaluation.baseline is not None else None
-        notes = [] if own is None or earlier is None else [_progress(name, own, earlier, digits)]
+        notes = [] if own is None or earlier is None else [f"the last {figure(earlier, digits)}"]
         notes += [f"best possible {figure(limit)}"] if (limit := possible.get(name)) is not None else []
         found.append(Tile(title, figure(own, digits), ", ".join(notes)))
     clicks = percent(evaluation.positives / evaluation.rows if evaluation.rows else None)
     return [*found, Tile("evaluated on", count(evaluation.rows), f"impressions, {clicks} clicked")]
-
-
-def _progress(name: str, own: float, earlier: float, digits: int) -> str:
-    """Better or worse than the last blessed model, by how much."""
-    gain = own - earlier
-    if name == "log_loss":
-        gain = -gain
-    elif name == "calibration":
-        gain = abs(earlier - 1) - abs(own - 1)
-    text = figure(abs(gain), digits)
-    if float(text) == 0:
-        return "as the last"
-    return f"{text} {'better' if gain > 0 else 'worse'} than the last"
 
 
 def domain_section(summary: RunSummary) -> DomainSection | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from components.comparison.lead import ONE_TRAINING
+from components.comparison.lead import NARROW, ONE_TRAINING, Lead, Verdict
 from components.evaluator.results import DomainResult
 from components.study.document import PAST_CLICK_RATE, IdGroup, Study, TrainedDomain
-from pipeline.report.numbers import Z95, count, figure, percent, signed
+from pipeline.report.numbers import Z95, count, figure, listing, percent, signed
 from pipeline.report.summary import RunSummary
 
 SHOWN = 3
@@ -157,59 +157,78 @@ def _against_others(summary: RunSummary, name: str, result: DomainResult) -> lis
                 f"It is {figure(possible - own, 3)} short of what the true probabilities reach "
                 f"({figure(possible, 3)})."
             )
-    if result.baseline_auc is not None and result.baseline_auc > own + _TIE:
-        found.append(
-            f"The last blessed model did better here: {figure(result.baseline_auc, 3)} "
-            f"({signed(own - result.baseline_auc, 3)})."
-        )
-    baselines = {
-        baseline.name: auc
-        for baseline in (summary.study.baselines if summary.study else [])
-        if (auc := baseline.domains.get(name)) is not None
-    }
-    if baselines:
-        text = _named(baselines)
-        top = max(baselines.values())
-        better = [other for other in baselines if _does_better(summary, other, name, result)]
-        if better:
-            once = "" if PAST_CLICK_RATE in better else f", {ONE_TRAINING}"
-            found.append(
-                f"A simple system does better here ({text}){once}: the data holds more than this model has learned of "
-                "it."
-            )
-        elif top > own - 2 * _TIE:
-            level = {baseline: auc for baseline, auc in baselines.items() if auc > own - 2 * _TIE}
-            rest = {baseline: auc for baseline, auc in baselines.items() if baseline not in level}
-            # Whether the domain is hard is not shown: other inputs, or more rows, may tell more.
-            why = (
-                "the inputs say no more here yet than past clicks do"
-                if PAST_CLICK_RATE in level
-                else "whether another kind of model gains here these rows do not tell"
-                if top > own + _TIE
-                else "another kind of model gains nothing here; other inputs or more rows may"
-            )
-            behind = f", not {_named(rest)}" if rest else ""
-            found.append(f"About as well does {_named(level)}{behind}: {why}.")
-        else:
-            found.append(f"Simple systems do worse here ({text}).")
-    return found
-
-
-def _does_better(summary: RunSummary, system: str, domain: str, result: DomainResult) -> bool:
-    """Whether a simple system is ahead in a domain by more than users drawn by chance make of it."""
+    if result.baseline_auc is not None and _lead(result, result.baseline_auc).verdict == "behind":
+        higher = f"The last blessed model came out higher here: {figure(result.baseline_auc, 3)}"
+        found.append(f"{higher} ({signed(own - result.baseline_auc, 3)}), {ONE_TRAINING}.")
+    stands: dict[Verdict, dict[str, float]] = {}
     for baseline in summary.study.baselines if summary.study else []:
-        auc = baseline.domains.get(domain)
-        if baseline.name != system or auc is None or auc <= (result.auc or 0.0) + _TIE:
-            continue
-        paired = baseline.leads.within.get(domain)
-        if paired is not None:
-            return paired.high < 0
-        return auc > (result.auc or 0.0) + Z95 * (result.auc_standard_error or 0.0)
-    return False
+        auc = baseline.domains.get(name)
+        if auc is not None:
+            verdict = _lead(result, auc, baseline.leads.within.get(name)).verdict
+            stands.setdefault(verdict, {})[baseline.name] = auc
+    return found + [_STANDS[verdict](systems) for verdict, systems in stands.items()]
 
 
-def _named(baselines: Mapping[str, float]) -> str:
-    return ", ".join(f"{baseline} {figure(auc, 3)}" for baseline, auc in baselines.items())
+def _lead(result: DomainResult, other: float, paired: Lead | None = None) -> Lead:
+    """How far the model is ahead in a domain of a system with this AUC there.
+
+    Args:
+      result: the domain.
+      other: AUC of the other system.
+      paired: of the same users, where that was worked out; else the model's own interval stands for it.
+    """
+    if paired is not None:
+        return paired
+    difference = (result.auc or 0.0) - other
+    half = math.inf if result.auc_standard_error is None else Z95 * result.auc_standard_error
+    return Lead(difference=difference, low=difference - half, high=difference + half)
+
+
+def _better(systems: Mapping[str, float]) -> str:
+    """Only what learns nothing is ahead beyond chance: of two that were trained once each it may be luck."""
+    if PAST_CLICK_RATE in systems:
+        rest = {name: auc for name, auc in systems.items() if name != PAST_CLICK_RATE}
+        more = f"; {_named(rest)} came out higher, too" if rest else ""
+        return (
+            f"The {_named({PAST_CLICK_RATE: systems[PAST_CLICK_RATE]})} does better here, beyond chance{more}: the "
+            "data holds more than this model has learned of it."
+        )
+    return f"{_named(systems)} came out higher here, which may be luck: each was trained once."
+
+
+def _level(systems: Mapping[str, float]) -> str:
+    # Whether the domain is hard is not shown: other inputs, or more rows, may tell more.
+    why = (
+        "the inputs say no more here yet than past clicks do"
+        if PAST_CLICK_RATE in systems
+        else f"another kind of model gains nothing here, {ONE_TRAINING}; other inputs or more rows may"
+    )
+    return f"Level with it, within {NARROW:g}, {_are(systems)} {_named(systems)}: {why}."
+
+
+def _worse(systems: Mapping[str, float]) -> str:
+    once = "" if PAST_CLICK_RATE in systems else f", {ONE_TRAINING}"
+    return f"It is ahead here of {_named(systems)}{once}."
+
+
+def _unknown(systems: Mapping[str, float]) -> str:
+    return f"How it stands here to {_named(systems)} is not known: these rows are too few to tell."
+
+
+_STANDS: dict[Verdict, Callable[[Mapping[str, float]], str]] = {
+    "behind": _better,
+    "tie": _level,
+    "ahead": _worse,
+    "unknown": _unknown,
+}
+
+
+def _are(systems: Mapping[str, float]) -> str:
+    return "is" if len(systems) == 1 else "are"
+
+
+def _named(systems: Mapping[str, float]) -> str:
+    return listing([f"{system} ({figure(auc, 3)})" for system, auc in systems.items()])
 
 
 def _little_data(study: Study, trained: TrainedDomain) -> list[str]:
@@ -265,8 +284,7 @@ def _rare_ids(study: Study, trained: TrainedDomain) -> list[str]:
 def _what_rare_costs(role: str, rare: IdGroup, known: IdGroup) -> str:
     if rare.auc is None or known.auc is None:
         return ""
-    little = ", which costs little" if known.auc - rare.auc < 4 * _TIE else ""
-    return f"{little} (overall AUC with such {role}s {figure(rare.auc, 3)}, with known ones {figure(known.auc, 3)})"
+    return f" (overall AUC with such {role}s {figure(rare.auc, 3)}, with known ones {figure(known.auc, 3)})"
 
 
 def _wide(result: DomainResult) -> list[str]:

@@ -172,9 +172,10 @@ def test_the_last_blessed_model_and_the_best_possible_are_compared_with() -> Non
     )
     best = {"average": 0.8, "overall": 0.82, "domains": {"1": 0.8}}
     text = _Outline(report_page(run(evaluation=evaluated, best_possible_auc=best))).text
-    assert "0.0100 better than the last, best possible 0.8000" in text
-    assert "0.0066 worse than the last" in text
-    assert "as the last" in text
+    # Figures, not "better": a tile has no interval.
+    assert "the last 0.7000, best possible 0.8000" in text
+    assert "the last 0.7400, best possible 0.8200" in text
+    assert "better than the last" not in text
     assert "the distance is 0.0900" in text
 
 

@@ -78,48 +78,47 @@ def test_the_worst_come_first_and_not_all_are_called_bad() -> None:
     assert not found[1].clear
 
 
-def test_a_domain_that_simple_systems_serve_better_is_the_models_fault() -> None:
+def test_only_what_is_ahead_beyond_its_interval_is_named_as_better() -> None:
     better = "the data holds more than this model has learned of it."
-    [reason] = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.65, "past click rate": 0.55}))
-    assert reason == (
-        f"A simple system does better here (MLP 0.650, past click rate 0.550), {ONE_TRAINING}: {better}"
-    )
-    [reason] = first(summary(evaluated(0.6), NORMAL, {"past click rate": 0.65}))
-    assert reason == f"A simple system does better here (past click rate 0.650): {better}"
+    reasons = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.65, PAST_CLICK_RATE: 0.53}))
+    # Two models that were trained once each: nothing is beyond chance, and the data is not said to hold more.
+    assert reasons == [
+        "MLP (0.650) came out higher here, which may be luck: each was trained once.",
+        "It is ahead here of past click rate (0.530).",
+    ]
+    [reason] = first(summary(evaluated(0.6), NORMAL, {PAST_CLICK_RATE: 0.65}))
+    assert reason == f"The past click rate (0.650) does better here, beyond chance: {better}"
+    [reason] = first(summary(evaluated(0.6), NORMAL, {PAST_CLICK_RATE: 0.65, "MLP": 0.66}))
+    assert "beyond chance; MLP (0.660) came out higher, too: the data holds more" in reason
+
+
+UNKNOWN = "How it stands here to MLP (0.650) is not known: these rows are too few to tell."
 
 
 def test_what_is_within_the_interval_is_not_held_against_the_model() -> None:
     uncertain = evaluated(0.6, auc_standard_error=0.06)
-    reasons = first(summary(uncertain, NORMAL, {"MLP": 0.65}))
-    assert reasons[0].startswith(
-        "About as well does MLP 0.650: whether another kind of model gains here these rows do not tell."
-    )
-    for high, better in ((0.001, False), (-0.001, True)):
+    assert first(summary(uncertain, NORMAL, {"MLP": 0.65}))[0] == UNKNOWN
+    assert first(summary(evaluated(0.6, auc_standard_error=None), NORMAL, {"MLP": 0.65})) == [UNKNOWN]
+    for high, said in ((0.001, UNKNOWN), (-0.001, "MLP (0.650) came out higher here")):
         # The same users judge both, so the interval of the difference is the one that counts.
-        paired = summary(evaluated(0.6), NORMAL, {"MLP": 0.65})
-        assert paired.study is not None
-        lead = Lead(difference=-0.05, low=-0.09, high=high)
-        paired.study.baselines[0].leads = Leads(within={"1": lead}, over=[lead])
-        assert first(paired)[0].startswith("A simple system does better here") == better
+        assert first(_paired("MLP", 0.65, Lead(difference=-0.05, low=-0.09, high=high)))[0].startswith(said)
 
 
-NOTHING_GAINED = "another kind of model gains nothing here; other inputs or more rows may."
-
-
-def test_a_tie_with_a_simple_system_is_not_laid_at_the_domains_door() -> None:
-    [reason] = first(summary(evaluated(0.6), NORMAL, {"MLP": 0.598}))
-    assert (
-        reason
-        == "About as well does MLP 0.598: another kind of model gains nothing here; other inputs or more rows may."
-    )
-
-
-def test_of_simple_systems_only_those_that_come_as_far_are_said_to() -> None:
-    # An MLP that comes as far from the same inputs does not tell that these inputs say little.
-    [reason] = first(summary(evaluated(0.684), NORMAL, {PAST_CLICK_RATE: 0.51, "MLP": 0.68}))
-    assert reason == f"About as well does MLP 0.680, not past click rate 0.510: {NOTHING_GAINED}"
-    [reason] = first(summary(evaluated(0.6), NORMAL, {PAST_CLICK_RATE: 0.598, "MLP": 0.58}))
+def test_what_comes_as_far_is_said_to_only_where_the_interval_is_narrow() -> None:
+    level = Lead(difference=0.002, low=-0.002, high=0.004)
+    [reason] = first(_paired("MLP", 0.598, level))
+    gained = f"another kind of model gains nothing here, {ONE_TRAINING}; other inputs or more rows may."
+    assert reason == f"Level with it, within 0.005, is MLP (0.598): {gained}"
+    [reason] = first(_paired(PAST_CLICK_RATE, 0.598, level))
     assert reason.endswith("the inputs say no more here yet than past clicks do.")
+    assert "not known" in first(summary(evaluated(0.6), NORMAL, {"MLP": 0.598}))[0]
+
+
+def _paired(name: str, auc: float, lead: Lead) -> RunSummary:
+    found = summary(evaluated(0.6), NORMAL, {name: auc})
+    assert found.study is not None
+    found.study.baselines[0].leads = Leads(within={"1": lead}, over=[lead])
+    return found
 
 
 def test_probabilities_are_off_only_beyond_chance_and_in_whichever_domain() -> None:
@@ -177,7 +176,9 @@ def test_a_wide_interval_and_wrong_probabilities_are_named() -> None:
 
 def test_the_last_blessed_model_and_the_best_possible_are_named() -> None:
     regressed = summary(evaluated(0.6, baseline_auc=0.64), NORMAL, {})
-    assert first(regressed) == ["The last blessed model did better here: 0.640 (−0.040)."]  # noqa: RUF001
+    higher = "The last blessed model came out higher here: 0.640 (−0.040)"  # noqa: RUF001
+    assert first(regressed) == [f"{higher}, {ONE_TRAINING}."]
+    assert "last blessed" not in first(summary(evaluated(0.6, baseline_auc=0.61), NORMAL, {}))[0]
     best = {"average": 0.8, "overall": 0.8, "domains": {"1": 0.605}}
     limited = regressed.model_copy(
         update={"best_possible_auc": run(best_possible_auc=best).best_possible_auc}
