@@ -27,6 +27,13 @@ from components.errors import InputError
 _HASH_BLOCK = 1 << 20
 _LONGEST_HEADER = 1 << 20
 _HEAD_BYTES = 1 << 20
+_WORDS: dict[Format, str] = {
+    "csv": "csv",
+    "csv.gz": "gzipped csv",
+    "json": "JSON lines",
+    "json.gz": "gzipped JSON lines",
+    "parquet": "Parquet",
+}
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,7 @@ def inspect(path: Path, root: Path, section: Events | Impressions | Lookup) -> D
             columns, begin, start = _header(path, kind, separator, section.encoding)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path}: cannot be read as {kind}: {reason}") from None
+        raise InputError(f"{path}: cannot be read as {_WORDS[kind]}: {reason}") from None
     if given and kind not in ("csv", "csv.gz"):
         raise InputError(f"{path}: `columns` are names for CSV without a header: {kind} has its own")
     if given:

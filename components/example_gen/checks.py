@@ -124,7 +124,8 @@ def first_eval_day(plan: ReadPlan, scan: Scan) -> int:
 def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     """What makes a run on this log impossible, the first thing first."""
     declaration = plan.declaration
-    names = ", ".join(file.path for file in plan.files[:_SHOWN])
+    more = len(plan.files) - 1
+    names = plan.files[0].path + (f" and {more} more file{'s' * (more > 1)}" if more else "")
     if scan.rows == 0 and scan.later:
         yield f"{names}: none of the {scan.later} rows is {_limits(declaration)}: widen it"
         return
@@ -157,11 +158,11 @@ def problems(plan: ReadPlan, scan: Scan) -> Iterator[str]:
     needed = split.eval_days + split.validation_days + 1
     found = sorted(scan.days)
     if len(found) < needed:
-        shown = ", ".join(day_name(day, split.day_ms) for day in found[:_SHOWN])
+        ends = dict.fromkeys(day_name(day, split.day_ms) for day in (found[0], found[-1]))
         ended = f" {_limits(declaration)}" if scan.later else ""
         shorter = " To split a log of hours, make split.day_hours smaller." if split.day_hours > 1 else ""
         yield (
-            f"{names}: rows of {len(found)} {split.day_word} ({shown}, in "
+            f"{names}: rows of {len(found)} {split.day_word} ({' to '.join(ends)}, in "
             f"{declaration.time_zone}){ended}, but {needed} are needed: split.eval_days = {split.eval_days} to "
             f"evaluate, split.validation_days = {split.validation_days} to validate, and one or more to train. "
             f"Give more {split.day_word}, or lower these settings.{shorter}"

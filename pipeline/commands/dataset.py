@@ -250,7 +250,8 @@ def check(
 
             read = declared(declaration, settings or (), None)
             result = look(read, data, quick=quick, progress=steps, early=early)
-            title = as_is(f"{result.dataset}: {result.rows:,} rows{' (a sample)' if result.sampled else ''}")
+            rows = f": {result.rows:,} rows{' (a sample)' if result.sampled else ''}" if result.rows else ""
+            title = as_is(f"{result.dataset}{rows}")
             console.print(findings_table(result.findings, title))
             console.print(
                 {

@@ -38,11 +38,11 @@ def expand(argument: Path, but: Collection[Path] = ()) -> list[Path]:
         found = [path.resolve() for path in matches(Path.cwd(), str(argument))]
     else:
         raise InputError(
-            f"{argument}: no such file; expected {argument} to be a csv or Parquet file, a folder of them, or a glob"
+            f"{argument}: no such file; expected a file of csv, JSON lines or Parquet, a folder of them, or a glob"
         )
     kept = [path for path in found if path not in but]
     if not kept:
-        raise InputError(f"{argument}: no csv or Parquet file is there")
+        raise InputError(f"{argument}: no file of csv, JSON lines or Parquet is there")
     return kept
 
 

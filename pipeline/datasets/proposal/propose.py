@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import polars as pl
 from pydantic import ValidationError
 
 from components.dataset.declaration import Declaration, iana_zone
-from components.dataset.joins import read_lookup
+from components.dataset.joins import LookupTable, read_lookup
 from components.dataset.label import label_of
 from components.dataset.loader import load_declaration
-from components.dataset.read_plan import cut, plan_reading
+from components.dataset.read_plan import ReadPlan, cut, plan_reading
 from components.dataset.unread import file_notes
 from components.errors import InputError
 from components.example_gen.scan import days
@@ -161,9 +161,12 @@ def propose(
     def gather(rows: pl.DataFrame) -> None:
         gathered.add(rows, days(rows, provisional.split.day_ms), label_of(rows, provisional))
 
-    found = _look_at_all(provisional, sources, progress, gather)
+    plan = plan_reading(provisional, str(sources.data_dir))
+    tables = tuple(read_lookup(lookup, provisional) for lookup in plan.lookups)
+    found = _look_at_all(plan, tables, sources.log.rows, progress, gather)
     _learn(result, found)
     result.warnings += [
+        *_about_lines(plan, tables),
         *domain_doubts(provisional.domain, found.scan.domain_rows),
         *_about_files(sources, provisional),
     ]
@@ -239,13 +242,31 @@ def _require_zone(zone: str | None) -> None:
         raise InputError(f"--time-zone: {error}") from None
 
 
-def _look_at_all(
-    declaration: Declaration, sources: Sources, progress: Callable[[Progress], None], visit: Visitor
-) -> Survey:
-    plan = plan_reading(declaration, str(sources.data_dir))
-    tables = tuple(read_lookup(lookup, declaration) for lookup in plan.lookups)
-    total = sources.log.rows
+def _about_lines(plan: ReadPlan, tables: Sequence[LookupTable]) -> Iterator[str]:
+    """Lines of the lookups that cannot be used."""
+    allowed = Declaration.model_fields["max_rejected_share"].default
+    for lookup, table in zip(plan.lookups, tables, strict=True):
+        if not table.rejected:
+            continue
+        file, line, reason = table.rejects[0]
+        fate = (
+            f"a run would refuse the table (max_rejected_share is {allowed:g}): mend them, or give it as Parquet"
+            if table.rejected > allowed * table.rows
+            else "they are left out, and their keys have no row"
+        )
+        yield (
+            f"{lookup.name}: {table.rejected:,} of {table.rows:,} lines cannot be used (the first is {file}:{line}: "
+            f"{reason}): {fate}"
+        )
 
+
+def _look_at_all(
+    plan: ReadPlan,
+    tables: tuple[LookupTable, ...],
+    total: int,
+    progress: Callable[[Progress], None],
+    visit: Visitor,
+) -> Survey:
     def heard(rows: int) -> None:
         progress(Progress("looking at all rows", rows, max(total, rows)))
 

@@ -143,5 +143,5 @@ def test_lookup_tables_are_not_taken_for_the_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize("argument", ["none", "none/*.csv", "none.csv"])
 def test_nothing_is_there(tmp_path: Path, argument: str) -> None:
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match=r"none.*: no (such file|csv or Parquet file)"):
+    with pytest.raises(InputError, match=r"none.*: no (such file|file of csv, JSON lines or Parquet)"):
         proposed(tmp_path, [tmp_path / argument])

@@ -160,3 +160,28 @@ def test_many_files_become_a_pattern(tmp_path: Path) -> None:
     written = write(ProposalRequest(sorted(tmp_path.glob("part-*.csv")), output=tmp_path / "a.yaml"))
     assert written.declaration.impressions.files == ["part-*.csv"]
     assert written.proposal.rows == 3000
+
+
+def test_lines_of_a_lookup_that_cannot_be_used_are_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = csv_log(tmp_path, columns(customer=rng.integers(0, 2000, 3000)))
+    lines = ["id,kind,note"] + [
+        f'{n:04},k{n % 5},"a\nb"' if n < 3 else f"{n:04},k{n % 5},c" for n in range(2000)
+    ]
+
+    def warned(lines: list[str]) -> list[str]:
+        (tmp_path / "customers.csv").write_text("\n".join(lines) + "\n")
+        request = ProposalRequest(
+            [log], [f"{tmp_path}/customers.csv=customer:id"], tmp_path / "a.yaml", force=True
+        )
+        return [said for said in propose(request, None).draft.warnings if said.startswith("customers.csv")]
+
+    assert warned(lines[:1] + lines[4:] + ["2000,k1"]) == [
+        f"customers.csv: 1 of 1,998 lines cannot be used (the first is {tmp_path}/customers.csv:1999: expected 3 "
+        "values, found 2): they are left out, and their keys have no row"
+    ]
+    [said] = warned(lines)
+    assert f"6 of 2,003 lines cannot be used (the first is {tmp_path}/customers.csv:2: " in said
+    assert said.endswith(
+        "a run would refuse the table (max_rejected_share is 0.001): mend them, or give it as Parquet"
+    )
