@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from components.dataset.input_names import LIST_SEPARATOR
+from components.dataset.input_names import SEVERAL_VALUES
 from components.dataset.names import is_date
-from components.version_notes import read_domains, read_request, read_written
 from pipeline.client import Signature, TensorSpec, tensors
 from pipeline.example_curl import example_curl
 from pipeline.predict.targets import open_target, version_directory
@@ -38,9 +39,12 @@ class Described:
       signatures: by name.
       domain: the input of the domain; empty where it is not known.
       domains: values that were in training; none where they are not known.
-      lists: inputs whose several values are one text, each with U+001F behind it, as far as the request shows.
+      lists: inputs whose several values are one text, each with U+001F behind it.
+      separators: of these, what separates values in the logs' texts, too, where something does.
       dates: inputs that are days since 1970.
-      curl: a request with a real row; None where there is none.
+      curl: a request that is answered; None where none is known.
+      real: whether its row is one of the evaluation, or has the domain alone.
+      noted: whether lists, domains and dates are known.
     """
 
     name: str
@@ -48,8 +52,11 @@ class Described:
     domain: str = ""
     domains: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    separators: Mapping[str, str] = dataclasses.field(default_factory=dict)
     dates: tuple[str, ...] = ()
     curl: str | None = None
+    real: bool = False
+    noted: bool = True
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -67,6 +74,7 @@ class Described:
             "domain": self.domain,
             "domains": list(self.domains),
             "lists": list(self.lists),
+            "separators": dict(self.separators),
             "dates": list(self.dates),
             "curl": self.curl,
         }
@@ -87,22 +95,33 @@ def describe(model_dir: Path | None, url: str | None) -> Described:
         asked = {
             name: port for name, port in target.signatures.items() if not name.startswith("__saved_model")
         }
-        found = Described(target.name, asked)
-    if model_dir is None:
-        return found
-    version = version_directory(model_dir)
-    column, values = read_domains(version) or ("", ())
-    [row] = json.loads(read_request(version) or '{"instances": [{}]}')["instances"]
-    return dataclasses.replace(
-        found,
-        domain=column,
-        domains=values,
-        lists=tuple(
-            name for name, value in row.items() if isinstance(value, str) and LIST_SEPARATOR in value
-        ),
-        dates=tuple(name for name, written in read_written(version).items() if is_date(written)),
-        curl=example_curl(version, version.resolve().parent.name),
+        notes = target.notes
+    domain, lists = notes.get("domain") or {}, notes.get("lists") or {}
+    found = Described(
+        target.name,
+        asked,
+        domain=str(domain.get("input", "")),
+        domains=tuple(domain.get("values", ())),
+        lists=tuple(lists),
+        separators={name: separator for name, separator in lists.items() if separator},
+        dates=tuple(name for name, written in (notes.get("written") or {}).items() if is_date(written)),
+        noted=bool(notes),
     )
+    if model_dir is None:
+        return dataclasses.replace(found, curl=_least_curl(found, str(url)))
+    version = version_directory(model_dir)
+    curl = example_curl(version, version.resolve().parent.name)
+    return dataclasses.replace(found, curl=curl, real=curl is not None)
+
+
+def _least_curl(found: Described, url: str) -> str | None:
+    """A request with a domain and nothing else: all other inputs may be left out."""
+    if not found.domains or not url.startswith("http"):
+        return None
+    base, _, model = url.rstrip("/").rpartition("/")
+    body = json.dumps({"instances": [{found.domain: found.domains[0]}]}, ensure_ascii=False)
+    address = f"{base.removesuffix('/v1/models')}/v1/models/{model}:predict"
+    return f"curl -s {shlex.quote(address)} -d {shlex.quote(body)}"
 
 
 def print_signature(told: Described) -> None:
@@ -127,8 +146,7 @@ def print_signature(told: Described) -> None:
         )
     if told.lists:
         screen.print(
-            f"\n{as_is(', '.join(told.lists))}: several values are one text, with U+001F behind each; in JSON "
-            r'"one\u001ftwo\u001f"',
+            f"\n{as_is(', '.join(told.lists))}: {as_is(SEVERAL_VALUES)}{as_is(_separated(told))}",
             highlight=False,
         )
     if told.dates:
@@ -136,8 +154,27 @@ def print_signature(told: Described) -> None:
             f"\n{as_is(', '.join(told.dates))}: dates, as days since 1970: 2024-03-01 is 19783",
             highlight=False,
         )
+    if not told.noted:
+        screen.print(
+            "\nLists, dates and the domains of training: `dfei serve` tells them over REST (--url http://...), and the "
+            "model's folder; this server does not.",
+            highlight=False,
+        )
     if told.curl is not None:
-        screen.print(f"\na real row, once it is served:\n  {as_is(told.curl)}", highlight=False)
+        what = (
+            "a real row, once it is served"
+            if told.real
+            else "a row with the domain alone (a real one, of a user, lies in the model's folder)"
+        )
+        screen.print(f"\n{what}:\n  {as_is(told.curl)}", highlight=False)
+
+
+def _separated(told: Described) -> str:
+    """ "; or with | between them (topics)"; empty where nothing but U+001F separates values."""
+    if not told.separators:
+        return ""
+    named = [f"with {separator} between them ({name})" for name, separator in told.separators.items()]
+    return f"; or {', '.join(named)}"
 
 
 def _inputs(name: str, found: Signature) -> Table:

@@ -8,6 +8,8 @@ import unicodedata
 # Separates the values of a list whatever separator is declared: for callers who cannot know it. Behind the last value,
 # too, so that a list of one is no text to be split.
 LIST_SEPARATOR = "\x1f"
+SEVERAL_VALUES = r'several values are one text, with U+001F behind each; in JSON "one\u001ftwo\u001f"'
+"""How they are sent, for people."""
 _VALID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 

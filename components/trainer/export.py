@@ -18,7 +18,7 @@ from components.dataset.declaration import Declaration
 from components.evaluator.scoring import SIGNATURE as JUDGED_BY
 from components.trainer.raw_inputs import RawInputs, RequestFeature, missing_value
 from components.transform.applied import TransformGraph
-from components.version_notes import write_domains, write_written
+from components.version_notes import write_domains, write_lists, write_written
 from models.base import DomainModel
 from models.calibration import Calibration
 from models.dispatch import explain_mixed, predict_mixed, resemblance_mixed
@@ -209,6 +209,7 @@ def _write_names(served: ServedModel, directory: Path) -> None:
     write_target(served.declaration, directory)
     domain = next(feature for feature in served.request_features if feature.is_domain)
     write_domains(directory, domain.input, served.layout.domains)
+    write_lists(directory, {f.input: f.separator or "" for f in served.request_features if f.is_list})
     features = served.declaration.features
     dressed = [
         f for f in served.request_features if f.name in features and features[f.name].written != "plain"

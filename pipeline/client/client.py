@@ -44,11 +44,16 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class ModelMetadata:
-    """A served version and its signatures."""
+    """A served version and its signatures.
+
+    Attributes:
+      notes: what `dfei serve` says beside them over REST: "domain", "lists" and "written"; empty of other servers.
+    """
 
     name: str
     version: int
     signatures: Mapping[str, Signature]
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def signature(self, name: str) -> Signature:
         """The signature of that name.

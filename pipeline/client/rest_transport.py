@@ -168,6 +168,7 @@ class RestTransport:
                 )
                 for name, signature in signatures.items()
             },
+            answer["metadata"].get("notes") or {},
         )
 
     def status(self, seconds: float) -> list[VersionStatus]:

@@ -23,8 +23,9 @@ def signature(
 ) -> None:
     """Say what a model wants to be asked, and a request that it answers.
 
-    Names and types of the inputs of each signature, what stands for a missing value, the domains that were in
-    training, and curl with a real row of the days that it was evaluated on.
+    Names and types of the inputs of each signature, what stands for a missing value, which are lists or dates, the
+    domains that were in training, and curl: from a folder with a real row of the days that it was evaluated on, from
+    a server with a domain alone. Lists, dates and domains are told by `dfei serve` over REST.
 
     Examples:
 

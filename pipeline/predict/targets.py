@@ -7,7 +7,7 @@ import os
 import urllib.parse
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components.errors import InputError
 from components.version_notes import read_written
@@ -26,12 +26,14 @@ class Target(Protocol):
       signatures: what it can be asked.
       parallel: how many requests at the same time are of use.
       written: how the numbers of its logs are written, by input, where that is known and not plain.
+      notes: `components.version_notes.read_notes`; empty of a server that does not say.
     """
 
     name: str
     signatures: Mapping[str, Signature]
     parallel: int
     written: Mapping[str, str]
+    notes: Mapping[str, Any]
 
     def predict(self, inputs: Mapping[str, Array], signature: str) -> dict[str, Array]:
         """A signature's outputs.
@@ -61,6 +63,7 @@ class ServerTarget:
             metadata = client.metadata(which)
         self.name = f"{metadata.name} version {metadata.version} at {url}"
         self.signatures = metadata.signatures
+        self.notes = metadata.notes
 
     def predict(self, inputs: Mapping[str, Array], signature: str) -> dict[str, Array]:
         """See `Target.predict`."""
@@ -104,6 +107,7 @@ class LocalTarget:
         self.name = str(path)
         self.parallel = 1
         self.written: Mapping[str, str] = read_written(path)
+        self.notes: Mapping[str, Any] = self._model.notes
         self.signatures: Mapping[str, Signature] = {
             name: Signature(_specs(signature.inputs, signature.defaults), _specs(signature.outputs))
             for name, signature in self._model.signatures.items()

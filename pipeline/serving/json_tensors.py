@@ -264,8 +264,9 @@ def _convert(flat: list[Any], code: int) -> Array:
             return np.fromiter((i.encode() if isinstance(i, str) else i for i in flat), object, len(flat))
         except UnicodeEncodeError as error:
             raise invalid("a JSON string has half of a surrogate pair, which is no UTF-8") from error
-    kinds: dict[str, set[type]] = {"f": {int, float}, "b": {bool}}
-    wanted = kinds.get(dtype.kind, {int})
+    # True and false are 1 and 0, as where a log has them in a column of numbers.
+    kinds: dict[str, set[type]] = {"f": {int, float, bool}, "b": {bool}}
+    wanted = kinds.get(dtype.kind, {int, bool})
     if not types <= wanted:
         odd = next(item for item in flat if type(item) not in wanted)
         raise invalid(
@@ -293,7 +294,10 @@ def _convert(flat: list[Any], code: int) -> Array:
 
 def _from_base64(item: Any) -> bytes:
     if not _is_base64(item):
-        raise invalid(f"JSON Value: {_show(item)} Type: {_type_name(item)} is not of expected type: string")
+        hint = f"; write {json.dumps(json.dumps(item))}" if isinstance(item, (bool, int)) else ""
+        raise invalid(
+            f"JSON Value: {_show(item)} Type: {_type_name(item)} is not of expected type: string{hint}"
+        )
     try:
         return base64.b64decode(item["b64"], validate=True)
     except (binascii.Error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a version can be asked, as TensorFlow Serving tells it."""
+"""What a version can be asked, as TensorFlow Serving tells it, and over REST what else a caller has to know."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def signature_map(model: LoadedModel) -> get_model_metadata_pb2.SignatureDefMap:
 
 
 def metadata_json(name: str, version: int, model: LoadedModel) -> dict[str, Any]:
-    """The answer to `GET .../metadata`."""
+    """The answer to `GET .../metadata`; its "notes", `components.version_notes`, TensorFlow Serving does not have."""
     options: dict[str, Any] = {"preserving_proto_field_name": True, _PRINT_ALL: True}
     signatures = json_format.MessageToDict(signature_map(model), **options)
     return {
         "model_spec": {"name": name, "signature_name": "", "version": str(version)},
-        "metadata": {"signature_def": signatures},
+        "metadata": {"signature_def": signatures, "notes": dict(model.notes)},
     }

@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from components.version_notes import read_domains
+from components.dataset.input_names import SEVERAL_VALUES
+from components.version_notes import read_domains, read_notes
 from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.serving.errors import Code, RequestError, invalid
@@ -107,9 +108,7 @@ class ServedSignature:
             if tensors.DTYPES.get(port.dtype) != array.dtype or not port.accepts(array.shape):
                 code = tensors.type_code(array)
                 several = array.dtype == np.object_ and len(array.shape) == len(port.shape or ()) + 1
-                hint = (
-                    "; several values of a feature are one text, as `dfei signature` shows" if several else ""
-                )
+                hint = f"; {SEVERAL_VALUES}" if several else ""
                 raise invalid(
                     f"input {port.name!r} must be {port}, "
                     f"got {tensors.dtype_name(code)} [{', '.join(map(str, array.shape))}]{hint}"
@@ -125,6 +124,7 @@ class LoadedModel:
 
     Attributes:
       domains: the input of the domain, and the values that were in training; `None` where that was not noted.
+      notes: what a caller has to know beside the signatures (`read_notes`).
 
     Raises:
       OSError, ValueError, tf.errors.OpError: it is not a SavedModel, or not a whole one.
@@ -134,6 +134,7 @@ class LoadedModel:
         self.closed = False
         noted = read_domains(path)
         self.domains = None if noted is None else (noted[0], frozenset(noted[1]))
+        self.notes: Mapping[str, Any] = read_notes(path)
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads

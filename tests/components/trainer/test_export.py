@@ -14,7 +14,7 @@ from components.baseline.target import read_target
 from components.evaluator.scoring import SIGNATURE
 from components.trainer import export
 from components.transform.row_layout import read_layout
-from components.version_notes import read_domains, read_written
+from components.version_notes import read_domains, read_lists, read_written
 from models.calibration import Calibration
 from models.prediction import Predictor
 from models.registry import build_model
@@ -93,6 +93,10 @@ def test_an_export_says_what_it_predicts(saved: Path) -> None:
     noted = read_domains(saved)
     assert noted is not None
     assert (noted[0], set(noted[1])) == ("tab", set("0123"))
+    lists = {
+        name: feature for name, feature in DECLARED.features.items() if feature.separator or feature.list
+    }
+    assert read_lists(saved) == {name: feature.separator or "" for name, feature in lists.items()} != {}
 
 
 def test_an_export_says_how_its_logs_write_numbers(

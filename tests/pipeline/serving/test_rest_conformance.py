@@ -196,7 +196,6 @@ def test_model_paths_ignore_case_of_the_fixed_parts(server: Served) -> None:
         ({"instances": [{**ROW_FORMAT[0], "user_id": 3.5}]}, 400),
         ({"instances": [{**ROW_FORMAT[0], "user_id": "3"}]}, 400),
         ({"instances": [{**ROW_FORMAT[0], "user_id": 1 << 64}]}, 400),
-        ({"instances": [{**ROW_FORMAT[0], "duration": True}]}, 400),
         ({"instances": [{**ROW_FORMAT[0], "tag": {"b64": "!"}}]}, 400),
         ({"instances": [ROW_FORMAT[0], [1]]}, 400),
         ({"instances": [ROW_FORMAT[0], {**ROW_FORMAT[0], "tag": ["a"]}]}, 400),
@@ -208,6 +207,19 @@ def test_wrong_bodies(server: Served, body: Any, status: int) -> None:
     code, answer = predict(server, body)
     assert code == status
     assert list(answer) == ["error"] and answer["error"]
+
+
+def test_true_and_false_are_numbers_as_in_a_log(server: Served) -> None:
+    rows = [{**ROW_FORMAT[0], "user_id": True, "duration": False}, {**ROW_FORMAT[0], "user_id": 3}]
+    status, answer = predict(server, {"instances": rows})
+    if server.kind == "real":
+        assert status == 400
+        return
+    numbers = [{**ROW_FORMAT[0], "user_id": 1, "duration": 0}, rows[1]]
+    assert (status, answer) == predict(server, {"instances": numbers})
+    status, answer = predict(server, {"instances": [{**ROW_FORMAT[0], "tag": True}]})
+    assert status == 400
+    assert answer["error"].endswith('is not of expected type: string; write "true"')
 
 
 @pytest.mark.parametrize(

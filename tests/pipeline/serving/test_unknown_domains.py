@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from components.version_notes import REQUEST, read_domains, write_domains, write_request
+from components.version_notes import (
+    REQUEST,
+    read_domains,
+    write_domains,
+    write_lists,
+    write_request,
+    write_written,
+)
 from pipeline.client import CallError, Code, TensorSpec, connect
 from pipeline.example_curl import example_curl, how_to_ask
 from pipeline.serving.server import ModelServer
@@ -125,3 +133,35 @@ def test_a_signature_in_words(noted: Path, capsys: pytest.CaptureFixture[str]) -
     assert not [name for name in told.signatures if name.startswith("__")]
     document = told.document()
     assert document["signatures"]["optional"]["inputs"]["y"]["optional"] is True
+
+
+def test_a_server_says_what_the_folder_says_but_for_the_real_row(
+    noted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_request(noted / "1" / REQUEST, {"user_id": 3, "duration": 0.5, "tag": "a"})
+    write_lists(noted / "1", {"tag": "|"})
+    write_written(noted / "1", {"duration": "iso"})
+    folder = describe(noted, None).document()
+    with ModelServer(settings_for(noted)) as server:
+        url = f"http://127.0.0.1:{server.rest_port}"
+        told = describe(None, f"{url}/{NAME}")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            rows = json.dumps({"inputs": {"user_id": [3], "duration": [1], "tag": [["a", "b"]]}}).encode()
+            urllib.request.urlopen(f"{url}/v1/models/{NAME}:predict", rows, timeout=20)
+        remedy = json.loads(refused.value.read())["error"]
+        over_grpc = describe(None, f"grpc://127.0.0.1:{server.grpc_port}/{NAME}")
+    served = told.document()
+    for key in ("signatures", "domain", "domains", "lists", "separators", "dates"):
+        assert served[key] == folder[key] != [], key
+    assert served["curl"] == (
+        f"curl -s {url}/v1/models/{NAME}:predict -d '" + '{"instances": [{"tag": "a"}]}' + "'"
+    )
+    assert r'in JSON "one\u001ftwo\u001f"' in remedy
+    print_signature(told)
+    shown = capsys.readouterr().out
+    assert r'in JSON "one\u001ftwo\u001f"; or with | between them (tag)' in shown
+    assert "duration: dates" in shown
+    assert "a real one, of a user, lies in the model's folder" in shown
+    assert over_grpc.signatures.keys() == told.signatures.keys()
+    print_signature(over_grpc)
+    assert "`dfei serve` tells them over REST (--url http://...)" in capsys.readouterr().out
