@@ -26,6 +26,8 @@ class NodeRun:
       seconds: wall-clock seconds it took.
       cpu_seconds: processor seconds it took, processes it started included.
       peak_memory_mb: most resident memory of this process and those it started while it ran.
+      seconds_before: where it was cached, wall-clock seconds of the execution that made its outputs; None where that
+        is not known.
       outputs: its output artifacts (TFX `Artifact`s) by key.
     """
 
@@ -35,6 +37,7 @@ class NodeRun:
     cpu_seconds: float
     outputs: dict[str, list[Any]]
     peak_memory_mb: float = 0.0
+    seconds_before: float | None = None
 
     def uri(self, key: str) -> Path:
         """The folder of the single output artifact `key`."""

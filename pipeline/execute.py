@@ -199,6 +199,7 @@ def _about(
         "model": declaration.model.name,
         "seed": declaration.seed,
         "command": request.command,
+        "directory": str(Path.cwd()),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "ingest": json.loads((ingested.uri("examples") / "ingest_report.json").read_text())
         if ingested
@@ -208,6 +209,11 @@ def _about(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "hashes": hashes,
         "seconds": {title(run.node): round(run.seconds, 3) for run in runs.values()},
+        "seconds_before": {
+            title(run.node): round(run.seconds_before, 3)
+            for run in runs.values()
+            if run.seconds_before is not None
+        },
         "cpu_seconds": {title(run.node): round(run.cpu_seconds, 3) for run in runs.values()},
         "peak_memory_mb": {
             title(run.node): run.peak_memory_mb for run in runs.values() if run.peak_memory_mb

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 cpu_seconds() - cpu_begun,
                 outputs,
                 memory.megabytes,
+                seconds_when_it_ran(connection, outputs) if cached else None,
             )
             self._listener(self.runs[node_id])
 
@@ -118,3 +119,22 @@ def outcome(connection: Any, node_id: str, info: Any) -> tuple[bool, dict[str, l
                 "who share the metadata see, or another database"
             )
     return cached, {key: list(artifacts) for key, artifacts in outputs.items()}
+
+
+def seconds_when_it_ran(connection: Any, outputs: Mapping[str, Sequence[Artifact]]) -> float | None:
+    """Wall-clock seconds of the execution that made these artifacts, by the metadata store; None where it has none."""
+    made = [artifact.id for artifacts in outputs.values() for artifact in artifacts]
+    if not made:
+        return None
+    with open_metadata(connection) as store:
+        events = store.store.get_events_by_artifact_ids(made)
+        ids = {event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT}
+        found = [
+            execution
+            for execution in store.store.get_executions_by_id(sorted(ids))
+            if execution.last_known_state == metadata_store_pb2.Execution.COMPLETE
+        ]
+    if not found:
+        return None
+    first = min(found, key=lambda execution: int(execution.id))
+    return float(first.last_update_time_since_epoch - first.create_time_since_epoch) / 1000

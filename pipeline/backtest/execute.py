@@ -59,6 +59,7 @@ def execute(request: BacktestRequest, declaration: Declaration, place: Place) ->
         domain=latest.domain,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         command=request.compare.command,
+        directory=latest.directory,
         versions=latest.versions,
         seeds=latest.seeds,
         trials=latest.trials,

@@ -63,6 +63,7 @@ class Backtest(BaseModel):
     Attributes:
       periods: the latest first.
       models: best average AUC, as the mean over the periods, first.
+      directory: where the command was given: its paths may be relative.
       reference: the model that the others are tested against.
       users: different ones, of all periods.
       bootstrap_samples: resampled sets of users.
@@ -75,6 +76,7 @@ class Backtest(BaseModel):
     domain: str
     created: str
     command: str
+    directory: str = ""
     versions: dict[str, str]
     seeds: list[int]
     trials: int

@@ -100,6 +100,7 @@ def execute(
         domain=declaration.domain,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         command=request.command,
+        directory=str(Path.cwd()),
         versions={"python": platform.python_version(), **{n: version(n) for n in (*PACKAGES, *BASELINES)}},
         hashes={"data": fingerprint, **{f"code of {name}": code_hash(name) for name in COMPONENTS}},
         seeds=seeds,

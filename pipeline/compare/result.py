@@ -202,6 +202,7 @@ class Comparison(BaseModel):
     """The whole comparison.
 
     Attributes:
+      directory: where the command was given: its paths may be relative.
       reference: the model that the others are tested against.
       bootstrap_samples: resampled sets of users.
       trials: settings tried for each model.
@@ -222,6 +223,7 @@ class Comparison(BaseModel):
     domain: str
     created: str
     command: str
+    directory: str = ""
     versions: dict[str, str]
     hashes: dict[str, str]
     seeds: list[int]

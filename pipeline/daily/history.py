@@ -64,7 +64,10 @@ def write_history(book: Book, declaration: Declaration, command: str) -> None:
     write_durably(book.history, json.dumps(document, indent=1, allow_nan=False) + "\n")
     serving = book.layout.serving / declaration.model.name
     write_durably(
-        book.page, history_page(document, declaration, book.ledger.happened(), _served(serving), command)
+        book.page,
+        history_page(
+            document, declaration, book.ledger.happened(), _served(serving), command, str(Path.cwd())
+        ),
     )
 
 

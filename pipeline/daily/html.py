@@ -35,6 +35,7 @@ def history_page(
     happened: Sequence[dict[str, Any]],
     served: Sequence[tuple[str, str]],
     command: str,
+    directory: str = "",
 ) -> str:
     """The page as text.
 
@@ -43,7 +44,7 @@ def history_page(
       declaration: of the feed.
       happened: the journal, the newest first.
       served: versions on the disk with their model, the newest first.
-      command: how the days were made.
+      command, directory: how the days were made, and where; empty: that is not said.
     """
     days = [{**day, "shown": shown(day["status"], day["refused_at"])} for day in document["days"]]
     judged = [day for day in days if day["progressive"] is not None]
@@ -65,6 +66,7 @@ def history_page(
         turns=_turns(happened),
         served=served,
         command=command,
+        directory=directory,
     )
 
 

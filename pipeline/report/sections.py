@@ -182,16 +182,21 @@ def _days(ingest: dict[str, Any]) -> str:
 
 
 def cost_section(summary: RunSummary) -> dict[str, Any] | None:
-    """Seconds by component; None where they are not known."""
+    """Seconds by component; of what came from the cache, those of the earlier run. None where none are known."""
     if not summary.seconds:
         return None
     names = list(summary.seconds)
     cached = [name in summary.cached for name in names]
-    taken = [summary.seconds[name] for name in names]
-    spent = [seconds for seconds, was in zip(taken, cached, strict=True) if not was]
-    words = f"{duration(sum(spent))} in all"
+    before = summary.seconds_before
+    taken = [
+        before.get(name) if was else summary.seconds[name] for name, was in zip(names, cached, strict=True)
+    ]
+    spent = [summary.seconds[name] for name, was in zip(names, cached, strict=True) if not was]
+    words = f"{duration(sum(spent))} in this run"
     if any(cached):
         words += f"; {plural(sum(cached), 'component')} came from the cache"
+        known = [before[name] for name, was in zip(names, cached, strict=True) if was and name in before]
+        words += f", which took {duration(sum(known))} when they ran" if known else ", made in an earlier run"
     if summary.parameters:
         words += f". The model has {count(summary.parameters)} trainable numbers"
     peak = max(summary.peak_memory_mb.values(), default=None)
@@ -202,18 +207,23 @@ def cost_section(summary: RunSummary) -> dict[str, Any] | None:
         "rows": [
             (
                 name,
-                summary.seconds[name],
-                summary.cpu_seconds.get(name),
-                summary.peak_memory_mb.get(name),
+                seconds,
+                None if was else summary.cpu_seconds.get(name),
+                None if was else summary.peak_memory_mb.get(name),
                 was,
             )
-            for name, was in zip(names, cached, strict=True)
+            for name, seconds, was in zip(names, taken, cached, strict=True)
         ],
         "study": study_cost(summary.study) if summary.study else "",
         "bars": figures.bars(
             names,
-            taken,
-            ["from the cache" if was else duration(s) for s, was in zip(taken, cached, strict=True)],
+            [seconds or 0.0 for seconds in taken],
+            [_taken(seconds, was) for seconds, was in zip(taken, cached, strict=True)],
             cached,
         ),
     }
+
+
+def _taken(seconds: float | None, cached: bool) -> str:
+    words = "" if seconds is None else duration(seconds)
+    return f"{words} in an earlier run".lstrip() if cached else words

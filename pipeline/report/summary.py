@@ -117,7 +117,7 @@ class RunSummary(_Part):
       dataset, description, licence: of the declaration.
       label, domain: the raw columns in these roles.
       model, seed, parameters: the model's name, its seed, its trainable numbers.
-      command: how to run it again.
+      command, directory: how to run it again, and where: its paths may be relative.
       versions, hashes: of the packages; of data, code and settings.
       created: when, ISO text.
       rows: impressions by split, `train` and `eval`.
@@ -130,6 +130,7 @@ class RunSummary(_Part):
       moving_averages, integration: why the model answers as it does.
       study: what the model does beyond the Evaluator's numbers.
       seconds, cpu_seconds: by component, in the order they ran.
+      seconds_before: of cached components, what they took when they ran, as far as that is known.
       peak_memory_mb: by component, of this process and those it started.
       cached: components taken from an earlier run.
       blessed, reasons, pushed_to: what was decided, and why not.
@@ -154,6 +155,7 @@ class RunSummary(_Part):
     seed: int = 0
     parameters: int | None = None
     command: str = ""
+    directory: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
     hashes: dict[str, str] = Field(default_factory=dict)
     created: str = ""
@@ -169,6 +171,7 @@ class RunSummary(_Part):
     study: Study | None = None
     seconds: dict[str, float] = Field(default_factory=dict)
     cpu_seconds: dict[str, float] = Field(default_factory=dict)
+    seconds_before: dict[str, float] = Field(default_factory=dict)
     peak_memory_mb: dict[str, float] = Field(default_factory=dict)
     cached: list[str] = Field(default_factory=list)
     blessed: bool = False

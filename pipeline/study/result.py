@@ -114,12 +114,14 @@ class StudyResult(BaseModel):
     Attributes:
       models: titles, in the order they were named.
       samples: resampled sets of users.
+      directory: where the command was given: its paths may be relative.
     """
 
     name: str
     question: str
     axis: str
     command: str
+    directory: str = ""
     created: str
     versions: dict[str, str]
     seeds: list[int]

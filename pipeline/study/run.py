@@ -156,6 +156,7 @@ def _result(plan: Plan, done: Sequence[_Done], seconds: float) -> StudyResult:
         question=plan.question,
         axis=plan.axis,
         command=latest.command,
+        directory=latest.directory,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         versions=latest.versions,
         seeds=latest.seeds,

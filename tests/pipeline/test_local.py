@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: TFX reads the annotations of a component's function.
 
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def Judge(passed: Parameter[int], blessing: OutputArtifact[ModelBlessing]) -> No
 
 @component
 def Export(model: OutputArtifact[File]) -> None:  # noqa: N802 - a component
+    time.sleep(0.2)
     Path(model.uri).mkdir(parents=True, exist_ok=True)
 
 
@@ -36,6 +38,7 @@ def test_a_refused_model_ends_a_run(passed: int, tmp_path: Path) -> None:
         pipeline_name="judged",
         pipeline_root=str(tmp_path / "artifacts"),
         components=[judge, export],
+        enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(tmp_path / "metadata.sqlite")
         ),
@@ -45,3 +48,11 @@ def test_a_refused_model_ends_a_run(passed: int, tmp_path: Path) -> None:
     runner.run(pipeline)
     assert list(runner.runs) == ["Judge", "Export"][: 1 + passed]
     assert [event.node for event in told if isinstance(event, NodeRun)] == list(runner.runs)
+    again = LocalRunner()
+    again.run(pipeline)
+    for node, run in again.runs.items():
+        assert runner.runs[node].seconds_before is None
+        # What it cost is what it took when it ran, not what it takes to look it up.
+        assert run.cached
+        assert run.seconds_before is not None
+        assert run.seconds_before >= 0.19 * (node == "Export")

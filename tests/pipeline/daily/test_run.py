@@ -329,7 +329,8 @@ def test_the_first_day_is_no_alarm() -> None:
     declaration = load_declaration("simulated", ())
     document = history_of({first.day: first}, declaration)
     assert document["days"][0]["status"] == "refused"
-    page = history_page(document, declaration, [], [], "dfei daily")
+    page = history_page(document, declaration, [], [], "dfei daily", "/home/me")
+    assert "In the directory /home/me: relative paths begin there." in page
     assert "the first filled the averages" in page
     assert "refused" not in page.split("</head>")[1].replace("--c2", "")
     console = Console(file=io.StringIO(), width=80)

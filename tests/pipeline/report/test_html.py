@@ -188,6 +188,22 @@ def test_an_undefined_average_is_explained() -> None:
     )
 
 
+def test_what_came_from_the_cache_says_what_it_cost_when_it_ran() -> None:
+    seconds = {"ExampleGen": 0.0, "Trainer": 0.0, "SignatureCheck": 4.7}
+    cached = run(seconds=seconds, cached=["ExampleGen", "Trainer"], seconds_before={"Trainer": 33.3})
+    text = _Outline(report_page(cached)).text
+    assert "4.7 s in this run; 2 components came from the cache, which took 33.3 s when they ran" in text
+    assert "Trainer (from the cache: as it was in an earlier run)33.3" in text.replace(" 33.3", "33.3")
+    unknown = _Outline(report_page(cached.model_copy(update={"seconds_before": {}}))).text
+    assert "2 components came from the cache, made in an earlier run" in unknown
+
+
+def test_the_command_is_told_with_its_directory() -> None:
+    text = _Outline(report_page(run(command="dfei run --root out", directory="/home/me"))).text
+    assert "In the directory /home/me: relative paths begin there." in text
+    assert "In the directory" not in _Outline(report_page(run())).text
+
+
 def test_what_a_run_lacks_is_left_out() -> None:
     outline = _Outline(report_page(RunSummary(dataset="d", model="mine")))
     assert outline.ids == ["data", "reproduce"]
