@@ -48,11 +48,14 @@ SYSTEMS = ("base rate", "lightgbm", "mlp", "dfei")
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """A drawn log: rows to learn from, rows to validate with, rows to judge and their true probabilities."""
+    """A drawn log: rows to learn from, to validate with and to gate by, many more to judge by, and their true
+    probabilities.
+    """
 
     layout: FeatureLayout
     train: ArrayRows
     validation: ArrayRows
+    evaluation: ArrayRows
     judged: ArrayRows
     probability: Floats
 
@@ -92,7 +95,7 @@ def draw(rows: int, rate: float, seed: int) -> Log:
         "averages": np.concatenate(averages, 1).astype(np.float32),
     }
     learned = seen & (day < DAYS - EVAL_DAYS - VALIDATION_DAYS)
-    parts = (learned, seen & ~late[day] & ~learned, ~seen)
+    parts = (learned, seen & ~late[day] & ~learned, seen & late[day], ~seen)
     sets = [
         ArrayRows({k: v[part] for k, v in tensors.items()}, domain[part].astype(np.int32), label[part])
         for part in parts
@@ -111,7 +114,7 @@ def draw(rows: int, rate: float, seed: int) -> Log:
         user="user",
         item="item",
     )
-    return Log(layout, sets[0], sets[1], sets[2], probability[~seen])
+    return Log(layout, *sets, probability[~seen])
 
 
 def _intercept(score: Floats, rate: float) -> float:

@@ -61,6 +61,36 @@ def needed(min_rows: int) -> str:
     return f"at least {min_rows:,} rows, {rarer_rows(min_rows):,} of each class"
 
 
+def too_few_words(rows: int, positives: int, least: int) -> str | None:
+    """That evaluation rows hold too few of the rarer class to judge a model by, and how many would do.
+
+    Args:
+        rows, positives: evaluated, and of them clicked.
+        least: rows of the rarer class that are needed.
+
+    Returns:
+        None where they hold as many.
+
+    >>> print(too_few_words(71, 4, 10))
+    the evaluation has 4 clicks in 71 rows, and of fewer than 10 no gate can tell a good model from a bad one: about \
+180 such rows would do, 2.5 times as many
+    >>> too_few_words(200, 10, 10)
+    """
+    rarer = min(positives, rows - positives)
+    if rarer >= least:
+        return None
+    what = " without a click" if positives > rows - positives else ""
+    noun = ("row" if what else "click") + ("s" if rarer != 1 else "")
+    enough = ""
+    if rarer:
+        times = least / rarer
+        enough = f": about {math.ceil(rows * times):,} such rows would do, {times:.1f} times as many"
+    return (
+        f"the evaluation has {rarer:,} {noun}{what} in {rows:,} rows, and of fewer than {least:,} no gate can tell a "
+        f"good model from a bad one{enough}"
+    )
+
+
 def auc_of_counts(negatives: Array, positives: Array) -> float | None:
     """Area under the ROC curve of scores that were counted; all others here come down to this one.
 

@@ -24,6 +24,7 @@ METRICS = {
     "calibration": "calibration",
 }
 _INVALID = "invalid_predictions"
+RARER = "rarer_rows"
 _LOSSES = ("log_loss", "normalized_entropy")
 CHANGE = "average_auc_change"
 MARGIN_PREFIX = "auc_margin_of_domain_"
@@ -32,8 +33,9 @@ MARGIN_PREFIX = "auc_margin_of_domain_"
 def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.0) -> tfma.EvalConfig:
     """The evaluation of a declared data set: metrics overall and by domain, thresholds on the overall slice.
 
-    Bounds hold from the first run on; `max_drop` compares with the last blessed model, once there is one. There
-    is always a threshold, that no prediction is invalid: without any, TFX blesses nothing.
+    Bounds hold from the first run on; `max_drop` compares with the last blessed model, once there is one. With bounds
+    goes one on the rows of the rarer class (`min_rarer`): of too few the others tell nothing. There is always a
+    threshold, that no prediction is invalid: without any, TFX blesses nothing.
 
     Args:
       declaration: names the columns and holds the thresholds.
@@ -136,7 +138,10 @@ def _beyond_chance(declaration: Declaration, deviations: float) -> list[tfma.Met
 def _thresholds(declaration: Declaration) -> dict[str, tfma.MetricThreshold]:
     """By TFMA's name of the metric."""
     found = {_INVALID: _threshold(Threshold(max=0))}
-    for name, threshold in declaration.evaluation.thresholds.items():
+    evaluation = declaration.evaluation
+    if evaluation.min_rarer and (evaluation.thresholds or evaluation.domains):
+        found[RARER] = _threshold(Threshold(min=evaluation.min_rarer))
+    for name, threshold in evaluation.thresholds.items():
         if name == "calibration":
             # Worse is farther from 1, on either side: the drop is evaluated on the distance.
             if threshold.max_drop is not None:

@@ -68,6 +68,7 @@ class SliceTotals(Held):
         return {
             "example_count": float(self.rows),
             "positives": float(self.positives),
+            "rarer_rows": float(min(self.positives, self.rows - self.positives)),
             "invalid_predictions": float(self.invalid),
             "auc": float(table.auc[0]) if evaluated else np.nan,
             "auc_standard_error": float(table.standard_error[0]) if evaluated else np.nan,
@@ -93,7 +94,7 @@ class SliceMetric(tfma.metrics.Metric):
     auc: the Mann-Whitney statistic, ties counted half; undefined (NaN) with one class. log_loss: mean of
     -log p(observed). normalized_entropy: that over the log loss of the slice's click rate (He et al., ADKDD 2014);
     undefined with one class. calibration: mean prediction / mean label; undefined without a click. calibration_error:
-    |calibration - 1|.
+    |calibration - 1|. rarer_rows: clicks or rows without one, whichever are fewer.
 
     Args:
       statistic: one of `STATISTICS`.

@@ -10,8 +10,9 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from components.evaluator.beyond_chance import FIGURES, Bounds, missed
+from components.evaluator.config import RARER
 from components.evaluator.results import EvaluationResult, Gate, Overall
-from models.metrics import needed, normalized_entropy
+from models.metrics import needed, normalized_entropy, too_few_words
 
 _TITLES = {
     "average_auc": "average AUC",
@@ -66,8 +67,9 @@ def describe(
             notes += judge.notes()
     if not result.rows:
         failures = ["there are no evaluation rows"]
-    # Nothing but the invalid predictions is to blame for what they leave undefined.
-    if result.overall.invalid_predictions:
+    # Nothing but the invalid predictions, or rows of one class, is to blame for what they leave undefined.
+    one_class = (RARER, False) in failed and result.positives in (0, result.rows)
+    if result.overall.invalid_predictions or one_class:
         failures = [text for text in failures if "undefined" not in text]
     if not validation.validation_ok and not failures:
         failures = ["TFMA's validation failed without naming a metric"]
@@ -201,6 +203,8 @@ class _Judge:
             if domain is None or not domain.decides:
                 return None
             return domain.auc if overall is self._result.overall else domain.baseline_auc
+        if self._name == RARER:
+            return float(min(self._result.positives, self._result.rows - self._result.positives))
         if self._name == "normalized_entropy":
             return normalized_entropy(overall.log_loss, self._result.rows, self._result.positives)
         if self._name == "calibration_error":
@@ -220,6 +224,8 @@ class _Judge:
         if self._name == _INVALID:
             return "every prediction is a probability"
         low, high = self._bounds(threshold)
+        if self._name == RARER:
+            return f"at least {low:g} evaluation rows of the rarer class"
         parts = [f"at least {low:g}"] if low is not None else []
         parts += [f"at most {high:g}"] if high is not None else []
         return f"{self._title} {' and '.join(parts)}"
@@ -229,6 +235,8 @@ class _Judge:
         own = self._measured(self._result.overall)
         if self._name == _INVALID:
             return "all" if not own else f"{own:,.0f} are not"
+        if self._name == RARER:
+            return f"{own:,.0f}"
         if own is None:
             return "not evaluated" if self._domain is not None else "undefined"
         if not is_change:
@@ -246,6 +254,12 @@ class _Judge:
         low, high = self._bounds(threshold)
         if own is None:
             return self.undefined()
+        if self._name == RARER:
+            few = too_few_words(self._result.rows, self._result.positives, round(low or 0))
+            return (
+                f"{few}. Give more days of logs, or a larger split.eval_days; evaluation.min_rarer: 0 pushes it all "
+                "the same"
+            )
         if low is not None and (high is None or own < low):
             return f"{self._title} {_apart(own, low)} is below the threshold {low:g}: {self.key('min')}"
         assert high is not None

@@ -202,7 +202,11 @@ def told(lead: Lead, trained: bool) -> str:
 
 
 def few_words(evaluation: EvaluationResult) -> str | None:
-    """That all rows together tell little, and what to do; None where they tell as much as a domain that decides."""
+    """That all rows together tell little, and what to do; None where they tell as much as a domain that decides, or
+    where the model was refused for it.
+    """
+    if any("evaluation.min_rarer" in reason for reason in evaluation.failures):
+        return None
     if telling_rows(evaluation.rows, evaluation.positives) >= evaluation.min_rows:
         return None
     return (

@@ -75,6 +75,14 @@ class Evaluation(Section):
         "a file replace the default; `--set evaluation.thresholds.gauc.min=0.6` adds to those that hold without it, "
         "and `--set evaluation.thresholds.gauc=null` takes one away.",
     )
+    min_rarer: int = Field(
+        default=10,
+        ge=0,
+        lt=2**31,
+        description="Clicks, or rows without one where these are fewer, that the evaluation needs in all: of fewer no "
+        "gate can tell a good model from a bad one, and none is pushed; 0 pushes one all the same. Without effect "
+        "where no bound is declared, and on the days of `dfei daily`, which allow for chance.",
+    )
     domains: Annotated[dict[str, Threshold], BY_DOMAIN] = Field(
         default_factory=dict, description="Bounds of the AUC of single domains, by the domain's value."
     )

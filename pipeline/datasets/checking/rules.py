@@ -9,13 +9,16 @@ import polars as pl
 from components.dataset.read_plan import ReadPlan
 from components.example_gen import checks
 from components.example_gen.unmatched import FEW, unmatched_words
-from models.metrics import needed, rarer_rows
+from models.metrics import needed, rarer_rows, too_few_words
 from pipeline.datasets.checking.findings import Finding
 from pipeline.datasets.survey import Survey, without_rows
 
 _SHOWN = 6
 _MISSING, _COLD, _DUPLICATES = 0.95, 0.5, 0.01
 _THIN_DAY = 0.1
+_PUSHES_NONE = (
+    "a run pushes no such model: give more days of logs, a larger split.eval_days, or evaluation.min_rarer: 0"
+)
 
 
 def rejects(plan: ReadPlan, survey: Survey) -> Iterator[Finding]:
@@ -102,6 +105,11 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
         positives=pl.col("positives").filter(pl.col("day") >= first_eval_day).sum(),
         train=pl.col("rows").filter(pl.col("day") < first_eval_day).sum(),
     )
+    totals = sums.select(pl.col("rows", "positives").sum()).row(0)
+    gates = declaration.evaluation
+    gated = bool(gates.thresholds or gates.domains)
+    if gated and (few_rows := too_few_words(*totals, gates.min_rarer)) is not None:
+        yield Finding("fail", "evaluation", few_rows, _PUSHES_NONE)
     rarer = pl.min_horizontal("positives", pl.col("rows") - pl.col("positives"))
     both, enough = rarer > 0, (rarer >= rarer_rows(least)) & (pl.col("rows") >= least)
     decide = sums.filter(enough)

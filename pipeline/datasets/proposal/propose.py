@@ -16,12 +16,13 @@ from components.dataset.joins import LookupTable, read_lookup
 from components.dataset.label import label_of
 from components.dataset.loader import load_declaration
 from components.dataset.read_plan import ReadPlan, cut, plan_reading
+from components.dataset.sections import Evaluation
 from components.dataset.unread import file_notes
 from components.errors import InputError
 from components.example_gen.scan import days
 from components.example_gen.spellings import domain_doubts
 from components.progress import Progress
-from models.metrics import needed, rarer_rows, telling_rows
+from models.metrics import needed, rarer_rows, telling_rows, too_few_words
 from pipeline.datasets.proposal.decisions import Asker
 from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
@@ -318,7 +319,10 @@ def _warn_of_few(result: Draft, domains: int, evaluated: pl.DataFrame) -> None:
     deciding = sum(rows >= result.min_rows for rows in _decisive(evaluated))
     result.deciding = deciding
     rows, clicks = int(evaluated["rows"].sum()), int(evaluated["positives"].sum())
-    if telling_rows(rows, clicks) < result.min_rows:
+    few = too_few_words(rows, clicks, Evaluation().min_rarer)
+    if few is not None:
+        result.warnings.append(f"{few}. A run of it pushes no model: give more days of logs")
+    elif telling_rows(rows, clicks) < result.min_rows:
         result.warnings.append(
             f"the evaluation has {clicks:,} clicks in {rows:,} rows: too few of a class to tell a good model from a "
             "bad one. Give more days of logs before you believe its gates"

@@ -59,6 +59,17 @@ def test_without_any_threshold_invalid_predictions_are_still_refused():
     assert gated == {"invalid_predictions"}
 
 
+def test_enough_of_each_class_is_asked_for_wherever_there_is_a_bound():
+    def bound(**evaluation):
+        metric = _by_name(eval_config(declare(**evaluation)))["rarer_rows"]
+        return [gated.threshold.value_threshold.lower_bound.value for gated in metric.per_slice_thresholds]
+
+    assert bound() == [10]
+    assert bound(thresholds={}) == []
+    assert bound(thresholds={}, domains={"home": {"min": 0.6}}, min_rarer=3) == [3]
+    assert bound(min_rarer=0) == []
+
+
 def test_a_declaration_without_gates_still_wants_better_than_chance():
     metrics = _by_name(eval_config(declare()))
     [gated] = metrics["average_auc"].per_slice_thresholds

@@ -56,6 +56,7 @@ def test_a_good_model_is_blessed_on_the_first_run(judge: Judge, rows: Impression
     assert evaluated.result.baseline is None
     assert evaluated.result.lead is None
     assert [gate.condition for gate in evaluated.result.gates] == [
+        "at least 10 evaluation rows of the rarer class",
         "every prediction is a probability",
         "average AUC at least 0.65",
     ]
@@ -115,7 +116,7 @@ def test_a_drop_against_the_last_blessed_model_is_refused(judge: Judge, rows: Im
 
 
 def test_without_a_baseline_a_change_is_not_judged_but_the_model_is(judge: Judge, rows: Impressions) -> None:
-    evaluated = judge(rows, "worse", thresholds={"average_auc": {"max_drop": 0.0}})
+    evaluated = judge(rows, "worse", min_rarer=0, thresholds={"average_auc": {"max_drop": 0.0}})
     assert evaluated.blessed
     assert [gate.condition for gate in evaluated.result.gates] == ["every prediction is a probability"]
 
@@ -173,7 +174,8 @@ def test_nan_predictions_are_refused_with_the_reason(judge: Judge, rows: Impress
 def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
     silent = impressions(300, seed=1)
     silent.label[:] = 0
-    evaluated = judge(silent, "good", thresholds={"average_auc": {"min": 0.6}, "overall_auc": {"min": 0.6}})
+    bounds = {"average_auc": {"min": 0.6}, "overall_auc": {"min": 0.6}}
+    evaluated = judge(silent, "good", min_rarer=0, thresholds=bounds)
     assert not evaluated.blessed
     assert evaluated.result.average_auc is None
     assert evaluated.result.overall_auc is None
@@ -184,6 +186,45 @@ def test_one_class_everywhere_is_undefined_and_refused(judge: Judge) -> None:
         "overall AUC is undefined (there is no click), so its threshold cannot be met: "
         "evaluation.thresholds.overall_auc",
     }
+
+
+@pytest.mark.parametrize(
+    ("clicks", "model", "counted"),
+    [
+        (0, "good", "0 clicks in 120 rows"),
+        (9, "good", "9 clicks in 120 rows"),
+        (10, "good", ""),
+        (116, "reversed", "4 rows without a click in 120 rows"),
+    ],
+)
+def test_a_model_that_too_few_of_a_class_judge_is_refused(
+    judge: Judge, clicks: int, model: str, counted: str
+) -> None:
+    few = impressions(120, seed=1)
+    best = np.argsort(few.score if model == "good" else -few.score)[::-1]
+    few.label[:] = 0
+    few.label[best[:clicks]] = 1
+    rarer = min(clicks, 120 - clicks)
+    bounds = {"overall_auc": {"max_drop": 0.01}, "normalized_entropy": {"max": 9.0}}
+    judged = judge(few, model, thresholds=bounds)
+    assert judged.blessed == judged.result.blessed == (not counted)
+    [gate] = [gate for gate in judged.result.gates if "rarer" in gate.condition]
+    assert (gate.value, gate.passed) == (str(rarer), not counted)
+    if not counted:
+        return
+    [failure] = judged.result.failures
+    enough = {
+        0: ". Give",
+        4: ": about 300 such rows would do, 2.5 times as many. Give",
+        9: ": about 134 such rows",
+    }
+    assert f"the evaluation has {counted}, and of fewer than 10 no gate can tell" in failure
+    assert f"from a bad one{enough[rarer]}" in failure
+    assert failure.endswith("split.eval_days; evaluation.min_rarer: 0 pushes it all the same")
+    if rarer == 4:
+        assert judge(few, model, thresholds=bounds, min_rarer=0).blessed
+        # A day of a feed allows for chance, and a small feed is not held up for ever.
+        assert judge(few, model, deviations=3.0, thresholds=bounds).blessed
 
 
 def test_a_last_model_that_cannot_read_the_examples_is_named_as_the_reason(

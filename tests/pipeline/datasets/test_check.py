@@ -25,7 +25,7 @@ from tests.components.example_gen.small import (
     write_data,
 )
 
-JUDGED = ("evaluation.min_rows=4", "evaluation.thresholds.average_auc={min: 0.5}")
+JUDGED = ("evaluation.min_rows=4", "evaluation.min_rarer=0", "evaluation.thresholds.average_auc={min: 0.5}")
 
 
 def declared(folder: Path, *overrides: str) -> Declaration:
@@ -119,6 +119,15 @@ def test_no_domain_to_judge_by_means_no_model(tmp_path: Path) -> None:
     [finding] = [finding for finding in found(result, "domains") if finding.level == "fail"]
     assert finding.found.startswith("0 of 2 domains decide")
     assert "evaluation.min_rows" in finding.remedy
+
+
+def test_too_few_clicks_to_judge_by_mean_no_model(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {"log.csv": log_text()})
+    result = check(declared(tmp_path, "evaluation.min_rarer=10"), data)
+    assert not result.would_run
+    [finding] = found(result, "evaluation")
+    assert (finding.level, finding.found[:32]) == ("fail", "the evaluation has 5 clicks in 1")
+    assert finding.remedy.endswith("evaluation.min_rarer: 0")
 
 
 def test_gaps_and_thin_days(tmp_path: Path) -> None:
