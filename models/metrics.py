@@ -71,9 +71,9 @@ def too_few_words(rows: int, positives: int, least: int) -> str | None:
     Returns:
         None where they hold as many.
 
-    >>> print(too_few_words(71, 4, 10))
-    the evaluation has 4 clicks in 71 rows, and of fewer than 10 no gate can tell a good model from a bad one: about \
-180 such rows would do, 2.5 times as many
+    >>> words = too_few_words(71, 4, 10)
+    >>> words.split(",")[0], words.split(": ")[1]
+    ('the evaluation has 4 clicks in 71 rows', 'about 178 such rows would do, 2.5 times as many')
     >>> too_few_words(200, 10, 10)
     """
     rarer = min(positives, rows - positives)

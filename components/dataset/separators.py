@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _SEPARATORS = (",", ";", "\t", "|", "::")
+# So many lines of as many words each are no sentences.
+_FEWEST_LINES, _FEWEST_WORDS = 5, 4
 
 
 def shown_separator(lines: Sequence[str], usual: str) -> str | None:
     """A separator that cuts every line, where the usual one cuts none; None where the usual one is right, or none is.
 
+    A space is one where no other cuts every line, and each has as many.
+
     >>> shown_separator(["user;item;ts", "7;11;0,5"], ","), shown_separator(["user,item"], ",")
     (';', None)
+    >>> shown_separator(["user item ts click", *["7 11;12 0,5 1"] * 4], ",")
+    ' '
     """
     counts = {
         separator: min((line.count(separator) for line in lines), default=0) for separator in _SEPARATORS
     }
+    spaces = {line.count(" ") for line in lines}
+    if not any(counts.values()) and len(lines) >= _FEWEST_LINES and len(spaces) == 1:
+        counts[" "] = max(spaces) if max(spaces) >= _FEWEST_WORDS - 1 else 0
     best = max(counts, key=lambda separator: counts[separator])
     return best if counts.get(usual, 0) == 0 < counts[best] else None

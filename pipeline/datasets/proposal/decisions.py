@@ -133,7 +133,8 @@ class Decider:
             return guess
         said = _cannot_guess(guess, list(self._columns))
         if guess.role == "label":
-            said += "".join([*_events(self._columns.values()), *_times_of_reactions(self._columns.values())])
+            every = self._columns.values()
+            said += "".join([*_events(every), *_times_of_reactions(every), *_numbers_of_reactions(every)])
         said += _unusable(self._columns.values())
         if asks:
             raise InputError(said)
@@ -208,6 +209,18 @@ def _times_of_reactions(columns: Iterable[Column]) -> Iterator[str]:
             )
 
 
+def _numbers_of_reactions(columns: Iterable[Column]) -> Iterator[str]:
+    """Columns that count reactions, as where a row stands for several impressions."""
+    for column in columns:
+        if column.in_log and column.values.kind == "int" and rank(column.name, LABELS) in (0, 1, 2):
+            values = column.values.column.drop_nulls()
+            if lowest(values) == 0 and 2 < column.distinct <= _MOST_VALUES and not has(column.name, TIMES):
+                yield (
+                    f"\n{column.name} holds 0 to {highest(values):g}, and 0 in {mean(values == 0):.1%} of the rows: "
+                    f"--label {column.name} --positive 1 has each row count once"
+                )
+
+
 def _unusable(columns: Iterable[Column]) -> str:
     """What cannot be used, among which the role may be."""
     return "".join(f"\n{c.name}: {c.values.why}" for c in columns if c.values.kind == "unusable")
@@ -280,7 +293,7 @@ def no_timestamp(
     if by is None:
         raise InputError(
             "--no-time splits the log at random by user: name the user's column with --user; it needs a value in every "
-            "row"
+            f"row. Without users write a column that numbers the rows ({RANDOM_PARTS} values at least)"
         )
     instead = "" if by == user else "; --user names one by which to split instead"
     doubt = (
@@ -333,11 +346,13 @@ def decide_label(
 
 
 def _guess_label(candidates: Sequence[LabelCandidate], columns: Mapping[str, Column]) -> Guess:
-    """The likeliest label; what is only like one by its two values, and the same for all rows of a user, is none."""
+    """The likeliest label; what is only like one by its values, or named like a rating, and the same for all rows of a
+    user or an item, is none.
+    """
     likely, facts = [], []
     for candidate in candidates:
-        unnamed = candidate.score <= roles.UNNAMED
-        whose = timestamps.constant_within(columns[candidate.column], columns.values()) if unnamed else None
+        looked_at = candidate.score in (roles.UNNAMED, roles.RATED)
+        whose = timestamps.constant_within(columns[candidate.column], columns.values()) if looked_at else None
         if whose is None:
             likely.append(candidate)
         else:

@@ -34,6 +34,7 @@ from pipeline.datasets.proposal.places import Places
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
 from pipeline.datasets.proposal.tables import Sources
+from pipeline.datasets.proposal.timestamps import has_a_time_of_its_own
 
 _AVERAGED_CATEGORIES = 2
 
@@ -214,7 +215,15 @@ def draft(
         taken.add(item.column or "")
         others = [column for column in everything if column.name != label.column]
         timestamp, moments = timed or no_timestamp(user.column, item.column, others)
-        domain = decide(roles.guess_domain(everything, taken), required=True)
+        timed_ms = (
+            None
+            if no_time
+            else to_local_ms(columns[timestamp.column or ""].values.column, moments.unit, "UTC").values
+        )
+        passing = (
+            set() if timed_ms is None else {c.name for c in everything if has_a_time_of_its_own(c, timed_ms)}
+        )
+        domain = decide(roles.guess_domain(everything, taken | passing), required=True)
         require_two(columns[domain.column or ""])
     taken.add(domain.column or "")
     if no_time:

@@ -15,10 +15,18 @@ from components.errors import InputError
 from pipeline.datasets.proposal.figures import highest, lowest, mean, median, quantile
 from pipeline.datasets.proposal.places import Place, Places
 from pipeline.datasets.proposal.roles import Column, binary
-from pipeline.datasets.proposal.timestamps import constant_within, dates_of, later_than, second_time
+from pipeline.datasets.proposal.timestamps import (
+    constant_within,
+    dates_of,
+    digits_of_a_day,
+    has_a_time_of_its_own,
+    later_than,
+    second_time,
+)
 from pipeline.datasets.proposal.words import (
     AFTER,
     CATEGORIES,
+    EXACT_TIMES,
     IDENTIFIERS,
     LENGTHS,
     NUMBERS,
@@ -81,7 +89,7 @@ def _describes_item(name: tuple[str, ...]) -> bool:
     # Nights in a hotel are asked for before it is shown.
     nights = name[-3:] == ("length", "of", "stay")
     return nights or (
-        name[-1] in ("id", "type", "category", "limit", "no", "nr", "number", "code")
+        name[-1] in ("id", "type", "category", "limit", "no", "nr", "number", "code", "level")
         and name[0] not in ("is", "has")
     )
 
@@ -98,6 +106,10 @@ def behaviour(column: Column, columns: list[Column]) -> Choice:
         return Choice(name, "after", "text, named like what comes after the exposure: set aside", judged=True)
     if column.values.written != "plain":
         return Choice(name, "after", f"named like a reaction; {column.values.why}: set aside", judged=True)
+    if has(name, EXACT_TIMES) and digits_of_a_day(column.values):
+        return Choice(
+            name, "after", "when a reaction was, as digits of day, hour and minute: set aside", judged=True
+        )
     if binary(column):
         share = mean(column.values.column)
         return Choice(
@@ -250,6 +262,8 @@ def _judgement(
     name, values = column.name, column.values
     if column.in_log and (second := second_time(column, columns, clock_ms)) is not None:
         return second
+    if has_a_time_of_its_own(column, clock_ms):
+        return "each value has a time of its own, so tomorrow's is not known"
     dates = dates_of(column)
     if dates is not None and (later := later_than(dates, clock_ms)) > _LATER:
         return f"a date that lies after the impression in {later:.0%} of the rows: it was not known then"

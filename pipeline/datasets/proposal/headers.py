@@ -21,6 +21,12 @@ _HEAD_BYTES = 256 << 10
 _LOOKED_AT = 200
 _NUMBER = re.compile(r"^[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?$")
 _DATE = re.compile(r"^\d{4}[-/.]?\d{2}[-/.]?\d{2}([T ].*)?$")
+_PAIRS = re.compile(r"^[-+\d.]+(?:\s+\d+(?::\d+)?:[-+\d.eE]+)+\s*$")
+_NAMESPACES = re.compile(r"^[-+\d.]+\s[^|]*\|\S+\s")
+_SPARSE = (
+    (_PAIRS, "a label with pairs of index and value, as libsvm and libffm have them"),
+    (_NAMESPACES, "features in groups behind |, as Vowpal Wabbit and Yahoo's news logs have them"),
+)
 _TYPED = re.compile(r"^.+:(token|token_seq|float|float_seq)$")
 
 
@@ -58,6 +64,13 @@ def require_header(file: DataFile, lookup: Path | None = None) -> None:
     """
     if not file.has_header:
         return
+    line = file.separator.join(file.own_columns)
+    sparse = next((what for form, what in _SPARSE if form.match(line)), None)
+    if sparse is not None:
+        raise InputError(
+            f"{file.path}:1: a row is {sparse}: write a table, with a column for each of what the features are of "
+            "(user, item, place, ...), and a line with their names"
+        )
     why = _looks_like_data(file)
     if why:
         of = "" if lookup is None else f"{lookup}="

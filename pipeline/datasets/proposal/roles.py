@@ -38,7 +38,11 @@ from pipeline.datasets.proposal.words import (
 MOST_DOMAINS = 2_000
 UNNAMED = 0.5
 """What a label candidate scores by its values alone."""
+RATED = 6.0
+"""What ratings score."""
 _MOST_RATINGS = 21
+# Behind what was done: `click_flag`; any other word says of what, as in `click_on_author`.
+_PLAIN = frozenset(("is", "has", "flag", "bool", "indicator", "binary", "value", "val", "id")).union(*LABELS)
 _MOST_EVENTS = 30
 _SHOWN = 6
 _ENTITIES = 50
@@ -115,6 +119,8 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         share = mean(values)
         score = UNNAMED if named is None else 10.0 - named
         like = "" if named is None else f"; named like a {'label' if named == 0 else 'reaction'}"
+        if named and words(name)[-1] not in _PLAIN and not words(name)[-1].isdigit():
+            score, like = 5.5 - 0.1 * named, f"{like}, to something else perhaps"
         return LabelCandidate(name, score, f"2 values, 0 and 1, {share:.1%} ones{like}")
     if column.values.kind == "int" and column.distinct == 2 and named is not None:
         low, high = lowest(values), highest(values)
@@ -133,7 +139,7 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         )
         share = mean(values >= bound)
         why = f"ratings of {low:g} to {high:g}, {share:.1%} of them {bound:g} or more; those count as 1"
-        return LabelCandidate(name, 6.0, why, Positive(at_least=float(bound)))
+        return LabelCandidate(name, RATED, why, Positive(at_least=float(bound)))
     if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
         texts = values.drop_nulls().unique().to_list()
         ranked = sorted(

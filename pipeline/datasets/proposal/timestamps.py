@@ -30,6 +30,7 @@ from pipeline.datasets.proposal.words import (
 )
 
 _YEAR_MS = 365.25 * DAY_MS
+_FEWEST_MOMENTS, _ROWS_OF_A_STRETCH = 50, 20
 # From 1990 to 2100, in seconds.
 _FIRST, _LAST = 631_152_000, 4_102_444_800
 _UNITS: tuple[tuple[TimeUnit, int, str], ...] = (
@@ -206,6 +207,33 @@ def _digits_of_dates(numbers: pl.Series) -> tuple[TimeUnit | None, str]:
     return None, ""
 
 
+def digits_of_a_day(values: Values) -> bool:
+    """Whether ints are a day of the month, an hour and a minute: 172359 is the 17th, one minute to midnight."""
+    if values.kind != "int" or values.column.drop_nulls().n_unique() <= _FEWEST_MOMENTS:
+        return False
+    numbers = values.column.drop_nulls()
+    numbers = numbers.filter(numbers != 0)
+    days, hours, minutes = numbers // 10_000, numbers // 100 % 100, numbers % 100
+    return bool((days.is_between(1, 31) & (hours < 24) & (minutes < 60)).all())
+
+
+def has_a_time_of_its_own(column: Column, clock_ms: pl.Series) -> bool:
+    """Whether each value has a stretch of the time to itself, as the number of a day or of a release has.
+
+    Args:
+        column: one of the impressions.
+        clock_ms: their timestamps.
+    """
+    if not column.in_log or not 2 <= column.distinct <= column.present / _ROWS_OF_A_STRETCH:
+        return False
+    if column.values.kind not in ("int", "string"):
+        return False
+    rows = pl.DataFrame({"ms": clock_ms, "value": column.values.column}).drop_nulls()
+    value = rows.sort("ms", maintain_order=True)["value"]
+    # Rows of one moment may lie in any order, so a border may be crossed more than once.
+    return int((value != value.shift()).sum()) < 2 * column.distinct
+
+
 def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) -> str | None:
     """Why a column is another time, which requests do not carry; `None` where it is none, or a fact of user or item.
 
@@ -339,6 +367,11 @@ def found_instead(values: Values) -> str:
         return f"a value in {values.present:.0%} of the rows"
     if values.kind in ("int", "float"):
         low, high = given.min(), given.max()
+        if digits_of_a_day(values):
+            return (
+                f"{low!r} to {high!r}, digits of a day, an hour and a minute, it seems: write it with the year and "
+                "month, as 2026-03-14 09:30"
+            )
         return f"{low!r} to {high!r}" + (_COUNTED if _counts(values) else "")
     if values.kind == "string":
         given = given.filter(to_local_ms(given, "iso", "UTC").bad)

@@ -84,7 +84,8 @@ LABELS = (
     _set("label target y outcome"),
     _set("click clicked clicks clk opened tapped"),
     _set(
-        "purchase purchased buy bought convert converted conversion order ordered booked sold install installed"
+        "purchase purchased buy bought trade traded convert converted conversion order ordered booked sold install "
+        "installed"
     ),
     _set(
         "like liked watched viewed played listened read finished completed response responded engaged engagement"
@@ -125,7 +126,8 @@ AFTER = _set(
     "ordered cart convert converted conversion revenue finish finished complete completed completion skip skipped "
     "scroll reaction feedback install installed save saved favorite favourite favorited collect collected response "
     "listen listened read enter entered subscribe subscribed report reported block blocked refund returned wishlist "
-    "spent booked engaged engagement viewed viewtime reward outcome helpful useful funny cool vote upvote downvote"
+    "spent booked engaged engagement viewed viewtime timespent watchtime playtime dwelltime "
+    "bookmark bookmarked reward outcome helpful useful funny cool vote upvote downvote"
 )
 # Two words that together are a time spent.
 SPENT = frozenset(

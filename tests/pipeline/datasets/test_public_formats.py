@@ -405,3 +405,88 @@ def test_names_with_their_tables_in_front(tmp_path: Path) -> None:
     key = f"{tmp_path / 'items.csv'}=events.item_id:items.id"
     features = proposed(tmp_path, log, lookups=[key]).declaration.features
     assert features["items.created_at"].type == features["items.price"].type == "float"
+
+
+def test_what_goes_with_the_time_is_no_domain_and_no_feature(tmp_path: Path) -> None:
+    day = np.arange(ROWS) * 10 // ROWS
+    log = columns(dt=day + 1, release=[f"v{n // 3}" for n in day], place=np.arange(ROWS) % 3)
+    del log["channel"]
+    written = proposed(tmp_path, log)
+    assert written.declaration.domain == "place"
+    assert {"dt", "release"}.isdisjoint(written.declaration.features)
+    said = [
+        w for w in written.proposal.draft.warnings if "has a time of its own, so tomorrow's is not known" in w
+    ]
+    assert said[0].startswith("dt, release: left out")
+
+
+def test_ratings_of_a_user_or_an_item_are_no_label(tmp_path: Path) -> None:
+    users, items = np.arange(ROWS) % 40, np.arange(ROWS) % 70
+    log = columns(user_id=users, item_id=items, user_star_level=3000 + users % 9, shop_score=items % 5)
+    log["is_trade"] = log.pop("clicked")
+    written = proposed(tmp_path, log)
+    assert written.declaration.label == "is_trade"
+    assert {"user_star_level", "shop_score"} <= set(written.declaration.features)
+    log["rating"] = np.random.default_rng(0).integers(1, 6, ROWS)
+    del log["is_trade"]
+    assert proposed(tmp_path, log, force=True).declaration.label == "rating"
+
+
+def test_a_click_on_something_else_is_a_doubted_label(tmp_path: Path) -> None:
+    log = columns(timespent=np.arange(ROWS) % 90, bookmark=np.arange(ROWS) % 13 // 12)
+    log["click_on_author"] = log.pop("clicked")
+    written = proposed(tmp_path, log)
+    assert {"timespent", "bookmark"} <= set(written.declaration.behaviours) | {written.declaration.label}
+    assert any(w.startswith("label: ") and "is not certain" in w for w in written.proposal.draft.warnings)
+    log["clicked"] = 1 - np.asarray(log["click_on_author"])
+    assert proposed(tmp_path, log, force=True).declaration.label == "clicked"
+
+
+def test_spaces_cut_a_table_where_nothing_else_does(tmp_path: Path) -> None:
+    lists = [";".join(str(100 + (n + k) % 7) for k in range(2)) for n in range(ROWS)]
+    log = csv_log(tmp_path, columns(item_property_list=lists), "log.txt", separator=" ")
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml", yes=True))
+    assert written.declaration.impressions.separator == " "
+    assert written.declaration.features["item_property_list"].separator == ";"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("1 0:7:1 1:305:1 2:600:0.5", "pairs of index and value"),
+        ("-1 7:1 305:1 600:0.5", "pairs of index and value"),
+        ("1317513291 id-560620 0 |user 2 9 11 |id-552077 |id-555224", "groups behind |"),
+        ("1241160900 109513 0 |user 2:0.000012 1:1.0 |109498 2:0.3 1:1.0", "groups behind |"),
+    ],
+)
+def test_rows_of_sparse_features_are_no_table(tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "log.txt").write_text(f"{line}\n" * 50)
+    with pytest.raises(
+        InputError, match=r"log.txt:1: a row is .*: write a table, with a column for"
+    ) as error:
+        write(ProposalRequest([tmp_path / "log.txt"], output=tmp_path / "a.yaml", yes=True))
+    assert told in str(error.value)
+
+
+def test_numbers_of_clicks_are_said_to_be_a_label(tmp_path: Path) -> None:
+    log = columns()
+    log["click"] = np.asarray(log.pop("clicked")) * (1 + np.arange(ROWS) % 3)
+    with pytest.raises(
+        InputError, match=r"click holds 0 to 3, and 0 in \d+.\d% .* --label click --positive 1"
+    ):
+        proposed(tmp_path, log)
+    declared = proposed(tmp_path, log, roles={"label": "click"}, positive="1").declaration
+    assert declared.positive is not None
+    assert declared.positive.at_least == 1
+
+
+def test_a_day_an_hour_and_a_minute_are_no_count_of_seconds(tmp_path: Path) -> None:
+    moments = pl.from_epoch(pl.Series(columns()["ts"]))
+    log = columns(user_id=np.arange(ROWS) % 90, clickTime=moments.dt.strftime("%d%H%M").cast(pl.Int64))
+    del log["ts"]
+    with pytest.raises(
+        InputError, match=r"clickTime holds \d+ to \d+, digits of a day.*write it with the year"
+    ):
+        proposed(tmp_path, log)
+    written = proposed(tmp_path, log, no_time=True)
+    assert "clickTime" not in {*written.declaration.features, *written.declaration.behaviours}
