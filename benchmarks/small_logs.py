@@ -8,7 +8,9 @@ last two.
 
 Judged on many rows of the last two days, against the true probabilities: the expected log loss less that of the best
 possible prediction (in thousandths), and the expected overall AUC. So what differs between logs is what was learned
-from them, not luck of the evaluation. Intervals are 95 % of Student's t over logs, paired between systems.
+from them, not luck of the evaluation. Intervals are 95 % of Student's t over logs, paired between systems. The last
+column says how many of the networks a log's own last two days would have pushed, and how many of these are in truth
+worse than the base rate.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from components.dataset.sections import Evaluation
 from models.click_rate import shrunk_rates
 from models.features import CategoricalFeature, FeatureLayout
-from models.metrics import RankedScores
+from models.metrics import RankedScores, auc, log_losses, normalized_entropy, rarer_of
 from models.rows import ArrayRows
 from models.settings import ModelSettings, TrainingSettings
 from pipeline.datasets.proposal.yaml_text import TRAINING, model_settings
@@ -48,14 +51,14 @@ SYSTEMS = ("base rate", "lightgbm", "mlp", "dfei")
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """A drawn log: rows to learn from, to validate with and to gate by, many more to judge by, and their true
-    probabilities.
+    """A drawn log: rows to learn from, rows to validate with, rows to judge and their true probabilities.
+
+    Behind the rows to judge are those of the log's own last days, which a run's gates look at.
     """
 
     layout: FeatureLayout
     train: ArrayRows
     validation: ArrayRows
-    evaluation: ArrayRows
     judged: ArrayRows
     probability: Floats
 
@@ -95,7 +98,8 @@ def draw(rows: int, rate: float, seed: int) -> Log:
         "averages": np.concatenate(averages, 1).astype(np.float32),
     }
     learned = seen & (day < DAYS - EVAL_DAYS - VALIDATION_DAYS)
-    parts = (learned, seen & ~late[day] & ~learned, seen & late[day], ~seen)
+    asked = np.concatenate([np.flatnonzero(~seen), np.flatnonzero(seen & late[day])])
+    parts = (learned, seen & ~late[day] & ~learned, asked)
     sets = [
         ArrayRows({k: v[part] for k, v in tensors.items()}, domain[part].astype(np.int32), label[part])
         for part in parts
@@ -114,7 +118,7 @@ def draw(rows: int, rate: float, seed: int) -> Log:
         user="user",
         item="item",
     )
-    return Log(layout, *sets, probability[~seen])
+    return Log(layout, sets[0], sets[1], sets[2], probability[~seen])
 
 
 def _intercept(score: Floats, rate: float) -> float:
@@ -178,12 +182,24 @@ def predict(system: str, log: Log, model: dict[str, Any], training: dict[str, An
 
 def judge(log: Log, probability: Floats) -> dict[str, float]:
     """Expected log loss above that of the true probabilities, in thousandths, and expected overall AUC."""
-    true, found = log.probability, np.clip(probability, 1e-7, 1 - 1e-7)
+    true, found = log.probability, np.clip(probability[: len(log.probability)], 1e-7, 1 - 1e-7)
     excess = true * np.log(true / found) + (1 - true) * np.log((1 - true) / (1 - found))
     label = np.repeat([1, 0], len(true))
-    ranked = RankedScores(label, np.tile(probability, 2)).auc(np.concatenate([true, 1 - true]))
+    ranked = RankedScores(label, np.tile(found, 2)).auc(np.concatenate([true, 1 - true]))
     assert ranked is not None
     return {"excess": 1000 * float(excess.mean()), "auc": ranked, "mean": float(found.mean() / true.mean())}
+
+
+def pushed(log: Log, probability: Floats) -> bool:
+    """Whether the log's own last days would have the gates that `dfei dataset new` proposes push these predictions."""
+    own = len(log.probability)
+    label, found = np.asarray(log.judged.label)[own:], np.clip(probability[own:], 1e-7, 1 - 1e-7)
+    ranked = auc(label, found)
+    if rarer_of(label) < Evaluation().min_rarer or ranked is None:
+        return False
+    entropy = normalized_entropy(float(log_losses(label, found).mean()), len(label), int(label.sum()))
+    calibration = found.sum() / label.sum()
+    return ranked >= 0.55 and entropy is not None and entropy <= 1 and 0.5 <= calibration <= 2
 
 
 def measure(
@@ -202,7 +218,8 @@ def measure(
         proposed = model_settings(len(log.train.label) / DOMAINS)
         for system in systems:
             begun = time.process_time()
-            result = judge(log, predict(system, log, model or proposed, training, seed))
+            probability = predict(system, log, model or proposed, training, seed)
+            result = judge(log, probability) | {"pushed": pushed(log, probability)}
             found[system].append({**result, "cpu_seconds": time.process_time() - begun})
             heard(f"{rows:,} rows at {rate:.1%}, log {seed} of {logs}: {system} {result['excess']:.2f}")
     return found
@@ -226,7 +243,7 @@ def main(
     table = Table(
         title="log loss above the best possible, in thousandths (mean ± 95 % over logs); overall AUC"
     )
-    for column in ("rows", "clicks", *SYSTEMS, "mlp to lightgbm", "dfei to lightgbm"):
+    for column in ("rows", "clicks", *SYSTEMS, "mlp to lightgbm", "dfei to lightgbm", "pushed, worse"):
         table.add_column(column, justify="right")
     document = []
     for size in rows:
@@ -243,6 +260,11 @@ def main(
                     [a - b for a, b in zip(excess[name], excess["lightgbm"], strict=True)]
                 )
                 cells.append(f"{middle:+.2f} ± {half:.2f}")
+            runs = [
+                run for name in ("mlp", "dfei") for run in zip(found[name], found["base rate"], strict=True)
+            ]
+            worse = sum(own["pushed"] and own["excess"] > base["excess"] for own, base in runs)
+            cells.append(f"{sum(own['pushed'] for own, _ in runs)}, {worse} of {len(runs)}")
             table.add_row(f"{size:,}", f"{rate:.1%}", *cells)
     Console(width=150).print(table)
     if json_file is not None:

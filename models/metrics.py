@@ -86,8 +86,8 @@ def too_few_words(rows: int, positives: int, least: int) -> str | None:
         times = least / rarer
         enough = f": about {math.ceil(rows * times):,} such rows would do, {times:.1f} times as many"
     return (
-        f"the evaluation has {rarer:,} {noun}{what} in {rows:,} rows, and of fewer than {least:,} no gate can tell a "
-        f"good model from a bad one{enough}"
+        f"the evaluation has {rarer:,} {noun}{what} in {rows:,} rows, and of fewer than {least:,} "
+        f"no gate can tell a good model from a bad one{enough}"
     )
 
 

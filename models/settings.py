@@ -17,8 +17,9 @@ MANY_DOMAINS = 100
 AUTO_EPOCHS, AUTO_MOST_EPOCHS = 3, 30
 AUTO_STEPS, AUTO_EPOCH_STEPS = 600, 200
 AUTO_STEP_ROWS = (32, 1024)
-# So many optimiser steps an epoch, at most, for each row of the rarer class.
-AUTO_STEPS_PER_RARER = 2
+# So many optimiser steps an epoch, at most, for each row of the rarer class; where there are fewer than `AUTO_RARER` of
+# them in proportion fewer: a handful is learned by heart, and a model is then worse than one constant rate.
+AUTO_STEPS_PER_RARER, AUTO_RARER = 2, 160
 
 
 class _Settings(BaseModel):
@@ -268,16 +269,17 @@ class TrainingSettings(_Settings):
         """
         together = self.domains_per_step if self.schedule in ("fused", "mixed") else 1
         told = AUTO_STEPS if rarer is None else max(1, rarer)
+        most = max(1.0, AUTO_STEPS_PER_RARER * told * min(1.0, told / AUTO_RARER))
         if self.batch_size == "auto":
             low, high = AUTO_STEP_ROWS
-            steps = min(AUTO_EPOCH_STEPS, AUTO_STEPS_PER_RARER * told)
+            steps = min(AUTO_EPOCH_STEPS, most)
             wanted = min(max(rows / steps, low), high) / together
             batch = 2 ** max(0, round(math.log2(wanted)))
         else:
             batch = int(self.batch_size)
         if self.epochs == "auto":
             steps = max(1, math.ceil(rows / (batch * together)))
-            floor = min(AUTO_STEPS, AUTO_EPOCHS * AUTO_STEPS_PER_RARER * told)
+            floor = min(AUTO_STEPS, AUTO_EPOCHS * most)
             epochs = min(max(AUTO_EPOCHS, math.ceil(floor / steps)), AUTO_MOST_EPOCHS)
         else:
             epochs = int(self.epochs)

@@ -22,8 +22,18 @@ def shown_separator(lines: Sequence[str], usual: str) -> str | None:
     counts = {
         separator: min((line.count(separator) for line in lines), default=0) for separator in _SEPARATORS
     }
-    spaces = {line.count(" ") for line in lines}
-    if not any(counts.values()) and len(lines) >= _FEWEST_LINES and len(spaces) == 1:
-        counts[" "] = max(spaces) if max(spaces) >= _FEWEST_WORDS - 1 else 0
+    alike = len(lines) >= _FEWEST_LINES and len({line.count(" ") for line in lines}) == 1
+    if alike and not any(counts.values()) and spaces_alone(lines[0]):
+        return " "
     best = max(counts, key=lambda separator: counts[separator])
     return best if counts.get(usual, 0) == 0 < counts[best] else None
+
+
+def spaces_alone(header: str) -> str:
+    """A space where a header has a few and nothing else that cuts it; empty where it has not.
+
+    >>> spaces_alone("user item ts click"), spaces_alone("user,what was shown to whom"), spaces_alone("full name")
+    (' ', '', '')
+    """
+    cut = any(separator in header for separator in _SEPARATORS)
+    return "" if cut or header.strip().count(" ") < _FEWEST_WORDS - 1 else " "

@@ -18,7 +18,7 @@ from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
 from components.dataset.file_names import SUFFIXES, path_keys
 from components.dataset.input_names import LIST_SEPARATOR
 from components.dataset.sections import UTF_8
-from components.dataset.separators import shown_separator
+from components.dataset.separators import shown_separator, spaces_alone
 from components.errors import InputError
 
 Format = Literal["csv", "json", "parquet"]
@@ -187,7 +187,8 @@ class Source:
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
         first = text.readline()
         lines: Iterable[str] = itertools.chain([first] if first else [], text)
-        several = between = self._given or shown_separator([first], self._usual) or self._usual
+        several = self._given or shown_separator([first], self._usual)
+        several = between = several or spaces_alone(first) or self._usual
         self.separator = several
         if len(several) > 1:
             lines, between = (line.replace(several, LIST_SEPARATOR) for line in lines), LIST_SEPARATOR

@@ -41,11 +41,32 @@ def test_there_is_a_floor_of_optimiser_steps(rows, schedule, together):
 
 @pytest.mark.parametrize(
     ("rows", "rarer", "batch_size", "epochs"),
-    [(1_500, 8, 16, 4), (8_000, 40, 16, 4), (1_500, 80, 4, 11), (1_500, 750, 4, 13), (40_000, 200, 32, 4)],
+    [
+        (430, 2, 64, 3),
+        (430, 20, 8, 3),
+        (1_500, 8, 128, 3),
+        (8_000, 40, 64, 4),
+        (1_500, 80, 4, 6),
+        (1_500, 160, 4, 13),
+        (1_500, 750, 4, 13),
+        (40_000, 200, 32, 4),
+    ],
 )
 def test_few_rows_of_a_class_are_not_gone_over_again_and_again(rows, rarer, batch_size, epochs):
     chosen = TrainingSettings(schedule="mixed").for_rows(rows, rarer)
     assert (chosen.batch_size, chosen.epochs) == (batch_size, epochs)
+
+
+@given(st.integers(2, 10**6), st.floats(0.0001, 0.5))
+def test_more_rows_of_a_class_never_train_shorter(rows, share):
+    def trained(rarer):
+        return steps(rows, TrainingSettings(schedule="mixed").for_rows(rows, rarer))
+
+    few = max(1, round(rows * share))
+    # A half more or less is what whole epochs and batches of powers of two make of it.
+    assert trained(few) <= 2 * trained(min(2 * few, rows // 2 + 1))
+    if few >= 160:
+        assert trained(few) == steps(rows, TrainingSettings(schedule="mixed").for_rows(rows))
 
 
 def test_what_is_declared_holds_whatever_the_rows():

@@ -105,10 +105,10 @@ def domains(plan: ReadPlan, survey: Survey, first_eval_day: int) -> Iterator[Fin
         positives=pl.col("positives").filter(pl.col("day") >= first_eval_day).sum(),
         train=pl.col("rows").filter(pl.col("day") < first_eval_day).sum(),
     )
-    totals = sums.select(pl.col("rows", "positives").sum()).row(0)
     gates = declaration.evaluation
     gated = bool(gates.thresholds or gates.domains)
-    if gated and (few_rows := too_few_words(*totals, gates.min_rarer)) is not None:
+    few_rows = too_few_words(int(sums["rows"].sum()), int(sums["positives"].sum()), gates.min_rarer)
+    if gated and few_rows is not None:
         yield Finding("fail", "evaluation", few_rows, _PUSHES_NONE)
     rarer = pl.min_horizontal("positives", pl.col("rows") - pl.col("positives"))
     both, enough = rarer > 0, (rarer >= rarer_rows(least)) & (pl.col("rows") >= least)

@@ -131,6 +131,9 @@ def test_another_separator(ours: Served, files: dict[str, Path], tmp_path: Path)
     # What is written is separated as what was read.
     assert outputs[0].read_text().startswith("user_id;tag;click_probability\n3;a;")
     np.testing.assert_allclose([scores_in(output, ";") for output in outputs], [answer] * 3, rtol=1e-5)
+    source.write_text("id user_id tag duration\n1 3 a 0.5\n")
+    predict_rows(source, url=ours.rest, model=NAME, output=outputs[0])
+    assert outputs[0].read_text().startswith("id user_id tag duration click_probability\n1 3 a 0.5 ")
     for name, separator, message in (
         ("rows.jsonl", ";", "--separator is for CSV, but .*rows.jsonl is read as json"),
         ("rows.csv", ";;;;;", "expected a character"),
