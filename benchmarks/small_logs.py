@@ -199,7 +199,7 @@ def pushed(log: Log, probability: Floats) -> bool:
         return False
     entropy = normalized_entropy(float(log_losses(label, found).mean()), len(label), int(label.sum()))
     calibration = found.sum() / label.sum()
-    return ranked >= 0.55 and entropy is not None and entropy <= 1 and 0.5 <= calibration <= 2
+    return bool(ranked >= 0.55 and entropy is not None and entropy <= 1 and 0.5 <= calibration <= 2)
 
 
 def measure(
