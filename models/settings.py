@@ -269,7 +269,9 @@ class TrainingSettings(_Settings):
         """
         together = self.domains_per_step if self.schedule in ("fused", "mixed") else 1
         told = AUTO_STEPS if rarer is None else max(1, rarer)
-        most = max(1.0, AUTO_STEPS_PER_RARER * told * min(1.0, told / AUTO_RARER))
+        # Declared epochs are a length of their own: a day of a feed learns its few clicks beside those of earlier days.
+        share = min(1.0, told / AUTO_RARER) if self.epochs == "auto" else 1.0
+        most = max(1.0, AUTO_STEPS_PER_RARER * told * share)
         if self.batch_size == "auto":
             low, high = AUTO_STEP_ROWS
             steps = min(AUTO_EPOCH_STEPS, most)

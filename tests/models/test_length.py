@@ -57,6 +57,12 @@ def test_few_rows_of_a_class_are_not_gone_over_again_and_again(rows, rarer, batc
     assert (chosen.batch_size, chosen.epochs) == (batch_size, epochs)
 
 
+def test_a_day_of_a_feed_takes_as_many_steps_for_a_click_as_it_has_clicks():
+    chosen = TrainingSettings(schedule="mixed", epochs=1).for_rows(1_500, 20)
+    assert (chosen.batch_size, chosen.epochs) == (4, 1)
+    assert TrainingSettings(schedule="mixed").for_rows(1_500, 20).batch_size == 32
+
+
 @given(st.integers(2, 10**6), st.floats(0.0001, 0.5))
 def test_more_rows_of_a_class_never_train_shorter(rows, share):
     def trained(rarer):
