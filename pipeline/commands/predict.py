@@ -91,6 +91,14 @@ def predict(
             "in front. Numbers and ids are always written as they are.",
         ),
     ] = False,
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-rows",
+            help="Pass over rows that cannot be read, or have a value that is none of its column's type, and say how "
+            "many; without, the first one is an error.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +126,7 @@ def predict(
             raise InputError(
                 "--json keeps standard output for the summary: name a file for the rows with --output"
             )
-        from pipeline.predict import PredictionProgress, predict_rows
+        from pipeline.predict import PredictionProgress, RowError, predict_rows
         from pipeline.screen import Steps, print_json
         from pipeline.terminal import chatter_hidden
 
@@ -126,9 +134,7 @@ def predict(
             with Steps(console) as bar:
 
                 def show(step: PredictionProgress) -> None:
-                    # The share of the file that is read tells how many rows there will be.
-                    total = round(step.rows / step.share) if step.share else None
-                    bar(Progress("predicting", step.rows, total, "rows"))
+                    bar(Progress("predicting", step.rows, step.total, "rows"))
 
                 try:
                     done = predict_rows(
@@ -146,8 +152,12 @@ def predict(
                         batch_size=batch_size,
                         ca_file=ca_file,
                         exact_text=exact_text,
+                        skip_bad_rows=skip_bad_rows,
                         progress=show,
                     )
+                except RowError as error:
+                    remedy = "mend the row, or pass over such rows with --skip-bad-rows"
+                    raise InputError(f"{error}; {left}: {remedy}") from error
                 except BrokenPipeError:
                     if output is not None:
                         raise
@@ -163,6 +173,12 @@ def predict(
             if done.missing and not done.mostly_missing:
                 said = f"columns that no row had, taken as missing: {', '.join(done.missing)}"
                 console.print(said, highlight=False, markup=False)
+        if done.skipped:
+            more = " ..." if done.skipped > len(done.first_skipped) else ""
+            rows_were = "1 row was" if done.skipped == 1 else f"{done.skipped:,} rows were"
+            warn(
+                f"{rows_were} passed over, and have no line in the result: {'; '.join(done.first_skipped)}{more}"
+            )
         for table, rows in done.unmatched.items():
             if 0 < rows == done.rows:
                 warn(f"{table}: no line for the key of any row: is it the right table, and the right key?")
@@ -180,6 +196,7 @@ def predict(
                     "output": str(output),
                     "missing": list(done.missing),
                     "unmatched": done.unmatched,
+                    "skipped": done.skipped,
                 }
             )
     leave(0)

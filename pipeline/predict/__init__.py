@@ -13,25 +13,25 @@ from components.dataset.names import Written
 from components.dataset.sections import UTF_8, known_encoding
 from components.errors import InputError
 from models.arrays import Array
-from pipeline.client import Which
+from pipeline.client import TensorSpec, Which
 from pipeline.datasets.proposal.text_format import TextFormat, settings_of
 from pipeline.predict.columns import check_signature, column_of, to_inputs, written_by_input
 from pipeline.predict.joins import Join, Lookup
-from pipeline.predict.rows import Chunk, Format, Source
+from pipeline.predict.rows import BadRows, Chunk, Format, RowError, Source
 from pipeline.predict.targets import Target, open_target
 from pipeline.predict.writers import Writer, output_format, output_separator
 
-__all__ = ["Prediction", "PredictionProgress", "predict_rows"]
+__all__ = ["Prediction", "PredictionProgress", "RowError", "predict_rows"]
 
 _HEADER = ". If the first line is data, name its columns with --columns A,B,C"
 
 
 @dataclass(frozen=True)
 class PredictionProgress:
-    """How far it is: rows written, and the share of the source that is read (`None` where that is not known)."""
+    """How far it is: rows written, and how many there will be, about (`None` where that is not known)."""
 
     rows: int
-    share: float | None
+    total: int | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Prediction:
       missing: inputs of the signature that neither the source nor a lookup had; they were sent as missing.
       inputs: how many inputs the signature has.
       unmatched: rows without a line in a lookup, by its `FILE=COLUMN`.
+      skipped: rows that could not be used and were passed over.
+      first_skipped: the first of them, where and why.
     """
 
     rows: int
@@ -51,6 +53,8 @@ class Prediction:
     missing: tuple[str, ...]
     inputs: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    first_skipped: tuple[str, ...] = ()
 
     @property
     def mostly_missing(self) -> bool:
@@ -80,6 +84,7 @@ def predict_rows(
     timeout: float = 30.0,
     ca_file: Path | None = None,
     exact_text: bool = False,
+    skip_bad_rows: bool = False,
     progress: Callable[[PredictionProgress], None] = lambda progress: None,
 ) -> Prediction:
     """Asks for a prediction for every row of a source and writes rows and predictions, in order, as they come.
@@ -111,9 +116,12 @@ def predict_rows(
       timeout: seconds for a request with its retries.
       ca_file: certificates of who signed the server's, for TLS; the system's by default.
       exact_text: whether text that a spreadsheet would compute is written to CSV as it is.
+      skip_bad_rows: whether rows that cannot be read, or have a value that is none of its input's type, are passed over
+        and counted.
       progress: told after each batch.
 
     Raises:
+      RowError: there is such a row, and they are not passed over.
       InputError: a file, a value, the address or the signature is wrong, there are no rows, or the server does not
         answer.
     """
@@ -126,7 +134,8 @@ def predict_rows(
     named = [Lookup.readings(text) for text in lookups]
     texts = settings_of(TextFormat(columns=columns), [readings[0].path for readings in named])
     names: dict[Path | None, Sequence[str]] = {path: text["columns"] for path, text in texts.items()}
-    read = Source(source, input_format, separator, encoding, names[None])
+    bad = BadRows(skip_bad_rows)
+    read = Source(source, input_format, separator, encoding, names[None], bad)
     kind = output_format(output, read.kind, format)
     with open_target(
         url,
@@ -148,11 +157,15 @@ def predict_rows(
         join = Join(named, asked.inputs, read.name, separator, writings, encoding, names)
         rows, seen = 0, set[str]()
         with Writer(output, kind, exact_text, lambda: output_separator(output, read)) as writer:
-            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, writings):
+            for chunk, joined, outputs in _answers(read, join, target, signature, batch_size, writings, bad):
                 writer.write(chunk, outputs)
                 rows += len(chunk.rows)
                 seen.update(name for row in joined.rows for name in row)
-                progress(PredictionProgress(rows, read.share_read))
+                progress(PredictionProgress(rows, read.expected_rows))
+            if not rows and bad.rows:
+                raise InputError(
+                    f"{read.name}: none of its {bad.rows:,} rows can be used; {'; '.join(bad.first)}"
+                )
             if not rows and read.header is not None and kind == "csv":
                 writer.write_header(
                     [*read.header, *(name for name in asked.outputs if name not in read.header)]
@@ -162,7 +175,9 @@ def predict_rows(
                 raise InputError(f"{read.name}: there are no rows to predict")
         seen |= {input_name(name) for name in seen}
         missing = tuple(sorted(asked.inputs.keys() - seen))
-        return Prediction(rows, target.name, missing, len(asked.inputs), join.unmatched)
+        return Prediction(
+            rows, target.name, missing, len(asked.inputs), join.unmatched, bad.rows, tuple(bad.first)
+        )
 
 
 def _answers(
@@ -172,14 +187,15 @@ def _answers(
     signature: str,
     batch_size: int,
     written: Mapping[str, Written],
+    bad: BadRows,
 ) -> Iterator[tuple[Chunk, Chunk, dict[str, Array]]]:
     """Chunks, as they are and joined, with their outputs, in order, some requests ahead of the one waited for."""
     inputs = target.signatures[signature].inputs
     waiting: deque[tuple[Chunk, Chunk, Future[dict[str, Array]]]] = deque()
     with ThreadPoolExecutor(target.parallel) as pool:
         try:
-            for number, chunk in enumerate(source.chunks(batch_size)):
-                joined = join(chunk)
+            for number, read in enumerate(source.chunks(batch_size)):
+                chunk, joined = read, join(read)
                 if number == 0 and not any(
                     column_of(joined, name) in row for row in joined.rows for name in inputs
                 ):
@@ -187,8 +203,9 @@ def _answers(
                         f"{source.name}: none of its columns is an input of {signature!r}; "
                         f"it takes {', '.join(sorted(inputs))}{_HEADER if source.header else ''}"
                     )
-                tensors = to_inputs(joined, inputs, source.name, written)
-                waiting.append((chunk, joined, pool.submit(target.predict, tensors, signature)))
+                chunk, joined, tensors = _usable(chunk, joined, inputs, source.name, written, bad)
+                if chunk.rows:
+                    waiting.append((chunk, joined, pool.submit(target.predict, tensors, signature)))
                 if len(waiting) > target.parallel:
                     first, asked, answer = waiting.popleft()
                     yield first, asked, answer.result()
@@ -198,3 +215,21 @@ def _answers(
         finally:
             for _, _, answer in waiting:
                 answer.cancel()
+
+
+def _usable(
+    chunk: Chunk,
+    joined: Chunk,
+    inputs: Mapping[str, TensorSpec],
+    source: str,
+    written: Mapping[str, Written],
+    bad: BadRows,
+) -> tuple[Chunk, Chunk, dict[str, Array]]:
+    """The rows whose values are of the inputs' types, as they are and joined, and the inputs."""
+    while True:
+        try:
+            return chunk, joined, to_inputs(joined, inputs, source, written)
+        except RowError as error:
+            bad.add(error)
+            assert error.row is not None
+            chunk, joined = chunk.without(error.row), joined.without(error.row)

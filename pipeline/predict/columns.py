@@ -26,7 +26,7 @@ from components.errors import InputError
 from models.arrays import Array
 from pipeline.client import tensors
 from pipeline.client.client import Signature, TensorSpec
-from pipeline.predict.rows import AsWritten, Chunk
+from pipeline.predict.rows import AsWritten, Chunk, RowError
 
 _ZEROS_AT_THE_END = re.compile(r"\.?0+$")
 _TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
@@ -58,7 +58,7 @@ def to_inputs(
       written: how the texts of floats are written, by input; plainly where it is not said.
 
     Raises:
-      InputError: a value is not of the input's type; with file, line and column.
+      RowError: a value is not of the input's type; with file, line and column.
     """
     writings = written or {}
     return {
@@ -81,10 +81,8 @@ def _column(chunk: Chunk, name: str, code: int, source: str, written: Written) -
     if wrong is not None:
         value = given[wrong]
         hint = unread_hint(name, value, is_float=dtype.kind == "f")
-        raise InputError(
-            f"{source}, {chunk.places[wrong]}, column {name!r}: expected {tensors.dtype_name(code)}, got "
-            f"{value!r:.60}{hint}"
-        )
+        reason = f"expected {tensors.dtype_name(code)}, got {value!r:.60}{hint}"
+        raise RowError(source, f"{chunk.places[wrong]}, column {name!r}", reason, wrong)
     return np.fromiter(values, object, len(values)) if dtype.kind == "O" else np.array(values, dtype)
 
 

@@ -31,6 +31,57 @@ FORMATS: dict[str, tuple[Format, str]] = {
 _READ_CHARACTERS = 1 << 16
 _HEAD_BYTES = 1 << 16
 _LONGEST_INT = 4_000
+_NAMED = 3
+# A truncated word or number of JSON is told at its beginning: so far from the end of what was read.
+_LONGEST_WORD = 16
+
+
+class RowError(InputError):
+    """A row cannot be read, or has a value that is none of its input's type: others may be fine.
+
+    Args:
+      source: the file's name.
+      place: where the row is, `line 3`.
+      reason: why.
+      row: which of its chunk, once it is in one.
+    """
+
+    def __init__(self, source: str, place: str, reason: str, row: int | None = None) -> None:
+        super().__init__(f"{source}, {place}: {reason}")
+        self.place = place
+        self.reason = reason
+        self.row = row
+
+
+@dataclass
+class BadRows:
+    """What becomes of rows that cannot be used.
+
+    Attributes:
+      skipped: whether they are passed over; else the first one is an error.
+      rows: how many were.
+      first: the first of them, where and why.
+    """
+
+    skipped: bool = False
+    rows: int = 0
+    first: list[str] = field(default_factory=list)
+    _last: str = ""
+
+    def add(self, error: RowError) -> None:
+        """Counts it, once for each place.
+
+        Raises:
+          RowError: they are not passed over.
+        """
+        if not self.skipped:
+            raise error
+        if error.place == self._last:
+            return
+        self._last = error.place
+        self.rows += 1
+        if len(self.first) < _NAMED:
+            self.first.append(f"{error.place}: {error.reason}")
 
 
 class AsWritten(float):
@@ -64,6 +115,15 @@ class Chunk:
         self.rows.append(row)
         self.places.append(place)
 
+    def without(self, row: int) -> Chunk:
+        """All rows but one."""
+        kept = [number for number in range(len(self.rows)) if number != row]
+        return Chunk(
+            [self.rows[number] for number in kept],
+            [self.places[number] for number in kept],
+            None if self.batch is None else self.batch.take(kept),
+        )
+
 
 class Source:
     """A file, or standard input.
@@ -74,6 +134,7 @@ class Source:
       separator: between the values of CSV; by default the suffix's, a tab for `.tsv`, or what the header shows.
       encoding: of CSV that is not UTF-8 by its bytes.
       columns: names for CSV whose first line is data.
+      bad: takes rows that cannot be read.
 
     Attributes:
       header: the columns of CSV, once its first line has been read.
@@ -91,6 +152,7 @@ class Source:
         separator: str | None = None,
         encoding: str = UTF_8,
         columns: Sequence[str] = (),
+        bad: BadRows | None = None,
     ) -> None:
         self.path = path
         self.name = "standard input" if path is None else str(path)
@@ -115,6 +177,8 @@ class Source:
         self._given = separator
         self._encoding = encoding
         self._columns = list(columns)
+        self._bad = bad or BadRows()
+        self._rows = 0
         self._usual = FORMATS.get(self.suffix, ("", ","))[1] or ","
         self.separator = self._usual
 
@@ -135,11 +199,15 @@ class Source:
         return FORMATS[self.suffix][0]
 
     @property
-    def share_read(self) -> float | None:
-        """How much of the file has been read, 0 to 1; `None` for standard input."""
-        if not self.size:
-            return None
-        return 1.0 if self._raw.closed else min(self._raw.tell() / self.size, 1.0)
+    def expected_rows(self) -> int | None:
+        """How many rows there will be, going by the share of the file that was read; all of them once it has ended.
+
+        None where that is not known: of standard input, and where all is read and some of it not given yet.
+        """
+        if self._raw.closed:
+            return self._rows
+        share = self._raw.tell() / self.size if self.size else 1.0
+        return round(self._rows / share) if 0.0 < share < 1.0 else None
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """The rows, so many at a time.
@@ -151,6 +219,7 @@ class Source:
             for row in chunk.rows:
                 for name, value in self.keys.items():
                     row.setdefault(name, value)
+            self._rows += len(chunk.rows)
             yield chunk
 
     def _own_chunks(self, rows: int) -> Iterator[Chunk]:
@@ -165,7 +234,9 @@ class Source:
                 self.kind == "json" or self._encoding == UTF_8 or is_in_utf_8(buffered.peek(_HEAD_BYTES))
             )
             encoding = "utf-8-sig" if is_utf_8 else self._encoding
-            with io.TextIOWrapper(buffered, encoding, newline="") as text:
+            # What is no text is told row by row where such rows are passed over.
+            errors = "surrogateescape" if self._bad.skipped else "strict"
+            with io.TextIOWrapper(buffered, encoding, errors, newline="") as text:
                 found = self._csv(text) if self.kind == "csv" else self._json(text)
                 yield from self._grouped(found, rows)
 
@@ -173,6 +244,9 @@ class Source:
         chunk = Chunk()
         try:
             for row, place in found:
+                if self._bad.skipped and not _is_text(row):
+                    self._unreadable(place, NO_TEXT)
+                    continue
                 chunk.add(row, place)
                 if len(chunk.rows) == rows:
                     yield chunk
@@ -200,24 +274,35 @@ class Source:
             if len(set(header)) < len(header):
                 raise InputError(f"{self.name}, line 1: a column's name appears twice")
             self.header = header
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{self.name}, line {reader.line_num}: {len(cells)} cells, expected {len(header)} as in "
-                        f"{'--columns' if self._columns else 'the header'}"
-                    )
-                yield dict(zip(header, cells, strict=True)), f"line {reader.line_num}"
         except csv.Error as error:
             raise InputError(f"{self.name}, line {reader.line_num}: not CSV: {error}") from error
+        while True:
+            begun = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "end of data" in str(error):
+                    # All that follows would be passed over with it.
+                    quote = f"a quote opens in line {begun} and is not closed to the end of the file"
+                    raise InputError(f"{self.name}, line {begun}: not CSV: {quote}") from error
+                self._unreadable(_lines(begun, reader.line_num), f"not CSV: {error}")
+                continue
+            if len(cells) == len(header):
+                yield dict(zip(header, cells, strict=True)), f"line {reader.line_num}"
+            elif cells:
+                expected = f"expected {len(header)} as in {'--columns' if self._columns else 'the header'}"
+                self._unreadable(_lines(begun, reader.line_num), f"{len(cells)} cells, {expected}")
+
+    def _unreadable(self, place: str, reason: str) -> None:
+        self._bad.add(RowError(self.name, place, reason))
 
     def _json(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
-        for value, line in _json_values(text, self.name):
+        for value, line in _json_values(text, self.name, self._bad):
             if not isinstance(value, dict):
-                raise InputError(
-                    f"{self.name}, line {line}: expected an object with the columns, got {value!r:.40}"
-                )
+                self._unreadable(f"line {line}", f"expected an object with the columns, got {value!r:.40}")
+                continue
             instances = value.get("instances")
             if isinstance(instances, list) and all(isinstance(row, dict) for row in instances):
                 for number, row in enumerate(instances):
@@ -235,8 +320,24 @@ class Source:
             number += len(records)
 
 
-def _json_values(text: TextIO, name: str) -> Iterator[tuple[Any, int]]:
-    """JSON values one after the other, or the elements of one array, each with the line it begins on."""
+def _lines(first: int, last: int) -> str:
+    return f"line {last}" if first == last else f"lines {first} to {last}"
+
+
+def _is_text(row: dict[str, Any]) -> bool:
+    """Whether all of it can be sent: bytes that are no text were read as halves of surrogate pairs."""
+    try:
+        json.dumps(row, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json_values(text: TextIO, name: str, bad: BadRows) -> Iterator[tuple[Any, int]]:
+    """JSON values one after the other, or the elements of one array, each with the line it begins on.
+
+    A value that cannot be read ends with its line: the next one begins after that.
+    """
     decoder = json.JSONDecoder(parse_float=AsWritten, parse_int=_int)
     buffer, line, size, ended = "", 1, _READ_CHARACTERS, False
     while True:
@@ -244,24 +345,34 @@ def _json_values(text: TextIO, name: str) -> Iterator[tuple[Any, int]]:
         line += buffer[: len(buffer) - len(kept)].count("\n")
         buffer = kept
         if buffer:
+            place, reason = line, ""
             try:
                 value, end = decoder.raw_decode(buffer)
             except json.JSONDecodeError as error:
-                if ended:
-                    raise InputError(
-                        f"{name}, line {line + buffer[: error.pos].count(chr(10))}: not JSON: {error.msg}"
-                    ) from error
-                # The value goes on: read ever more, so that a large one is not parsed from its start too often.
-                size *= 2
-            except RecursionError as error:
-                raise InputError(f"{name}, line {line}: nested too deeply") from error
+                if ended or _is_wrong(error, buffer):
+                    place, reason = line + buffer[: error.pos].count("\n"), f"not JSON: {error.msg}"
+            except RecursionError:
+                reason = "nested too deeply"
             else:
                 yield value, line
                 line += buffer[:end].count("\n")
                 buffer, size = buffer[end:], _READ_CHARACTERS
                 continue
+            rest = buffer.find("\n")
+            if reason and (rest >= 0 or ended or not bad.skipped):
+                # Of what goes over several lines, the first one is passed over.
+                bad.add(RowError(name, f"line {line if bad.skipped else place}", reason))
+                buffer, size = buffer[rest:] if rest >= 0 else "", _READ_CHARACTERS
+                continue
+            # The value goes on: read ever more, so that a large one is not parsed from its start too often.
+            size *= 2
         if ended:
             return
         more = text.read(size)
         ended = not more
         buffer += more
+
+
+def _is_wrong(error: json.JSONDecodeError, buffer: str) -> bool:
+    """Whether more text would not make it right. A text in quotes has no line break: one without an end goes on."""
+    return not error.msg.startswith("Unterminated") and error.pos < len(buffer) - _LONGEST_WORD

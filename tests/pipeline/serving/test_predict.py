@@ -99,7 +99,8 @@ def test_every_format_from_a_server(
     np.testing.assert_allclose(scores_in(output), expected(columns, 1.0), rtol=1e-5)
     assert (done.rows, done.missing) == (ROWS, ())
     assert [step.rows for step in steps] == [200, 400, 600, 800, 1000, 1200, 1300]
-    assert steps[-1].share == 1.0
+    assert steps[-1].total == ROWS
+    assert all(step.total is None or step.rows < step.total for step in steps[:-1])
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -243,6 +244,60 @@ def test_wrong_sources(ours: Served, tmp_path: Path, name: str, content: str | b
         predict_rows(source, url=ours.rest, model=NAME, output=output)
     assert not output.exists()
     assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "a.csv",
+            b'user_id,duration,tag\n1,0.5,a\n2,0.5\n3,fast,a\n4,"0.5"x,a\n5,0.5,\xff\n6,"0.5\n",a,a\n7,0.5,bb\n',
+            [
+                "line 3: 2 cells, expected 3 as in the header",
+                "line 5: not CSV: ',' expected after '\"'",
+                "line 6: is not UTF-8 text",
+            ],
+        ),
+        (
+            "a.jsonl",
+            b'{"user_id": 1, "duration": 0.5, "tag": "a"}\n{"user_id": 2, "duration": 0.5, "tag": "a\n'
+            b'{"user_id": 2, "dura\n7\n"x": 1\n{"user_id": 3, "duration": "fast", "tag": "a"}\n'
+            b'{"user_id": 5, "tag": "\xff"}\n{"user_id": 7, "duration": 0.5, "tag": "bb"}\n',
+            [
+                "line 2: not JSON: Invalid control character at",
+                "line 3: not JSON: Invalid control character at",
+                "line 4: expected an object with the columns, got 7",
+            ],
+        ),
+    ],
+)
+def test_rows_that_cannot_be_used_are_passed_over_where_that_is_wanted(
+    ours: Served, tmp_path: Path, name: str, content: bytes, told: list[str]
+) -> None:
+    source, output = tmp_path / name, tmp_path / "out.csv"
+    source.write_bytes(content)
+    with pytest.raises(InputError):
+        predict_rows(source, url=ours.rest, model=NAME, output=output)
+    assert not output.exists()
+    for rows in (1, 512):
+        done = predict_rows(
+            source, url=ours.rest, model=NAME, output=output, batch_size=rows, skip_bad_rows=True
+        )
+        with output.open() as text:
+            assert [row["user_id"] for row in csv.DictReader(text)] == ["1", "7"]
+        assert (done.rows, done.skipped) == (2, 5 if name == "a.csv" else 6)
+        assert rows == 1 or list(done.first_skipped) == told
+    source.write_bytes(content.splitlines(keepends=True)[0] + b"}\n" * 3)
+    if name == "a.csv":
+        with pytest.raises(InputError, match="none of its 3 rows can be used; line 2: 1 cells"):
+            predict_rows(source, url=ours.rest, model=NAME, output=output, skip_bad_rows=True)
+
+
+def test_an_open_quote_does_not_pass_over_the_rest_of_a_file(ours: Served, tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text('user_id,duration,tag\n1,0.5,"a\n2,0.5,a\n3,0.5,a\n')
+    with pytest.raises(InputError, match="line 2: not CSV: a quote opens in line 2 and is not closed"):
+        predict_rows(source, url=ours.rest, model=NAME, output=tmp_path / "b.csv", skip_bad_rows=True)
 
 
 def test_keys_of_folders_are_columns(ours: Served, tmp_path: Path) -> None:

@@ -32,5 +32,5 @@ def test_a_name_that_is_no_input_is_told_from_the_inputs(ours: Served) -> None:
 def test_a_list_in_the_place_of_a_text_is_told_how_lists_are_sent(ours: Served) -> None:
     said = refused(ours, {"user_id": 3, "duration": 0.5, "tag": ["a", "b"]})
     assert said.startswith(
-        "input 'tag' must be string [n], got string [1, 2]; several values of a feature are one text"
+        "input 'tag' must be string [n], got string [1, 2]; several values are one text, with U+001F behind each"
     )
