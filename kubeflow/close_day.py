@@ -16,7 +16,7 @@ from tfx.types.experimental import simple_artifacts
 from components.dataset.declaration import Declaration
 from components.drift.component import DayFigures
 from components.errors import GateError, InputError
-from components.pusher.atomic import PUSHED_FACTS
+from components.pusher.atomic import PUSHED_FACTS, read_pushed
 from components.transform.component import BehaviourStateArtifact
 from kubeflow.close_run import Sources, decided, runs_of
 from kubeflow.compat import ABSENT
@@ -134,7 +134,7 @@ def close(day: Day, artifacts: Mapping[str, types.Artifact], folder: Path) -> st
         if entry.pushed_to is not None:
             _name_source(Path(entry.pushed_to), kept["model"].uri)
         book.ledger.write(entry)
-        write_history(book, feed, COMMAND)
+        write_history(book, feed, Path(day.serving), COMMAND)
     (folder / f"{entry.day}.json").write_text(entry.model_dump_json(indent=1))
     mine = [f"{entry.day} {entry.status}: {' '.join(entry.reasons)}"] if entry.wants_attention else []
     return "\n".join([*day.attention, *mine])
@@ -179,8 +179,8 @@ def _decision(runs: Mapping[str, NodeRun], serving: Path) -> tuple[list[str], st
 
 def _name_source(version: Path, model: str) -> None:
     """The version says what it was pushed from, by the name that the ledger has for it: `dfei rollback` looks there."""
-    facts = version / PUSHED_FACTS
-    write_durably(facts, json.dumps({"model": model, "version": int(version.name)}))
+    told = {**read_pushed(version), "model": model, "version": int(version.name)}
+    write_durably(version / PUSHED_FACTS, json.dumps(told))
 
 
 class CloseDay(base_component.BaseComponent):

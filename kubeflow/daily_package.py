@@ -63,6 +63,7 @@ def create(declaration: Declaration, pipeline_root: str, beam_args: tuple[str, .
         carry=Carry(),
         rebase=False,
         accepted=False,
+        root="",
         schema_file="",
         pipeline_root=pipeline_root,
         serving_dir="",

@@ -179,7 +179,8 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
     from components.transform.component import splits_config
     from kubeflow.overrides import VIEWS
     from pipeline.code_hash import code_hash
-    from pipeline.daily.create import how_to_learn, replay, request_log
+    from pipeline.daily.create import allowance, how_to_learn, replay, request_log
+    from pipeline.daily.served import pushed_by
 
     changed, declaration, carry = dict(properties), day.parsed, day.carry
     if "declaration" in changed:
@@ -194,7 +195,7 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
         changed["custom_config"] = json.dumps(config, sort_keys=True)
     if "eval_config" in changed:
         # The model in service is measured; the candidate may be worse by chance.
-        deviations = declaration.daily.deviations if view == "evaluation" else 0.0
+        deviations = allowance(declaration, carry) if view == "evaluation" else 0.0
         config = eval_config(declaration, code_hash("evaluator"), deviations)
         changed["eval_config"] = json_format.MessageToJson(config, sort_keys=True)
     if "splits_config" in changed:
@@ -217,6 +218,8 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
         "push_destination": json.dumps({"filesystem": {"base_directory": day.serving}}),
     }
     changed.update({name: value for name, value in told.items() if name in changed})
+    if "push_destination" in changed:
+        changed["custom_config"] = json.dumps(pushed_by(day.entry.day, day.root))
     if "schema_file" in changed:
         path = Path(tempfile.mkdtemp(prefix="schema-")) / "schema.pbtxt"
         path.write_text(day.schema_text)

@@ -57,13 +57,14 @@ def feed_root(text: str) -> Path:
 
 
 def resolve(
-    feed: Declaration, data_dir: str, request: DailyRequest, book: Book
+    feed: Declaration, data_dir: str, serving: Path, request: DailyRequest, book: Book
 ) -> tuple[Start | None, str, list[str]]:
     """The next day that is due.
 
     Args:
       feed: as declared.
       data_dir: the folder with its files.
+      serving: the folder of the model's versions.
       request: which days.
       book: the feed's; days of which nothing usable has arrived are written into it.
 
@@ -96,13 +97,13 @@ def resolve(
                 console.print(text, markup=False)
             if due is None:
                 break
-            begins = start(due, entries, wanted.accepted, feed.daily, arrived.days)
+            begins = start(due, entries, wanted.accepted, feed.daily, arrived.days, book, serving)
             console.print(f"{due.day}: {due.cause}", markup=False)
             if begins.delivery is not None:
                 held = entries[due.day].identity if due.day in entries else ""
                 return begins, held, attention
             book.ledger.write(begins.entry)
-            write_history(book, feed, COMMAND)
+            write_history(book, feed, serving, COMMAND)
             done.add(due.day)
             attention.append(f"{due.day} {begins.entry.status}: {' '.join(begins.entry.reasons)}")
     if attention:
@@ -149,7 +150,8 @@ def ResolveDay(  # noqa: N802 - the component's name
     request = DailyRequest(
         feed.name, Path(data_dir), book.layout.root, first=first_day or None, accept=accept or None
     )
-    found, held, attention = resolve(feed, data_dir, request, book)
+    serving = Path(pushed.filesystem.base_directory)
+    found, held, attention = resolve(feed, data_dir, serving, request, book)
     if found is None or found.delivery is None:
         for artifact in (day, service, earlier_run, state):
             _absent(artifact)
@@ -160,7 +162,7 @@ def ResolveDay(  # noqa: N802 - the component's name
     rebase = rebase_reason(feed, declared, carry)
     if rebase and carry.service is not None:
         entry = entry.model_copy(update={"notes": [*entry.notes, rebase_note(feed, carry, rebase)]})
-    _give(service, carry.service.model if carry.service is not None else "")
+    _give(service, carry.judge)
     _give(earlier_run, carry.service.model_run if carry.service is not None and not rebase else "")
     _give(state, carry.state)
     write_day(
@@ -171,7 +173,7 @@ def ResolveDay(  # noqa: N802 - the component's name
             schema_text=Path(schema_file).read_text(),
             data_dir=data_dir,
             root=str(book.layout.root),
-            serving=pushed.filesystem.base_directory,
+            serving=str(serving),
             entry=entry,
             held=held,
             carry=carry,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
@@ -120,13 +120,20 @@ class Chain:
             eval_config=eval_config(self._settings.declaration, code_hash("evaluator"), deviations),
         )
 
-    def push(self, model: BaseChannel, blessing: BaseChannel, transform_graph: BaseChannel) -> list[BaseNode]:
+    def push(
+        self,
+        model: BaseChannel,
+        blessing: BaseChannel,
+        transform_graph: BaseChannel,
+        told: Mapping[str, str] | None = None,
+    ) -> list[BaseNode]:
         """The signature check and the push of a model that was judged.
 
         Args:
           model: what is pushed.
           blessing: the Evaluator's.
           transform_graph: that the model serves with.
+          told: what the version says of its push.
         """
         signature_check = SignatureCheck(
             model=model,
@@ -141,6 +148,7 @@ class Chain:
             model_blessing=blessing,
             infra_blessing=signature_check.outputs["blessing"],
             push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
+            custom_config=None if told is None else dict(told),
         )
         return [signature_check, pusher]
 

@@ -263,15 +263,23 @@ def objections(runs: Mapping[str, NodeRun]) -> list[str]:
     return reasons + [f"signature check: {c['check']}: {c['detail']}" for c in checks if not c["passed"]]
 
 
-def decision(runs: Mapping[str, NodeRun], serving: Path) -> tuple[list[str], str | None]:
+def decision(
+    runs: Mapping[str, NodeRun], serving: Path, told: Mapping[str, str] | None = None
+) -> tuple[list[str], str | None]:
     """Why the model was refused (empty: it was not), and the version it was pushed to.
 
     What a server takes is the newest version, so a blessed model whose version is no longer that is pushed again: the
     Pusher came from the cache, and meanwhile another run pushed there, or somebody deleted the version.
+
+    Args:
+      runs: the components that ran to their end, by id.
+      serving: the directory that TF Serving watches for the model.
+      told: what the version says of its push.
     """
     reasons = objections(runs)
     if reasons:
         return reasons, None
     [model] = runs["Trainer"].outputs["model"]
     request = runs["SignatureCheck"].uri("blessing") / REQUEST.name
-    return [], str(atomic.push(Path(path_utils.serving_model_path(model.uri)), serving, model.uri, request))
+    source = Path(path_utils.serving_model_path(model.uri))
+    return [], str(atomic.push(source, serving, model.uri, request, told))

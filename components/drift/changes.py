@@ -16,13 +16,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from components.drift.figures import Counts
+from components.example_gen.scales import Scale
 
 # Usual change from day to day where little is known of it: 15 % of the rows, and of the odds.
 _GUESS = 0.15
 _GUESS_COUNTS = 3.0
 _FLOOR = 0.05
+# Variance of log|x| where all values are one.
+_SAME = 1e-4
+_T = TypeVar("_T", Counts, Scale)
 
 
 @dataclass(frozen=True)
@@ -59,22 +64,54 @@ def row_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Cou
       history: the last good days, the newest first; every domain's counts.
       today: the day's.
     """
-    return _changes(history, today, _log_rows, lambda counts, mean: math.exp(-mean), _rows_of, _rows_deviance)
+    return _changes(
+        history, today, _log_rows, lambda counts, mean: math.exp(-mean), _rows_of, _rows_deviance, Counts()
+    )
 
 
 def rate_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Counts]) -> dict[str, Change]:
     """How the click rate of each domain has moved; a domain without rows has none."""
     present = {name: counts for name, counts in today.items() if counts.rows}
-    return _changes(history, present, _log_odds, _odds_variance, _rate_of, _clicks_deviance, absent=False)
+    return _changes(
+        history, present, _log_odds, _odds_variance, _rate_of, _clicks_deviance, Counts(), absent=False
+    )
+
+
+def scale_changes(history: Sequence[Mapping[str, Scale]], today: Mapping[str, Scale]) -> dict[str, Change]:
+    """How large the numbers of each column are beside what was usual; a column without a number but 0 has no change.
+
+    What usually moves is each column's own. The mean of log|x| has the variance that the values have within a day.
+    """
+    found: dict[str, Change] = {}
+    for name, scale in today.items():
+        past = [{name: day[name]} for day in history if name in day and day[name].rows]
+        if not past or not scale.rows:
+            continue
+        days = [scale, *(day[name] for day in past)]
+        within = sum(day.squares for day in days) / max(1, sum(day.rows - 1 for day in days))
+
+        def variance(one: Scale, mean: float, within: float = within) -> float:
+            return max(within, _SAME) / one.rows
+
+        def deviance(one: Scale, mean: float, within: float = within) -> float:
+            return (one.mean - mean) ** 2 / variance(one, mean, within)
+
+        found |= _changes(past, {name: scale}, _mean, variance, math.exp, deviance, Scale(), absent=False)
+    return found
+
+
+def _mean(scale: Scale) -> float:
+    return scale.mean
 
 
 def _changes(
-    history: Sequence[Mapping[str, Counts]],
-    today: Mapping[str, Counts],
-    value: Callable[[Counts], float],
-    variance: Callable[[Counts, float], float],
+    history: Sequence[Mapping[str, _T]],
+    today: Mapping[str, _T],
+    value: Callable[[_T], float],
+    variance: Callable[[_T, float], float],
     shown: Callable[[float], float],
-    deviance: Callable[[Counts, float], float],
+    deviance: Callable[[_T, float], float],
+    empty: _T,
     *,
     absent: bool = True,
 ) -> dict[str, Change]:
@@ -84,7 +121,7 @@ def _changes(
     for name in sorted(names):
         past = [day[name] for day in history if name in day]
         expected = _expected(past, value, variance)
-        counts = today.get(name, Counts())
+        counts = today.get(name, empty)
         moved = value(counts) - expected.mean
         far = deviance(counts, expected.mean)
         # Close to what is expected the two agree, and the ratio is noise.
@@ -95,10 +132,10 @@ def _changes(
 
 
 def _usual(
-    history: Sequence[Mapping[str, Counts]],
+    history: Sequence[Mapping[str, _T]],
     names: Sequence[str],
-    value: Callable[[Counts], float],
-    variance: Callable[[Counts, float], float],
+    value: Callable[[_T], float],
+    variance: Callable[[_T, float], float],
 ) -> float:
     """The variance of a usual change from the days before to a day, beyond chance."""
     total, weight = _GUESS_COUNTS * _GUESS**2, _GUESS_COUNTS
@@ -116,7 +153,7 @@ def _usual(
 
 
 def _expected(
-    days: Sequence[Counts], value: Callable[[Counts], float], variance: Callable[[Counts, float], float]
+    days: Sequence[_T], value: Callable[[_T], float], variance: Callable[[_T, float], float]
 ) -> _Expected:
     weights = [0.5**position for position in range(len(days))]
     total = sum(weights)

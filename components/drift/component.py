@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -25,6 +27,7 @@ from components.drift.requests import asked
 from components.drift.skew import skew
 from components.errors import GateError
 from components.example_gen.executor import REPORT_FILE
+from components.example_gen.scales import read_scales
 from components.trainer.replay import read_values
 from components.transform.row_layout import read_layout
 
@@ -54,6 +57,16 @@ def _known(transform_graph: str, declaration: Declaration) -> dict[str, list[str
             f"what earlier days held is gone ({transform_graph}: {error}): make one of them again with "
             "`dfei daily --from DAY`"
         ) from error
+
+
+def _written(ingested: Mapping[str, Any]) -> dict[str, Any]:
+    """How large the numbers of the impressions are, and those of the events."""
+    events = {
+        f"{one['files']}: {name}": scale
+        for one in ingested.get("events", ())
+        for name, scale in one["scales"].items()
+    }
+    return {**ingested["scales"], **events}
 
 
 @component
@@ -95,7 +108,10 @@ def DataGates(  # noqa: N802 - the component's name
     files = [
         file for split in SPLITS for file in committed_files(artifact_utils.get_split_uri([examples], split))
     ]
+    with fileio.open(f"{examples.uri.rstrip('/')}/{REPORT_FILE}") as stream:
+        ingested = json.load(stream)
     today = measure(files, declared, day, _known(known, declared))
+    today.scales = read_scales(_written(ingested))
     (folder / MEASURED).write_text(today.model_dump_json(indent=1))
     shutil.copyfile(
         Path(artifact_utils.get_split_uri([statistics], SPLITS[0])) / _STATISTICS_FILE, folder / STATISTICS
@@ -110,9 +126,10 @@ def DataGates(  # noqa: N802 - the component's name
             f"them: make one of those days again with `dfei daily --from DAY`, or take this one as it is with "
             f"`dfei daily --accept {day}`"
         ) from error
-    with fileio.open(f"{examples.uri.rstrip('/')}/{REPORT_FILE}") as stream:
-        spelled = json.load(stream)["spelled"]
-    found = [*gates.spellings(declared, today, spelled), *gates.findings(declared, history, today)]
+    found = [
+        *gates.spellings(declared, today, ingested["spelled"]),
+        *gates.findings(declared, history, today),
+    ]
     rows = asked(requests, declared, day) if requests else None
     if before is not None or rows is not None:
         curated = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))

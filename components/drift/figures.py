@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
+from components.example_gen.scales import Scale
+
 MEASURED = "measured.json"
 STATISTICS = "statistics.pb"
 
@@ -48,6 +50,7 @@ class Measured(BaseModel):
       domains: by the domain's value.
       hours: rows by hour of the day, on the clock of the declared zone.
       features: by column of the examples.
+      scales: how large numbers are as they are written, by column, those of events behind their files.
     """
 
     day: str
@@ -55,6 +58,7 @@ class Measured(BaseModel):
     domains: dict[str, Counts] = Field(default_factory=dict)
     hours: list[int] = Field(default_factory=lambda: [0] * 24)
     features: dict[str, FeatureFigures] = Field(default_factory=dict)
+    scales: dict[str, Scale] = Field(default_factory=dict)
 
 
 def read_measured(uri: str) -> Measured:

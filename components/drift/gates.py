@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from components.dataset.declaration import Declaration
 from components.dataset.names import BEHAVIOUR_PREFIX
 from components.dataset.sections import DriftGates
-from components.drift.changes import Change, rate_changes, row_changes
+from components.drift.changes import Change, rate_changes, row_changes, scale_changes
 from components.drift.figures import Measured
 from components.example_gen.spellings import domain_doubts, label_doubts, plain
 
@@ -34,6 +34,7 @@ _KEYS = {
     "missing values": "missing_share",
     "unseen values": "unseen_share",
     "range": "range_factor",
+    "scale": "scale_factor",
     "distribution": "distance",
     "skew": "skew",
     "skew of missing values": "missing_share",
@@ -92,6 +93,7 @@ def findings(declaration: Declaration, history: Sequence[Measured], today: Measu
         *_click_rates(gates, history, today),
         *_domains(declaration, history, today),
         *_features(declaration, history, today),
+        *_scales(gates, history, today),
     ]
     return sorted(found, key=lambda finding: not finding.refuses)
 
@@ -173,11 +175,26 @@ def _click_rates(gates: DriftGates, history: Sequence[Measured], today: Measured
             )
 
 
-def _judged(change: Change, gates: DriftGates) -> bool | None:
+def _scales(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    """Another unit of a number that is mostly 0, or is cut before it is averaged, leaves range and distribution."""
+    for name, change in scale_changes([day.scales for day in history], today.scales).items():
+        refuses = _judged(change, gates, gates.scale_factor)
+        if refuses is not None:
+            much, than = (change.factor, "larger") if change.factor > 1 else (1 / change.factor, "smaller")
+            yield Finding(
+                "scale",
+                f"column {name}: what is not 0 in it is {much:,.3g} times {than} than usual (as a geometric mean "
+                f"{change.found:,.3g} where {change.expected:,.3g} is usual): another unit, or another way to count?",
+                refuses,
+            )
+
+
+def _judged(change: Change, gates: DriftGates, factor: float | None = None) -> bool | None:
     """Whether a change is refused; None where it need not even be said."""
-    if change.exceeds(gates.deviations, gates.factor):
+    factor = factor or gates.factor
+    if change.exceeds(gates.deviations, factor):
         return True
-    return False if change.exceeds(_SAID * gates.deviations, gates.factor**_SAID) else None
+    return False if change.exceeds(_SAID * gates.deviations, factor**_SAID) else None
 
 
 def _rate_words(change: Change) -> str:

@@ -21,6 +21,7 @@ from components.errors import InputError
 from components.example_files import ExampleWriter
 from components.example_gen.encode import batches, example_frame
 from components.example_gen.passes import LOOKUPS, PieceFn
+from components.example_gen.scales import Scale, documents, read_scales, scales_of, together
 from components.example_gen.storage import piece_path, read_json, write_frame, write_json
 from components.worker_errors import in_worker
 
@@ -63,6 +64,7 @@ class WriteEvents(PieceFn):
             written, early, late, rejected = 0, 0, 0, 0
             path = f"{self._uri}/data_tfrecord-{self._name}-{piece.index:05d}.gz"
             writer: ExampleWriter | None = None
+            scales: list[dict[str, Scale]] = []
             for rows, before, after, bad in read_events(
                 self._events, piece, self.tables(), self._since_ms, self._before_ms, self._block_bytes
             ):
@@ -70,13 +72,15 @@ class WriteEvents(PieceFn):
                 written += len(rows)
                 if len(rows):
                     writer = writer or ExampleWriter(path)
+                    scales.append(scales_of(rows, self._plan.declaration))
                     for batch in batches(event_frame(rows, self._plan.declaration)):
                         writer.write(batch)
                 self.progress("writing events", len(rows))
             if writer is not None:
                 writer.close()
             counts = {"rows": written, "earlier": early, "later": late, "rejected": rejected}
-            write_json(piece_path(self._folder, EVENTS, piece.index), counts)
+            document = {"scales": documents(together(scales)), **counts}
+            write_json(piece_path(self._folder, EVENTS, piece.index), document)
         return []
 
 
@@ -145,5 +149,6 @@ def ingest_events(
             )
         if counts["rows"] == 0 and before is None:
             raise InputError(f"{name}: has no event before the rows to evaluate: remove it from `events`")
-        report.append({"files": name, "behaviours": list(plan.behaviours), **counts})
+        scales = documents(together(read_scales(one["scales"]) for one in found))
+        report.append({"files": name, "behaviours": list(plan.behaviours), "scales": scales, **counts})
     return report

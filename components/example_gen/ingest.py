@@ -32,6 +32,7 @@ from components.example_gen.passes import (
     ScanPiece,
     WritePiece,
 )
+from components.example_gen.scales import documents, read_scales, together
 from components.example_gen.scan import SHOWN_REJECTS
 from components.example_gen.spellings import domain_doubts, label_doubts
 from components.example_gen.storage import piece_path, read_json, write_frame
@@ -160,6 +161,7 @@ def _report(
             checks.date_of(day, plan.declaration.split.day_ms) for day in checks.silent_days(scan)
         ],
         "spelled": scan.spelled,
+        "scales": documents(together(read_scales(document["scales"]) for document in written)),
         "doubts": [
             *label_doubts(plan.declaration, scan.spelled),
             *domain_doubts(plan.declaration.domain, scan.domain_rows),

@@ -19,6 +19,7 @@ from components.dataset.read_plan import Piece, ReadPlan
 from components.example_files import ExampleWriter
 from components.example_gen.duplicates import HashWriter, drops_of_piece, find_duplicates, hash_rows
 from components.example_gen.encode import batches, example_frame
+from components.example_gen.scales import Scale, documents, scales_of, together
 from components.example_gen.scan import PieceScan, days
 from components.example_gen.storage import piece_path, read_frame, write_json
 from components.progress import Progress, report
@@ -116,6 +117,7 @@ class WritePiece(PieceFn):
             drops = drops_of_piece(self._folder, piece.index, range(self._partitions))
             counts: Counter[str] = Counter(duplicates=len(drops))
             unmatched = [0] * len(self._plan.lookups)
+            scales: list[dict[str, Scale]] = []
             writers: dict[str, ExampleWriter] = {}
             row = 0
             for block in read_piece(self._plan, piece, self.tables(), self._block_bytes):
@@ -124,6 +126,7 @@ class WritePiece(PieceFn):
                 keep = block.accepted & ~np.isin(numbers, drops, assume_unique=True)
                 rows, missed = join(block.typed.filter(pl.Series(keep)), self._plan, self.tables())
                 unmatched = [a + b for a, b in zip(unmatched, missed, strict=True)]
+                scales.append(scales_of(rows, self._plan.declaration))
                 frame = example_frame(rows, self._plan.declaration)
                 is_eval = days(frame, self._plan.declaration.split.day_ms) >= self._first_eval_day
                 for split, part in (("train", frame.filter(~is_eval)), ("eval", frame.filter(is_eval))):
@@ -132,7 +135,11 @@ class WritePiece(PieceFn):
                 self.progress("writing examples", len(block.text))
             for writer in writers.values():
                 writer.close()
-            document = {"unmatched": unmatched, **{k: counts[k] for k in ("train", "eval", "duplicates")}}
+            document = {
+                "unmatched": unmatched,
+                "scales": documents(together(scales)),
+                **{k: counts[k] for k in ("train", "eval", "duplicates")},
+            }
             write_json(piece_path(self._folder, WRITTEN, piece.index), document)
         return []
 

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,30 @@ def versions(base: Path) -> list[int]:
 def pushed_version_of(base: Path, model: str) -> Path | None:
     """The version that was pushed from the model artifact `model` (its URI), or `None`."""
     for version in reversed(versions(base)):
-        facts = base / str(version) / PUSHED_FACTS
-        if facts.is_file() and json.loads(facts.read_text())["model"] == model:
+        if read_pushed(base / str(version)).get("model") == model:
             return base / str(version)
     return None
 
 
-def push(source: Path, base: Path, model: str, request: Path | None = None) -> Path:
+def read_pushed(version: Path) -> dict[str, str]:
+    """What a version says of its push: `model`, the artifact's URI, `version`, and what else whoever pushed it told.
+
+    Empty where it says nothing, as what was put there by hand.
+    """
+    try:
+        found = json.loads((version / PUSHED_FACTS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return {key: str(value) for key, value in found.items()}
+
+
+def push(
+    source: Path,
+    base: Path,
+    model: str,
+    request: Path | None = None,
+    told: Mapping[str, str] | None = None,
+) -> Path:
     """Puts the SavedModel `source` into `base` as the next version, once no other process pushes there.
 
     Args:
@@ -62,6 +80,7 @@ def push(source: Path, base: Path, model: str, request: Path | None = None) -> P
       model: what identifies the model (its artifact's URI): the newest version, while it holds the same files, is not
         pushed twice.
       request: a file with a request to try the version with, which goes along.
+      told: what else the version says of its push (`read_pushed`).
 
     Returns:
       The version's directory, `<base>/<unix seconds>`.
@@ -77,10 +96,10 @@ def push(source: Path, base: Path, model: str, request: Path | None = None) -> P
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-        return _push(source, base, model, request)
+        return _push(source, base, model, request, told or {})
 
 
-def _push(source: Path, base: Path, model: str, request: Path | None) -> Path:
+def _push(source: Path, base: Path, model: str, request: Path | None, told: Mapping[str, str]) -> Path:
     for leftover in base.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(leftover)
     already = pushed_version_of(base, model)
@@ -92,7 +111,7 @@ def _push(source: Path, base: Path, model: str, request: Path | None) -> Path:
         shutil.copytree(source, unfinished)
         facts = unfinished / PUSHED_FACTS
         facts.parent.mkdir(exist_ok=True)
-        facts.write_text(json.dumps({"model": model, "version": version}))
+        facts.write_text(json.dumps({**told, "model": model, "version": version}))
         if request is not None and request.is_file():
             shutil.copyfile(request, unfinished / REQUEST)
         for path in unfinished.rglob("*"):
@@ -151,6 +170,7 @@ class AtomicExecutor(tfx_executor.Executor):
             Path(destination.filesystem.base_directory),
             model.uri,
             None if request is None else Path(request),
+            json.loads(exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null"),
         )
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
 
@@ -173,6 +193,6 @@ def _request(input_dict: dict[str, list[types.Artifact]]) -> str | None:
 
 
 class AtomicPusher(Pusher):
-    """TFX's Pusher with `AtomicExecutor`."""
+    """TFX's Pusher with `AtomicExecutor`; `custom_config` is what the version says of its push (`read_pushed`)."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(AtomicExecutor)

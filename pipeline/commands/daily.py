@@ -161,7 +161,7 @@ def rollback(
             book = Book(layout)
             place = (serving.resolve() if serving else layout.serving) / declaration.model.name
             done = roll_back(book, place, version)
-            write_history(book, declaration, as_typed())
+            write_history(book, declaration, place, as_typed())
     console.print(
         f"in service: {done.pushed_to}, which has learned {done.day} (as {done.chosen})",
         highlight=False,
@@ -177,6 +177,7 @@ def history(
     dataset: Dataset,
     root: Root,
     model: Model = None,
+    serving: Serving = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -193,13 +194,17 @@ def history(
     with ending(), chatter_hidden():
         from pipeline.daily.book import Book
         from pipeline.daily.history import write_history
+        from pipeline.daily.served import folder_of, served
         from pipeline.daily.table import print_history
         from pipeline.request import declared
 
         declaration = declared(dataset, (), model)
         book = Book(_existing(root))
-        write_history(book, declaration, as_typed())
-        print_history(book.ledger.entries(), declaration, console)
+        entries = book.ledger.entries()
+        place = (serving.resolve() if serving else book.layout.serving) / declaration.model.name
+        place = place if serving else folder_of(entries, place)
+        write_history(book, declaration, place, as_typed())
+        print_history(entries, declaration, served(entries, place, book.layout.root), console)
     console.print(f"history: {book.page}", highlight=False, markup=False, soft_wrap=True)
     if as_json:
         sys.stdout.write(book.history.read_text())

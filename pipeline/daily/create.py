@@ -23,6 +23,7 @@ from pipeline import views
 from pipeline.chain import Chain, ChainSettings, if_blessed
 from pipeline.code_hash import code_hash
 from pipeline.daily.ledger import Carry, LearnedDay
+from pipeline.daily.served import pushed_by
 
 VALIDATOR = "StrictExampleValidator"
 DATA = (
@@ -45,12 +46,14 @@ class DaySettings(ChainSettings):
       carry: what the day before handed over.
       rebase: whether the training begins from nothing.
       accepted: whether the day's data are taken as they are.
+      root: of the feed, for a version to say whose it is.
     """
 
     day: str
     carry: Carry
     rebase: bool
     accepted: bool
+    root: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Given:
     """What a day starts from, as channels of one artifact each; None: there is none.
 
     Attributes:
-      service: the model in service.
+      service: the model in service, which judges.
       earlier_run: what the candidate's training goes on from; None: it begins from nothing.
       state: the behaviour state after the day before; None: this is the first day.
       nodes: that give them.
@@ -82,7 +85,7 @@ class Given:
 
         service = carry.service
         return cls(
-            service=imported(service.model, standard_artifacts.Model, "InService") if service else None,
+            service=imported(carry.judge, standard_artifacts.Model, "InService"),
             earlier_run=imported(service.model_run, standard_artifacts.ModelRun, "EarlierRun")
             if service is not None and not rebase
             else None,
@@ -175,7 +178,7 @@ def _learning(
     evaluator = chain.evaluator(
         candidate.outputs["model"],
         baseline=given.service,
-        deviations=declaration.daily.deviations,
+        deviations=allowance(declaration, carry),
     )
     blessing = evaluator.outputs["blessing"]
     with if_blessed(blessing) if conditions else nullcontext():
@@ -188,7 +191,8 @@ def _learning(
             earlier_run=candidate.outputs["model_run"],
         ).with_id("Trainer")
         trainer.add_upstream_node(evaluator)
-        pushed = chain.push(trainer.outputs["model"], blessing, graph)
+        told = pushed_by(settings.day, settings.root)
+        pushed = chain.push(trainer.outputs["model"], blessing, graph, told)
     return [candidate, evaluator, trainer, *pushed]
 
 
@@ -196,6 +200,15 @@ def request_log(declaration: Declaration, data_dir: str) -> str:
     """The folder of the server's log of requests; empty where it is not there."""
     folder = Path(data_dir, declaration.daily.requests)
     return str(folder) if folder.is_dir() else ""
+
+
+def allowance(declaration: Declaration, carry: Carry) -> float:
+    """Standard errors by which a candidate may miss a bound.
+
+    None where it would take the place of a model that no day has made: that one may have learned much more, and few
+    hours of rows would let pass whatever is not sure to be worse.
+    """
+    return 0.0 if carry.incumbent else declaration.daily.deviations
 
 
 def how_to_learn(declaration: Declaration) -> dict[str, Any]:

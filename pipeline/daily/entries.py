@@ -9,13 +9,20 @@ from pipeline.daily.plan import ASKED_FOR, DueDay
 
 
 def begun(
-    due: DueDay, before: DayEntry | None, earlier: DayEntry | None, *, accepted: bool, daily: Daily
+    due: DueDay,
+    before: DayEntry | None,
+    carry: Carry,
+    earlier: DayEntry | None,
+    *,
+    accepted: bool,
+    daily: Daily,
 ) -> DayEntry:
     """The entry of a day of which nothing has arrived, or whose data are refused; the next day gets what this one got.
 
     Args:
       due: the day and what has arrived of it.
       before: the entry of the day before; None for the first.
+      carry: what the day starts from.
       earlier: what the ledger had of this day.
       accepted: whether its data are taken as they are.
       daily: the feed's settings.
@@ -28,7 +35,7 @@ def begun(
         prior=before.identity if before is not None else "",
         accepted=accepted,
         salt=(earlier.salt if earlier is not None else 0) + (due.cause == ASKED_FOR),
-        carry=after(before.carry if before is not None else Carry(), None, daily),
+        carry=after(carry, None, daily),
         finished=now(),
     )
     if due.delivery is None:

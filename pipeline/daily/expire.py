@@ -64,6 +64,7 @@ def expire(
     kept = sorted(entries)[-keep_days - 1 :]
     needed = {uri for day in kept for uri in entries[day].carry.uris()} | kept_models
     needed |= _runs_of(entries, kept_models)
+    needed |= {uri for one in book.ledger.taken_back().values() for uri in (one.model, one.model_run)}
     before = entries[kept[0]].finished if len(entries) > keep_days else ""
     artifacts: list[str] = []
     total = 0

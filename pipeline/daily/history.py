@@ -8,24 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from components.dataset.declaration import Declaration
-from components.pusher.atomic import PUSHED_FACTS, versions
+from components.pusher.atomic import read_pushed, versions
 from pipeline.daily.book import Book
 from pipeline.daily.ledger import DayEntry, write_durably
+from pipeline.daily.served import Served, served
 
 
-def history(entries: Mapping[str, DayEntry], declaration: Declaration) -> dict[str, Any]:
+def history(entries: Mapping[str, DayEntry], declaration: Declaration, now: Served | None) -> dict[str, Any]:
     """The document: None where a figure is undefined.
 
     Args:
       entries: of the ledger, by day.
       declaration: of the feed.
+      now: what is served.
     """
     days = [_day(entries[day]) for day in sorted(entries)]
-    service = entries[max(entries)].carry.service if entries else None
     return {
         "dataset": declaration.name,
         "model": declaration.model.name,
-        "in_service": None if service is None else {"version": service.version, "day": service.day},
+        "in_service": None if now is None else {"version": str(now.version), "day": now.day or None},
         "days": days,
     }
 
@@ -50,32 +51,38 @@ def _day(entry: DayEntry) -> dict[str, Any]:
     }
 
 
-def write_history(book: Book, declaration: Declaration, command: str) -> None:
+def write_history(book: Book, declaration: Declaration, serving: Path, command: str) -> None:
     """Writes both files; a reader never sees half of one.
 
     Args:
       book: whose ledger is told.
       declaration: of the feed.
+      serving: the directory that TF Serving watches for the model.
       command: how the days were made.
     """
     from pipeline.daily.html import history_page
 
-    document = history(book.ledger.entries(), declaration)
+    entries = book.ledger.entries()
+    now = served(entries, serving, book.layout.root)
+    document = history(entries, declaration, now)
     write_durably(book.history, json.dumps(document, indent=1, allow_nan=False) + "\n")
-    serving = book.layout.serving / declaration.model.name
     write_durably(
         book.page,
         history_page(
-            document, declaration, book.ledger.happened(), _served(serving), command, str(Path.cwd())
+            document,
+            declaration,
+            book.ledger.happened(),
+            now,
+            _on_disk(serving),
+            command,
+            str(Path.cwd()),
         ),
     )
 
 
-def _served(serving: Path) -> list[tuple[str, str]]:
+def _on_disk(serving: Path) -> list[tuple[str, str]]:
     """Versions on the disk, the newest first, with the model artifact that each was pushed from."""
     found = []
     for version in reversed(versions(serving)):
-        facts = serving / str(version) / PUSHED_FACTS
-        model = json.loads(facts.read_text())["model"] if facts.is_file() else ""
-        found.append((str(version), model))
+        found.append((str(version), read_pushed(serving / str(version)).get("model", "")))
     return found

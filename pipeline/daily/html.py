@@ -13,6 +13,7 @@ from plotly import subplots
 
 from components.dataset.declaration import Declaration
 from pipeline.daily.ledger import shown
+from pipeline.daily.served import Served
 from pipeline.daily.table import judged_by
 from pipeline.report.figures import INK, SOFT, finish, label
 from pipeline.report.numbers import Z95, count, figure, plural
@@ -33,7 +34,8 @@ def history_page(
     document: dict[str, Any],
     declaration: Declaration,
     happened: Sequence[dict[str, Any]],
-    served: Sequence[tuple[str, str]],
+    now: Served | None,
+    on_disk: Sequence[tuple[str, str]],
     command: str,
     directory: str = "",
 ) -> str:
@@ -43,7 +45,8 @@ def history_page(
       document: `history.json`.
       declaration: of the feed.
       happened: the journal, the newest first.
-      served: versions on the disk with their model, the newest first.
+      now: what is served.
+      on_disk: versions with their model, the newest first.
       command, directory: how the days were made, and where; empty: that is not said.
     """
     days = [{**day, "shown": shown(day["status"], day["refused_at"])} for day in document["days"]]
@@ -55,7 +58,7 @@ def history_page(
         title=f"{declaration.model.name} on {declaration.name}, day by day",
         description=declaration.description,
         lead=_lead(days, tally),
-        service=document["in_service"],
+        now=now,
         days=list(reversed(days)),
         auc=_auc(judged) if judged else None,
         calibration=_calibration(judged) if judged else None,
@@ -64,7 +67,7 @@ def history_page(
         shown_domains=SHOWN_DOMAINS,
         judged_by=judged_by(declaration),
         turns=_turns(happened),
-        served=served,
+        on_disk=on_disk,
         command=command,
         directory=directory,
     )
@@ -98,10 +101,17 @@ def _lead(days: Sequence[dict[str, Any]], tally: dict[str, int]) -> str:
     if judged:
         mean = sum(day["overall_auc"] for day in judged) / len(judged)
         words += (
-            f". Every day was judged by the model in service before any of its rows was learned: overall AUC "
-            f"{figure(mean)} as the mean over {plural(len(judged), 'day')}"
+            f". {_judged_days(len(judged), len(days))} judged before the feed learned any of its rows: overall AUC "
+            f"{figure(mean)} as the mean"
         )
     return words + "."
+
+
+def _judged_days(judged: int, days: int) -> str:
+    """How many days had a model to judge them and rows that could be judged."""
+    if judged == days:
+        return "Each was"
+    return f"{judged} of them {'was' if judged == 1 else 'were each'}"
 
 
 def _auc(days: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import datetime
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from components.errors import InputError
 from pipeline.daily.days import Part
@@ -58,7 +59,9 @@ class Carry(BaseModel):
 
     Attributes:
       state: the behaviour state; empty before the first good day.
-      service: the model in service.
+      service: the model that days go on from, the newest that one of them has pushed.
+      incumbent: URI of what is served while none has: it judges a day, and nothing is learned from it. It is looked
+        up anew for each day, and no part of an entry.
       learned: the last days whose data were good, the newest first, to replay or to train on from nothing.
       unlearned: those of them that no model in service has learned: they are replayed whole.
       measured: what was measured of the last good days, the newest first.
@@ -68,11 +71,17 @@ class Carry(BaseModel):
 
     state: str = ""
     service: Service | None = None
+    incumbent: str = ""
     learned: list[LearnedDay] = Field(default_factory=list)
     unlearned: list[str] = Field(default_factory=list)
     measured: list[str] = Field(default_factory=list)
     progressive: list[str] = Field(default_factory=list)
     trained: int = 0
+
+    @property
+    def judge(self) -> str:
+        """URI of the model that judges the day and that its candidate must not fall behind; empty: there is none."""
+        return self.service.model if self.service is not None else self.incumbent
 
     def uris(self) -> list[str]:
         """Every artifact that the next day needs."""
@@ -206,6 +215,9 @@ class DayEntry(BaseModel):
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+_TAKEN_BACK = TypeAdapter(dict[str, Service])
+
+
 class Ledger:
     """The entries of a feed, below a root.
 
@@ -216,6 +228,7 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self._days = folder / "days"
         self._journal = folder / "journal.jsonl"
+        self._taken_back = folder / "taken_back.json"
 
     def entries(self) -> dict[str, DayEntry]:
         """By day, in order.
@@ -246,6 +259,34 @@ class Ledger:
         line = json.dumps({"at": now(), "event": event, **facts})
         with self._journal.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+    def taken_back(self) -> dict[str, Service]:
+        """The models that somebody went back from, by URI: the one that days go on from in their place.
+
+        Raises:
+          InputError: the file cannot be read.
+        """
+        if not self._taken_back.is_file():
+            return {}
+        try:
+            return _TAKEN_BACK.validate_json(self._taken_back.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self._taken_back}: cannot be read ({str(error).splitlines()[0]}): delete it, and give "
+                "`dfei rollback` again if one is to be kept"
+            ) from error
+
+    def take_back(self, models: Iterable[str], target: Service) -> None:
+        """Writes down that days go on from a model in the place of others.
+
+        Args:
+          models: URIs of those that somebody goes back from.
+          target: goes on; it is no longer taken back itself.
+        """
+        found = {**self.taken_back(), **dict.fromkeys(models, target)}
+        found.pop(target.model, None)
+        self._taken_back.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(self._taken_back, _TAKEN_BACK.dump_json(found, indent=1).decode())
 
     def happened(self) -> list[dict[str, Any]]:
         """The journal, the newest first; a line that a kill cut off is left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +16,10 @@ from pipeline.daily.create import DaySettings, create_day_pipeline
 from pipeline.daily.days import Delivery
 from pipeline.daily.ledger import Carry, DayEntry, now
 from pipeline.daily.outcome import Refusal, outcome, refusal_of
+from pipeline.daily.served import pushed_by
 from pipeline.daily.start import declared_day, rebase_note, rebase_reason, require_state
 from pipeline.events import NodeRun, NodeStarted
+from pipeline.execute import decision
 from pipeline.local import LocalRunner, cpu_seconds
 from pipeline.place import Place
 from pipeline.screen import as_is
@@ -101,6 +104,7 @@ class _Run:
             refusal,
             notes=self._notes,
             rebased=bool(rebase),
+            decide=functools.partial(decision, told=pushed_by(self._entry.day, self._place.layout.root)),
         )
         for note in unsaid(found["notes"], self._said):
             self._place.console.print(f"[yellow]![/] {as_is(note)}", highlight=False)
@@ -139,4 +143,5 @@ class _Run:
             carry=self._carry,
             rebase=rebase,
             accepted=self._entry.accepted,
+            root=str(place.layout.root),
         )

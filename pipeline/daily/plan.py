@@ -134,7 +134,10 @@ def _cause(
 
 
 def _changed(day: str, delivery: Delivery, entry: DayEntry, late_share: float) -> str:
-    kept = all(delivery.parts.get(name) == part for name, part in entry.parts.items())
+    # Of a file that could not be read the entry has no rows: those of one that was repaired are not late.
+    kept = entry.refused_at != "data" and all(
+        delivery.parts.get(name) == part for name, part in entry.parts.items()
+    )
     before = sum(part.rows for part in entry.parts.values())
     more = delivery.rows - before
     events = delivery.event_rows - entry.event_rows

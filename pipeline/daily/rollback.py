@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import InputError
-from components.pusher.atomic import PUSHED_FACTS, push, versions
+from components.pusher.atomic import push, read_pushed, versions
 from pipeline.daily.book import Book
-from pipeline.daily.ledger import DayEntry, Service
+from pipeline.daily.ledger import Service
+from pipeline.daily.served import Served, newest_of, pushed_by, served, services
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ def rollback(book: Book, serving: Path, version: str | None) -> RolledBack:
 
     It is pushed anew, as the newest: what a server takes is the newest version, the one that was bad stays on the disk
     to be looked at, and the next push is newer still. The state goes on; the days that the version has not learned are
-    replayed with the next one.
+    replayed with the next one. Of the models that have learned more nothing is learned again (`Ledger.taken_back`).
 
     Args:
       book: of the feed; locked.
@@ -45,52 +46,47 @@ def rollback(book: Book, serving: Path, version: str | None) -> RolledBack:
       InputError: there is no such version, or nothing to go back to.
     """
     entries = book.ledger.entries()
-    if not entries or (service := entries[max(entries)].carry.service) is None:
-        raise InputError(f"{book.layout.root}: no model is in service: there is nothing to go back from")
-    newest = entries[max(entries)]
-    target = _before(entries, service) if version is None else _of_version(entries, serving, version)
-    if target.model == service.model:
-        raise InputError(f"version {Path(target.version).name} is in service already")
-    source = Path(target.version)
+    now, known = served(entries, serving, book.layout.root), services(entries)
+    if not entries or now is None:
+        raise InputError(f"{serving}: no model is in service: there is nothing to go back from")
+    back = book.ledger.taken_back()
+    if version is None:
+        source = newest_of(serving, target := _before(known, now, back))
+    else:
+        source, target = _of_version(known, serving, version)
+    if target.model == now.model:
+        raise InputError(f"version {now.version.name} is in service already, {now.learned}")
     if not (source / "saved_model.pb").is_file():
         left = ", ".join(map(str, versions(serving)))
         raise InputError(f"{source} is gone; on the disk are {left or 'no versions'}: name one of them")
-    pushed = push(source, serving, target.model)
-    again = target.model_copy(update={"version": str(pushed)})
-    unlearned = [learned.day for learned in newest.carry.learned if learned.day > target.day]
-    carry = newest.carry.model_copy(update={"service": again, "unlearned": unlearned})
-    note = (
-        f"rolled back to version {source.name}, which has learned {target.day}: pushed again as {pushed.name}"
-    )
-    book.ledger.write(newest.model_copy(update={"carry": carry, "notes": [*newest.notes, note]}))
+    # Before the push: killed in between, the same command goes on.
+    book.ledger.take_back((model for model, service in known.items() if service.day > target.day), target)
+    pushed = push(source, serving, target.model, told=pushed_by(target.day, book.layout.root))
     book.ledger.note("rollback", to=str(source), pushed_to=str(pushed))
-    return RolledBack(service.version, target.version, str(pushed), target.day)
+    return RolledBack(str(now.version), str(source), str(pushed), target.day)
 
 
-def _before(entries: dict[str, DayEntry], service: Service) -> Service:
-    """The newest model that has learned less than the one in service."""
+def _before(known: Mapping[str, Service], now: Served, back: Mapping[str, Service]) -> Service:
+    """The newest model that has learned less than the one in service, and that nobody went back from."""
     found = [
-        entry.carry.service
-        for day, entry in sorted(entries.items())
-        if entry.status == "pushed"
-        and entry.carry.service is not None
-        and entry.carry.service.day < service.day
+        service
+        for model, service in known.items()
+        if model not in back and model != now.model and (not now.day or service.day < now.day)
     ]
     if not found:
-        raise InputError(f"{service.version} is the first model that was pushed: there is none before it")
-    return found[-1]
+        raise InputError(f"{now.version}, {now.learned}, is in service: no day has pushed a model before it")
+    return max(found, key=lambda service: service.day)
 
 
-def _of_version(entries: dict[str, DayEntry], serving: Path, version: str) -> Service:
+def _of_version(known: Mapping[str, Service], serving: Path, version: str) -> tuple[Path, Service]:
     folder = serving / Path(version).name
-    facts = folder / PUSHED_FACTS
-    if not facts.is_file():
+    if not (folder / "saved_model.pb").is_file():
         raise InputError(
             f"{folder}: no such version; on the disk are {', '.join(map(str, versions(serving))) or 'none'}"
         )
-    model = json.loads(facts.read_text())["model"]
-    for entry in entries.values():
-        service = entry.carry.service
-        if service is not None and service.model == model:
-            return service.model_copy(update={"version": str(folder)})
-    raise InputError(f"{folder}: no day of {serving} made this version; `dfei history` lists those that did")
+    service = known.get(read_pushed(folder).get("model", ""))
+    if service is None:
+        raise InputError(
+            f"{folder}: no day of the feed, as its days are now, made this version; `dfei history` lists those that did"
+        )
+    return folder, service

@@ -18,9 +18,11 @@ from pipeline.daily.book import Book
 from pipeline.daily.cut import CutFiles
 from pipeline.daily.days import Deliveries, read_deliveries
 from pipeline.daily.history import write_history
-from pipeline.daily.ledger import DayEntry, Service, now
+from pipeline.daily.ledger import DayEntry
+from pipeline.daily.ledger import now as this_moment
 from pipeline.daily.plan import DueDay, Wanted, next_due
 from pipeline.daily.request import DailyRequest
+from pipeline.daily.served import Served, served
 from pipeline.daily.start import Start, start
 from pipeline.place import Place, place
 from pipeline.request import bounds_set_in, declared
@@ -56,7 +58,7 @@ def _due_days(
     request: DailyRequest, declaration: Declaration, wanted: Wanted, place: Place
 ) -> list[DayEntry]:
     layout, console = place.layout, place.console
-    book = Book(layout)
+    book, serving = Book(layout), place.serving / declaration.model.name
     made: list[DayEntry] = []
     entries = book.ledger.entries()
     _warn_of_the_clock(entries, console)
@@ -83,13 +85,13 @@ def _due_days(
         if due is None:
             CutFiles(book.cut).clear()
             break
-        begins = start(due, entries, wanted.accepted, declaration.daily, arrived.days)
+        begins = start(due, entries, wanted.accepted, declaration.daily, arrived.days, book, serving)
         entry = _make(declaration, due, begins, place)
         book.ledger.write(entry)
         made.append(entry)
-        write_history(book, declaration, request.command)
-        known = book.ledger.entries()
-        _tell(entry, known[max(known)].carry.service, bounds_set_in(request, entry.reasons), console)
+        write_history(book, declaration, serving, request.command)
+        now = served(book.ledger.entries(), serving, layout.root)
+        _tell(entry, now, bounds_set_in(request, entry.reasons), console)
         if entry.wants_attention and request.on_refusal:
             _call(request.on_refusal, entry, layout.root, console)
         if request.next_only and entry.status != "missing":
@@ -140,15 +142,15 @@ def require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request:
 
 def _warn_of_the_clock(entries: Mapping[str, DayEntry], console: Console) -> None:
     finished = max((entry.finished for entry in entries.values()), default="")
-    if finished > now():
+    if finished > this_moment():
         console.print(
-            f"[yellow]![/] the clock says {now()}, but a day was finished at {finished}: was it set back? Days count "
-            "as over once a later one has arrived; versions go on counting up",
+            f"[yellow]![/] the clock says {this_moment()}, but a day was finished at {finished}: was it set back? "
+            "Days count as over once a later one has arrived; versions go on counting up",
             highlight=False,
         )
 
 
-def _tell(entry: DayEntry, served: Service | None, bounds: str, console: Console) -> None:
+def _tell(entry: DayEntry, now: Served | None, bounds: str, console: Console) -> None:
     if entry.status == "pushed":
         figures = entry.progressive
         judged = (
@@ -165,20 +167,18 @@ def _tell(entry: DayEntry, served: Service | None, bounds: str, console: Console
     console.print(
         f"[{'bold red' if entry.wants_attention else 'green'}]{entry.shown}[/] {entry.day}", highlight=False
     )
-    lines = [*entry.reasons, *(_afterwards(entry, served, bounds) if entry.wants_attention else [])]
+    lines = [*entry.reasons, *(_afterwards(entry, now, bounds) if entry.wants_attention else [])]
     for line in lines:
         console.print(f"  {line}", highlight=False, markup=False)
 
 
-def _afterwards(entry: DayEntry, served: Service | None, bounds: str) -> list[str]:
+def _afterwards(entry: DayEntry, now: Served | None, bounds: str) -> list[str]:
     """What follows a day of which no model came: where the bound stands, what is served, what to do."""
     lines = []
     if bounds:
         lines.append(bounds)
     lines.append(
-        f"Still served: {served.version}, which has learned {served.day}"
-        if served is not None
-        else "Nothing is served yet"
+        f"Still served: {now.version}, {now.learned}" if now is not None else "Nothing is served yet"
     )
     if entry.status == "missing":
         return [*lines, "The day is made, and those after it again, once its files are there"]

@@ -16,6 +16,7 @@ from pipeline.daily.declared import for_day
 from pipeline.daily.entries import begun
 from pipeline.daily.ledger import Carry, DayEntry
 from pipeline.daily.plan import DueDay
+from pipeline.daily.served import handed_on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Start:
 
     Attributes:
       entry: as it begins; all there is to write of a day without usable files.
-      carry: what the day before handed over.
+      carry: what it starts from.
       delivery: the day's files; None where there is nothing to make.
     """
 
@@ -39,6 +40,8 @@ def start(
     accepted: str | None,
     daily: Daily,
     arrived: Mapping[str, Delivery],
+    book: Book,
+    serving: Path,
 ) -> Start:
     """Begins a day.
 
@@ -48,6 +51,8 @@ def start(
       accepted: a day whose data are taken as they are.
       daily: the feed's settings.
       arrived: every day that has, for the events that no state knows yet.
+      book: of the feed.
+      serving: the directory that TF Serving watches for the model.
 
     Raises:
       InputError: what the day before handed over is gone.
@@ -62,15 +67,28 @@ def start(
         earlier is not None and due.delivery is not None and earlier.fingerprint == due.delivery.fingerprint
     )
     accept = accepted == due.day or (same and earlier is not None and earlier.accepted)
+    carry = handed_on(before, due.day, entries, serving, book)
     if before is not None and due.delivery is not None:
-        _require_artifacts(before, entries)
-    entry = begun(due, before, earlier, accepted=accept, daily=daily)
-    carry = before.carry if before is not None else Carry()
+        _require_artifacts(before.model_copy(update={"carry": carry}), entries)
+    entry = begun(due, before, carry, earlier, accepted=accept, daily=daily)
     if due.delivery is None or due.delivery.problems:
         return Start(entry, carry, None)
+    entry = entry.model_copy(update={"notes": [*entry.notes, *_of_another(before, carry)]})
     known = carry.learned[0].day if carry.state and carry.learned else ""
     pending = [delivery for day, delivery in sorted(arrived.items()) if known < day < due.day]
     return Start(entry, carry, due.delivery.model_copy(update={"pending": pending}))
+
+
+def _of_another(before: DayEntry | None, carry: Carry) -> list[str]:
+    """That the day's model is judged by, or goes on from, another than the one that the day before handed over."""
+    if carry.incumbent:
+        return [
+            f"judged by version {Path(carry.incumbent).name}, which is in service and which no day of this feed has "
+            "made: it may have learned these rows. The feed's first model takes its place once it is not worse"
+        ]
+    if before is not None and carry.service is not None and carry.service != before.carry.service:
+        return [f"goes on from the model that has learned {carry.service.day}: somebody went back to it"]
+    return []
 
 
 def declared_day(feed: Declaration, delivery: Delivery, data: Path, book: Book) -> Declaration:
@@ -101,7 +119,7 @@ def rebase_reason(feed: Declaration, day: Declaration, carry: Carry) -> str:
     from components.trainer.warm_start import can_follow
 
     if carry.service is None:
-        return "no model is in service yet"
+        return "no day has pushed a model yet"
     every = feed.daily.rebase_every
     reason = can_follow(Path(carry.service.model_run), day) or ""
     if not reason and every and carry.trained + 1 >= every:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from components.dataset.declaration import Declaration
 from pipeline.daily.ledger import DayEntry, Progressive
+from pipeline.daily.served import Served
 from pipeline.report.numbers import UNDEFINED, Z95, count, duration, figure
 from pipeline.screen import as_is
 
@@ -25,12 +26,15 @@ def judged_by(declaration: Declaration) -> str:
     )
 
 
-def print_history(entries: Mapping[str, DayEntry], declaration: Declaration, console: Console) -> None:
+def print_history(
+    entries: Mapping[str, DayEntry], declaration: Declaration, now: Served | None, console: Console
+) -> None:
     """Prints a line for each day, and why days were refused.
 
     Args:
       entries: of the ledger, by day.
       declaration: of the feed.
+      now: what is served.
       console: where to.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
@@ -65,11 +69,8 @@ def print_history(entries: Mapping[str, DayEntry], declaration: Declaration, con
     for day in sorted(entries):
         for reason in entries[day].reasons:
             console.print(f"{day}: {as_is(reason)}", highlight=False, soft_wrap=True)
-    service = entries[max(entries)].carry.service if entries else None
-    if service is not None:
-        console.print(
-            f"in service: {service.version}, which has learned {service.day}", highlight=False, soft_wrap=True
-        )
+    words = "no model is in service" if now is None else f"in service: {as_is(now.version)}, {now.learned}"
+    console.print(words, highlight=False, soft_wrap=True)
 
 
 def _narrow(error: float | None) -> str:

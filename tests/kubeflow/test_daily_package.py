@@ -108,8 +108,13 @@ def test_a_day_fills_in_what_was_compiled() -> None:
     assert Declaration.from_json(trained["declaration"]).model.name == "dfei"
     assert "0.123" in days.apply({"eval_config": "{}"}, day, "")["eval_config"]
     pushed = days.apply({"custom_config": "null", "push_destination": "{}"}, day, "")
-    assert pushed["custom_config"] == "null"
+    # The version says whose it is.
+    assert json.loads(pushed["custom_config"]) == {"day": DAY, "root": "/data/feed"}
     assert json.loads(pushed["push_destination"])["filesystem"]["base_directory"] == "/data/serving/dfei"
+    assert 'deviations\\": 3.0' in days.apply({"eval_config": "{}"}, day, "evaluation")["eval_config"]
+    # Of a model that no day has made chance is no excuse.
+    judged = _day(carry=Carry(incumbent="/data/feed/served/7"))
+    assert 'deviations\\": 0.0' in days.apply({"eval_config": "{}"}, judged, "evaluation")["eval_config"]
     ingestion = json.loads(days.apply({"declaration": "", "data_dir": ""}, day, "ingestion")["declaration"])
     assert ingestion["impressions"]["files"] == ["part-4.csv"]
 

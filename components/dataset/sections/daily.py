@@ -51,6 +51,12 @@ class DriftGates(Section):
         gt=1,
         description="A number may lie outside what the last good days had by so many times the width of their range.",
     )
+    scale_factor: float = Field(
+        default=5.0,
+        gt=1,
+        description="Numbers that are not 0, as they are delivered, may be so many times larger or smaller than usual "
+        "(their geometric mean), or more where deviations explain it.",
+    )
     skew: float | None = Field(
         default=0.5,
         gt=0,

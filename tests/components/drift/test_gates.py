@@ -14,6 +14,7 @@ from components.drift.figures import Counts, FeatureFigures, Measured
 from components.drift.gates import Finding, bounds, findings, spellings
 from components.drift.ranking import ranks_worse
 from components.evaluator.results import DomainResult, EvaluationResult, Overall
+from components.example_gen.scales import Scale
 
 RATES = {"0": 0.3, "1": 0.05, "2": 0.5, "3": 0.1}
 ROWS = {"0": 4000, "1": 2000, "2": 800, "3": 40}
@@ -284,3 +285,44 @@ def test_labels_of_other_rows_on_a_day_of_few_rows_in_each_domain() -> None:
         history, day(0.526, 0.51), 0.05
     )
     assert ranks_worse(history, day(0.62, 0.51), 0.05) == ""
+
+
+def amounts(rng: np.random.Generator, unit: float = 1.0) -> Scale:
+    """Of a number that is 0 in nine rows of ten and has a long tail."""
+    logs = np.log(unit) + rng.normal(4, 1.5, 350) + rng.normal(0, 0.1)
+    return Scale(rows=350, mean=float(logs.mean()), squares=float(((logs - logs.mean()) ** 2).sum()))
+
+
+@pytest.mark.parametrize("column", ["listened_seconds", "searches.csv: listened_seconds"])
+@pytest.mark.parametrize("unit", [1000.0, 1 / 60, 100.0])
+def test_another_unit_of_a_number_that_is_mostly_0_is_refused(
+    declaration: Declaration, week: list[Measured], unit: float, column: str
+) -> None:
+    rng = np.random.default_rng(3)
+    past = [day.model_copy(update={"scales": {column: amounts(rng)}}) for day in week]
+    good = past[0].model_copy(update={"scales": {column: amounts(rng)}})
+    assert refused(declaration, past[1:], good) == []
+    bad = past[0].model_copy(update={"scales": {column: amounts(rng, unit)}})
+    [found] = refused(declaration, past[1:], bad)
+    assert found.refusal.startswith(f"column {column}: what is not 0 in it is ")
+    assert found.refusal.endswith("another unit, or another way to count? (daily.gates.scale_factor)")
+    assert ("larger" in found.words) == (unit > 1)
+    # Known of a single day, too; of none nothing is said.
+    assert len(refused(declaration, past[1:2], bad)) == 1
+    assert refused(declaration, week[1:], bad) == []
+
+
+def test_a_flag_that_is_written_in_percent_is_refused(declaration: Declaration, week: list[Measured]) -> None:
+    past = [day.model_copy(update={"scales": {"liked": Scale(rows=40)}}) for day in week]
+    bad = past[0].model_copy(update={"scales": {"liked": Scale(rows=40, mean=float(np.log(100)))}})
+    assert refused(declaration, past[1:], past[0]) == []
+    assert [found.gate for found in refused(declaration, past[1:], bad)] == ["scale"]
+
+
+def test_good_amounts_pass(declaration: Declaration) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        days = [
+            a_day(rng, day).model_copy(update={"scales": {"spent": amounts(rng)}}) for day in range(7, 0, -1)
+        ]
+        assert [found for found in findings(declaration, days[1:], days[0]) if found.gate == "scale"] == []

@@ -51,6 +51,7 @@ def settings(folder: Path, handed: Carry, *, rebase: bool = False) -> DaySetting
         carry=handed,
         rebase=rebase,
         accepted=False,
+        root=str(folder),
         schema_file=str(schema),
         pipeline_root=str(folder),
         serving_dir=str(folder),
@@ -70,6 +71,20 @@ def test_the_candidate_is_judged_with_an_allowance_for_chance_and_the_day_withou
     nodes = {node.id: node for node in create_day_pipeline(settings(tmp_path, carry())).components}
     for name, allowed in (("Evaluator", True), ("Progressive", False)):
         assert ('deviations\\": 3.0' in nodes[name].exec_properties["eval_config"]) == allowed
+
+
+def test_a_model_that_no_day_has_made_judges_without_an_allowance_and_is_not_learned_from(
+    tmp_path: Path,
+) -> None:
+    handed = carry().model_copy(update={"service": None, "incumbent": "/served/7"})
+    pipeline = create_day_pipeline(settings(tmp_path, handed, rebase=True))
+    nodes = {node.id: node for node in pipeline.components}
+    assert "Progressive" in nodes and "EarlierRun" not in nodes
+    assert nodes["InService"].exec_properties["artifact_uri"] == "/served/7"
+    assert "baseline_model" in nodes["Evaluator"].inputs
+    assert 'deviations\\": 0.0' in nodes["Evaluator"].exec_properties["eval_config"]
+    replayed = replay(declared(), handed, rebase=True)
+    assert [day["examples"] for day in replayed["replay"]] == ["rows 1", "rows 2", "rows 3", "rows 4"]
 
 
 def test_the_files_of_a_dated_lookup_are_those_of_the_day() -> None:

@@ -49,3 +49,16 @@ def test_a_domain_of_one_class_every_day_has_no_chart() -> None:
     ]
     drawn = html._domains(days)
     assert [title["text"] for title in drawn["layout"]["annotations"]] == ["a (180 rows)"]
+
+
+def test_how_many_days_the_mean_is_of() -> None:
+    judged = {"day": "2026-11-18", "progressive": {"overall_auc": 0.7}}
+    other = {"day": "2026-11-19", "progressive": None}
+    tally = {"pushed": 1, "learned": 0, "refused": 0, "missing": 0}
+    assert html._lead([judged], tally).startswith(
+        "1 day from 2026-11-18 to 2026-11-18: 1 pushed. Each was judged"
+    )
+    both = html._lead([judged, other], tally)
+    assert both.endswith(
+        "1 of them was judged before the feed learned any of its rows: overall AUC 0.7000 as the mean."
+    )

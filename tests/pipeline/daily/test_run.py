@@ -19,17 +19,31 @@ from pipeline.daily.book import Book
 from pipeline.daily.carry import Made, after
 from pipeline.daily.days import Delivery
 from pipeline.daily.history import history as history_of
+from pipeline.daily.history import write_history
 from pipeline.daily.html import history_page
 from pipeline.daily.ledger import Carry, DayEntry, DomainFigures, Progressive, Service
 from pipeline.daily.request import DailyRequest
 from pipeline.daily.rollback import rollback
+from pipeline.daily.served import Served, pushed_by, served
 from pipeline.daily.table import print_history
 from pipeline.layout import RunLayout
 from pipeline.root_lock import root_lock
 from tests.components.example_gen.small import DECLARATION, ITEMS, USERS
 from tests.pipeline.daily.test_days import DAYS, rows_of, write
 
-Refusals = dict[str, list[str]]
+
+class Refusals(dict[str, list[str]]):
+    """By day, the reasons for which the fake pipeline refuses it.
+
+    Attributes:
+      models: days whose model it refuses.
+      given: by day, what it started from.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: set[str] = set()
+        self.given: dict[str, Carry] = {}
 
 
 @pytest.fixture()
@@ -44,36 +58,37 @@ def feed(tmp_path: Path) -> Path:
 
 @pytest.fixture()
 def refusals(feed: Path, monkeypatch: pytest.MonkeyPatch) -> Refusals:
-    """By day, the reasons for which the fake pipeline refuses it."""
-    found: Refusals = {}
-    layout = RunLayout(feed / "root")
+    found = Refusals()
+    layout = RunLayout((feed / "root").resolve())
 
     def make_day(
         declaration: Any, delivery: Delivery, entry: DayEntry, carry: Carry, place: object
     ) -> DayEntry:
+        found.given[entry.day] = carry
         if delivery.day in found and not entry.accepted:
             return entry.model_copy(update={"reasons": found[delivery.day]})
         folder = layout.artifacts / f"{entry.day}-{entry.salt}-{entry.fingerprint[:6]}"
         for name in ("model", "run", "state", "examples", "graph", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / "model" / "saved_model.pb").write_text(entry.identity)
-        serving = layout.serving / "dfei"
-        version = push(folder / "model", serving, str(folder / "model"))
-        service = Service(
-            day=entry.day, model=str(folder / "model"), model_run=str(folder / "run"), version=str(version)
-        )
+        model, run = str(folder / "model"), str(folder / "run")
+        service = None
+        if entry.day not in found.models:
+            (folder / "model" / "saved_model.pb").write_text(entry.identity)
+            told = pushed_by(entry.day, layout.root)
+            version = str(push(folder / "model", layout.serving / "dfei", model, told=told))
+            service = Service(day=entry.day, model=model, model_run=run, version=version)
         made = Made(
             entry.day,
             *(str(folder / name) for name in ("state", "examples", "graph", "figures")),
             service=service,
         )
         domains = {"0": DomainFigures(rows=30, positives=10, auc=0.6, auc_standard_error=0.1)}
-        judged = Progressive(overall_auc=0.7, calibration=1.02, domains=domains) if carry.service else None
+        judged = Progressive(overall_auc=0.7, calibration=1.02, domains=domains) if carry.judge else None
         return entry.model_copy(
             update={
-                "status": "pushed",
-                "refused_at": "",
-                "pushed_to": str(version),
+                "status": "pushed" if service else "refused",
+                "refused_at": "" if service else "model",
+                "pushed_to": service.version if service else None,
                 "rows": {"train": 50, "eval": 10},
                 "progressive": judged,
                 "carry": after(carry, made, declaration.daily),
@@ -96,6 +111,15 @@ def run(feed: Path, **options: Any) -> tuple[list[DayEntry], str]:
 def history(feed: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((feed / "root" / "history.json").read_text())
     return document
+
+
+def in_service(feed: Path) -> tuple[str, str | None]:
+    """The version that the terminal, the page and `history.json` call served, and the day that it has learned."""
+    found = history(feed)["in_service"]
+    newest = versions(feed / "root/serving/dfei")[-1]
+    assert Path(found["version"]).name == str(newest)
+    assert f"in service: {found['version']}, which" in (feed / "root/history.html").read_text()
+    return found["version"], found["day"]
 
 
 def test_a_day_that_lies_where_no_pattern_looks_is_named(feed: Path, refusals: Refusals) -> None:
@@ -204,6 +228,8 @@ def test_an_unreadable_file_is_a_refused_day(feed: Path, refusals: Refusals) -> 
     made, _ = run(feed)
     assert [entry.status for entry in made] == ["pushed", "refused", "pushed"]
     assert "has no column at (the timestamp)" in made[1].reasons[0]
+    write(feed / "data", {"log-1.csv": rows_of(1)})
+    assert run(feed)[0][0].cause == "delivered anew"
 
 
 def test_two_at_once(feed: Path, refusals: Refusals) -> None:
@@ -258,7 +284,7 @@ def test_the_clock_was_set_back(feed: Path, refusals: Refusals) -> None:
 
 def test_rollback_and_the_next_push_is_newer(feed: Path, refusals: Refusals) -> None:
     run(feed)
-    book, serving = Book(RunLayout(feed / "root")), feed / "root/serving/dfei"
+    book, serving = Book(RunLayout((feed / "root").resolve())), (feed / "root/serving/dfei").resolve()
     before = versions(serving)
     done = rollback(book, serving, None)
     assert done.day == DAYS[1]
@@ -267,19 +293,103 @@ def test_rollback_and_the_next_push_is_newer(feed: Path, refusals: Refusals) -> 
     assert (serving / str(versions(serving)[-1]) / "saved_model.pb").read_text() == (
         serving / str(before[1]) / "saved_model.pb"
     ).read_text()
-    carry = book.ledger.entries()[DAYS[2]].carry
-    assert carry.service is not None
-    assert (carry.service.day, carry.service.version, carry.unlearned) == (DAYS[1], done.pushed_to, [DAYS[2]])
+    write_history(book, load_declaration("simulated", ()), serving, "dfei rollback")
+    assert in_service(feed) == (done.pushed_to, DAYS[1])
     assert run(feed)[0] == []
     write(feed / "data", {"log-3.csv": rows_of(3)})
     [entry] = run(feed)[0]
     assert int(Path(entry.pushed_to or "").name) > int(Path(done.pushed_to).name)
+    assert refusals.given[entry.day].unlearned == [DAYS[2]]
     assert entry.carry.unlearned == []
     assert rollback(book, serving, str(before[0])).day == DAYS[0]
-    with pytest.raises(InputError, match="the first model that was pushed"):
+    with pytest.raises(InputError, match="no day has pushed a model before it"):
         rollback(book, serving, None)
     with pytest.raises(InputError, match="12: no such version; on the disk are"):
         rollback(book, serving, "12")
+
+
+def deliver(feed: Path, day: int, other: int = 9) -> None:
+    """A day anew, with fewer rows."""
+    write(feed / "data", {f"log-{day}.csv": rows_of(day, 60 - other)})
+
+
+def test_a_day_delivered_anew_and_refused_is_still_served(feed: Path, refusals: Refusals) -> None:
+    """What a server takes is the newest version: no screen may name another."""
+    made, _ = run(feed)
+    deliver(feed, 2)
+    refusals[DAYS[2]] = ["half of the rows are gone (daily.gates.factor)"]
+    _, text = run(feed)
+    learned = f"which has learned {DAYS[2]}, as that day was before it was made anew"
+    assert f"Still served: {made[2].pushed_to}, {learned}" in text
+    assert in_service(feed) == (made[2].pushed_to, DAYS[2])
+    book, serving = Book(RunLayout((feed / "root").resolve())), feed / "root/serving/dfei"
+    out = io.StringIO()
+    entries, declaration = book.ledger.entries(), load_declaration("simulated", ())
+    print_history(
+        entries, declaration, served(entries, serving, book.layout.root), Console(file=out, width=400)
+    )
+    assert f"in service: {made[2].pushed_to}, {learned}" in out.getvalue()
+    # The day before the one that is served, whatever the ledger has of the refused one.
+    assert rollback(book, serving, None).day == DAYS[1]
+    _, text = run(feed, first=DAYS[2])
+    assert (
+        f"Still served: {serving.resolve() / str(versions(serving)[-1])}, which has learned {DAYS[1]}" in text
+    )
+
+
+def test_of_a_model_that_somebody_went_back_from_nothing_is_learned_again(
+    feed: Path, refusals: Refusals
+) -> None:
+    write(feed / "data", {"log-3.csv": rows_of(3)})
+    made, _ = run(feed)
+    first = made[0]
+    book, serving = Book(RunLayout((feed / "root").resolve())), feed / "root/serving/dfei"
+    rollback(book, serving, Path(first.pushed_to or "").name)
+    # The newest day again: its day before has a model that was taken back.
+    deliver(feed, 3)
+    [again] = run(feed)[0]
+    assert again.notes == [f"goes on from the model that has learned {DAYS[0]}: somebody went back to it"]
+    given = refusals.given[again.day]
+    assert given.service == first.carry.service
+    assert given.unlearned == [DAYS[2], DAYS[1]]
+    # Later, too, and after another rollback.
+    write(feed / "data", {"log-4.csv": rows_of(4)})
+    run(feed)
+    assert rollback(book, serving, None).day == again.day
+    deliver(feed, 3, 6)
+    run(feed)
+    assert refusals.given[again.day].service == first.carry.service
+    # Whoever went back too far may return.
+    known = made[2].carry.service
+    assert known is not None
+    assert rollback(book, serving, Path(known.version).name).day == DAYS[2]
+    deliver(feed, 3, 3)
+    run(feed)
+    assert refusals.given[again.day].service == known
+
+
+def test_what_is_served_judges_the_first_model_whoever_made_it(feed: Path, refusals: Refusals) -> None:
+    serving = feed / "root/serving/dfei"
+    (feed / "by_hand").mkdir()
+    (feed / "by_hand/saved_model.pb").write_text("of a run")
+    earlier = push(feed / "by_hand", serving, "/elsewhere/model")
+    refusals.models.update(DAYS[:2])
+    made, text = run(feed)
+    assert [entry.status for entry in made] == ["refused", "refused", "pushed"]
+    assert f"Still served: {earlier.resolve()}, which no day of this feed has made" in text
+    assert f"judged by version {earlier.name}, which is in service" in made[1].notes[0]
+    for entry in made:
+        given = refusals.given[entry.day]
+        assert (Path(given.judge) / "Format-Serving/saved_model.pb").read_text() == "of a run"
+        assert given.service is None and entry.carry.incumbent == ""
+    write(feed / "data", {"log-3.csv": rows_of(3)})
+    [entry] = run(feed)[0]
+    service = made[2].carry.service
+    assert service is not None and refusals.given[entry.day].judge == service.model
+    assert entry.notes == []
+    # Made again, the days end as they did.
+    run(feed, first=DAYS[0])
+    assert refusals.given[DAYS[1]].judge == ""
 
 
 def test_killed_between_push_and_entry(
@@ -296,10 +406,12 @@ def test_killed_between_push_and_entry(
     monkeypatch.setattr(Ledger, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         run(feed, next_only=True)
-    served = versions(feed / "root/serving/dfei")
+    before = versions(feed / "root/serving/dfei")
     monkeypatch.setattr(Ledger, "write", whole)
     [entry] = run(feed, next_only=True)[0]
-    assert versions(feed / "root/serving/dfei") == served == [int(Path(entry.pushed_to or "").name)]
+    assert versions(feed / "root/serving/dfei") == before == [int(Path(entry.pushed_to or "").name)]
+    # It is not judged by what it made itself.
+    assert refusals.given[entry.day].judge == ""
 
 
 def test_a_refused_model_says_what_is_served_and_what_to_do(feed: Path, refusals: Refusals) -> None:
@@ -307,10 +419,9 @@ def test_a_refused_model_says_what_is_served_and_what_to_do(feed: Path, refusals
     reason = "overall AUC 0.4 is below the threshold 0.5: evaluation.thresholds.overall_auc.min"
     entry = DayEntry(day=DAYS[1], status="refused", refused_at="model", reasons=[reason], carry=carry)
     text = io.StringIO()
-    daily_run._tell(
-        entry, entry.carry.service, "The bound is set in feed.yaml", Console(file=text, width=400)
-    )
     assert carry.service is not None
+    now = Served(Path(carry.service.version), day=DAYS[0], known=True)
+    daily_run._tell(entry, now, "The bound is set in feed.yaml", Console(file=text, width=400))
     assert [line.strip() for line in text.getvalue().splitlines()] == [
         f"refused {DAYS[1]}",
         reason,
@@ -327,12 +438,12 @@ def test_the_first_day_is_no_alarm() -> None:
     daily_run._tell(first, None, "feed.yaml", Console(file=text, width=400))
     assert text.getvalue().splitlines() == [f"learned {DAYS[0]}", "  the first day fills the averages"]
     declaration = load_declaration("simulated", ())
-    document = history_of({first.day: first}, declaration)
+    document = history_of({first.day: first}, declaration, None)
     assert document["days"][0]["status"] == "refused"
-    page = history_page(document, declaration, [], [], "dfei daily", "/home/me")
+    page = history_page(document, declaration, [], None, [], "dfei daily", "/home/me")
     assert "In the directory /home/me: relative paths begin there." in page
     assert "the first filled the averages" in page
     assert "refused" not in page.split("</head>")[1].replace("--c2", "")
     console = Console(file=io.StringIO(), width=80)
-    print_history({first.day: first}, declaration, console)
+    print_history({first.day: first}, declaration, None, console)
     assert "refused" not in console.file.getvalue()

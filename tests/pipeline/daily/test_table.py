@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 from rich.console import Console
 
 from components.dataset.loader import load_declaration
 from pipeline.daily.ledger import Carry, DayEntry, Progressive, Service
+from pipeline.daily.served import Served
 from pipeline.daily.table import print_history
 
 VERSION = "/srv/feeds/of/a/shop/with/a/long/name/out/feed/serving/dfei/1773446402"
@@ -37,7 +39,8 @@ def test_nothing_is_cut_in_80_columns() -> None:
     }
     text = io.StringIO()
     declaration = load_declaration("simulated", ["daily.deviations=2.5"])
-    print_history(entries, declaration, Console(file=text, width=80))
+    now = Served(Path(VERSION), "m", "2026-03-15", known=True)
+    print_history(entries, declaration, now, Console(file=text, width=80))
     assert "…" not in text.getvalue()
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
     assert max(len(line) for line in lines if "│" not in line and VERSION not in line) <= 80
@@ -49,6 +52,6 @@ def test_nothing_is_cut_in_80_columns() -> None:
     assert "misses a bound by more than 2.5 standard errors" in " ".join(text.getvalue().split())
     assert f"in service: {VERSION}, which has learned 2026-03-15" in lines
     text = io.StringIO()
-    print_history(entries, declaration, Console(file=text, width=120))
+    print_history(entries, declaration, now, Console(file=text, width=120))
     figures = ["0.7361", ".024", "0.6702", ".059", "0.6444", "1.037"]
     assert " ".join(figures) in " ".join(text.getvalue().split())
