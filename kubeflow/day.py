@@ -179,7 +179,7 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
     from components.transform.component import splits_config
     from kubeflow.overrides import VIEWS
     from pipeline.code_hash import code_hash
-    from pipeline.daily.create import allowance, how_to_learn, replay, request_log
+    from pipeline.daily.create import how_to_learn, of_a_drop, replay, request_log
     from pipeline.daily.served import pushed_by
 
     changed, declaration, carry = dict(properties), day.parsed, day.carry
@@ -195,8 +195,8 @@ def apply(properties: Mapping[str, Any], day: Day, view: str) -> dict[str, Any]:
         changed["custom_config"] = json.dumps(config, sort_keys=True)
     if "eval_config" in changed:
         # The model in service is measured; the candidate may be worse by chance.
-        deviations = allowance(declaration, carry) if view == "evaluation" else 0.0
-        config = eval_config(declaration, code_hash("evaluator"), deviations)
+        deviations = declaration.daily.deviations if view == "evaluation" else 0.0
+        config = eval_config(declaration, code_hash("evaluator"), deviations, of_a_drop(carry))
         changed["eval_config"] = json_format.MessageToJson(config, sort_keys=True)
     if "splits_config" in changed:
         # A day may come without events.

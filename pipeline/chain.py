@@ -102,6 +102,7 @@ class Chain:
         baseline: BaseChannel | None = None,
         splits: Sequence[str] = ("eval",),
         deviations: float = 0.0,
+        drop_deviations: float | None = None,
     ) -> FileEvaluator:
         """TFMA's judgement of a model with the declared gates.
 
@@ -110,6 +111,7 @@ class Chain:
           baseline: a model that it must not fall behind.
           splits: of the rows that judge.
           deviations: above 0, what chance explains is no reason to refuse (`eval_config`).
+          drop_deviations: the same of a drop; None: as much.
         """
         return FileEvaluator(
             examples=self.examples,
@@ -117,7 +119,9 @@ class Chain:
             model=model,
             baseline_model=baseline,
             schema=self.schema,
-            eval_config=eval_config(self._settings.declaration, code_hash("evaluator"), deviations),
+            eval_config=eval_config(
+                self._settings.declaration, code_hash("evaluator"), deviations, drop_deviations
+            ),
         )
 
     def push(

@@ -41,6 +41,7 @@ class BeyondChance(tfma.metrics.Metric):
       value: the domain that a bound on a single domain is about; empty: all.
       min_rows: rows that a domain needs.
       deviations: standard errors.
+      drop_deviations: those that a drop may be worse by.
       min, max, max_drop: as declared.
       name: the metric's name.
     """
@@ -53,6 +54,7 @@ class BeyondChance(tfma.metrics.Metric):
         value: str,
         min_rows: int,
         deviations: float,
+        drop_deviations: float,
         name: str,
         min: float | None = None,
         max: float | None = None,
@@ -67,6 +69,7 @@ class BeyondChance(tfma.metrics.Metric):
             value=value,
             min_rows=min_rows,
             deviations=deviations,
+            drop_deviations=drop_deviations,
             min=min,
             max=max,
             max_drop=max_drop,
@@ -81,6 +84,12 @@ class Bounds:
     min: float | None = None
     max: float | None = None
     max_drop: float | None = None
+    drop_deviations: float | None = None
+
+    @property
+    def of_a_drop(self) -> float:
+        """Standard errors that a drop may be worse by."""
+        return self.deviations if self.drop_deviations is None else self.drop_deviations
 
 
 def missed(
@@ -98,6 +107,8 @@ def missed(
     True
     >>> round(missed(Bounds(3, min=0.6, max_drop=0.01), 0.593, 0.01, 0.04, 0.01)["max_drop"], 3)
     0.01
+    >>> round(missed(Bounds(3, max_drop=0.01, drop_deviations=0), 0.593, 0.01, 0.02, 0.01)["max_drop"], 3)
+    0.01
     """
     found = {}
     allowed = bounds.deviations * error
@@ -106,7 +117,7 @@ def missed(
     if bounds.max is not None:
         found["max"] = value - bounds.max - allowed
     if bounds.max_drop is not None and drop is not None:
-        found["max_drop"] = drop - max(bounds.max_drop, bounds.deviations * drop_error)
+        found["max_drop"] = drop - max(bounds.max_drop, bounds.of_a_drop * drop_error)
     return {name: math.inf if math.isnan(by) else by for name, by in found.items()}
 
 
@@ -118,6 +129,7 @@ def _computations(
     value: str,
     min_rows: int,
     deviations: float,
+    drop_deviations: float,
     min: float | None,
     max: float | None,
     max_drop: float | None,
@@ -125,7 +137,7 @@ def _computations(
     model_names: list[str] | None = None,
 ) -> metric_types.MetricComputations:
     models = model_names or [""]
-    bounds = Bounds(deviations, min, max, max_drop)
+    bounds = Bounds(deviations, min, max, max_drop, drop_deviations)
     earlier = next((spec.name for spec in eval_config.model_specs if spec.is_baseline), None)
     private = tfma.metrics.MetricKey(name=_PRIVATE)
     features = metric_types.FeaturePreprocessor(feature_keys=[domain, *([user] if user else [])])

@@ -30,7 +30,12 @@ CHANGE = "average_auc_change"
 MARGIN_PREFIX = "auc_margin_of_domain_"
 
 
-def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.0) -> tfma.EvalConfig:
+def eval_config(
+    declaration: Declaration,
+    code: str = "",
+    deviations: float = 0.0,
+    drop_deviations: float | None = None,
+) -> tfma.EvalConfig:
     """The evaluation of a declared data set: metrics overall and by domain, thresholds on the overall slice.
 
     Bounds hold from the first run on; `max_drop` compares with the last blessed model, once there is one. With bounds
@@ -41,6 +46,7 @@ def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.
       declaration: names the columns and holds the thresholds.
       code: a hash of this package, so that a cache sees an edit; without effect on the result.
       deviations: above 0, a bound counts as missed only beyond so many standard errors (`BeyondChance`).
+      drop_deviations: those that a drop may be worse by; None: as many.
 
     Raises:
       InputError: a threshold on GAUC without the role `user`.
@@ -68,8 +74,9 @@ def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.
     )
     if declaration.user is not None:
         metrics.append(_metric(gauc.GAUC, thresholds.get(gauc.NAME), name=gauc.NAME, user=declaration.user))
+    of_a_drop = deviations if drop_deviations is None else drop_deviations
     if deviations > 0:
-        metrics += _beyond_chance(declaration, deviations)
+        metrics += _beyond_chance(declaration, deviations, of_a_drop)
     # Not a gate: how the change against the last blessed model is said, with its interval.
     metrics.append(
         _metric(
@@ -82,6 +89,7 @@ def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.
             user=declaration.user or "",
             min_rows=evaluation.min_rows,
             deviations=deviations,
+            drop_deviations=of_a_drop,
             **dict.fromkeys(Threshold.model_fields),
         )
     )
@@ -111,7 +119,9 @@ def eval_config(declaration: Declaration, code: str = "", deviations: float = 0.
     )
 
 
-def _beyond_chance(declaration: Declaration, deviations: float) -> list[tfma.MetricConfig]:
+def _beyond_chance(
+    declaration: Declaration, deviations: float, drop_deviations: float
+) -> list[tfma.MetricConfig]:
     """The gates of few rows, one for each declared threshold."""
     evaluation = declaration.evaluation
     declared: list[tuple[str, str, Threshold]] = [
@@ -129,6 +139,7 @@ def _beyond_chance(declaration: Declaration, deviations: float) -> list[tfma.Met
             user=declaration.user or "",
             min_rows=evaluation.min_rows,
             deviations=deviations,
+            drop_deviations=drop_deviations,
             **threshold.model_dump(),
         )
         for of, value, threshold in declared

@@ -89,7 +89,7 @@ def _beyond_chance(
     """The gates of one `BeyondChance` metric, and why those that did not pass refused."""
     title, name = judge.title_by_chance, settings["name"]
     value, error, drop, drop_error = (measured.get(f"{name}_{figure}", math.nan) for figure in FIGURES)
-    bounds = Bounds(*(settings[key] for key in ("deviations", "min", "max", "max_drop")))
+    bounds = Bounds(*(settings[key] for key in ("deviations", "min", "max", "max_drop", "drop_deviations")))
     undefined = math.isnan(value)
     if undefined and settings["of"] == "domain_auc":
         return [], []
@@ -117,10 +117,12 @@ def _beyond_chance(
                 f"{judge.key(side)}"
             )
     if "max_drop" in by:
+        told = f", or what chance explains ({bounds.of_a_drop:g} standard errors)" if bounds.of_a_drop else ""
         worse = "undefined" if math.isnan(drop) else f"{drop:.4f} ± {drop_error:.4f} worse"
         gates.append(
             Gate(
-                condition=f"{title} at most {bounds.max_drop:g} worse than the model before it, but for chance",
+                condition=f"{title} at most {bounds.max_drop:g} worse than the model before it"
+                f"{', but for chance' if told else ''}",
                 value=f"{shown}, {worse}",
                 passed=by["max_drop"] <= 0,
             )
@@ -130,8 +132,8 @@ def _beyond_chance(
                 judge.not_comparable()
                 if math.isnan(drop)
                 else f"{title} {shown} is {worse} than that of the model in service on the same rows "
-                f"({drop / drop_error:.1f} standard errors); at most {bounds.max_drop:g} is allowed, or what chance "
-                f"explains ({bounds.deviations:g} standard errors): {judge.key('max_drop')}"
+                f"({drop / drop_error:.1f} standard errors); at most {bounds.max_drop:g} is allowed{told}: "
+                f"{judge.key('max_drop')}"
             )
     return gates, failures
 

@@ -178,7 +178,8 @@ def _learning(
     evaluator = chain.evaluator(
         candidate.outputs["model"],
         baseline=given.service,
-        deviations=allowance(declaration, carry),
+        deviations=declaration.daily.deviations,
+        drop_deviations=of_a_drop(carry),
     )
     blessing = evaluator.outputs["blessing"]
     with if_blessed(blessing) if conditions else nullcontext():
@@ -202,13 +203,13 @@ def request_log(declaration: Declaration, data_dir: str) -> str:
     return str(folder) if folder.is_dir() else ""
 
 
-def allowance(declaration: Declaration, carry: Carry) -> float:
-    """Standard errors by which a candidate may miss a bound.
+def of_a_drop(carry: Carry) -> float | None:
+    """Standard errors by which a candidate may be worse than what is served; None: as many as may miss a bound.
 
-    None where it would take the place of a model that no day has made: that one may have learned much more, and few
-    hours of rows would let pass whatever is not sure to be worse.
+    0 where it would take the place of a model that no day has made: that one may have learned much more, and few hours
+    of rows would let pass whatever is not sure to be worse.
     """
-    return 0.0 if carry.incumbent else declaration.daily.deviations
+    return 0.0 if carry.incumbent else None
 
 
 def how_to_learn(declaration: Declaration) -> dict[str, Any]:

@@ -112,9 +112,10 @@ def test_a_day_fills_in_what_was_compiled() -> None:
     assert json.loads(pushed["custom_config"]) == {"day": DAY, "root": "/data/feed"}
     assert json.loads(pushed["push_destination"])["filesystem"]["base_directory"] == "/data/serving/dfei"
     assert 'deviations\\": 3.0' in days.apply({"eval_config": "{}"}, day, "evaluation")["eval_config"]
-    # Of a model that no day has made chance is no excuse.
+    assert 'drop_deviations\\": 3.0' in days.apply({"eval_config": "{}"}, day, "evaluation")["eval_config"]
+    # Chance is no excuse to be worse than a model that no day has made.
     judged = _day(carry=Carry(incumbent="/data/feed/served/7"))
-    assert 'deviations\\": 0.0' in days.apply({"eval_config": "{}"}, judged, "evaluation")["eval_config"]
+    assert 'drop_deviations\\": 0.0' in days.apply({"eval_config": "{}"}, judged, "evaluation")["eval_config"]
     ingestion = json.loads(days.apply({"declaration": "", "data_dir": ""}, day, "ingestion")["declaration"])
     assert ingestion["impressions"]["files"] == ["part-4.csv"]
 

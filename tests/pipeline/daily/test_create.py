@@ -82,7 +82,8 @@ def test_a_model_that_no_day_has_made_judges_without_an_allowance_and_is_not_lea
     assert "Progressive" in nodes and "EarlierRun" not in nodes
     assert nodes["InService"].exec_properties["artifact_uri"] == "/served/7"
     assert "baseline_model" in nodes["Evaluator"].inputs
-    assert 'deviations\\": 0.0' in nodes["Evaluator"].exec_properties["eval_config"]
+    for found in ('"deviations\\": 3.0', 'drop_deviations\\": 0.0'):
+        assert found in nodes["Evaluator"].exec_properties["eval_config"]
     replayed = replay(declared(), handed, rebase=True)
     assert [day["examples"] for day in replayed["replay"]] == ["rows 1", "rows 2", "rows 3", "rows 4"]
 
