@@ -175,10 +175,8 @@ def predict(
                 console.print(said, highlight=False, markup=False)
         if done.skipped:
             more = " ..." if done.skipped > len(done.first_skipped) else ""
-            rows_were = "1 row was" if done.skipped == 1 else f"{done.skipped:,} rows were"
-            warn(
-                f"{rows_were} passed over, and have no line in the result: {'; '.join(done.first_skipped)}{more}"
-            )
+            were = "1 row" if done.skipped == 1 else f"{done.skipped:,} rows"
+            warn(f"passed over, without a line in the result: {were}; {'; '.join(done.first_skipped)}{more}")
         for table, rows in done.unmatched.items():
             if 0 < rows == done.rows:
                 warn(f"{table}: no line for the key of any row: is it the right table, and the right key?")
