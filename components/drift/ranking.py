@@ -75,6 +75,6 @@ def _over_all(result: EvaluationResult) -> tuple[float, float] | None:
 
 
 _FIGURES: dict[str, Callable[[EvaluationResult], tuple[float, float] | None]] = {
-    "within their domains": _within,
+    "within their domains (a mean weighted by rows)": _within,
     "of all domains together": _over_all,
 }

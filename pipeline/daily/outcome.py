@@ -104,8 +104,8 @@ def outcome(
     if progressive is not None and progressive.no_better_than_chance:
         notes.append(
             "within the domains the model in service ranked the day's rows no better than chance may: "
-            f"{progressive.no_better_than_chance}. If that stays, look at its inputs and its label; "
-            "evaluation.thresholds.average_auc refuses such a model"
+            f"{progressive.no_better_than_chance} (each domain counts the same). If that stays, look at its inputs and "
+            "its label; evaluation.thresholds.average_auc refuses such a model"
         )
     found = {
         "notes": notes,

@@ -60,7 +60,11 @@ def test_what_is_of_no_declaration_is_said_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("auc", "error", "said"),
-    [(0.51, 0.02, "average AUC 0.5100 ± 0.0392. If that stays"), (0.55, 0.02, ""), (0.51, None, "")],
+    [
+        (0.51, 0.02, "average AUC 0.5100 ± 0.0392 (each domain counts the same). If that stays"),
+        (0.55, 0.02, ""),
+        (0.51, None, ""),
+    ],
 )
 def test_a_ranking_within_the_domains_that_may_be_chance_is_said(
     auc: float, error: float | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
