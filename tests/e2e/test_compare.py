@@ -194,7 +194,7 @@ def test_killed_it_goes_on_and_comes_out_the_same(root: Path, small_feed: Path, 
 @pytest.mark.slow
 def test_what_no_model_passes_pushes_nothing(root: Path, small_feed: Path) -> None:
     before = sorted((root / "serving" / "champion").iterdir())
-    options = ("--models", "lightgbm", "--seeds", "1", "--trials", "2", "--push")
+    options = ("--models", "mlp,lightgbm", "--seeds", "1", "--trials", "2", "--push")
     refused = compare(small_feed, root, *options, "--set", "evaluation.thresholds.average_auc.min=0.99")
     assert refused.code == 1
     assert "no model passed its gates" in refused.text
