@@ -22,6 +22,8 @@ from components.dataset.declaration import Declaration
 from components.decoded_rows.evaluated import EvaluatedRows, read_evaluated
 from components.evaluator.reading import read_evaluation
 from components.latency.component import REPORT as LATENCY_REPORT
+from components.study.baselines import click_rate
+from components.study.sample import Sample
 from components.trainer.compared import SCORES, read_facts
 from components.trainer.row_store import RowStore, open_rows
 from components.transform.row_layout import read_layout
@@ -31,6 +33,7 @@ from pipeline.compare.create import node
 from pipeline.compare.result import (
     Compared,
     EvaluatedDomain,
+    PastClickRate,
     Response,
     Spread,
     Trained,
@@ -158,8 +161,9 @@ def compared(
     found: Evidence,
     best_average: float | None = None,
     champion: str = "",
-) -> tuple[list[Compared], dict[str, Versus]]:
-    """Every model's result, best average AUC first; the champion, or what would be it, minus each other model.
+) -> tuple[list[Compared], dict[str, Versus], PastClickRate | None]:
+    """Every model's result, best average AUC first; the champion, or what would be it, minus each other model; and
+    what the past click rate reaches.
 
     Args:
       runs: the components' runs, by id.
@@ -181,7 +185,32 @@ def compared(
     models.sort(key=lambda m: -(m.average_auc.mean if m.average_auc.mean is not None else float("-inf")))
     for rank, model in enumerate(models, 1):
         model.rank = rank
-    return models, resampled.versus(champion)
+    return models, resampled.versus(champion), past_click_rate(found, resampled)
+
+
+def past_click_rate(found: Evidence, resampled: Resampled) -> PastClickRate | None:
+    """The click rate that each row's item had in its domain, as a system; None where the models' rows are not at hand.
+
+    Args:
+      found: the rows and the models' scores of them.
+      resampled: the models.
+    """
+    material = found.material
+    if material is None:
+        return None
+    store = material.evaluated
+    count = len(store.label)
+    everything = Sample(store, np.arange(count), store.domain, store.label, np.zeros(count))
+    baseline, prediction = click_rate(material.trained, everything, material.layout)
+    scored = Scored(found.rows, prediction)
+    return PastClickRate(
+        description=baseline.description,
+        average_auc=scored.average_auc(),
+        overall_auc=scored.overall_auc(),
+        gauc=gauc(found.rows.label, prediction, found.rows.user),
+        log_loss=log_loss(found.rows.label, prediction),
+        versus=resampled.over(found.reference, scored),
+    )
 
 
 class Resampled:
@@ -204,15 +233,36 @@ class Resampled:
             return {}
         return {other: self._versus(name, other) for other in self._models if other != name}
 
+    def over(self, name: str, other: Scored) -> Versus | None:
+        """A model minus something without seeds; None where one of them has no average AUC."""
+        average, rows = other.average_auc(), other.rows
+        if name not in self._models or average is None:
+            return None
+        by_domain = {domain: other.domain_auc(d) for d, domain in enumerate(rows.domains)}
+        averages = [average] * len(self._models[name].trained)
+        samples = self._of(name)
+        return self._test(name, averages, by_domain, samples, domain_bootstrap([other], self._weights))
+
     def _versus(self, one: str, two: str) -> Versus:
-        own, other = self._models[one], self._models[two]
-        pairs = [(a.average_auc, b.average_auc) for a, b in zip(own.trained, other.trained, strict=True)]
+        other = self._models[two]
+        averages = [run.average_auc for run in other.trained]
+        return self._test(one, averages, other.domain_auc, self._of(one), self._of(two))
+
+    def _test(
+        self,
+        name: str,
+        averages: Sequence[float | None],
+        domain_auc: Mapping[str, float | None],
+        samples: npt.NDArray[np.float64],
+        theirs: npt.NDArray[np.float64],
+    ) -> Versus:
+        """A model against another, of which are given: average AUC by seed, mean AUC by domain, and its samples."""
+        own = self._models[name]
+        pairs = [(run.average_auc, b) for run, b in zip(own.trained, averages, strict=True)]
         seeds = seed_test([a for a, _ in pairs if a is not None], [b for _, b in pairs if b is not None])
-        samples, theirs = self._of(one), self._of(two)
         users = paired_test(seeds.difference, average_of(samples), average_of(theirs))
-        return Versus.of(
-            seeds, users, _within_domains(own, other, self._scored[one][0].rows, samples, theirs)
-        )
+        rows = self._scored[name][0].rows
+        return Versus.of(seeds, users, _within_domains(own.domain_auc, domain_auc, rows, samples, theirs))
 
     def _of(self, name: str) -> npt.NDArray[np.float64]:
         """(samples, counted domains)."""
@@ -225,8 +275,8 @@ class Resampled:
 
 
 def _within_domains(
-    own: Compared,
-    model: Compared,
+    own: Mapping[str, float | None],
+    others: Mapping[str, float | None],
     rows: EvaluationRows,
     samples: npt.NDArray[np.float64],
     theirs: npt.NDArray[np.float64],
@@ -235,7 +285,7 @@ def _within_domains(
     found = {}
     for column, domain in enumerate(rows.counted()):
         name = rows.domains[domain]
-        difference = (own.domain_auc[name] or 0.0) - (model.domain_auc[name] or 0.0)
+        difference = (own[name] or 0.0) - (others[name] or 0.0)
         found[name] = paired_test(difference, samples[:, column], theirs[:, column])
     return found
 

@@ -84,7 +84,7 @@ def execute(
     found = evidence(runs, variants, seeds, declaration)
     rows = found.rows
     best = best_possible(data, declaration) or {}
-    models, versus_champion = compared(
+    models, versus_champion, past = compared(
         runs, variants, seeds, found, best.get("average_auc"), request.champion
     )
     champion, refused = (
@@ -120,6 +120,7 @@ def execute(
         ),
         reference=found.reference,
         models=models,
+        past_click_rate=past,
         champion=champion,
         versus_champion=versus_champion,
         refused=refused,

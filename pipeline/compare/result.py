@@ -172,6 +172,23 @@ class Compared(BaseModel):
     below_best: float | None = None
 
 
+class PastClickRate(BaseModel):
+    """What the past click rate, which needs no model, reaches on the same rows.
+
+    Attributes:
+      description: whose rate it is, and of how many rows.
+      average_auc, overall_auc, gauc, log_loss: as a model's.
+      versus: the reference minus it; None where one of them has no average AUC.
+    """
+
+    description: str
+    average_auc: float | None
+    overall_auc: float | None
+    gauc: float | None
+    log_loss: float
+    versus: Versus | None = None
+
+
 class EvaluatedDomain(BaseModel):
     """A domain's evaluation rows; `counts`: whether it counts in the average AUC."""
 
@@ -208,6 +225,7 @@ class Comparison(BaseModel):
       trials: settings tried for each model.
       jobs, threads: trainings at once and threads of each.
       models: best average AUC first.
+      past_click_rate: what needs no model; None in results of old.
       champion: with `--push`, where a model passed.
       versus_champion: the champion, or without `--push` the model that would be it, minus each other one.
       gated: whether the gates judged them; not so where the Evaluator was left out, as in studies.
@@ -237,6 +255,7 @@ class Comparison(BaseModel):
     domains: dict[str, EvaluatedDomain]
     reference: str
     models: list[Compared]
+    past_click_rate: PastClickRate | None = None
     gated: bool = True
     champion: Champion | None = None
     versus_champion: dict[str, Versus] = Field(default_factory=dict)

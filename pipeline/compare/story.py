@@ -8,7 +8,7 @@ from components.comparison.lead import NARROW, ONE_TRAINING
 from models.metrics import needed
 from pipeline.compare.result import Comparison, Versus
 from pipeline.compare.variants import LIGHTGBM
-from pipeline.report.numbers import count, figure, listing, plural
+from pipeline.report.numbers import count, figure, listing, plural, signed
 
 # More domains than this are counted, not named.
 _NAMED = 6
@@ -30,6 +30,8 @@ def outcome(comparison: Comparison) -> list[str]:
         comparison.bootstrap_samples,
     )
     sentences += [told] if told else []
+    without = _without_a_model(comparison)
+    sentences += [without] if without else []
     behind = behind_the_trees(comparison)
     sentences += [behind] if behind else []
     where = _within_domains(comparison)
@@ -41,6 +43,24 @@ def outcome(comparison: Comparison) -> list[str]:
             f"{figure(first.below_best)} below."
         )
     return sentences
+
+
+def _without_a_model(comparison: Comparison) -> str:
+    """How the reference stands to the past click rate; empty where that is not known."""
+    past = comparison.past_click_rate
+    if past is None or past.versus is None:
+        return ""
+    reference, found = comparison.model(comparison.reference).title, past.versus
+    stands = {
+        "ahead": f"{reference} is ahead of it",
+        "behind": f"{reference} is behind it",
+        "tie": f"{reference} is level with it",
+        "unknown": f"it is not known how {reference} stands to it",
+    }[found.verdict]
+    return (
+        f"Without a model, by {past.description}: average AUC {figure(past.average_auc)}; {stands}, by "
+        f"{signed(found.difference)} (95 % {signed(found.low)} to {signed(found.high)})."
+    )
 
 
 def champion_words(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.comparison.lead import NARROW
+from components.study.document import PAST_CLICK_RATE
 from pipeline.compare.result import Comparison, Spread, Versus
 from pipeline.compare.ship import advice
 from pipeline.compare.story import champion_words, outcome, untuned
@@ -85,6 +86,16 @@ def _table(comparison: Comparison, wide: bool) -> Table:
             cells += [figure(latency.median_ms if latency else None, 1)]
         cells += [f"{model.blessed}/{len(model.trained)}"] if comparison.gated else []
         table.add_row(*cells, style="bold" if model.name == comparison.reference else "")
+    past = comparison.past_click_rate
+    if past is not None:
+        best = comparison.best_possible_average_auc
+        cells = ["", PAST_CLICK_RATE, figure(past.average_auc)]
+        below = None if best is None or past.average_auc is None else best - past.average_auc
+        cells += [figure(below)] if simulated else []
+        cells += [figure(past.overall_auc)] if wide else []
+        cells += [figure(past.gauc)] if simulated and not wide else [figure(past.gauc), figure(past.log_loss)]
+        cells += versus(past.versus) if wide else [brief(past.versus)]
+        table.add_row(*cells, style="dim")
     return table
 
 

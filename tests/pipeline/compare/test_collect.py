@@ -9,8 +9,17 @@ import pytest
 
 from components.comparison.scores import EvaluationRows, Scored
 from components.decoded_rows.evaluated import EvaluatedRows
-from pipeline.compare.collect import Resampled, evaluated_domains, evaluated_rows
+from pipeline.compare.collect import (
+    Evidence,
+    Material,
+    Resampled,
+    evaluated_domains,
+    evaluated_rows,
+    past_click_rate,
+)
 from pipeline.compare.result import Spread
+from tests.components.study.test_study import LAYOUT
+from tests.components.study.test_study import rows as decoded
 from tests.pipeline.compare.results import compared
 from tests.pipeline.compare.results import trained as model_run
 
@@ -70,3 +79,33 @@ def test_the_lead_is_taken_apart_by_domain() -> None:
     assert versus.difference == pytest.approx((home.difference + search.difference) / 2)
     # The interval of the average is that of its parts' mean.
     assert (versus.low, versus.high) == (pytest.approx(search.low / 2), pytest.approx(search.high / 2))
+
+
+def test_what_needs_no_model_is_held_against_the_reference_on_the_same_rows() -> None:
+    # Item 1 was clicked 3 times in 4 in domain a, item 2 never in 2.
+    train = decoded([0] * 6, [1, 1, 1, 0, 0, 0], item=[1, 1, 1, 1, 2, 2])
+    label, item = [1, 0, 0, 1] * 25, [1, 2, 1, 2] * 25
+    judge = decoded([0] * 100, label, item=item)
+    rows = EvaluationRows(np.array(label), np.zeros(100, int), np.arange(100) // 4, ("a",), 10)
+    perfect = Scored(rows, np.array(label, float))
+    model = compared("dfei", "DFEI", []).model_copy(
+        update={
+            "trained": [model_run(1, 1.0)],
+            "average_auc": Spread.of([1.0]),
+            "domain_auc": {"a": 1.0},
+        }
+    )
+    scored = {"dfei": [perfect]}
+    found = Evidence(rows, np.arange(100).astype(str), scored, Material(judge, train, LAYOUT, ""))  # type: ignore[arg-type]
+    past = past_click_rate(found, Resampled([model], scored))
+    assert past is not None and past.versus is not None
+    high, low = (3 + 20 * 0.5) / 24, 20 * 0.5 / 22
+    score = np.where(np.array(item) == 1, high, low)
+    right = np.where(np.array(label) == 1, score, 1 - score)
+    assert past.log_loss == pytest.approx(-np.log(right).mean())
+    # Of clicked against not: (1, 2) in order, (1, 1) and (2, 2) equal, (2, 1) not in order.
+    assert (past.average_auc, past.overall_auc) == (0.5, 0.5)
+    assert past.versus.difference == pytest.approx(0.5)
+    assert past.versus.verdict == "ahead"
+    assert "video_id in the domain" in past.description
+    assert past_click_rate(Evidence(rows, found.users, scored), Resampled([model], scored)) is None

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from components.comparison.lead import Lead
 from pipeline.cli import app
 from pipeline.compare.html import comparison_page, set_aside
-from pipeline.compare.result import Champion, Comparison, Spread
+from pipeline.compare.result import Champion, Comparison, PastClickRate, Spread
 from pipeline.compare.story import champion_words, equal_terms, outcome
 from pipeline.compare.table import print_comparison
 from pipeline.layout import RunLayout
@@ -178,3 +178,27 @@ def test_the_page_is_rebuilt_from_the_result(tmp_path: Path) -> None:
     assert (tmp_path / "comparison.html").read_text() == comparison_page(comparison())
     assert "STAR has the highest average AUC" in done.output
     assert CliRunner().invoke(app, ["report", str(tmp_path / "nowhere")]).exit_code == 2
+
+
+def test_what_needs_no_model_is_a_row_and_a_sentence() -> None:
+    past = PastClickRate(
+        description="the click rate of the video_id in the domain, over 9 training rows, smoothed",
+        average_auc=0.61234,
+        overall_auc=0.7,
+        gauc=None,
+        log_loss=0.54321,
+        versus=versus(0.1027, 0.08, 0.12),
+    )
+    assert "past click rate" not in comparison_page(comparison()).lower() + _printed(comparison())
+    result = comparison(past_click_rate=past)
+    printed, page = _printed(result, 400), comparison_page(result)
+    row = next(line for line in printed.splitlines() if "past click rate" in line)
+    assert "0.6123" in row and "0.5432" in row and "✓" in row
+    assert "Without a model, by the click rate of the video_id" in " ".join(outcome(result))
+    assert "DFEI is ahead of it, by +0.1027 (95 % +0.0800 to +0.1200)" in " ".join(outcome(result))
+    assert "past click rate" in page and "0.6123" in page
+    unknown = past.model_copy(update={"versus": versus(0.0, -0.02, 0.02)})
+    assert "it is not known how DFEI stands to it" in " ".join(outcome(comparison(past_click_rate=unknown)))
+    assert "Without a model" not in " ".join(
+        outcome(comparison(past_click_rate=past.model_copy(update={"versus": None})))
+    )
