@@ -194,6 +194,25 @@ def test_what_is_not_seen_for_days_is_forgotten_and_said() -> None:
     assert seen["user.count"][0] > seen["user.count"][1] > 0
 
 
+def test_what_is_carried_and_exported_does_not_grow_with_the_days() -> None:
+    declared = direct.with_settings(DECLARED, expire_days=3, keys=[["user"], ["user", "domain"]], ranges={})
+    # A feed whose users come and go: each is there for three days, and as many are there on any day.
+    days = visits({day: [user for user in range(10 + day, 13 + day) for _ in "ab"] for day in range(24)})
+    found = fold(declared, days)
+    # The sample of numbers fills up to its bound, whatever the days.
+    sizes = [
+        (
+            one.keys.keys,
+            len(one.tables.domain_hashes),
+            one.vocabulary_report["user"]["values"],
+            len(dataclasses.replace(one.state, numbers=found[0].state.numbers).to_bytes()),
+        )
+        for one in found
+    ]
+    assert sizes[0] < sizes[6]
+    assert set(sizes[6:]) == {sizes[6]}
+
+
 def test_values_wait_for_their_rows_over_days_within_bounds() -> None:
     # The vocabulary of users takes three values with two rows each.
     days = visits({0: [1], 1: [2], 2: [1], 3: [3, 4, 5, 6, 8, 9], 4: [2, 2, 2], 5: [3, 4, 4]})
