@@ -8,7 +8,7 @@ from components.dataset.month_names import year_first
 from components.dataset.sections.tables import TimeUnit
 
 DAY_MS = 86_400_000
-_CLOCK = r"(?:,?[T ]\s*(\d{1,2})(?::(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*([AaPp])?(?:\.?[Mm]\.?)?)?"
+_CLOCK = r"(?:,?[T ]\s*(\d{1,2})(?:[:hH](\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*([AaPp])?(?:\.?[Mm]\.?)?)?"
 _OFFSET = r"\s*(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?\s*$"
 _DIGITS = r"(?:[T ]?(\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,]?(\d{1,9}))?)?)?)?()"
 _YEAR_FIRST = r"^\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})" + _CLOCK + _OFFSET

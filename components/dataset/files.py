@@ -87,7 +87,7 @@ class DataFile:
 
     def open_text(self) -> IO[bytes]:
         """The uncompressed bytes of a text."""
-        return _open_text(Path(self.path), self.format)
+        return open_text(Path(self.path), self.format)
 
     def head(self) -> bytes:
         """The first bytes of a text."""
@@ -198,13 +198,14 @@ def inspect(path: Path, root: Path, section: Events | Impressions | Lookup) -> D
     return DataFile(str(path), name, kind, separator, columns, size, start, keys, has_header, encoding)
 
 
-def _open_text(path: Path, kind: Format) -> IO[bytes]:
+def open_text(path: Path, kind: Format) -> IO[bytes]:
+    """A text's bytes, unpacked where it is packed."""
     return cast(IO[bytes], gzip.open(path, "rb")) if kind.endswith(".gz") else path.open("rb")
 
 
 def _keys(path: Path, kind: Format) -> list[str]:
     """The columns of JSON lines: what the first of them have."""
-    with _open_text(path, kind) as stream:
+    with open_text(path, kind) as stream:
         lines = stream.readlines(_LONGEST_HEADER)
     names = names_of(lines)
     if not names:
@@ -218,7 +219,7 @@ def _keys(path: Path, kind: Format) -> list[str]:
 
 def _header(path: Path, kind: Format, separator: str, encoding: str) -> tuple[list[str], int, int]:
     """The values of the first line, where it begins (behind a byte order mark) and where it ends."""
-    with _open_text(path, kind) as stream:
+    with open_text(path, kind) as stream:
         line = stream.readline(_LONGEST_HEADER)
     if b"\0" in line:
         raise InputError(f"{path}:1: the header has NUL bytes: is the file UTF-16? Write it as UTF-8")

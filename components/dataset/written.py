@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from components.dataset.names import Written
@@ -34,8 +36,15 @@ NUMBER = (
     rf"(?P<amount>(?:\d[\d.,{_BETWEEN}]*[\d.,]|\d|[.,]\d+))\s*(?:{_MONEY}|[%‰])?\s*\)?$"
 )
 """A pattern: what may be a number in some writing."""
-_POINT = rf"^(?:\d+|\d{{1,3}}(?:[,{_BETWEEN}]\d{{3}})+)?(?:\.\d*)?$"
-_COMMA = rf"^(?:\d+|\d{{1,3}}(?:[.{_BETWEEN}]\d{{3}})+)?(?:,\d*)?$"
+
+
+def _amount(fraction: str, apart: str) -> str:
+    """Digits, what sets thousands apart and a fraction's mark; 0,516 is no thousand, but for 0,516.00."""
+    fraction, groups = re.escape(fraction), rf"(?:[{apart}{_BETWEEN}]\d{{3}})+"
+    return rf"^(?:(?:\d+|[1-9]\d{{0,2}}{groups})?(?:{fraction}\d*)?|\d{{1,3}}{groups}{fraction}\d*)$"
+
+
+_POINT, _COMMA = _amount(".", ","), _amount(",", ".")
 
 
 def plainly(text: pl.Series, written: Written) -> pl.Series:

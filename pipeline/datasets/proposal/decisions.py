@@ -351,7 +351,7 @@ def _guess_label(candidates: Sequence[LabelCandidate], columns: Mapping[str, Col
     """
     likely, facts = [], []
     for candidate in candidates:
-        looked_at = candidate.score in (roles.UNNAMED, roles.RATED)
+        looked_at = candidate.score in (roles.UNNAMED, roles.FOLLOWED, roles.RATED)
         whose = timestamps.constant_within(columns[candidate.column], columns.values()) if looked_at else None
         if whose is None:
             likely.append(candidate)

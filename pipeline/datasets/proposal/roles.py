@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.dataset.sections import Positive
@@ -38,6 +39,9 @@ from pipeline.datasets.proposal.words import (
 MOST_DOMAINS = 2_000
 UNNAMED = 0.5
 """What a label candidate scores by its values alone."""
+FOLLOWED = 0.75
+"""What it scores where another column is filled only in the rows that it marks."""
+_FEWEST_FILLED = 20
 RATED = 6.0
 """What ratings score."""
 _MOST_RATINGS = 21
@@ -106,9 +110,37 @@ def binary(column: Column) -> bool:
 
 
 def label_candidates(columns: Sequence[Column]) -> list[LabelCandidate]:
-    """Columns of the impressions that can be a label, the likeliest first."""
-    found = [c for column in columns if column.in_log and (c := label_candidate(column)) is not None]
+    """Columns of the impressions that can be a label, the likeliest first.
+
+    Of those whose names say nothing, one is likelier where another column is filled only in the rows that it marks:
+    what was seen or paid after a click is known of clicked rows alone.
+    """
+    in_log = [column for column in columns if column.in_log]
+    found = [c for column in in_log if (c := label_candidate(column)) is not None]
+    by_name = {column.name: column for column in in_log}
+    for at, candidate in enumerate(found):
+        if candidate.score == UNNAMED:
+            follows = _filled_where(candidate, by_name)
+            if follows is not None:
+                why = f"{candidate.why}; {follows} is filled in no other rows"
+                found[at] = dataclasses.replace(candidate, score=FOLLOWED, why=why)
     return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def _filled_where(candidate: LabelCandidate, columns: Mapping[str, Column]) -> str | None:
+    """A column that is empty in all rows which a label would not count, and filled in some that it would."""
+    values = columns[candidate.column].values.column
+    one_of = candidate.positive.one_of if candidate.positive is not None else None
+    counted = (values.is_in(one_of) if one_of else values == 1).fill_null(False)
+    for name, column in columns.items():
+        filled = column.values.column.is_not_null()
+        if (
+            name != candidate.column
+            and _FEWEST_FILLED <= filled.sum() < len(filled)
+            and not (filled & ~counted).any()
+        ):
+            return name
+    return None
 
 
 def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None:

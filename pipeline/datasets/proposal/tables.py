@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ import polars as pl
 
 from components.dataset.blocks import read_all
 from components.dataset.encodings import NO_TEXT, encoding_hint, is_in_utf_8
-from components.dataset.file_names import is_any_text
-from components.dataset.files import DataFile, find_files, require_column
+from components.dataset.file_names import SUFFIXES, is_any_text, suffix_of
+from components.dataset.files import DataFile, find_files, open_text, require_column
 from components.dataset.names import key_readings
 from components.dataset.sections import UTF_8, Impressions
 from components.dataset.separators import shown_separator
@@ -293,13 +294,17 @@ def _require_same_columns(files: Sequence[DataFile]) -> None:
 
 def _other_separator(path: Path) -> str | None:
     """A separator that cuts the first lines into more columns than the suffix's; `None` where that is right."""
-    if not path.name.lower().endswith((".csv", ".tsv")) and not is_any_text(path.name):
+    suffix = suffix_of(path.name).lower()
+    if not suffix or SUFFIXES[suffix][0] not in ("csv", "csv.gz"):
         return None
-    if path.suffix.lower() == ".gz":
+    kind, usual = SUFFIXES[suffix]
+    try:
+        with open_text(path, kind) as stream:
+            first = stream.readlines(1 << 16)[:20]
+    except (OSError, EOFError, zlib.error):
+        # Reading it says what is wrong with it.
         return None
-    with path.open("rb") as stream:
-        lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in stream.readlines(1 << 16)[:20]]
-    usual = "\t" if path.name.lower().endswith(".tsv") else ","
+    lines = [line.decode("utf-8", "replace").rstrip("\r\n") for line in first]
     # A `.csv` is believed to have commas; the name of a `.dat` says nothing, and its titles may have some.
     shown = shown_separator(lines, "" if is_any_text(path.name) else usual)
     return None if shown == usual else shown

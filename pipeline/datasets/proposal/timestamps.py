@@ -375,4 +375,6 @@ def found_instead(values: Values) -> str:
         return f"{low!r} to {high!r}" + (_COUNTED if _counts(values) else "")
     if values.kind == "string":
         given = given.filter(to_local_ms(given, "iso", "UTC").bad)
+    if values.kind == "list" and values.separator is not None:
+        given = given.head(1).cast(pl.List(pl.String)).list.join(values.separator)
     return f"{str(given.first())[:40]!r}"

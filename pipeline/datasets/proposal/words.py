@@ -79,10 +79,16 @@ WEAK_DOMAINS = (
     _set("region city state area segment occupation cohort group"),
     _set("category genre type class department"),
 )
+# Clicks, in the languages of many logs, without accents.
+_CLICKS = (
+    "click clicked clicks clk opened tapped clic clics clique cliques cliquee clicou clicado clicada cliqueado "
+    "cliccato klick klicks geklickt angeklickt klik kliks geklikt aangeklikt klikniecie klikniecia клик клики "
+    "点击 是否点击 クリック"
+)
 # Labels, the most telling words first.
 LABELS = (
     _set("label target y outcome"),
-    _set("click clicked clicks clk opened tapped"),
+    _set(_CLICKS),
     _set(
         "purchase purchased buy bought trade traded convert converted conversion order ordered booked sold install "
         "installed"
@@ -116,12 +122,12 @@ ANSWERS = tuple(
 EVENTS = _set("event action behavior behaviour interaction feedback type")
 POSITIVE_EVENTS = (
     _set("purchase purchased buy bought order ordered convert converted conversion transaction sale"),
-    _set("click clicked clk open opened"),
+    _set(f"{_CLICKS} open"),
     _set("like liked yes true y t positive pos install ja j oui si sim da да 是"),
 )
 # What users do once they have seen the item.
 AFTER = _set(
-    "click clicked clicks clk opened tapped like liked dislike hate follow followed comment commented forward share "
+    f"{_CLICKS} like liked dislike hate follow followed comment commented forward share "
     "shared reply dwell watch watched watching play played stay rating rated stars purchase purchased bought buy order "
     "ordered cart convert converted conversion revenue finish finished complete completed completion skip skipped "
     "scroll reaction feedback install installed save saved favorite favourite favorited collect collected response "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -25,6 +26,23 @@ def test_semicolons_and_a_byte_order_mark(tmp_path: Path) -> None:
     assert run_ingest(written.declaration, tmp_path, tmp_path / "out")["rejected"] == 0
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".dat", ".inter", ".csv.gz", ".tsv.gz", ".txt.gz"])
+def test_a_separator_is_found_whatever_the_suffix(tmp_path: Path, suffix: str) -> None:
+    log = csv_log(tmp_path, columns(), separator=";", name=f"log{suffix}")
+    if suffix.endswith(".gz"):
+        log.write_bytes(gzip.compress(log.read_bytes()))
+    written = write(ProposalRequest([log], output=tmp_path / "a.yaml"))
+    assert written.declaration.impressions.separator == ";"
+    assert written.declaration.timestamp.column == "ts"
+
+
+def test_half_a_packed_file_is_said_to_be_one(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv.gz"
+    log.write_bytes(gzip.compress(csv_log(tmp_path, columns(), separator=";").read_bytes())[:50])
+    with pytest.raises(InputError, match=r"log\.csv\.gz"):
+        write(ProposalRequest([log], output=tmp_path / "a.yaml"))
+
+
 def test_a_tab_is_given_as_shells_write_it(tmp_path: Path) -> None:
     log = csv_log(tmp_path, columns(), separator="\t")
     written = write(ProposalRequest([log], output=tmp_path / "a.yaml", separator=r"\t"))
@@ -40,6 +58,32 @@ def test_a_doubtful_label_is_taken_where_there_is_no_other_and_nobody_to_ask(tmp
     log["gekocht"] = 1 - np.asarray(log["geraakt"])
     with pytest.raises(InputError, match="the label is not certain; it may be"):
         write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "b.yaml"))
+
+
+def test_of_two_columns_without_a_name_that_tells_the_label_is_the_one_that_another_follows(
+    tmp_path: Path,
+) -> None:
+    log = columns()
+    label = np.asarray(log.pop("clicked"))
+    # A test of two pages, for nothing, stands before it.
+    log = {"gruppe": np.arange(len(label)) % 2, **log, "gesehen": label}
+    log["verweildauer"] = [float(at % 7) if one else None for at, one in enumerate(label)]
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml", yes=True))
+    assert written.declaration.label == "gesehen"
+    doubt = next(text for text in written.proposal.draft.warnings if text.startswith("label: gesehen"))
+    assert "is not certain" in doubt and "verweildauer is filled in no other rows" in doubt
+    assert "verweildauer" in written.declaration.post_exposure
+
+
+@pytest.mark.parametrize(
+    "name", ["cliqué", "geklickt", "ist_geklickt", "clicou", "foi_clicado", "клик", "点击"]
+)
+def test_a_click_is_known_in_other_languages(tmp_path: Path, name: str) -> None:
+    log = columns()
+    log[name] = np.where(log.pop("clicked"), "oui", "non")
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml"))
+    assert written.declaration.label == name
+    assert not any(text.startswith("label:") for text in written.proposal.draft.warnings)
 
 
 def test_all_that_is_in_doubt_is_asked_at_once(tmp_path: Path) -> None:
