@@ -17,6 +17,7 @@ _SMALLEST_PIECE = 4 << 20
 _LARGEST_PIECE = 32 << 20
 _PIECES = 16
 _MOST_FILES = 1_000
+_SHOWN = 5
 # How much smaller a file may be than its rows.
 _PACKED = 4
 
@@ -224,9 +225,10 @@ def _assign(
                 "and declare the column under its prefixed name"
             )
         if not origins:
-            everything = sorted(in_log.union(*(set(columns) for _, columns in joined)))
-            close = meant(name, everything)
-            hint = f" Did you mean {close}?" if close else ""
+            # What has a place already is no other spelling of this one.
+            free = sorted(in_log.union(*(set(columns) for _, columns in joined)) - set(needed))
+            close, some = meant(name, free), ", ".join(free[:_SHOWN]) + (" ..." if len(free) > _SHOWN else "")
+            hint = f" Did you mean {close}?" if close else f" Nothing reads: {some}." if free else ""
             looked = ", ".join([files[0].name, *(lookup for lookup, _ in joined)])
             raise InputError(
                 f"the column {name} is declared, but is in none of the files ({looked}).{hint}"

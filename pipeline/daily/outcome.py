@@ -65,8 +65,9 @@ def refusal_of(
     # A mistake in a lookup or a setting is not the day's, which stays due.
     if node == DATA[0] and not full and any(name in message for name in parts):
         days_own, found = _DECLARE.subn("", message) if declared_well else (message, 0)
-        fault = ". The days before were read as declared: the fault is in this day's delivery"
-        return Refusal("data", days_own.removesuffix(".") + fault if found else message)
+        end = "" if days_own.endswith((".", "?")) else "."
+        fault = f"{end} The days before were read as declared: the fault is in this day's delivery"
+        return Refusal("data", days_own + fault if found else message)
     return None
 
 

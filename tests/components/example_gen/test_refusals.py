@@ -109,6 +109,13 @@ def test_missing_feature_column(tmp_path: Path) -> None:
     assert "Did you mean lenght?" in message
 
 
+def test_what_nothing_reads_is_said_where_no_name_is_close(tmp_path: Path) -> None:
+    renamed = GOOD.replace("length", "extent", 1)
+    message = refuse(tmp_path, {"log.csv": renamed})
+    assert "the column length is declared" in message and "Did you mean" not in message
+    assert "Nothing reads: extent" in message
+
+
 def test_column_missing_in_the_second_file(tmp_path: Path) -> None:
     message = refuse(tmp_path, {"log1.csv": GOOD, "log2.csv": GOOD.replace("scene", "scenes", 1)})
     assert "log2.csv: has no column scene" in message

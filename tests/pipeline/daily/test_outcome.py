@@ -49,6 +49,7 @@ def test_after_good_days_the_fault_is_in_the_delivery_and_not_in_the_declaration
     assert later.reasons.endswith(
         "The days before were read as declared: the fault is in this day's delivery"
     )
+    assert "?." not in later.reasons and ".." not in later.reasons
     assert "declare another" not in later.reasons and "in the declaration" not in later.reasons
 
 
