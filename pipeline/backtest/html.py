@@ -50,7 +50,6 @@ def backtest_page(backtest: Backtest) -> str:
         leads=leads[0][:SHOWN_DOMAINS] if leads else [],
         spread=spread,
         words=WORDS,
-        first_place=backtest.models[0].name == backtest.reference,
         tuned=bool(backtest.trials),
     )
 

@@ -49,7 +49,6 @@ def comparison_page(comparison: Comparison) -> str:
         hidden=max(0, len(comparison.domains) - SHOWN_DOMAINS),
         spread=spread,
         sizes=sorted({int(size) for model in comparison.models for size in model.latency}),
-        behind=any(found.verdict == "behind" for _, found in tested),
         champion=story.champion_words(comparison),
         tuned=[model for model in comparison.models if model.trials],
         costs=_costs(comparison),

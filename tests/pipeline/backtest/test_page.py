@@ -42,7 +42,8 @@ def test_a_reference_that_is_not_first_is_said_to_be_so() -> None:
     result = result.model_copy(update={"models": models})
     assert "MLP has the highest" in outcome(result)[0]
     assert "DFEI is number 2" in outcome(result)[0]
-    assert 'class="verdict bad"' in backtest_page(result)
+    assert 'class="verdict good"' in backtest_page(backtest())
+    assert 'class="verdict good"' not in backtest_page(result)
 
 
 def test_wide_and_narrow_tables() -> None:

@@ -177,6 +177,12 @@ def test_the_pages_head_is_no_warning_where_nobody_is_ahead_beyond_chance() -> N
     assert 'class="verdict bad"' in comparison_page(of(star=BEHIND))
 
 
+def test_a_place_behind_others_that_nothing_is_known_of_is_no_success_either() -> None:
+    result = of(mlp=TIE)
+    page = comparison_page(result.model_copy(update={"models": result.models[::-1]}))
+    assert 'class="verdict "' in page
+
+
 def _printed(result: Comparison) -> str:
     out = io.StringIO()
     print_comparison(result, Console(file=out, width=1000))
