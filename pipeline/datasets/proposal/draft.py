@@ -16,14 +16,8 @@ from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from components.errors import InputError
 from pipeline.datasets.proposal import clock, features, roles
-from pipeline.datasets.proposal.decisions import (
-    Asker,
-    Decider,
-    decide_label,
-    decide_timestamp,
-    no_timestamp,
-    require_two,
-)
+from pipeline.datasets.proposal.decider import Asker, Decider
+from pipeline.datasets.proposal.decisions import decide_label, decide_timestamp, no_timestamp, require_two
 from pipeline.datasets.proposal.features import Choice
 from pipeline.datasets.proposal.guess import Guess
 from pipeline.datasets.proposal.headers import believed_types

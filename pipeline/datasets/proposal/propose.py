@@ -23,7 +23,7 @@ from components.example_gen.scan import days
 from components.example_gen.spellings import domain_doubts
 from components.progress import Progress
 from models.metrics import needed, rarer_rows, telling_rows, too_few_words
-from pipeline.datasets.proposal.decisions import Asker
+from pipeline.datasets.proposal.decider import Asker
 from pipeline.datasets.proposal.doubts import doubts
 from pipeline.datasets.proposal.draft import Draft, dataset_name, draft, make_columns
 from pipeline.datasets.proposal.features import Choice
