@@ -29,7 +29,7 @@ from components.dataset.sections import Events, Impressions
 from components.errors import InputError
 from components.example_gen.checks import day_name
 from components.progress import Progress, report
-from pipeline.daily import names
+from components.dataset import day_names as names
 from pipeline.daily.cut import days_of_rows
 from pipeline.report.metrics import write_whole
 

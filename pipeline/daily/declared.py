@@ -9,7 +9,7 @@ from pathlib import Path
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
 from components.dataset.sections import Events
-from pipeline.daily import names
+from components.dataset import day_names as names
 from pipeline.daily.days import Delivery
 
 

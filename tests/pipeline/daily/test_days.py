@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from pipeline.daily.days import Deliveries, read_deliveries
-from pipeline.daily.names import day_in
+from components.dataset.day_names import day_in
 from tests.components.example_gen.small import DAY_MS, FIRST_DAY_MS, LOG_HEADER, declare
 
 DAYS = ["2022-04-25", "2022-04-26", "2022-04-27"]
