@@ -1,4 +1,8 @@
-"""Dates in the names of files: `{data_day}` in a declared pattern, and folders such as `dt=2026-03-14`."""
+"""Dates in the names of files: `{data_day}` in a declared pattern, and folders such as `dt=2026-03-14`.
+
+`{data_day}` stands for a date as `2026-03-14`, `2026_03_14` or `20260314`. A date in its place, `{2026-03-14}`, is that
+date alone, in any of these writings.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,45 @@ import re
 from datetime import date
 
 DAY_TOKEN = "{data_day}"
-_ANY_DAY = "????-??-??"
-_HIVE = re.compile(r"(?:^|/)(?:dt|ds|day|date)=(\d{4})-?(\d{2})-?(\d{2})(?:/|$)", re.IGNORECASE)
+_TOKEN = re.compile(r"\{(data_day|\d{4}-\d{2}-\d{2})\}")
+_BETWEEN = ("-", "_", "")
+_DATE = r"(?P<day>\d{4}[-_]\d{2}[-_]\d{2}|\d{8})"
+_HIVE = re.compile(
+    r"(?:^|/)(?:(?:dt|ds|day|date)=(\d{4})-?(\d{2})-?(\d{2})|[^/=]+=(\d{4})-(\d{2})-(\d{2}))(?:/|$)",
+    re.IGNORECASE,
+)
 
 
-def any_day(pattern: str) -> str:
-    """The glob that finds the files of all days."""
-    return pattern.replace(DAY_TOKEN, _ANY_DAY)
+def has_day(pattern: str) -> bool:
+    """Whether a date is declared in it."""
+    return _TOKEN.search(pattern) is not None
+
+
+def globs(pattern: str) -> list[str]:
+    """The globs that find the files of a pattern with a date, in each writing of it; of one without, itself.
+
+    >>> globs("log-{2026-03-14}.csv")
+    ['log-2026-03-14.csv', 'log-2026_03_14.csv', 'log-20260314.csv']
+    >>> globs("{data_day}/*.csv")[0]
+    '????-??-??/*.csv'
+    """
+
+    def written(between: str) -> str:
+        return _TOKEN.sub(
+            lambda found: ("????-??-??" if found[1] == "data_day" else found[1]).replace("-", between),
+            pattern,
+        )
+
+    return [written(between) for between in _BETWEEN] if has_day(pattern) else [pattern]
 
 
 def of_day(pattern: str, day: str) -> str:
-    """The glob that finds the files of one day.
+    """The pattern that finds the files of one day.
 
     >>> of_day("items-{data_day}.csv", "2026-03-14")
-    'items-2026-03-14.csv'
+    'items-{2026-03-14}.csv'
     """
-    return pattern.replace(DAY_TOKEN, day)
+    return pattern.replace(DAY_TOKEN, f"{{{day}}}")
 
 
 def day_in(name: str, pattern: str) -> str | None:
@@ -31,16 +58,16 @@ def day_in(name: str, pattern: str) -> str | None:
       name: relative to the data folder, or to its `data` folder.
       pattern: the declared one that found the file.
     """
-    found = _HIVE.search(name)
-    if found is not None:
-        return _iso("-".join(found.groups()))
-    if DAY_TOKEN not in pattern:
+    hive = _HIVE.search(name)
+    if hive is not None:
+        return _iso("-".join(filter(None, hive.groups())))
+    if not has_day(pattern):
         return None
-    before, _, after = pattern.partition(DAY_TOKEN)
+    before, _, after = _TOKEN.sub(DAY_TOKEN, pattern).partition(DAY_TOKEN)
     rest = _expression(after.replace(DAY_TOKEN, "*"))
-    expression = rf"{_expression(before)}(?P<day>\d{{4}}-\d{{2}}-\d{{2}}){rest}$"
-    found = re.search(expression, name)
-    return _iso(found["day"]) if found is not None else None
+    found = re.search(rf"{_expression(before)}{_DATE}{rest}(?:/.*)?$", name)
+    digits = re.sub(r"\D", "", found["day"]) if found is not None else ""
+    return _iso(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}")
 
 
 def _expression(glob: str) -> str:

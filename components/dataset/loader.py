@@ -13,6 +13,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from components.dataset.consistency import InconsistencyError
+from components.dataset.day_names import DAY_TOKEN
 from components.dataset.declaration import SCHEMAS_DIR, Declaration
 from components.dataset.memory_estimate import require_memory
 from components.dataset.names import suggest
@@ -107,7 +108,10 @@ def _read(path: Path) -> CommentedMap:
         problem = str(error.problem).split(" with value")[0]
         raise InputError(f"{path}:{_mark_line(error)}: {problem}") from None
     except MarkedYAMLError as error:
-        raise InputError(f"{path}:{_mark_line(error)}: not valid YAML: {error.problem}") from None
+        number = _mark_line(error)
+        line = next(iter(text.splitlines()[number - 1 : number]), "")
+        quotes = f"; a pattern with {DAY_TOKEN} stands in quotes" if DAY_TOKEN in line else ""
+        raise InputError(f"{path}:{number}: not valid YAML: {error.problem}{quotes}") from None
     except (YAMLError, *NO_YAML) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(document, CommentedMap):

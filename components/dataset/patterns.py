@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+from components.dataset.day_names import DAY_TOKEN, day_in, globs, has_day
 from components.dataset.file_names import SUFFIXES, hidden, is_any_text, suffix_of
 from components.dataset.sections import Events, Impressions, Lookup
 from components.errors import InputError
@@ -15,6 +16,9 @@ from components.stack import glob
 
 def files_of(root: Path, section: Events | Impressions | Lookup) -> list[Path]:
     """The files of a section, in the order of the patterns, then of the names; each once.
+
+    Of a lookup with a table for each day (`{data_day}`) these are the newest day's, for its keys are one and the same
+    in all of them.
 
     Raises:
       InputError: a pattern matches nothing, or `ignore` everything.
@@ -25,6 +29,9 @@ def files_of(root: Path, section: Events | Impressions | Lookup) -> list[Path]:
         matching = matches(root, pattern)
         if not matching:
             raise InputError(_nothing_matches(root, pattern))
+        if isinstance(section, Lookup) and DAY_TOKEN in pattern:
+            newest = max(day_in(relative_name(path, root), pattern) or "" for path in matching)
+            matching = [path for path in matching if day_in(relative_name(path, root), pattern) == newest]
         found.update(dict.fromkeys(path for path in matching if path not in left_out))
     if not found:
         raise InputError(f"{root}: `ignore` leaves none of the files that match {', '.join(section.files)}")
@@ -50,10 +57,17 @@ def matches(root: Path, pattern: str) -> list[Path]:
 
     Args:
       root: where it is looked up; and in its `data` folder if nothing matches.
-      pattern: a name or a glob.
+      pattern: a name or a glob, perhaps with `{data_day}` (`day_names`).
     Raises:
       InputError: a folder cannot be read; the pattern can match nothing.
     """
+    if has_day(pattern):
+        found = {path for glob_of in globs(pattern) for path in _matches(root, glob_of)}
+        return sorted(path for path in found if day_in(relative_name(path, root), pattern) is not None)
+    return _matches(root, pattern)
+
+
+def _matches(root: Path, pattern: str) -> list[Path]:
     bases, relative = _bases(root, pattern)
     for base in bases:
         try:
@@ -98,8 +112,9 @@ def _nothing_matches(root: Path, pattern: str) -> str:
     ]
     close = [name for name in get_close_matches(pattern, present, n=3, cutoff=0.5) if name != pattern]
     shown = close or present[:5]
+    dated = f" {DAY_TOKEN} stands for a date, as 2026-03-14 or 20260314." if has_day(pattern) else ""
     there = f" There: {', '.join(shown)}{' ...' if len(present) > len(shown) else ''}." if shown else ""
-    return f"{root}: no file matches {pattern} (looked there and in its `data` folder).{there}"
+    return f"{root}: no file matches {pattern} (looked there and in its `data` folder).{dated}{there}"
 
 
 def below(root: Path, any_text: bool = False) -> Iterator[Path]:

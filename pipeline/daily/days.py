@@ -21,6 +21,7 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from components.dataset.blocks import read_all
+from components.dataset.day_names import day_in
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
 from components.dataset.files import DataFile, find_files, require_column
@@ -29,7 +30,6 @@ from components.dataset.sections import Events, Impressions
 from components.errors import InputError
 from components.example_gen.checks import day_name
 from components.progress import Progress, report
-from components.dataset import day_names as names
 from pipeline.daily.cut import days_of_rows
 from pipeline.report.metrics import write_whole
 
@@ -171,7 +171,7 @@ def _look(
     root = folder_of(data_dir)
     ignored = {path for pattern in section.ignore for path in matches(root, pattern)}
     for pattern in section.files:
-        for path in matches(root, names.any_day(pattern)):
+        for path in matches(root, pattern):
             if path in ignored:
                 continue
             name = relative_name(path, root)
@@ -179,7 +179,7 @@ def _look(
             found = known.get(name)
             if found is None or (found.size, found.changed_ns) != (status.st_size, status.st_mtime_ns):
                 found = FileDays(
-                    size=status.st_size, changed_ns=status.st_mtime_ns, named=names.day_in(name, pattern)
+                    size=status.st_size, changed_ns=status.st_mtime_ns, named=day_in(name, pattern)
                 )
                 try:
                     found.days = _days_of(declaration, data_dir, name, section)

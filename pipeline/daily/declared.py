@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from components.dataset.day_names import of_day
 from components.dataset.declaration import Declaration
 from components.dataset.file_names import glob_escape
 from components.dataset.sections import Events
-from components.dataset import day_names as names
 from pipeline.daily.days import Delivery
 
 
@@ -41,7 +41,7 @@ def for_day(
         }
     )
     lookups = [
-        lookup.model_copy(update={"files": [names.of_day(pattern, delivery.day) for pattern in lookup.files]})
+        lookup.model_copy(update={"files": [of_day(pattern, delivery.day) for pattern in lookup.files]})
         for lookup in declaration.lookups
     ]
     averages = declaration.moving_average.model_copy(update={"eval_state": "daily"})

@@ -9,7 +9,7 @@ import pytest
 
 from components.dataset.blocks import read_all
 from components.dataset.files import find_files
-from components.dataset.sections import Impressions
+from components.dataset.sections import Impressions, Lookup
 from components.errors import InputError
 
 
@@ -121,3 +121,42 @@ def test_a_header_that_csv_cannot_hold(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("x" * 200_000 + ",y\n1,2\n")
     with pytest.raises(InputError, match=r"log.csv:1: the header cannot be parsed: field larger"):
         find_files(str(tmp_path), Impressions(files=["log.csv"]))
+
+
+DATED = ("log-2026-03-14.csv", "log-20260315.csv", "log-2026_03_16.csv")
+
+
+@pytest.fixture
+def dated(tmp_path: Path) -> Path:
+    others = ("log-2026-13-01.csv", "log-99999999.csv", "log-notes-new.csv", "day/2026-03-14/part-0.csv")
+    tables = ("items-2026-03-14.csv", "items-20260315.csv")
+    for name in (*DATED, *others, *tables):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x,y\n1,2\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("log-{data_day}.csv", sorted(DATED)),
+        ("log-{2026-03-15}.csv", ["log-20260315.csv"]),
+        ("day/{data_day}", ["day/2026-03-14/part-0.csv"]),
+        ("**/{data_day}/part-*.csv", ["day/2026-03-14/part-0.csv"]),
+    ],
+)
+def test_a_date_in_a_pattern_is_any_date_however_it_is_written(
+    dated: Path, pattern: str, expected: list[str]
+) -> None:
+    assert [file.name for file in find_files(str(dated), Impressions(files=[pattern]))] == expected
+
+
+def test_of_a_table_for_each_day_the_newest_is_read_and_a_days_own_where_it_is_named(dated: Path) -> None:
+    def names(pattern: str) -> list[str]:
+        return [file.name for file in find_files(str(dated), Lookup(files=[pattern], key="x"))]
+
+    assert names("items-{data_day}.csv") == ["items-20260315.csv"]
+    assert names("items-{2026-03-14}.csv") == ["items-2026-03-14.csv"]
+    with pytest.raises(InputError, match=r"no file matches items-\{2026-03-16\}\.csv .* stands for a date"):
+        names("items-{2026-03-16}.csv")

@@ -63,6 +63,11 @@ def refusal(folder: Path, text: str, *overrides: str) -> str:
         ("domain: scene", "domain: scene\ndomain: x", 'tiny.yaml:10: found duplicate key "domain"'),
         ("label: click", "label: [click", "tiny.yaml:9: not valid YAML"),
         (
+            "label: click",
+            "label: [log-{data_day}.csv]",
+            "tiny.yaml:8: not valid YAML: expected ',' or ']', but got '{'; a pattern with {data_day} stands in quotes",
+        ),
+        (
             "scene: int",
             "scene: bool",
             "tiny.yaml:14: columns.scene: input should be 'int', 'float' or 'string'",

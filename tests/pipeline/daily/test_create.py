@@ -90,7 +90,7 @@ def test_a_model_that_no_day_has_made_judges_without_an_allowance_and_is_not_lea
 
 def test_the_files_of_a_dated_lookup_are_those_of_the_day() -> None:
     day = declared("lookups=[{files: ['items-{data_day}.csv'], key: item_id}]")
-    assert day.lookups[0].files == ["items-2024-01-05.csv"]
+    assert day.lookups[0].files == ["items-{2024-01-05}.csv"]
 
 
 def test_a_days_events_are_its_own_and_those_that_no_state_knows_yet() -> None:

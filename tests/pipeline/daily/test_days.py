@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.dataset.day_names import day_in
 from components.dataset.declaration import Declaration
 from components.errors import InputError
 from pipeline.daily.days import Deliveries, read_deliveries
-from components.dataset.day_names import day_in
 from tests.components.example_gen.small import DAY_MS, FIRST_DAY_MS, LOG_HEADER, declare
 
 DAYS = ["2022-04-25", "2022-04-26", "2022-04-27"]
@@ -205,6 +205,12 @@ def test_files_that_did_not_change_are_not_read_again(
         ("a/b/2026-03-14.csv.gz", "**/{data_day}.csv.gz", "2026-03-14"),
         ("dt=2026-03-14/scene=feed/part-0.parquet", "**/*.parquet", "2026-03-14"),
         ("feed/ds=20260314/part-0.parquet", "feed/*/*.parquet", "2026-03-14"),
+        ("dia=2026-03-14/part-0.csv.gz", "dia=*/part-*.csv.gz", "2026-03-14"),
+        ("user=20260314/part-0.csv", "user=*/*.csv", None),
+        ("log-20260314.csv", "log-{data_day}.csv", "2026-03-14"),
+        ("log_2026_03_14.csv", "log_{data_day}.csv", "2026-03-14"),
+        ("in/2026-03-14/part-0.csv", "in/{data_day}", "2026-03-14"),
+        ("log-2026-03-14.csv", "log-{2026-03-14}.csv", "2026-03-14"),
         ("log-2026-13-14.csv", "log-{data_day}.csv", None),
         ("log-2026-03-14.csv", "log-*.csv", None),
         ("part-017.csv", "part-*.csv", None),
