@@ -147,8 +147,9 @@ def ResolveDay(  # noqa: N802 - the component's name
     """
     feed, book = Declaration.from_json(declaration), Book(RunLayout(feed_root(root)))
     pushed = json_format.Parse(push_destination, pusher_pb2.PushDestination())
+    accepted = tuple(day.strip() for day in accept.split(",") if day.strip())
     request = DailyRequest(
-        feed.name, Path(data_dir), book.layout.root, first=first_day or None, accept=accept or None
+        feed.name, Path(data_dir), book.layout.root, first=first_day or None, accept=accepted
     )
     serving = Path(pushed.filesystem.base_directory)
     found, held, attention = resolve(feed, data_dir, serving, request, book)

@@ -158,7 +158,12 @@ _OF_A_DAY = (
         "The feed's root, as `dfei daily --root`: a folder of a volume that every task mounts, with the ledger and "
         "what each day hands to the next.",
     ),
-    Parameter("accept", "STRING", (RESOLVE,), "A refused day, YYYY-MM-DD, whose data are taken as they are."),
+    Parameter(
+        "accept",
+        "STRING",
+        (RESOLVE,),
+        "Refused days (2026-03-14,2026-03-15) whose data are taken as they are.",
+    ),
     Parameter(
         "first_day",
         "STRING",

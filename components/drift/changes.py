@@ -39,12 +39,14 @@ class Change:
       found: what it is now.
       factor: found / expected, of rows or of odds.
       deviations: the change in standard deviations.
+      days: on which the figure was there, of those before.
     """
 
     expected: float
     found: float
     factor: float
     deviations: float
+    days: int = 0
 
     def exceeds(self, deviations: float, factor: float) -> bool:
         """Whether the change is beyond chance and habit, and large."""
@@ -58,12 +60,16 @@ class _Expected:
 
 
 def row_changes(history: Sequence[Mapping[str, Counts]], today: Mapping[str, Counts]) -> dict[str, Change]:
-    """How the rows of each domain have moved.
+    """How the rows of each domain have moved; a domain that has been there has 0 rows on the days without it since.
 
     Args:
       history: the last good days, the newest first; every domain's counts.
       today: the day's.
     """
+    history = [
+        {name: day.get(name, Counts()) for older in history[at:] for name in older}
+        for at, day in enumerate(history)
+    ]
     return _changes(
         history, today, _log_rows, lambda counts, mean: math.exp(-mean), _rows_of, _rows_deviance, Counts()
     )
@@ -127,7 +133,10 @@ def _changes(
         # Close to what is expected the two agree, and the ratio is noise.
         chance = moved**2 / far if far > 1 else variance(counts, expected.mean)
         spread = math.sqrt(usual + chance + expected.variance)
-        found[name] = Change(shown(expected.mean), shown(value(counts)), math.exp(moved), moved / spread)
+        days = sum(day.rows > 0 for day in past)
+        found[name] = Change(
+            shown(expected.mean), shown(value(counts)), math.exp(moved), moved / spread, days
+        )
     return found
 
 

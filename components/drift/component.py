@@ -124,7 +124,7 @@ def DataGates(  # noqa: N802 - the component's name
         raise GateError(
             f"the figures of the last good days are gone ({error.filename}), so this day cannot be held against "
             f"them: make one of those days again with `dfei daily --from DAY`, or take this one as it is with "
-            f"`dfei daily --accept {day}`"
+            f"`dfei daily --accept {day}` ({gates.GATES})"
         ) from error
     found = [
         *gates.spellings(declared, today, ingested["spelled"]),

@@ -25,7 +25,7 @@ _USUAL_HOUR = 30
 _LOST_CLICKS = 0.01
 
 
-# Where a declaration sets the bound of a gate; of an empty hour there is none.
+# Where a declaration sets the bound of a gate; of an empty hour, and of a label's spelling, there is none.
 _KEYS = {
     "rows": "factor",
     "rows of a domain": "factor",
@@ -39,6 +39,10 @@ _KEYS = {
     "skew": "skew",
     "skew of missing values": "missing_share",
 }
+
+
+GATES = "daily.gates"
+"""In the words of every refusal that `dfei daily --accept` takes."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Finding:
     def refusal(self) -> str:
         """The words, and where the bound is set."""
         key = _KEYS.get(self.gate)
-        return f"{self.words} (daily.gates.{key})" if key else self.words
+        return f"{self.words} ({GATES}{f'.{key}' if key else ''})"
 
 
 def bounds(declaration: Declaration, good_days: int) -> DriftGates:
@@ -125,7 +129,9 @@ def _rows(gates: DriftGates, history: Sequence[Measured], today: Measured) -> It
             continue
         if change.expected >= gates.min_rows and (refuses := _judged(change, gates)) is not None:
             words = f"domain {name}: {_rows_words(change)}: {_volume_remedy(change)}"
-            yield Finding("rows of a domain", words, refuses)
+            # What was there on one day alone, as for an occasion, may be gone.
+            once = change.days == 1 < len(history) and not change.found
+            yield Finding("rows of a domain", words, refuses and not once)
 
 
 def _rows_words(change: Change) -> str:

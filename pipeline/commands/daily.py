@@ -40,11 +40,11 @@ def daily(
     ] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Stop after this day.")] = None,
     accept: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--accept",
             metavar="DAY",
-            help="The data of this refused day are true: make it, and those after it.",
+            help="The data of this refused day are true: make it, and those after it. Repeat for more.",
         ),
     ] = None,
     next_only: Annotated[bool, typer.Option("--next", help="One day that is due, not all of them.")] = False,
@@ -105,7 +105,7 @@ def daily(
         command=as_typed(),
         first=first,
         last=last,
-        accept=accept,
+        accept=tuple(accept or ()),
         next_only=next_only,
         on_refusal=on_refusal,
     )

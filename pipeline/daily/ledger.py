@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from components.drift.gates import GATES
 from components.errors import InputError
 from pipeline.daily.days import Part
 from pipeline.report.numbers import Z95
@@ -205,7 +206,7 @@ class DayEntry(BaseModel):
         return (
             self.refused_at == "data"
             and bool(self.reasons)
-            and all("(daily.gates." in reason for reason in self.reasons)
+            and all(f"({GATES}" in reason for reason in self.reasons)
         )
 
     @property

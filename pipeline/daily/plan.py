@@ -35,12 +35,12 @@ class Wanted:
     Attributes:
       first: make this day and those after it again; None: only what is due.
       last: stop after this day.
-      accepted: a day whose data are taken as they are.
+      accepted: days whose data are taken as they are.
     """
 
     first: str | None = None
     last: str | None = None
-    accepted: str | None = None
+    accepted: frozenset[str] = frozenset()
 
 
 def calendar(first: str, last: str) -> list[str]:
@@ -119,7 +119,7 @@ def _cause(
         return ""
     if entry.prior != prior:
         return "a day before it was made anew"
-    if wanted.accepted == day and not entry.accepted:
+    if day in wanted.accepted and not entry.accepted:
         return "its data are accepted as they are"
     if wanted.first is not None and day == wanted.first:
         return ASKED_FOR

@@ -16,14 +16,14 @@ class DailyRequest(RunRequest):
 
     Attributes:
       first, last: make these days, again where they were made before; None: all that are due.
-      accept: a refused day whose data are true.
+      accept: refused days whose data are true.
       next_only: stop after one day.
       on_refusal: a command for the shell, run after each day that is refused or missing.
     """
 
     first: str | None = None
     last: str | None = None
-    accept: str | None = None
+    accept: tuple[str, ...] = ()
     next_only: bool = False
     on_refusal: str | None = None
 
@@ -34,12 +34,13 @@ class DailyRequest(RunRequest):
         Raises:
           InputError: one of them is no date, or they are in the wrong order.
         """
-        for option, text in (("--from", self.first), ("--to", self.last), ("--accept", self.accept)):
+        accepted = [("--accept", day) for day in self.accept]
+        for option, text in (("--from", self.first), ("--to", self.last), *accepted):
             if text is not None:
                 _require_date(option, text)
         if self.first is not None and self.last is not None and self.last < self.first:
             raise InputError(f"--to {self.last} is before --from {self.first}")
-        return Wanted(self.first, self.last, self.accept)
+        return Wanted(self.first, self.last, frozenset(self.accept))
 
 
 def _require_date(option: str, text: str) -> None:

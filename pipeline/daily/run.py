@@ -116,20 +116,22 @@ def today(declaration: Declaration) -> str:
 
 def require_known(arrived: Deliveries, entries: Mapping[str, DayEntry], request: DailyRequest) -> None:
     """Days that were asked for by name are there."""
-    for option, day in (("--from", request.first), ("--accept", request.accept)):
+    accepted = [("--accept", day) for day in request.accept]
+    for option, day in (("--from", request.first), *accepted):
         known = sorted({*arrived.days, *(entries if option == "--accept" else {})})
         if day is not None and day not in known:
             shown = f"{known[0]} to {known[-1]}" if known else "no day"
             raise InputError(f"{option} {day}: the data hold {shown}")
-    if request.accept is not None and request.accept not in arrived.days:
-        raise InputError(f"--accept {request.accept}: the files of that day are no longer there")
-    if request.accept is None:
-        return
-    entry = entries.get(request.accept)
+    for day in request.accept:
+        _require_acceptable(day, arrived, entries)
+
+
+def _require_acceptable(day: str, arrived: Deliveries, entries: Mapping[str, DayEntry]) -> None:
+    if day not in arrived.days:
+        raise InputError(f"--accept {day}: the files of that day are no longer there")
+    entry = entries.get(day)
     if entry is None:
-        raise InputError(
-            f"--accept {request.accept}: no gate has refused it yet: make it first, without --accept"
-        )
+        raise InputError(f"--accept {day}: no gate has refused it yet: make it first, without --accept")
     if entry.accepted or entry.fingerprint != arrived.days[entry.day].fingerprint:
         return
     if not entry.can_be_accepted:

@@ -37,7 +37,7 @@ class Start:
 def start(
     due: DueDay,
     entries: Mapping[str, DayEntry],
-    accepted: str | None,
+    accepted: frozenset[str],
     daily: Daily,
     arrived: Mapping[str, Delivery],
     book: Book,
@@ -48,7 +48,7 @@ def start(
     Args:
       due: which, and what has arrived of it.
       entries: the ledger.
-      accepted: a day whose data are taken as they are.
+      accepted: days whose data are taken as they are.
       daily: the feed's settings.
       arrived: every day that has, for the events that no state knows yet.
       book: of the feed.
@@ -66,7 +66,7 @@ def start(
     same = (
         earlier is not None and due.delivery is not None and earlier.fingerprint == due.delivery.fingerprint
     )
-    accept = accepted == due.day or (same and earlier is not None and earlier.accepted)
+    accept = due.day in accepted or (same and earlier is not None and earlier.accepted)
     carry = handed_on(before, due.day, entries, serving, book)
     if before is not None and due.delivery is not None:
         _require_artifacts(before.model_copy(update={"carry": carry}), entries)

@@ -96,6 +96,33 @@ def test_a_domain_that_is_gone_is_refused_and_a_small_one_is_not(
     assert refused(declaration, week, with_domain(week[0], "3", Counts())) == []
 
 
+def test_what_is_gone_for_good_is_refused_once(declaration: Declaration, week: list[Measured]) -> None:
+    def gone(day: Measured) -> Measured:
+        return day.model_copy(update={"domains": {n: c for n, c in day.domains.items() if n != "2"}})
+
+    assert refused(declaration, week, gone(week[0]))
+    # That day was accepted, and those after it are as it was.
+    for accepted in range(1, 7):
+        history = [*map(gone, week[:accepted]), *week[accepted:]]
+        said = [one.words for one in findings(declaration, history, gone(week[0])) if one.refuses]
+        assert said == []
+
+
+def test_what_comes_once_a_week_is_no_habit(declaration: Declaration, week: list[Measured]) -> None:
+    def mailed(day: Measured) -> Measured:
+        return with_domain(day, "mail", Counts(rows=600, clicks=60))
+
+    # The day after the first mail nothing says that it comes daily; on the feed's second day nothing says otherwise.
+    history = [mailed(week[0]), *week[1:]]
+    [found] = [one for one in findings(declaration, history, week[0]) if "mail" in one.words]
+    assert not found.refuses and found.words.startswith("domain mail: 0 rows where about 600 are usual")
+    assert refused(declaration, history[:1], week[0])
+    # Mails a week apart: neither the second one nor the day after it is refused.
+    assert refused(declaration, [*week[:6], mailed(week[6])], mailed(week[0])) == []
+    assert refused(declaration, [mailed(week[0]), *week[:6], mailed(week[6])], week[0]) == []
+    assert refused(declaration, [mailed(one) for one in week], week[0])
+
+
 def test_what_is_usual_is_not_known_of_the_first_days(declaration: Declaration, week: list[Measured]) -> None:
     """A domain's first day may be a part of one: twice its rows pass. That no label is left does not."""
     first = with_domain(week[1], "2", Counts(rows=400, clicks=200))
@@ -209,6 +236,8 @@ def test_an_hour_without_rows(declaration: Declaration, week: list[Measured]) ->
     today.hours[0] = 0
     [finding] = refused(declaration, week, today)
     assert finding.words.startswith("no row in the hour from 00:00")
+    # No setting bounds it, and it can be accepted like the others.
+    assert finding.refusal == f"{finding.words} (daily.gates)"
 
 
 def test_the_hour_that_the_clock_leaves_out_in_spring_is_no_gap(

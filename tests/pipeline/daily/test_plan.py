@@ -40,7 +40,7 @@ def part(text: str, rows: int = 1000) -> Part:
 
 
 def make(
-    due: DueDay, entries: Mapping[str, DayEntry], contents: Mapping[int, str], accepted: str | None
+    due: DueDay, entries: Mapping[str, DayEntry], contents: Mapping[int, str], accepted: frozenset[str]
 ) -> DayEntry:
     """A day's pipeline in a few lines: what it makes is named by everything that it was made of."""
     before = (
@@ -53,7 +53,7 @@ def make(
         status="missing",
         prior=before.identity if before else "",
         cause=due.cause,
-        accepted=accepted == due.day,
+        accepted=due.day in accepted,
         salt=(earlier.salt if earlier else 0) + (due.cause == "asked for"),
     )
     if due.delivery is None:
@@ -113,7 +113,7 @@ def test_the_newest_day_waits_until_it_is_over() -> None:
     entries = {}
     due, _ = next_due(arrived, entries, day(2), 0.001)
     assert due is not None and due.day == day(1)
-    entries[day(1)] = make(due, {}, {1: "a", 2: "b"}, None)
+    entries[day(1)] = make(due, {}, {1: "a", 2: "b"}, frozenset())
     assert next_due(arrived, entries, day(2), 0.001)[0] is None
     due, _ = next_due(arrived, entries, day(3), 0.001)
     assert due is not None and due.day == day(2)
@@ -152,7 +152,7 @@ def test_a_refused_day_is_not_tried_again_unless_it_is_accepted(tmp_path: Path) 
     contents = {1: "a", 2: "bad data", 3: "c"}
     run(tmp_path, contents)
     assert run(tmp_path, contents) == []
-    assert run(tmp_path, contents, Wanted(accepted=day(2))) == [day(2), day(3)]
+    assert run(tmp_path, contents, Wanted(accepted=frozenset({day(2)}))) == [day(2), day(3)]
     assert outcome(tmp_path)[day(2)][0] == "pushed"
     assert run(tmp_path, contents) == []
 
@@ -211,7 +211,7 @@ def test_a_few_late_rows_are_only_said(late: int, again: bool) -> None:
     arrived = Deliveries(days={day(1): delivery})
     due, _ = next_due(arrived, {}, TODAY, 0.001)
     assert due is not None
-    entry = make(due, {}, {1: "a"}, None)
+    entry = make(due, {}, {1: "a"}, frozenset())
     more = delivery.model_copy(update={"parts": {**delivery.parts, "2.csv": part("late", late)}})
     due, said = next_due(Deliveries(days={day(1): more}), {day(1): entry}, TODAY, 0.001)
     if again:

@@ -179,21 +179,52 @@ def test_a_refusal_changes_nothing_is_said_and_calls_the_users_command(
     assert text.count("0 rows where about 300") == 1
     [refused] = [day for day in history(feed)["days"] if day["status"] == "refused"]
     assert refused["reasons"] == refusals[DAYS[1]]
-    made, _ = run(feed, accept=DAYS[1])
+    made, _ = run(feed, accept=(DAYS[1],))
     assert [(entry.day, entry.status) for entry in made] == [(DAYS[1], "pushed"), (DAYS[2], "pushed")]
+
+
+@pytest.mark.parametrize("between", ["-", "_", ""])
+def test_a_declared_date_finds_the_days_of_the_log_and_of_its_tables(
+    feed: Path, refusals: Refusals, between: str
+) -> None:
+    for number, day in enumerate(DAYS):
+        written = day.replace("-", between)
+        (feed / f"data/log-{number}.csv").rename(feed / f"data/log_{written}.csv")
+        (feed / f"data/items_{written}.csv").write_text(ITEMS)
+    (feed / "data/items.csv").unlink()
+    text = DECLARATION.replace("log*.csv", "log_{data_day}.csv").replace(
+        "[items.csv]", "['items_{data_day}.csv']"
+    )
+    (feed / "feed.yaml").write_text(text)
+    made, said = run(feed)
+    assert [(entry.day, entry.status) for entry in made] == [(day, "pushed") for day in DAYS]
+    assert "no pattern matches" not in said
+
+
+def test_several_days_are_accepted_at_once(feed: Path, refusals: Refusals) -> None:
+    # The last is refused for what no setting bounds.
+    refusals[DAYS[0]], refusals[DAYS[2]] = ["few rows (daily.gates.factor)"], ["no row at 7 (daily.gates)"]
+    made, text = run(feed)
+    assert [entry.status for entry in made] == ["refused", "pushed", "refused"]
+    assert f"--accept {DAYS[2]}" in text
+    made, _ = run(feed, accept=(DAYS[0], DAYS[2]))
+    assert [(entry.day, entry.status) for entry in made] == [(day, "pushed") for day in DAYS]
+    assert [day["accepted"] for day in history(feed)["days"]] == [True, False, True]
+    with pytest.raises(InputError, match="--accept 2030-01-01: the data hold"):
+        run(feed, accept=(DAYS[0], "2030-01-01"))
 
 
 def test_what_cannot_be_read_is_not_accepted(feed: Path, refusals: Refusals) -> None:
     refusals[DAYS[1]] = ["log-1.csv: the column user_id is in none of the files"]
     with pytest.raises(InputError, match=f"--accept {DAYS[1]}: no gate has refused it yet"):
-        run(feed, accept=DAYS[1])
+        run(feed, accept=(DAYS[1],))
     made, text = run(feed)
     assert [entry.status for entry in made] == ["pushed", "refused", "pushed"]
     assert "--accept" not in text
     assert "Deliver the day anew" in text
     for day, why in ((DAYS[1], "refused: log-1.csv: the column"), (DAYS[0], "pushed")):
         with pytest.raises(InputError, match=f"--accept {day}: .* this day is {why}"):
-            run(feed, accept=day)
+            run(feed, accept=(day,))
 
 
 def test_what_is_said_to_be_served_is_the_newest_version(feed: Path, refusals: Refusals) -> None:
@@ -247,10 +278,10 @@ def test_two_at_once(feed: Path, refusals: Refusals) -> None:
         ({"last": "2022-4-25"}, "--to 2022-4-25: write a day as"),
         ({"first": DAYS[1], "last": DAYS[0]}, f"--to {DAYS[0]} is before --from {DAYS[1]}"),
         ({"first": "2022-05-30"}, f"--from 2022-05-30: the data hold {DAYS[0]} to {DAYS[2]}"),
-        ({"accept": "2022-05-30"}, "--accept 2022-05-30: the data hold"),
+        ({"accept": ("2022-05-30",)}, "--accept 2022-05-30: the data hold"),
     ],
 )
-def test_days_that_cannot_be(feed: Path, refusals: Refusals, options: dict[str, str], message: str) -> None:
+def test_days_that_cannot_be(feed: Path, refusals: Refusals, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         run(feed, **options)
 
