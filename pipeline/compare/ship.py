@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from components.champion.choice import Choice, costs_less
 from components.comparison.lead import NARROW, ONE_TRAINING
 from pipeline.compare.result import Compared, Comparison, Versus
-from pipeline.report.numbers import figure, listing, percent
+from pipeline.report.numbers import figure, listing, percent, signed
 
 _CHAMPION = "--champion"
 _FLAGS = ("--push", "--no-push", "--quiet", "-q", "--json")
@@ -118,9 +118,17 @@ def _judged(comparison: Comparison) -> str:
             f"{text} The two stretches of days disagree: `dfei backtest`, over more of them, tells which holds "
             f"({_CHAMPION} {stands['behind'][0].name} ships the other)."
         )
-    if not stands["ahead"]:
-        text += " Nothing is to be gained by another model that these rows can show"
-        text += ": more --seeds, or more days, would tell." if stands["unknown"] else "."
+    if not stands["ahead"] and not stands["unknown"]:
+        text += " Nothing is to be gained by another model that these rows can show."
+    elif not stands["ahead"]:
+        first = comparison.models[0]
+        found = versus.get(first.name)
+        if found is not None and found.verdict == "unknown" and found.difference < 0:
+            text += (
+                f" {first.title} came out first there, by {signed(-found.difference)} (95 % {signed(-found.high)} to "
+                f"{signed(-found.low)})."
+            )
+        text += " That another model is better is not shown: more --seeds, or more days, would tell."
     return text + _for_less(shipped, stands)
 
 

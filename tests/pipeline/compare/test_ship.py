@@ -51,7 +51,10 @@ def refuse(result: Comparison, *names: str) -> Comparison:
     [
         (of(mlp=AHEAD), "By the evaluation days DFEI is ahead of MLP, beyond chance."),
         (of(mlp=TIE), "DFEI is level, within 0.005, with MLP. Nothing is to be gained by another model"),
-        (of(mlp=UNKNOWN), "it is not known how DFEI stands to MLP. Nothing is to be gained by another model"),
+        (
+            of(mlp=UNKNOWN),
+            "it is not known how DFEI stands to MLP. That another model is better is not shown",
+        ),
         (
             of(star=BEHIND, mlp=AHEAD),
             "DFEI is ahead of MLP; it is behind STAR, beyond chance. The two stretches",
@@ -175,6 +178,14 @@ def test_the_best_possible_of_few_rows_is_not_compared() -> None:
 def test_the_pages_head_is_no_warning_where_nobody_is_ahead_beyond_chance() -> None:
     assert 'class="verdict good"' in comparison_page(of(mlp=TIE))
     assert 'class="verdict bad"' in comparison_page(of(star=BEHIND))
+
+
+def test_the_model_that_came_out_first_is_named_where_another_is_shipped() -> None:
+    result = of(lightgbm=(-0.0169, -0.0344, 0.0007))
+    said = advice(result.model_copy(update={"models": result.models[::-1]}))
+    assert "LIGHTGBM came out first there, by +0.0169 (95 % \N{MINUS SIGN}0.0007 to +0.0344)." in said
+    assert "That another model is better is not shown" in said
+    assert "came out first" not in advice(of(mlp=UNKNOWN))
 
 
 def test_a_place_behind_others_that_nothing_is_known_of_is_no_success_either() -> None:
