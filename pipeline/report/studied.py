@@ -196,7 +196,7 @@ def importance_section(summary: RunSummary) -> dict[str, Any] | None:
         if clear
         else "No input alone loses more than chance would.",
         "rows": study.importance_rows,
-        "rest": f"The other {plural(len(rest), 'input')} lose {figure(max(e.drop for e in rest))} or less each."
+        "rest": f"The other {plural(len(rest), 'input')} {_at_most(max(e.drop for e in rest))}."
         if rest
         else "",
         "bars": figures.bars(
@@ -206,6 +206,14 @@ def importance_section(summary: RunSummary) -> dict[str, Any] | None:
             [entry.drop <= _Z95 * entry.standard_error for entry in shown],
         ),
     }
+
+
+def _at_most(drop: float) -> str:
+    """
+    >>> _at_most(0.0123), _at_most(-0.0016)
+    ('lose 0.0123 or less each', 'lose nothing')
+    """
+    return f"lose {figure(drop)} or less each" if drop > 0 else "lose nothing"
 
 
 def days_section(summary: RunSummary) -> dict[str, Any] | None:

@@ -10,7 +10,9 @@ import polars as pl
 
 from components.dataset.declaration import Declaration
 from components.dataset.label import label_of
+from components.dataset.names import LOCAL_TIME
 from pipeline.datasets.checking.findings import Finding
+from pipeline.datasets.proposal.ahead import counted_ahead
 from pipeline.datasets.proposal.leaks import Alone, only_with_label, single_column
 from pipeline.datasets.survey import present
 
@@ -41,6 +43,8 @@ class LeakSample:
         self._declaration = declaration
         most = min(_MOST_ROWS, _MOST_VALUES // max(1, len(declaration.features)))
         self._every = max(1, round(rows / max(1, most)))
+        entities = [name for name in (declaration.user, declaration.item) if name]
+        self._keys = list(dict.fromkeys([*entities, *(one.left_key for one in declaration.lookups)]))
         self._kept: list[pl.DataFrame] = []
 
     def add(self, rows: pl.DataFrame) -> None:
@@ -49,7 +53,11 @@ class LeakSample:
         label = label_of(rows, declaration).cast(pl.Int8).alias("\0label")
         columns = [name for name in declaration.features if name != declaration.domain]
         domain = rows[declaration.domain].cast(pl.String).alias("\0domain")
-        self._kept.append(rows.select(columns).with_columns(label, domain).gather_every(self._every))
+        keys = [rows[name].alias(f"\0key {name}") for name in self._keys if name in rows.columns]
+        moment = rows[LOCAL_TIME].alias("\0moment")
+        self._kept.append(
+            rows.select(columns).with_columns(label, domain, moment, *keys).gather_every(self._every)
+        )
 
     def findings(self) -> Iterator[Finding]:
         """Each suspected feature, the worst first."""
@@ -64,6 +72,7 @@ class LeakSample:
         }
         for name, only in written_with.items():
             yield Finding("warn", "leak?", f"{name} is {only} only in rows whose label is 1", _REMEDY)
+        yield from self._ahead(rows)
         fold = np.random.default_rng(0).integers(0, _FOLDS, len(rows))
         of_domain = [(domain == value).to_numpy() for value in domain.unique().sort()]
         strata = [mine for mine in of_domain if min(label[mine].sum(), (1 - label[mine]).sum()) >= _FEWEST]
@@ -91,6 +100,19 @@ class LeakSample:
                 + (f", the next feature, {following}, with {rest:.2f}" if following is not None else ""),
                 _REMEDY,
             )
+
+    def _ahead(self, rows: pl.DataFrame) -> Iterator[Finding]:
+        """Of a log of more rows than are looked at, a count shows less: `new`, and this, may miss it."""
+        if self._declaration.timestamp.unit == "random":
+            return
+        numbers = [
+            name for name in rows.columns if not name.startswith("\0") and rows[name].dtype.is_numeric()
+        ]
+        keys = [name for name in self._keys if f"\0key {name}" in rows.columns]
+        numbers = [name for name in numbers if name not in keys]
+        named = rows.select(numbers).with_columns(rows[f"\0key {name}"].alias(name) for name in keys)
+        for one in counted_ahead(named, numbers, keys, rows["\0label"], rows["\0moment"]):
+            yield Finding("warn", "leak?", f"{one.column}: {one.words}", _REMEDY)
 
 
 def _within(

@@ -16,6 +16,7 @@ from components.dataset.sections import TimeUnit
 from components.dataset.times import to_local_ms
 from components.errors import InputError
 from pipeline.datasets.proposal import clock, features, roles
+from pipeline.datasets.proposal.ahead import counted_ahead
 from pipeline.datasets.proposal.decider import Asker, Decider
 from pipeline.datasets.proposal.decisions import decide_label, decide_timestamp, no_timestamp, require_two
 from pipeline.datasets.proposal.features import Choice
@@ -283,7 +284,11 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
         if c.name not in after_names and c.values.kind in ("int", "float", "string", "list") and c.name
     ]
     frame = pl.DataFrame({name: result.columns[name].values.column for name in plain})
-    leaks = {leak.column: leak for leak in find_leaks(frame, target, plain) if leak.column not in result.keep}
+    found = [*find_leaks(frame, target, plain), *_counted_ahead(result, plain, target)]
+    leaks: dict[str, Leak] = {}
+    for leak in found:
+        if leak.column not in result.keep:
+            leaks.setdefault(leak.column, leak)
     result.leaks = list(leaks.values())
     key_of = {
         name: result.columns[lookup.left_key] for lookup in result.sources.lookups for name in lookup.columns
@@ -296,6 +301,20 @@ def _choose(result: Draft, columns: list[Column], taken: set[str]) -> None:
     _one_input_each(result, role_of)
     if result.author is not None and result.author not in {c.column for c in result.of("feature")}:
         result.author = None
+
+
+def _counted_ahead(result: Draft, columns: Sequence[str], target: pl.Series) -> list[Leak]:
+    """Columns that count what their user, item or key did on the last days; without a time there are none."""
+    if result.unit == "random":
+        return []
+    roles_of = (result.role("user"), result.role("item"))
+    keys = [*filter(None, roles_of), *(lookup.left_key for lookup in result.sources.lookups)]
+    keys = [name for name in dict.fromkeys(keys) if name in result.columns]
+    numbers = [name for name in columns if result.columns[name].values.kind in ("int", "float")]
+    numbers = [name for name in numbers if name not in keys]
+    rows = pl.DataFrame({name: result.columns[name].values.column for name in [*keys, *numbers]})
+    found = counted_ahead(rows, numbers, keys, target, result.moments)
+    return [Leak(one.column, 0.5, 0.0, ahead=one.words) for one in found]
 
 
 def _choice(

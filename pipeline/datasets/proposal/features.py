@@ -22,6 +22,7 @@ from pipeline.datasets.proposal.timestamps import (
     has_a_time_of_its_own,
     later_than,
     second_time,
+    seen_before,
 )
 from pipeline.datasets.proposal.words import (
     AFTER,
@@ -45,6 +46,7 @@ _MANY = 1_000
 _LARGEST_VOCABULARY = 200_000
 _FREE_TEXT = 40
 _LATER = 0.01
+_COMES_AGAIN = 0.02
 
 
 @dataclass
@@ -272,6 +274,9 @@ def _judgement(
         last = words(name)[-1]
         if last in ("date", "hourmin", "year") or column.distinct > 366:
             return "a part of the time, which requests do not carry"
+    names = values.kind == "string" or (values.kind == "int" and not _is_number(column))
+    if column.in_log and names and column.distinct > _FEW and seen_before(column, clock_ms) < _COMES_AGAIN:
+        return "its values do not come again: of tomorrow's nothing is known"
     if values.kind == "string" and column.distinct > _FEW:
         length = mean(values.column.drop_nulls().str.len_chars())
         if length > _FREE_TEXT:

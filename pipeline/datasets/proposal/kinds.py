@@ -29,6 +29,8 @@ _THOUSANDS = r"^-?([1-9]\d{0,2}(,\d{3})+|\d{1,3}(,\d{3})+\.\d+)$"
 _FEWEST_NUMBERS = 0.2
 _LOOKED_AT = 200
 _MOST_STRAYS = 0.05
+_MOSTLY = 0.5
+_FEW_WORDS = 3
 _NEARLY_ALL = 0.99
 _STRAY = 0.005
 _YEAR_LAST: tuple[DateOrder, ...] = ("mdy", "dmy")
@@ -187,13 +189,18 @@ def _as_written(column: pl.Series, given: pl.Series) -> Values | None:
     numbers = read[written].values.is_not_null()
     # Of the rows that hold something: few may.
     bad, known = (float(found.sum()) / len(given) for found in (read[written].bad, numbers))
-    if bad > _MOST_STRAYS or known < _FEWEST_NUMBERS:
+    # Codes may look like numbers in part. What most rows write with a currency, beside a word or two, are amounts.
+    strays = to_type(given, "float", written=written).bad
+    told = given.filter(~strays)
+    amounts = mean(~(told.str.contains(_PLAIN_NUMBER) | told.str.to_lowercase().is_in(MARKS)))
+    amounts_and_words = min(amounts, known) >= _MOSTLY and given.filter(strays).n_unique() <= _FEW_WORDS
+    if (bad > _MOST_STRAYS and not amounts_and_words) or known < _FEWEST_NUMBERS:
         return None
-    dressed = given.filter(~given.str.contains(_PLAIN_NUMBER)).unique(maintain_order=True).head(3)
+    dressed = told.filter(~told.str.contains(_PLAIN_NUMBER)).unique(maintain_order=True).head(3)
     why = f"numbers written as {', '.join(repr(str(text)) for text in dressed)}"
     if bad > _STRAY:
         stray = column.filter(read[written].bad).first()
-        remedy = "correct these, or write them with a decimal point and nothing else"
+        remedy = "correct these or leave them empty, or write all with a decimal point and nothing else"
         why += f", but for {bad:.1%} of the rows, such as {str(stray)!r}: {remedy}"
         return Values("unusable", column, present=_share(column.is_not_null()), why=why)
     why += f", read with a decimal {written}"

@@ -31,16 +31,20 @@ class Leak:
       column: its name.
       auc, share: what this column alone tells; see `Alone`.
       only_with_label: what is only there when the label is 1 ("filled", "not 0", "'yes'"); empty otherwise.
+      ahead: what it knows of the last days (`ahead`), in words; empty otherwise.
     """
 
     column: str
     auc: float
     share: float
     only_with_label: str = ""
+    ahead: str = ""
 
     @property
     def why(self) -> str:
         """For a comment."""
+        if self.ahead:
+            return f"LEAK? {self.ahead}"
         if self.only_with_label:
             return f"LEAK? {self.only_with_label} only in rows whose label is 1"
         return (

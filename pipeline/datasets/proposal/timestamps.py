@@ -234,6 +234,19 @@ def has_a_time_of_its_own(column: Column, clock_ms: pl.Series) -> bool:
     return int((value != value.shift()).sum()) < 2 * column.distinct
 
 
+def seen_before(column: Column, clock_ms: pl.Series) -> float:
+    """Share of the last fifth of the rows whose value of the column the rows before have, too.
+
+    Args:
+      column: one of the impressions, of single values.
+      clock_ms: their timestamps.
+    """
+    rows = pl.DataFrame({"ms": clock_ms, "value": column.values.column}).drop_nulls().sort("ms")
+    last = len(rows) // 5
+    before = rows["value"].head(len(rows) - last).unique()
+    return mean(rows["value"].tail(last).is_in(before.implode())) if last else 1.0
+
+
 def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) -> str | None:
     """Why a column is another time, which requests do not carry; `None` where it is none, or a fact of user or item.
 

@@ -113,6 +113,13 @@ ANSWERS = tuple(
             "j n",
             "oui non",
             "si no",
+            "s n",
+            "o n",
+            "v f",
+            "sim não",
+            "sim nao",
+            "tak nie",
+            "ano ne",
             "sí no",
             "да нет",
             "是 否",
@@ -123,7 +130,7 @@ EVENTS = _set("event action behavior behaviour interaction feedback type")
 POSITIVE_EVENTS = (
     _set("purchase purchased buy bought order ordered convert converted conversion transaction sale"),
     _set(f"{_CLICKS} open"),
-    _set("like liked yes true y t positive pos install ja j oui si sim da да 是"),
+    _set("like liked yes true y t positive pos install ja j oui o si sim s v da tak ano да 是"),
 )
 # What users do once they have seen the item.
 AFTER = _set(

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from components.dataset.loader import load_declaration
+from components.dataset.names import LOCAL_TIME
 from pipeline.datasets.checking.leaks import LeakSample
 
 ROWS = 6_000
@@ -20,7 +21,8 @@ def log(**columns: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
     domain = rng.integers(0, 2, ROWS)
     click = (rng.random(ROWS) < np.where(domain == 0, 0.1, 0.6)).astype(np.int8)
     noise = {name: rng.integers(0, 9, ROWS) for name in DECLARED.features if name != DECLARED.domain}
-    return pl.DataFrame({**noise, DECLARED.domain: domain, DECLARED.label: click}), click
+    moment = {LOCAL_TIME: np.arange(ROWS)}
+    return pl.DataFrame({**noise, **moment, DECLARED.domain: domain, DECLARED.label: click}), click
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,17 @@ def test_a_list_that_only_clicked_rows_have_is_suspected() -> None:
     [finding] = sample.findings()
     assert finding.found == "bid is filled only in rows whose label is 1"
     assert "--set-aside" in finding.remedy
+
+
+def test_a_tables_count_of_the_log_itself_is_suspected() -> None:
+    rows, click = log()
+    rng = np.random.default_rng(2)
+    item = rng.choice(60, ROWS, p=np.arange(1, 61) / np.arange(1, 61).sum())
+    clicks = np.bincount(item, click)[item]
+    rows = rows.with_columns(item_id=pl.Series(item), duration_s=pl.Series(clicks.astype(float)))
+    sample = LeakSample(DECLARED, ROWS)
+    sample.add(rows)
+    [finding] = [one for one in sample.findings() if "duration_s" in one.found]
+    assert finding.found.startswith(
+        "duration_s: of each item_id it tells the rows or clicks of the last days"
+    )

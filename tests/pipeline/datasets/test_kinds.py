@@ -179,3 +179,13 @@ def test_some_that_are_no_numbers_are_said() -> None:
 )
 def test_words_with_signs_are_words(values: list[str]) -> None:
     assert values_of(pl.Series([*values, "one", "two", "three", "four"] * 20)).kind == "string"
+
+
+def test_amounts_beside_a_word_for_none_are_no_category() -> None:
+    values = [f"R$ {3 + n % 6}.{n % 1000:03d},00" if n % 5 else "a combinar" for n in range(500)]
+    found = values_of(pl.Series(values))
+    assert found.kind == "unusable"
+    assert "but for 20.0% of the rows, such as 'a combinar': correct these or leave them empty" in found.why
+    # Codes of which some are like numbers are names.
+    codes = values_of(pl.Series([str(n % 90) if n % 5 else f"A{n % 7}" for n in range(500)]))
+    assert codes.kind == "string"

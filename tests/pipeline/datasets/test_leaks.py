@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+from pipeline.datasets.proposal.ahead import TOO_WELL, counted_ahead, knows_ahead
 from pipeline.datasets.proposal.leaks import find_leaks, single_column
 
 
@@ -117,3 +118,49 @@ def test_one_class_or_no_label_finds_nothing() -> None:
     rows = pl.DataFrame({"x": np.arange(100)})
     assert find_leaks(rows, pl.Series([1] * 100), ["x"]) == []
     assert find_leaks(rows, pl.Series([None] * 100, dtype=pl.Int64), ["x"]) == []
+
+
+def visits(rng: np.random.Generator, rows: int = 20_000, items: int = 300) -> pl.DataFrame:
+    """Rows in order of time; items of very uneven popularity and click rate."""
+    popularity = rng.pareto(1.5, items) + 0.2
+    rate = rng.beta(2, 30, items)
+    item = rng.choice(items, rows, p=popularity / popularity.sum())
+    return pl.DataFrame(
+        {
+            "item": item,
+            "label": (rng.random(rows) < rate[item]).astype(np.int8),
+            "at": np.arange(rows),
+            "popularity": popularity[item],
+            "rate": rate[item],
+        }
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_counts_the_last_days_is_told_from_what_knows_everything_before_them(seed: int) -> None:
+    rows = visits(np.random.default_rng(seed))
+    per = rows.with_columns(
+        clicks=pl.col("label").sum().over("item"),
+        views=pl.len().over("item"),
+        scaled=(1000 * pl.col("label").sum().over("item") / pl.len().over("item")).round() / 10,
+        # What was counted when the last days began, and the truth itself, which no counter knows.
+        before=pl.col("label").filter(pl.col("at") < 16_000).sum().over("item"),
+    )
+    r = {
+        name: knows_ahead(per[name], per["item"], per["label"], per["at"])
+        for name in ("clicks", "views", "scaled", "before", "popularity", "rate")
+    }
+    assert min(r["clicks"], r["views"]) > 0.99
+    assert r["scaled"] >= TOO_WELL
+    assert max(r["before"], r["popularity"], r["rate"]) < 0.6
+    found = counted_ahead(per, ["clicks", "before", "popularity", "at"], ["item"], per["label"], per["at"])
+    assert [(one.column, one.key) for one in found] == [("clicks", "item")]
+    assert "of each item it tells the rows or clicks of the last days" in found[0].words
+
+
+def test_what_has_no_value_or_too_few_keys_counts_nothing() -> None:
+    rows = visits(np.random.default_rng(1), rows=2000, items=30)
+    nothing = pl.Series([None] * len(rows), dtype=pl.Float64)
+    assert knows_ahead(nothing, rows["item"], rows["label"], rows["at"]) == 0.0
+    clicks = rows.select(pl.col("label").sum().over("item")).to_series()
+    assert knows_ahead(clicks, rows["item"], rows["label"], rows["at"]) == 0.0

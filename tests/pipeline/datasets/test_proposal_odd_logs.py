@@ -76,11 +76,21 @@ def test_of_two_columns_without_a_name_that_tells_the_label_is_the_one_that_anot
 
 
 @pytest.mark.parametrize(
-    "name", ["cliqué", "geklickt", "ist_geklickt", "clicou", "foi_clicado", "клик", "点击"]
+    ("name", "answers"),
+    [
+        ("cliqué", ("oui", "non")),
+        ("geklickt", ("ja", "nein")),
+        ("ist_geklickt", ("J", "N")),
+        ("clicou", ("S", "N")),
+        ("foi_clicado", ("Sim", "Não")),
+        ("kliknięcie", ("tak", "nie")),
+        ("клик", ("да", "нет")),
+        ("点击", ("是", "否")),
+    ],
 )
-def test_a_click_is_known_in_other_languages(tmp_path: Path, name: str) -> None:
+def test_a_click_is_known_in_other_languages(tmp_path: Path, name: str, answers: tuple[str, str]) -> None:
     log = columns()
-    log[name] = np.where(log.pop("clicked"), "oui", "non")
+    log[name] = np.where(log.pop("clicked"), *answers)
     written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml"))
     assert written.declaration.label == name
     assert not any(text.startswith("label:") for text in written.proposal.draft.warnings)
@@ -269,3 +279,22 @@ def test_a_text_among_the_numbers_that_the_sample_missed(
     written = write(ProposalRequest([log], output=tmp_path / "a.yaml", sample=2_000))
     assert written.declaration.features["size"].type == "string"
     assert "# a text: 100 rows hold no number, though the sample does" in written.text
+
+
+@pytest.mark.parametrize("form", [int, str])
+def test_the_number_of_a_request_is_no_feature(tmp_path: Path, form: type) -> None:
+    log = columns()
+    rows = len(np.asarray(log["ts"]))
+    order = np.argsort(np.asarray(log["ts"]), kind="stable")
+    page, code = np.empty(rows, int), np.random.default_rng(5).permutation(rows)
+    page[order] = code[np.arange(rows) // 4]
+    log["busca_id"] = [form(number) for number in page]
+    log["loja_id"] = [form(number % 70) for number in page]
+    log |= {"user_id": np.arange(rows) % 200, "item_id": np.arange(rows) % 90}
+    written = write(ProposalRequest([csv_log(tmp_path, log)], output=tmp_path / "a.yaml"))
+    assert "busca_id" not in written.declaration.features
+    assert "loja_id" in written.declaration.features
+    assert any(
+        text.startswith("busca_id: left out: its values do not come again")
+        for text in written.proposal.draft.warnings
+    )
