@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _SEPARATORS = (",", ";", "\t", "|", "::")
+# Hive's own: no text has it by chance, and what it parts may have any other.
+_CONTROL = "\x01"
 # So many lines of as many words each are no sentences.
 _FEWEST_LINES, _FEWEST_WORDS = 5, 4
 
@@ -25,6 +27,14 @@ def shown_separator(lines: Sequence[str], usual: str) -> str | None:
     alike = len(lines) >= _FEWEST_LINES and len({line.count(" ") for line in lines}) == 1
     if alike and not any(counts.values()) and spaces_alone(lines[0]):
         return " "
+    cut = {line.count(_CONTROL) for line in lines}
+    if (
+        len(lines) >= _FEWEST_LINES
+        and len(cut) == 1
+        and cut != {0}
+        and len({line.count(usual) for line in lines}) > 1
+    ):
+        return _CONTROL
     best = max(counts, key=lambda separator: counts[separator])
     return best if counts.get(usual, 0) == 0 < counts[best] else None
 

@@ -181,7 +181,8 @@ def _pairs(
     of_item = [name for name in (*few, *whole) if item is not None and judge.belongs(name, item)]
     watching = [name for name in (*few, *whole) if name not in of_item and name != item]
     if user is not None:
-        yield from ((user, name) for name in of_item if name != item)
+        # An item may have one user alone.
+        yield from ((user, name) for name in of_item if name not in (item, user))
         watching = [name for name in watching if name != user]
     for first, second in itertools.product(watching, of_item):
         if second != item and judge.values(first) <= _FEW_VALUES:
