@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ from components.dataset.names import meant
 from components.errors import InputError
 from pipeline.datasets.proposal.figures import highest, lowest, mean
 from pipeline.datasets.proposal.guess import Guess
-from pipeline.datasets.proposal.roles import Column
+from pipeline.datasets.proposal.roles import WORDS_OF_EVENTS, Column
+from pipeline.datasets.proposal.several import lists_of_ids
 from pipeline.datasets.proposal.words import EVENTS, LABELS, TIMES, has, rank, words
 
 _FLAGS = {
@@ -29,7 +31,6 @@ WITHOUT = {
     "domain": "; it may be one of a table joined with --lookup FILE=KEY, as the item's category",
 }
 """What may be done about a role that no column is like."""
-_EVENT_WORDS = EVENTS | {"user", "id", "code", "name"}
 # A label of more texts than these is none, or is given with --positive.
 _MOST_VALUES = 12
 Asker = Callable[[Guess, list[str]], str | None]
@@ -43,6 +44,7 @@ class Decider:
       given: role -> column, as the user named them.
       ask: asks the user for a role; `None`: there is nobody to ask.
       take_guesses: whether weak guesses are taken without asking.
+      more: role -> what else is known where it is not certain.
     Raises:
       InputError: one column is given for two roles.
     """
@@ -53,6 +55,7 @@ class Decider:
         given: Mapping[str, str | None],
         ask: Asker | None,
         take_guesses: bool,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         roles_of: dict[str, str] = {}
         for role, column in given.items():
@@ -65,6 +68,7 @@ class Decider:
         self._given = given
         self._ask = ask
         self._take_guesses = take_guesses
+        self._more = more or {}
         self._doubts: list[str] = []
 
     @contextlib.contextmanager
@@ -125,7 +129,14 @@ class Decider:
         said = _cannot_guess(guess, list(self._columns))
         if guess.role == "label":
             every = self._columns.values()
-            said += "".join([*_events(every), *_times_of_reactions(every), *_numbers_of_reactions(every)])
+            told = [
+                _events(every),
+                _times_of_reactions(every),
+                _numbers_of_reactions(every),
+                lists_of_ids(every),
+            ]
+            said += "".join(itertools.chain(*told))
+        said += f"\n{self._more[guess.role]}" if self._more.get(guess.role) else ""
         said += _unusable(self._columns.values())
         if asks:
             raise InputError(said)
@@ -177,7 +188,7 @@ def _events(columns: Iterable[Column]) -> Iterator[str]:
         few = (
             column.in_log and 2 <= column.distinct <= _MOST_VALUES and column.values.kind in ("int", "string")
         )
-        if few and has(column.name, EVENTS) and _EVENT_WORDS.issuperset(words(column.name)):
+        if few and has(column.name, EVENTS) and WORDS_OF_EVENTS.issuperset(words(column.name)):
             values = ", ".join(map(str, column.values.column.drop_nulls().unique().sort().to_list()))
             # Of codes none is more than another.
             which = "=VALUE" if column.values.kind == "int" else "VALUE"

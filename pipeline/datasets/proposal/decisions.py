@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -155,7 +156,14 @@ def _guess_label(candidates: Sequence[LabelCandidate], columns: Mapping[str, Col
             likely.append(candidate)
         else:
             facts.append((candidate.column, f"{candidate.why}; it is the same in all rows of one {whose}"))
-    return roles.guess_label(likely) if likely else Guess("label", None, "none", candidates=tuple(facts))
+    if not likely:
+        return Guess("label", None, "none", candidates=tuple(facts))
+    guess = roles.guess_label(likely)
+    if guess.certainty != "weak":
+        return guess
+    found = {candidate.column for candidate in candidates}
+    told = roles.named_like_labels(column for column in columns.values() if column.name not in found)
+    return dataclasses.replace(guess, candidates=(*guess.candidates, *told))
 
 
 def _require_rows_of_their_own(columns: Mapping[str, Column]) -> None:

@@ -81,6 +81,7 @@ def doubts(result: Draft) -> Iterator[str]:
                 f"{choice.column}: {place.why}: if it is where the item was shown, requests cannot know it, and it "
                 f"needs at_serving: {place.served} (docs/serving.md)"
             )
+    yield from _lists(result)
     for column in result.columns.values():
         if column.values.kind == "unusable":
             yield f"{column.name}: set aside: {column.values.why}"
@@ -113,6 +114,24 @@ def _flags(result: Draft) -> Iterator[str]:
         yield (
             f"{shown}: 0 and 1, as the reactions beside them: features; what is only known after the exposure belongs "
             "under post_exposure"
+        )
+
+
+def _lists(result: Draft) -> Iterator[str]:
+    """Lists that are named like what was done, and do not say when."""
+    names = [
+        choice.column
+        for choice in result.of("feature")
+        if result.columns[choice.column].values.kind == "list"
+        and result.columns[choice.column].in_log
+        and has(choice.column, AFTER)
+        and not is_before(choice.column)
+    ]
+    if names:
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (" ..." if len(names) > _SHOWN_NAMES else "")
+        yield (
+            f"{shown}: lists, named like what was done: features, as what was done before is; what was done with the "
+            "item that is shown belongs under post_exposure"
         )
 
 

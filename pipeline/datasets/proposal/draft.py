@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 
@@ -27,6 +28,7 @@ from pipeline.datasets.proposal.kinds import as_stated, values_of
 from pipeline.datasets.proposal.leaks import Leak, find_leaks
 from pipeline.datasets.proposal.places import Places
 from pipeline.datasets.proposal.roles import Column, LabelCandidate
+from pipeline.datasets.proposal.several import domains_of_files
 from pipeline.datasets.proposal.split import SplitChoice, day_hours
 from pipeline.datasets.proposal.tables import Sources
 from pipeline.datasets.proposal.timestamps import has_a_time_of_its_own
@@ -197,7 +199,8 @@ def draft(
     Raises:
       InputError: a role cannot be guessed and nobody can be asked; a given column cannot be what it is said to be.
     """
-    decide = Decider(columns, given, ask, take_guesses)
+    of_files = domains_of_files(sources.data_dir, [Path(file.path) for file in sources.log.files])
+    decide = Decider(columns, given, ask, take_guesses, {"domain": of_files})
     everything = list(columns.values())
     with decide.together():
         timed = None if no_time else decide_timestamp(columns, decide)
@@ -244,6 +247,8 @@ def draft(
         keep=frozenset(_known(columns, keep, "--keep")),
         set_aside=frozenset(_known(columns, set_aside, "--set-aside")),
     )
+    if of_files and domain.certainty == "weak":
+        result.warnings.append(f"domain: {of_files}")
     result.warnings += [f"timestamp {moments.column}: {doubt}" for doubt in moments.doubts]
     if not found.told:
         result.warnings.append(f"time_zone {found.name}: {found.why}; --time-zone names it")

@@ -21,14 +21,19 @@ from pipeline.datasets.proposal.timestamps import (
     digits_of_a_day,
     has_a_time_of_its_own,
     later_than,
+    reading,
     second_time,
     seen_before,
 )
 from pipeline.datasets.proposal.words import (
     AFTER,
+    AUTHORS,
     CATEGORIES,
+    DOMAINS,
     EXACT_TIMES,
     IDENTIFIERS,
+    ITEMS,
+    LABELS,
     LENGTHS,
     NUMBERS,
     OTHER_DATES,
@@ -36,8 +41,12 @@ from pipeline.datasets.proposal.words import (
     PLAYED,
     POSITIONS,
     SPENT,
+    TIMES,
+    USERS,
+    WEAK_DOMAINS,
     has,
     is_before,
+    rank,
     words,
 )
 
@@ -47,6 +56,8 @@ _LARGEST_VOCABULARY = 200_000
 _FREE_TEXT = 40
 _LATER = 0.01
 _COMES_AGAIN = 0.02
+# What the last word of a name says to be one of many things: a number of it names which.
+_THINGS = USERS.union(ITEMS, AUTHORS, *DOMAINS, *WEAK_DOMAINS)
 
 
 @dataclass
@@ -79,8 +90,11 @@ def is_after(column: Column) -> bool:
     name = words(column.name)
     long_view = "long" in name and "view" in name
     spent = not SPENT.isdisjoint(pairwise(name))
+    # Of two labels one is predicted, and neither is known before.
+    last = next((word for word in reversed(name) if not word.isdigit()), "")
+    label = binary(column) and rank(last, LABELS[:3]) is not None
     return (
-        (has(column.name, AFTER) or long_view or spent)
+        (has(column.name, AFTER) or long_view or spent or label)
         and not _describes_item(name)
         and not is_before(column.name)
     )
@@ -112,6 +126,8 @@ def behaviour(column: Column, columns: list[Column]) -> Choice:
         return Choice(
             name, "after", "when a reaction was, as digits of day, hour and minute: set aside", judged=True
         )
+    if has(name, TIMES) and reading(column.values)[0] is not None:
+        return Choice(name, "after", "when a reaction was: set aside", judged=True)
     if binary(column):
         share = mean(column.values.column)
         return Choice(
@@ -314,6 +330,8 @@ def _is_number(column: Column) -> bool:
         return False
     if has(name, NUMBERS):
         return column.distinct > 8
+    if last[0] in _THINGS and "per" not in words(name):
+        return False
     if column.distinct <= _FEW:
         return False
     numbers = column.values.column.drop_nulls().unique().to_numpy()

@@ -16,7 +16,7 @@ from pipeline.datasets.proposal.packed import packed
 
 Kind = Literal["empty", "int", "float", "string", "time", "list", "unusable"]
 
-_SEPARATORS = ("|", ";", ",", " ")
+_SEPARATORS = ("|", ";", "^", ",", " ")
 _LIST_SHARE = 0.02
 _LONGEST_PART = 30
 _LEADING_ZERO = r"^\s*0\d"
@@ -71,7 +71,10 @@ def values_of(column: pl.Series) -> Values:
     if isinstance(column.dtype, pl.List):
         return _parquet_list(column)
     if column.dtype.is_nested() or column.dtype in (pl.Time, pl.Duration, pl.Object):
-        return Values("unusable", column, why=f"of Parquet's type {column.dtype}")
+        why = f"of Parquet's type {column.dtype}"
+        if column.dtype == pl.Duration:
+            why += ": as a time, add the moment that it counts from; as a length, write it as a number"
+        return Values("unusable", column, why=why)
     if isinstance(column.dtype, (pl.Datetime, pl.Date)):
         return _dates(column, "iso", "of Parquet's time type")
     if column.dtype == pl.Boolean:

@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from pipeline.datasets.proposal.figures import highest, lowest
 from pipeline.datasets.proposal.roles import Column
-from pipeline.datasets.proposal.words import IDENTIFIERS, NUMBERS, PARTS_OF_TIME, POSITIONS, has, words
+from pipeline.datasets.proposal.words import IDENTIFIERS, NUMBERS, PARTS_OF_TIME, has, is_place
 
 # What may be a place by its values: whole numbers from 0 to 3 on (others may be taken), none left out, so many.
 _LOWEST, _FEWEST, _MOST = 3, 3, 200
@@ -81,8 +81,7 @@ class Places:
         low, high = lowest(values), highest(values)
         if low < 0 or high <= 1:
             return None
-        last = words(column.name)[-1:]
-        if last and last[0] in POSITIONS and (low <= 1 or high <= _MOST):
+        if is_place(column.name) and (low <= 1 or high <= _MOST):
             return Place(True, "named like a place among what is shown", self._served(values))
         unbroken = (
             low <= _LOWEST and column.distinct == high - low + 1 and _FEWEST <= column.distinct <= _MOST

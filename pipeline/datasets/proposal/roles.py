@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import polars as pl
 
 from components.dataset.sections import Positive
 from pipeline.datasets.proposal.figures import highest, lowest, mean
@@ -31,6 +33,8 @@ from pipeline.datasets.proposal.words import (
     WEAK_DOMAINS,
     WEAK_USERS,
     has,
+    is_counted,
+    is_place,
     of_its_own,
     rank,
     words,
@@ -44,10 +48,12 @@ FOLLOWED = 0.75
 _FEWEST_FILLED = 20
 RATED = 6.0
 """What ratings score."""
-_MOST_RATINGS = 21
+_MOST_RATINGS, _MANY_RATINGS = 21, 5
 # Behind what was done: `click_flag`; any other word says of what, as in `click_on_author`.
 _PLAIN = frozenset(("is", "has", "flag", "bool", "indicator", "binary", "value", "val", "id")).union(*LABELS)
-_MOST_EVENTS = 30
+_MOST_EVENTS, _MOST_CODES = 30, 12
+_WHAT_WAS_DONE = EVENTS - {"type"}
+WORDS_OF_EVENTS = EVENTS | {"user", "id", "code", "name"}
 _SHOWN = 6
 _ENTITIES = 50
 # What a column scores as the user by its values alone: enough to be asked for where nothing else is.
@@ -151,7 +157,9 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         share = mean(values)
         score = UNNAMED if named is None else 10.0 - named
         like = "" if named is None else f"; named like a {'label' if named == 0 else 'reaction'}"
-        if named and words(name)[-1] not in _PLAIN and not words(name)[-1].isdigit():
+        if has(name, NEGATIONS):
+            score, like = min(score, 5.4), f"{like}, or to none, by its name"
+        elif named and words(name)[-1] not in _PLAIN and not words(name)[-1].isdigit():
             score, like = 5.5 - 0.1 * named, f"{like}, to something else perhaps"
         return LabelCandidate(name, score, f"2 values, 0 and 1, {share:.1%} ones{like}")
     if column.values.kind == "int" and column.distinct == 2 and named is not None:
@@ -171,7 +179,13 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         )
         share = mean(values >= bound)
         why = f"ratings of {low:g} to {high:g}, {share:.1%} of them {bound:g} or more; those count as 1"
-        return LabelCandidate(name, RATED, why, Positive(at_least=float(bound)))
+        none = _stands_for_none(values)
+        if none is not None:
+            why += (
+                f"; {none:g} counts as 0, in {mean(values == none):.1%} of the rows: if it stands for no rating, leave "
+                "these rows out"
+            )
+        return LabelCandidate(name, RATED if none is None else 5.8, why, Positive(at_least=float(bound)))
     if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
         texts = values.drop_nulls().unique().to_list()
         ranked = sorted(
@@ -194,6 +208,29 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
     return None
 
 
+def named_like_labels(columns: Iterable[Column]) -> Iterator[tuple[str, str]]:
+    """Columns that are named like a label and hold a few codes, of which the user has to say which count as 1."""
+    for column in columns:
+        few = column.values.kind in ("int", "string") and 2 <= column.distinct <= _MOST_CODES
+        done = has(column.name, _WHAT_WAS_DONE) and WORDS_OF_EVENTS.issuperset(words(column.name))
+        named = done or rank(column.name, LABELS[:2]) is not None
+        if column.in_log and few and named:
+            codes = column.values.column.drop_nulls().unique().sort().cast(pl.String).to_list()
+            yield (
+                column.name,
+                f"{column.distinct} values ({', '.join(codes)}), of which --positive says what counts",
+            )
+
+
+def _stands_for_none(ratings: pl.Series) -> float | None:
+    """The lowest rating where it may be none: -1 below 0 or more, or 0 where it is the most frequent of many."""
+    counts = ratings.drop_nulls().value_counts().sort("count", descending=True)
+    low, *above = sorted(counts[counts.columns[0]].to_list())
+    if low == -1 and above and above[0] >= 0:
+        return float(low)
+    return 0.0 if low == 0 and len(above) >= _MANY_RATINGS and counts.row(0)[0] == 0 else None
+
+
 def guess_label(candidates: Sequence[LabelCandidate]) -> Guess:
     """The label, from the candidates."""
     shown = tuple((candidate.column, candidate.why) for candidate in candidates[:_SHOWN])
@@ -212,7 +249,10 @@ def guess_domain(columns: Sequence[Column], taken: set[str]) -> Guess:
         if column.name in taken or not _can_be_domain(column):
             continue
         strong, weak = rank(column.name, DOMAINS), rank(column.name, WEAK_DOMAINS)
+        if is_counted(column.name):
+            strong = weak = None
         score = 10.0 - strong if strong is not None else 4.0 - weak if weak is not None else 1.0
+        score -= 0.9 if is_place(column.name) and strong is None else 0.0
         if column.distinct == 2:
             score -= 1.5
         score -= 0.5 if column.distinct > 200 else 0.0
@@ -339,7 +379,8 @@ def _entity(
         if not column.in_log or column.name in taken or column.values.kind not in ("int", "string"):
             continue
         score, like = named(column)
-        by_values = score == 0 and role == "user" and (_like_ids(column) or column.name == most)
+        likely = _like_ids(column) and not of_its_own(column.name, ITEMS)
+        by_values = score == 0 and role == "user" and (likely or column.name == most)
         if by_values:
             like = "texts like ids, which come again"
             if column.name == most:

@@ -258,7 +258,12 @@ def second_time(column: Column, columns: Iterable[Column], clock_ms: pl.Series) 
     unit, _ = reading(column.values)
     if unit is None:
         counted_time = has(column.name, EXACT_TIMES) and not has(column.name, IDENTIFIERS)
-        return "named like a time, and counts like one" if counted_time and _counts(column.values) else None
+        if not counted_time:
+            return None
+        if _counts(column.values):
+            return "named like a time, and counts like one"
+        nothing_else = TIMES.issuperset(words(column.name)) and column.distinct > _FEWEST_COUNTED
+        return "named like a time, in no form that is read" if nothing_else else None
     moments = to_local_ms(column.values.column, unit, "UTC").values
     if mean(((moments - clock_ms).abs() <= _NEAR_MS).fill_null(False)) >= 0.9 * column.values.present:
         return "a second time of the impression: within a day of the timestamp"

@@ -55,7 +55,8 @@ WEAK_USERS = _set("session cookie device visit fingerprint browser")
 ITEMS = _set(
     "item itemid iid video movie film product prod sku article news ad advert creative track song music book game doc "
     "document content post story asin listing offer hotel recipe photo image episode show podcast clip goods job "
-    "title restaurant business poi adgroup adid flight trip property prop apartment accommodation destination"
+    "title restaurant business poi adgroup adid adv advert flight trip property prop apartment accommodation "
+    "destination"
 )
 # What an identifier may be of that comes once.
 REQUESTS = _set(
@@ -70,8 +71,8 @@ IDENTIFIERS = _set(
 )
 # Domains: the first words are places where impressions happen; the others also describe users or machines.
 DOMAINS = (
-    _set("domain scene scenario tab surface placement"),
-    _set("section channel slot feed page site zone vertical"),
+    _set("domain subdomain scene scenario tab surface placement"),
+    _set("section channel slot feed page webpage site website subsite zone vertical"),
     _set("market country tenant store marketplace locale"),
 )
 WEAK_DOMAINS = (
@@ -91,10 +92,11 @@ LABELS = (
     _set(_CLICKS),
     _set(
         "purchase purchased buy bought trade traded convert converted conversion order ordered booked sold install "
-        "installed"
+        "installed booking"
     ),
     _set(
-        "like liked watched viewed played listened read finished completed response responded engaged engagement"
+        "like liked watched viewed played listened read finish finished completed response responded engaged "
+        "engagement interested"
     ),
     _set("view long save saved share shared follow followed cart favourite favorite"),
 )
@@ -140,13 +142,14 @@ AFTER = _set(
     "scroll reaction feedback install installed save saved favorite favourite favorited collect collected response "
     "listen listened read enter entered subscribe subscribed report reported block blocked refund returned wishlist "
     "spent booked engaged engagement viewed viewtime timespent watchtime playtime dwelltime "
-    "bookmark bookmarked reward outcome helpful useful funny cool vote upvote downvote"
+    "bookmark bookmarked interested retweet retweeted repost reposted reward outcome helpful useful "
+    "funny cool vote upvote downvote"
 )
 # Two words that together are a time spent.
 SPENT = frozenset(
     (spent, unit)
     for spent in ("active", "view", "visible", "stay")
-    for unit in ("time", "duration", "seconds", "sec", "secs", "ms")
+    for unit in ("time", "duration", "dur", "seconds", "sec", "secs", "ms")
 ) | {("time", "on")}
 LONG_VIEW = _set("long_view longview")
 # What was done before the impression, though the rest of the name says what is done after one.
@@ -154,17 +157,18 @@ BEFORE = _set(
     "history hist sequence seq past previous prev prior last recent recently before earlier ago lifetime historical"
 )
 _WINDOW = re.compile(r"\d+(?:d|h|w|m|days?|hours?|weeks?|months?)$|(?:d|h|w)\d+$")
-LENGTHS = _set("duration length runtime total")
+LENGTHS = _set("duration dur length runtime total")
 PLAYED = _set("play played watch watched watching listen listened view viewed dwell read")
 NUMBERS = _set(
-    "count cnt num number price amount age days day duration length size width height score rate ratio lat lon lng "
+    "count cnt num number numerical numeric price amount age days day duration dur length size width height score rate "
+    "ratio lat lon lng "
     "latitude longitude year weight qty quantity ms sec seconds second minutes minute hours distance income balance "
     "total sum avg mean max min percent pct popularity budget revenue discount cost fee speed runtime temperature"
 )
 CATEGORIES = _set(
-    "id type category cat code class brand tag status level tier range flag group segment zip postcode kind onehot "
-    "gender sex occupation country city region lang language os device browser platform is has genre position rank "
-    "slot hour weekday dow month"
+    "id type category cat categorical code class brand tag status level tier range flag group segment zip postcode "
+    "kind onehot gender sex occupation country city region lang language os device browser platform is has genre "
+    "position rank slot hour weekday dow month"
 )
 _ATTRIBUTES = (CATEGORIES | NUMBERS | _set("feature location affinity history")) - IDENTIFIERS
 TIMES = _set(
@@ -181,6 +185,33 @@ POSITIONS = _set(
     "position rank ranking slot index pos rang platz posicion puesto posizione posicao positie plek pozycja "
     "placering позиция место 位置 排名 順位 순위"
 )
+# Of these the words before them say whether of what is shown: the rank of a city is none of an item in a list.
+_RANKS = _set("rank ranking index")
+_IN_A_LIST = (ITEMS | REQUESTS | POSITIONS).union(*DOMAINS[:2]) | _set(
+    "list row result display displayed show shown view grid column col recommendation rec recommended in on the of "
+    "original orig initial final model predicted"
+)
+# What a place that is only counted ends with: the number of a page is no page.
+_COUNTED = (NUMBERS | POSITIONS | _set("no nr serial seq sequence depth")) - frozenset().union(*DOMAINS)
+
+
+def is_place(name: str) -> bool:
+    """Whether a name says where among others an item was shown.
+
+    >>> [is_place(name) for name in ("position", "ad_rank", "row_index", "city_rank", "development_index", "slot")]
+    [True, True, True, False, False, True]
+    """
+    *before, last = words(name) or ("",)
+    return last in POSITIONS and (last not in _RANKS or _IN_A_LIST.issuperset(before))
+
+
+def is_counted(name: str) -> bool:
+    """Whether a name says which of several in a row, or how many.
+
+    >>> [is_counted(name) for name in ("page_no", "PAGE_SERIAL", "feed_position", "page", "slot_id")]
+    [True, True, True, False, False]
+    """
+    return words(name)[-1:] != () and words(name)[-1] in _COUNTED
 
 
 def is_before(name: str) -> bool:
