@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,6 +52,7 @@ RATED = 6.0
 _MOST_RATINGS, _MANY_RATINGS = 21, 5
 # Behind what was done: `click_flag`; any other word says of what, as in `click_on_author`.
 _PLAIN = frozenset(("is", "has", "flag", "bool", "indicator", "binary", "value", "val", "id")).union(*LABELS)
+_LETTER = re.compile(r"^\s*[A-Za-z]\s*$")
 _MOST_EVENTS, _MOST_CODES = 30, 12
 _WHAT_WAS_DONE = EVENTS - {"type"}
 WORDS_OF_EVENTS = EVENTS | {"user", "id", "code", "name"}
@@ -188,12 +190,17 @@ def label_candidate(column: Column, must: bool = False) -> LabelCandidate | None
         return LabelCandidate(name, RATED if none is None else 5.8, why, Positive(at_least=float(bound)))
     if column.values.kind == "string" and 2 <= column.distinct <= _MOST_EVENTS:
         texts = values.drop_nulls().unique().to_list()
+        plain = frozenset(text.strip().lower() for text in texts)
+        # A letter alone answers beside its opposite; elsewhere it is one of some codes.
+        letters = any(pair <= plain for pair in ANSWERS)
         ranked = sorted(
             (place, text)
             for text in texts
-            if (place := rank(text, POSITIVE_EVENTS)) is not None and not has(text, NEGATIONS)
+            if (letters or not _LETTER.match(text))
+            and (place := rank(text, POSITIVE_EVENTS)) is not None
+            and not has(text, NEGATIONS)
         )
-        answers = frozenset(text.strip().lower() for text in texts) in ANSWERS
+        answers = plain in ANSWERS
         if ranked and (has(name, EVENTS) or named is not None or must or answers):
             best = [text for place, text in ranked if place == ranked[0][0]]
             if len(best) == len(texts):
