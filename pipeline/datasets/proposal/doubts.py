@@ -9,6 +9,7 @@ from components.dataset.names import is_date
 from components.dataset.written import NUMBER
 from pipeline.datasets.proposal.figures import mean
 from pipeline.datasets.proposal.roles import binary
+from pipeline.datasets.proposal.several import lists_of_ids
 from pipeline.datasets.proposal.timestamps import constant_within
 from pipeline.datasets.proposal.words import AFTER, EVENTS, IDENTIFIERS, NUMBERS, has, is_before
 
@@ -118,7 +119,10 @@ def _flags(result: Draft) -> Iterator[str]:
 
 
 def _lists(result: Draft) -> Iterator[str]:
-    """Lists that are named like what was done, and do not say when."""
+    """Lists that are named like what was done, and do not say when; those left out, where the label is doubtful."""
+    if result.guesses["label"].certainty == "weak":
+        left_out = [result.columns[choice.column] for choice in result.of("none")]
+        yield from (said.strip() for said in lists_of_ids(left_out))
     names = [
         choice.column
         for choice in result.of("feature")

@@ -207,17 +207,21 @@ def draft(
         taken = set() if timed is None else {timed[0].column or ""}
         label_guess, label = decide_label(columns, decide, positive, taken)
         taken |= {label.column, *set_aside}
-        user = decide(roles.guess_user(everything, taken), required=False)
+        timed_ms = (
+            None
+            if timed is None
+            else to_local_ms(columns[timed[0].column or ""].values.column, timed[1].unit, "UTC").values
+        )
+
+        def fleeting(column: Column) -> bool:
+            return timed_ms is not None and features.does_not_come_again(column, timed_ms)
+
+        user = decide(roles.guess_user(everything, taken, fleeting), required=False)
         taken.add(user.column or "")
-        item = decide(roles.guess_item(everything, taken), required=False)
+        item = decide(roles.guess_item(everything, taken, fleeting), required=False)
         taken.add(item.column or "")
         others = [column for column in everything if column.name != label.column]
         timestamp, moments = timed or no_timestamp(user.column, item.column, others)
-        timed_ms = (
-            None
-            if no_time
-            else to_local_ms(columns[timestamp.column or ""].values.column, moments.unit, "UTC").values
-        )
         passing = (
             set() if timed_ms is None else {c.name for c in everything if has_a_time_of_its_own(c, timed_ms)}
         )

@@ -28,6 +28,7 @@ from pipeline.datasets.proposal.timestamps import (
 from pipeline.datasets.proposal.words import (
     AFTER,
     AUTHORS,
+    BEFORE,
     CATEGORIES,
     DOMAINS,
     EXACT_TIMES,
@@ -291,13 +292,18 @@ def _judgement(
         if last in ("date", "hourmin", "year") or column.distinct > 366:
             return "a part of the time, which requests do not carry"
     names = values.kind == "string" or (values.kind == "int" and not _is_number(column))
-    if column.in_log and names and column.distinct > _FEW and seen_before(column, clock_ms) < _COMES_AGAIN:
+    if column.in_log and names and does_not_come_again(column, clock_ms):
         return "its values do not come again: of tomorrow's nothing is known"
     if values.kind == "string" and column.distinct > _FEW:
         length = mean(values.column.drop_nulls().str.len_chars())
         if length > _FREE_TEXT:
             return f"free text ({length:.0f} characters on average)"
     return None
+
+
+def does_not_come_again(column: Column, clock_ms: pl.Series) -> bool:
+    """Whether hardly any of the last rows has a value of the column that there was before."""
+    return column.distinct > _FEW and seen_before(column, clock_ms) < _COMES_AGAIN
 
 
 def identity(column: Column, role: str) -> Choice:
@@ -331,6 +337,9 @@ def _is_number(column: Column) -> bool:
     if has(name, NUMBERS):
         return column.distinct > 8
     if last[0] in _THINGS and "per" not in words(name):
+        return False
+    # `hist_1` to `hist_10` are which items came before.
+    if BEFORE.issuperset(word for word in words(name) if not word.isdigit()) and words(name):
         return False
     if column.distinct <= _FEW:
         return False

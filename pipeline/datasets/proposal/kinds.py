@@ -65,7 +65,10 @@ class Values:
 def values_of(column: pl.Series) -> Values:
     """Looks at a column as it is written."""
     text_like = column.dtype == pl.String or column.dtype == pl.List(pl.String)
-    why = packed(column) if text_like else None
+    objects = isinstance(column.dtype, pl.Struct) or (
+        isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.Struct)
+    )
+    why = packed(column) if text_like or objects else None
     if why is not None:
         return Values("unusable", column, present=_share(column.is_not_null()), why=f"it holds {why}")
     if isinstance(column.dtype, pl.List):

@@ -11,6 +11,10 @@ _LOOKED_AT = 1_000
 _OBJECT = r"(?s)^\s*\{.*\}\s*$"
 _OBJECTS = r"(?s)^\s*\[\s*\{.*\}\s*\]\s*$"
 _SHOWN = r"^\S+-[01](?:\s+\S+-[01])+$"
+_OBJECTS_SAID = "objects: write what they hold as columns of their own"
+_LISTS_SAID = (
+    "lists of objects, as a session's events are: write a row for each, and what it holds as columns"
+)
 _CONTROLS = r"[\x01-\x08]"
 
 
@@ -20,17 +24,19 @@ def packed(column: pl.Series) -> str | None:
     >>> packed(pl.Series(["N1-0 N2-1", "N7-1 N9-0 N4-0"]))
     'what was shown, with -1 behind what was clicked: write a row for each, with a column of 0 and 1'
     """
+    if isinstance(column.dtype, pl.Struct):
+        return _OBJECTS_SAID
+    if isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.Struct):
+        return _LISTS_SAID
     if isinstance(column.dtype, pl.List):
         if _are(column.head(_LOOKED_AT).explode(), _OBJECT):
-            return "lists of objects, as a session's events are: write a row for each, and what it holds as columns"
+            return _LISTS_SAID
         return None
     given = column.drop_nulls().head(_LOOKED_AT)
     if _are(given, _OBJECT):
-        return "objects: write what they hold as columns of their own"
+        return _OBJECTS_SAID
     if _are(given, _OBJECTS):
-        return (
-            "lists of objects, as a session's events are: write a row for each, and what it holds as columns"
-        )
+        return _LISTS_SAID
     if mean(given.str.contains(_SHOWN)) > 0.5 and _are(given, r"^\S+-[01](?:\s+\S+-[01])*$"):
         return (
             "what was shown, with -1 behind what was clicked: write a row for each, with a column of 0 and 1"

@@ -63,6 +63,8 @@ _BY_VALUES = 1.5
 # What a key of a table scores as the item, for the table may be the user's: a guess that is doubted, whatever its name.
 _KEY = 0.9
 _SURE, _DOUBTED = 3.5, 1.4
+# What an item loses whose values do not come again: enough to be doubted.
+_FLEETING = 3.0
 # What the name of a user's or an item's attribute scores: enough to be named where nothing else is.
 _ATTRIBUTE = -0.5
 
@@ -294,8 +296,16 @@ def _is_quantity(column: Column) -> bool:
     return counts and column.values.kind == "int" and column.distinct > _ENTITIES
 
 
-def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
-    """The user; where no column is named like one, of two that tables are joined by the one of more values."""
+def guess_user(
+    columns: Sequence[Column], taken: set[str], fleeting: Callable[[Column], bool] = lambda _: False
+) -> Guess:
+    """The user; where no column is named like one, of two that tables are joined by the one of more values.
+
+    Args:
+      columns: every column.
+      taken: those that have another role.
+      fleeting: whether a column's values do not come again, as those of a request do not.
+    """
     free = [column for column in columns if column.name not in taken and column.in_log and column.is_key]
     keys = [column for column in free if not has(column.name, ITEMS) and column.distinct >= _ENTITIES]
     most = max(keys, key=lambda column: column.distinct).name if len(free) > 1 and keys else None
@@ -307,12 +317,19 @@ def guess_user(columns: Sequence[Column], taken: set[str]) -> Guess:
             _named(column.name, USERS) or (1.0 if has(column.name, WEAK_USERS) else 0.0),
             "named like a user" if of_its_own(column.name, USERS) else "named like what a user is like",
         ),
+        fleeting,
         most,
     )
 
 
-def guess_item(columns: Sequence[Column], taken: set[str]) -> Guess:
-    """The item; by whatever name, what a table is joined by that is not the user's."""
+def guess_item(
+    columns: Sequence[Column], taken: set[str], fleeting: Callable[[Column], bool] = lambda _: False
+) -> Guess:
+    """The item; by whatever name, what a table is joined by that is not the user's.
+
+    Args:
+      columns, taken, fleeting: as for `guess_user`.
+    """
 
     def named(column: Column) -> tuple[float, str]:
         if of_its_own(column.name, ITEMS):
@@ -321,10 +338,14 @@ def guess_item(columns: Sequence[Column], taken: set[str]) -> Guess:
             return _KEY, "a table is joined by it"
         return _named(column.name, ITEMS), "named like what an item is like"
 
-    guess = _entity("item", columns, taken, named)
+    guess = _entity("item", columns, taken, named, fleeting)
     if guess.candidates:
         return guess
-    others = [column for column in columns if column.name not in taken and _identifies(column)]
+    others = [
+        column
+        for column in columns
+        if column.name not in taken and _identifies(column) and not fleeting(column)
+    ]
     others.sort(key=lambda column: -column.distinct)
     shown = tuple((c.name, f"{c.distinct:,} values {c.where}; an identifier") for c in others[:_SHOWN])
     return Guess("item", shown[0][0], "weak", shown[0][1], shown) if shown else guess
@@ -379,6 +400,7 @@ def _entity(
     columns: Sequence[Column],
     taken: set[str],
     named: Callable[[Column], tuple[float, str]],
+    fleeting: Callable[[Column], bool],
     most: str | None = None,
 ) -> Guess:
     found: list[tuple[float, str, str]] = []
@@ -386,7 +408,7 @@ def _entity(
         if not column.in_log or column.name in taken or column.values.kind not in ("int", "string"):
             continue
         score, like = named(column)
-        likely = _like_ids(column) and not of_its_own(column.name, ITEMS)
+        likely = _like_ids(column) and not of_its_own(column.name, ITEMS) and not fleeting(column)
         by_values = score == 0 and role == "user" and (likely or column.name == most)
         if by_values:
             like = "texts like ids, which come again"
@@ -403,6 +425,9 @@ def _entity(
         per = column.present / max(1, column.distinct)
         score -= 2.0 if per < 1.02 and len(columns) > 1 else 0.0
         why = f"{column.distinct:,} values {column.where}, {per:.1f} rows each; {like}"
+        if role == "item" and score > 0 and fleeting(column):
+            score -= _FLEETING
+            why += "; they do not come again, as a request's"
         found.append((score, column.name, why))
     # Eleven values that are named like a session are no user, where a column has thousands that look like ids.
     found = [item for item in found if item[0] > 0] or found

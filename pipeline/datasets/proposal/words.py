@@ -71,7 +71,7 @@ IDENTIFIERS = _set(
 )
 # Domains: the first words are places where impressions happen; the others also describe users or machines.
 DOMAINS = (
-    _set("domain subdomain scene scenario tab surface placement"),
+    _set("domain subdomain scene scenario tab surface placement widget module shelf carousel"),
     _set("section channel slot feed page webpage site website subsite zone vertical"),
     _set("market country tenant store marketplace locale"),
 )
@@ -139,7 +139,7 @@ AFTER = _set(
     f"{_CLICKS} like liked dislike hate follow followed comment commented forward share "
     "shared reply dwell watch watched watching play played stay rating rated stars purchase purchased bought buy order "
     "ordered cart convert converted conversion revenue finish finished complete completed completion skip skipped "
-    "scroll reaction feedback install installed save saved favorite favourite favorited collect collected response "
+    "scroll reaction feedback install installed save saved fav favorite favourite favorited collect collected response "
     "listen listened read enter entered subscribe subscribed report reported block blocked refund returned wishlist "
     "spent booked engaged engagement viewed viewtime timespent watchtime playtime dwelltime "
     "bookmark bookmarked interested retweet retweeted repost reposted reward outcome helpful useful "

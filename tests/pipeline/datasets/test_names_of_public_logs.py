@@ -100,11 +100,18 @@ def test_kinds_of_numbers_are_told_by_their_names(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     few = np.minimum((rng.pareto(1.0, ROWS) * 3).astype(int), 300)
     log = columns(
-        categorical_3=few, hotel_market=few, numerical_3=few[::-1] + 400, music=few, views_per_item=few
+        categorical_3=few,
+        hotel_market=few,
+        numerical_3=few[::-1] + 400,
+        music=few,
+        hist_1=few,
+        views_per_item=few,
     )
     features = proposed(tmp_path, log).declaration.features
     treatments = {name: features[name].treatment for name in log if name in features}
-    assert {treatments[name] for name in ("categorical_3", "hotel_market", "music")} == {"vocabulary"}
+    assert {treatments[name] for name in ("categorical_3", "hotel_market", "music", "hist_1")} == {
+        "vocabulary"
+    }
     assert "normalise" in treatments["numerical_3"]
     assert "normalise" in treatments["views_per_item"]
 
@@ -198,3 +205,44 @@ def test_a_length_of_time_is_said_to_need_its_beginning(tmp_path: Path) -> None:
     log.write_parquet(tmp_path / "log.parquet")
     written = write(ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml", yes=True))
     assert any(w.startswith("since: ") and "add the moment that it counts from" in w for w in said(written))
+
+
+def test_what_does_not_come_again_is_no_item_and_no_user(tmp_path: Path) -> None:
+    """`trackid` may be a song's or a request's: its values tell."""
+    requests = [f"p{n // 5:08x}" for n in range(ROWS)]
+    log = columns(trackid=requests, mid=np.random.default_rng(0).integers(0, 90, ROWS))
+    written = proposed(tmp_path, log)
+    assert any(
+        w.startswith("item: trackid is not certain") and "do not come again" in w for w in said(written)
+    )
+    log = columns(pvId=requests, suv=[f"u{n:08x}" for n in np.random.default_rng(0).integers(0, 200, ROWS)])
+    written = proposed(tmp_path, log, force=True)
+    assert written.declaration.user == "suv"
+    assert "pvId" not in written.declaration.features
+    songs = np.random.default_rng(0).integers(0, 200, ROWS)
+    written = proposed(tmp_path, columns(trackid=songs), force=True)
+    assert written.declaration.item == "trackid"
+    assert not any(w.startswith("item: ") for w in said(written))
+
+
+def test_objects_of_parquet_are_said_to_need_rows_or_columns(tmp_path: Path) -> None:
+    shown = [[{"note": n % 9, "click": k} for k in range(2)] for n in range(ROWS)]
+    log = pl.DataFrame(columns(user_id=COUNT % 90)).with_columns(
+        results=pl.Series(shown), place=pl.struct(pl.lit(1).alias("x"))
+    )
+    log.write_parquet(tmp_path / "log.parquet")
+    written = write(ProposalRequest([tmp_path / "log.parquet"], output=tmp_path / "a.yaml", yes=True))
+    told = {w.split(":")[0]: w for w in said(written)}
+    assert "lists of objects, as a session's events are: write a row for each" in told["results"]
+    assert "objects: write what they hold as columns of their own" in told["place"]
+
+
+def test_what_was_shown_is_named_beside_a_doubted_label(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shown = [
+        "|".join(f"{k}?{rng.integers(0, 900)}?{rng.integers(0, 2)}" for k in range(4)) for _ in range(ROWS)
+    ]
+    log = columns(user_id=COUNT % 90, impressions=shown)
+    log["is_mobile"] = log.pop("clicked")
+    written = proposed(tmp_path, log)
+    assert any(w.startswith("impressions: several values in a row") for w in said(written))
