@@ -261,7 +261,7 @@ class Source:
     def _csv(self, text: TextIO) -> Iterator[tuple[dict[str, Any], str]]:
         first = text.readline()
         lines: Iterable[str] = itertools.chain([first] if first else [], text)
-        several = self._given or shown_separator([first], self._usual)
+        several = self._given or shown_separator([first], self._usual, len(self._columns))
         several = between = several or spaces_alone(first) or self._usual
         self.separator = several
         if len(several) > 1:
