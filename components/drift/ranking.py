@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ def ranks_worse(history: Sequence[EvaluationResult], today: EvaluationResult, dr
     """Why a day is refused by how the model in service ranks it, in words; empty where it is not.
 
     Args:
-      history: how it ranked the last good days, before it learned them.
+      history: how it ranked the last good days, before it learned them, the newest first.
       today: how it ranks the day.
       drop: of the mean AUC within domains, weighted by rows, or of the AUC of all rows, which tells more where each
         domain has few; it must be beyond chance and habit, too.
@@ -36,19 +37,23 @@ def ranks_worse(history: Sequence[EvaluationResult], today: EvaluationResult, dr
 
 
 def _usual(before: Sequence[tuple[float, float]], error: float) -> tuple[float, float]:
-    """The mean of earlier figures, and the standard deviation of a day's distance from it.
+    """The mean of earlier figures, each counting half of the next, and the standard deviation of a day's distance.
+
+    What they move from day to day beyond chance is told by neighbours: half of the squared distance of two, less their
+    chance. The deviation from a mean would count what a young feed gains day by day as its habit, too.
 
     Args:
-      before: figures with their standard errors.
+      before: figures with their standard errors, the newest first.
       error: that of the day's.
     """
+    weights = [0.5**position for position in range(len(before))]
+    total = sum(weights)
+    usual = sum(weight * auc for weight, (auc, _) in zip(weights, before, strict=True)) / total
     chance = sum(own**2 for _, own in before) / len(before)
-    # What it moves from day to day beyond chance.
-    moves = max(0.0, statistics.variance([auc for auc, _ in before]) - chance) if len(before) > 2 else 0.0
-    return (
-        sum(auc for auc, _ in before) / len(before),
-        math.sqrt(error**2 + moves + (chance + moves) / len(before)),
-    )
+    squares = [(later - earlier) ** 2 / 2 for (later, _), (earlier, _) in itertools.pairwise(before)]
+    moves = max(0.0, statistics.fmean(squares) - chance) if len(squares) > 1 else 0.0
+    exactly = sum(weight**2 for weight in weights) / total**2
+    return usual, math.sqrt(error**2 + moves + (chance + moves) * exactly)
 
 
 def _within(result: EvaluationResult) -> tuple[float, float] | None:
