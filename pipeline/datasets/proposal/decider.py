@@ -151,7 +151,8 @@ class Decider:
         """Asks which value of a label of a few texts counts as 1; None where nobody can be asked, or there are many."""
         if self._ask is None or self._take_guesses or label.values.kind != "string":
             return None
-        counts = label.values.column.drop_nulls().value_counts(sort=True)
+        counts = label.values.column.drop_nulls().value_counts()
+        counts = counts.sort("count", label.values.column.name, descending=[True, False])
         if len(counts) > _MOST_VALUES:
             return None
         rows = int(counts["count"].sum())

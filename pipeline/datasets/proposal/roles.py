@@ -233,11 +233,12 @@ def named_like_labels(columns: Iterable[Column]) -> Iterator[tuple[str, str]]:
 
 def _stands_for_none(ratings: pl.Series) -> float | None:
     """The lowest rating where it may be none: -1 below 0 or more, or 0 where it is the most frequent of many."""
-    counts = ratings.drop_nulls().value_counts().sort("count", descending=True)
-    low, *above = sorted(counts[counts.columns[0]].to_list())
+    counts = dict(ratings.drop_nulls().value_counts().iter_rows())
+    low, *above = sorted(counts)
     if low == -1 and above and above[0] >= 0:
         return float(low)
-    return 0.0 if low == 0 and len(above) >= _MANY_RATINGS and counts.row(0)[0] == 0 else None
+    often = len(above) >= _MANY_RATINGS and all(counts[low] > counts[other] for other in above)
+    return 0.0 if low == 0 and often else None
 
 
 def guess_label(candidates: Sequence[LabelCandidate]) -> Guess:
