@@ -46,6 +46,8 @@ from components.transform.passes import (
 )
 from components.transform.preprocessing import check_history, check_schema, preprocessing_fn
 from components.transform.reading import used_columns
+from components.transform.serving_graph import TableVariables
+from components.transform.tables import Tables
 from components.transform.transform_plan import make_plan
 from components.worker_errors import in_driver
 
@@ -110,12 +112,15 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
                 analysed,
                 artifact_utils.get_single_uri(state) if state else "",
             )
+            variables = TableVariables(tables, tables.key_table(work.keys))
             metadata_io.write_metadata(
                 dataset_metadata.DatasetMetadata(schema), f"{graph}/{tft.TFTransformOutput.RAW_METADATA_DIR}"
             )
             impl_helper.analyze_in_place(
                 _once(
-                    lambda inputs: preprocessing_fn(inputs, {**config, "tables": tables, "keys": work.keys}),
+                    lambda inputs: preprocessing_fn(
+                        inputs, {**config, "tables": tables, "variables": variables}
+                    ),
                     graph,
                 ),
                 False,
@@ -123,6 +128,7 @@ class StatefulExecutor(base_beam_executor.BaseBeamExecutor):
                 impl_helper.get_type_specs_from_feature_specs(features),
                 graph,
             )
+            variables.release()
             give_back()
         with in_driver(transformed.uri):
             uris = {split: artifact_utils.get_split_uri([transformed], split) for split in splits.transform}
@@ -150,8 +156,8 @@ def _once(trace: Callable[[Any], dict[str, Any]], graph: str) -> Callable[[Any],
     return lambda inputs: {} if fileio.exists(written) else trace(inputs)
 
 
-def _analysis(run: Runner, work: Work, files: list[ExampleFile], state: str) -> str:
-    """Reduces the files to the tables, and leaves them in a file; returns its path."""
+def _analysis(run: Runner, work: Work, files: list[ExampleFile], state: str) -> Tables:
+    """Reduces the files to the tables, which are left in a file too."""
     plan, folder = work.plan, work.folder
     if fileio.exists(folder):
         fileio.rmtree(folder)
@@ -171,4 +177,4 @@ def _analysis(run: Runner, work: Work, files: list[ExampleFile], state: str) -> 
     with fileio.open(f"{folder}/{TABLES}", "wb") as stream:
         stream.write(tables.to_bytes())
     logging.info("analysed %d files", len(files))
-    return f"{folder}/{TABLES}"
+    return tables

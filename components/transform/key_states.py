@@ -19,6 +19,7 @@ from components.transform.chunks import Chunk
 from components.transform.collect import Partial
 from components.transform.key_table import Store, part_name
 from components.transform.moving_averages import decayed_sums
+from components.transform.spilled import SpilledColumns
 from components.transform.state import BehaviourState
 from components.transform.target_encoding import KeyTable, SampledStates, state_width
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
@@ -191,48 +192,64 @@ def fold_keys(
       latest: local time of the newest row in ms.
       sampled: is told every key's states.
     """
-    plan, store = sums.plan, sums.store
-    choice: list[Chunk] = []
-    for number, (chunk, before) in enumerate(sums.stretches()):
-        at = np.searchsorted(buckets, chunk["bucket"])
-        expected = averages[at + 1, chunks.positions(domain_hashes, chunk["domain"]) + 1]
-        total, states = _fold(plan, chunk, before, at, expected, look.missing)
-        ends = _ends(total["key"])
-        expired = _expired(plan, before, total, ends, buckets, latest)
-        rows = np.add.reduceat(total["rows"], np.append(0, ends[:-1] + 1)) if len(ends) else np.zeros(0)
-        weight = states[ends, len(plan.behaviours)]
-        chosen = {"key": total["key"][ends], "kind": total["kind"][ends]}
-        choice.append({**chosen, "weight": weight, "rows": rows, "expired": expired})
-        opened = chunk["bucket"] == buckets[-1]
-        store[_folded_name(number)] = _Stretch(
-            _table(total, states, look.missing, len(buckets)),
-            _closed(before, total, states, look.missing, buckets),
-            {name: column[opened] for name, column in chunk.items()},
-        )
+    choice = [
+        _fold_stretch(sums, look, buckets, averages, domain_hashes, latest, number, *stretch)
+        for number, stretch in enumerate(sums.stretches())
+    ]
     give_back()
-    stays, report = _choose(plan, chunks.concatenate(choice), look.dropped)
-    sizes, closed, opened = list[tuple[int, int]](), list[Chunk](), list[Chunk]()
+    stays, report = _choose(sums.plan, chunks.concatenate(choice), look.dropped)
     edges = np.cumsum([0, *(len(keys["key"]) for keys in choice)])
-    for number in range(len(choice)):
-        stretch = store[_folded_name(number)].kept(stays[edges[number] : edges[number + 1]])
+    del choice
+    give_back()
+    sizes, closed = list[tuple[int, int]](), SpilledColumns()
+    opened = [SpilledColumns() for _ in range(len(sums.plan.keys))]
+    for number, stays_here in enumerate(np.split(stays, edges[1:-1])):
+        stretch = sums.store[_folded_name(number)].kept(stays_here)
         if len(stretch.table.keys):
             sampled.look_up(stretch.table)
-            sizes.append(_write(store, len(sizes), stretch.table.since(first)))
-        closed.append(stretch.closed)
-        opened.append(stretch.opened)
+            sizes.append(_write(sums.store, len(sizes), stretch.table.since(first)))
+        closed.add(stretch.closed)
+        for index, of_kind in enumerate(opened):
+            mine = stretch.opened["kind"] == index
+            of_kind.add({name: column[mine] for name, column in stretch.opened.items()})
     if not sizes:
-        sizes.append(_write(store, 0, empty_table(look.missing, len(buckets) - first + 1)))
-    by_kind = np.argsort(np.concatenate([chunk["kind"] for chunk in opened]), kind="stable")
-    return KeyStates(np.array(sizes), _taken(closed), _taken(opened, by_kind), report)
+        sizes.append(_write(sums.store, 0, empty_table(look.missing, len(buckets) - first + 1)))
+    by_kind = SpilledColumns()
+    for of_kind in opened:
+        by_kind.add(of_kind.columns())
+    return KeyStates(np.array(sizes), closed.columns(), by_kind.columns(), report)
 
 
-def _taken(parts: Sequence[Chunk], order: np.ndarray | None = None) -> Chunk:
-    """The parts as one, in some order; of them nothing is left, so that little is there twice."""
-    taken = {}
-    for name in list(parts[0]):
-        column = np.concatenate([part.pop(name) for part in parts])
-        taken[name] = column if order is None else column[order]
-    return taken
+def _fold_stretch(
+    sums: KeySums,
+    look: Look,
+    buckets: np.ndarray,
+    averages: np.ndarray,
+    domain_hashes: np.ndarray,
+    latest: int,
+    number: int,
+    chunk: Chunk,
+    before: Chunk,
+) -> Chunk:
+    """Folds some keys and stores what it gives; returns what tells which of the keys stay."""
+    plan = sums.plan
+    at = np.searchsorted(buckets, chunk["bucket"])
+    expected = averages[at + 1, chunks.positions(domain_hashes, chunk["domain"]) + 1]
+    total, states = _fold(plan, chunk, before, at, expected, look.missing)
+    ends = _ends(total["key"])
+    opened = chunk["bucket"] == buckets[-1]
+    sums.store[_folded_name(number)] = _Stretch(
+        _table(total, states, look.missing, len(buckets)),
+        _closed(before, total, states, look.missing, buckets),
+        {name: column[opened] for name, column in chunk.items()},
+    )
+    return {
+        "key": total["key"][ends],
+        "kind": total["kind"][ends],
+        "weight": states[ends, len(plan.behaviours)],
+        "rows": np.add.reduceat(total["rows"], np.append(0, ends[:-1] + 1)) if len(ends) else np.zeros(0),
+        "expired": _expired(plan, before, total, ends, buckets, latest),
+    }
 
 
 def no_keys(sums: KeySums, look: Look, buckets: int) -> KeyStates:

@@ -7,14 +7,19 @@ sorted keys, made one after another, each in a file of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from components.example_files import read_pickle, write_pickle
 from components.transform.target_encoding import KeyTable, state_width
+
+ALIGNMENT = 64
+"""Bytes at whose multiples TensorFlow wants an array to begin."""
 
 
 class Store(Protocol):
@@ -81,6 +86,15 @@ class StoredKeyTable:
             yield key, entry, replace(part, key_buckets=key_buckets)
             key, entry = key + len(part.keys), entry + len(part.key_buckets)
 
+    def whole(self) -> KeyTable:
+        """The parts as one table, in arrays that TensorFlow can use where they lie."""
+        keys, key_buckets, states = self._empty()
+        for key, entry, part in self.placed():
+            keys[key : key + len(part.keys)] = part.keys
+            key_buckets[entry : entry + len(part.key_buckets)] = part.key_buckets
+            states[entry : entry + len(part.key_buckets)] = part.states
+        return KeyTable(keys, key_buckets, states, self.missing, self.buckets)
+
     def before(self, buckets: np.ndarray) -> KeyTable:
         """All keys, and of their entries those that rows of some buckets see, each the newest before its own bucket.
 
@@ -88,8 +102,7 @@ class StoredKeyTable:
           buckets: sorted indices, T for "after the end".
         """
         # What is not written to takes no memory.
-        keys, key_buckets = np.empty(self.keys, np.int64), np.empty(self.entries, np.int64)
-        states = np.empty((self.entries, self.width), np.float32)
+        keys, key_buckets, states = self._empty()
         entry = 0
         for key, first, part in self.placed():
             rows = _seen(part, buckets)
@@ -102,6 +115,22 @@ class StoredKeyTable:
             states[entry:end] = part.states[rows]
             entry = end
         return KeyTable(keys, key_buckets[:entry], states[:entry], self.missing, self.buckets)
+
+    def _empty(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Room for the keys, their buckets and states."""
+        return (
+            _aligned((self.keys,), np.int64),
+            _aligned((self.entries,), np.int64),
+            _aligned((self.entries, self.width), np.float32),
+        )
+
+
+def _aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """An array that TensorFlow can use where it lies."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def part_name(number: int) -> str:

@@ -27,10 +27,11 @@ from components.transform.columns import Columns, Raw, read_columns
 from components.transform.key_states import split_keys, sums_name
 from components.transform.key_table import FileStore
 from components.transform.partial_files import read_partials, write_partials
-from components.transform.preprocessing import pack, read_tables
+from components.transform.preprocessing import pack
 from components.transform.reading import RawGraph
 from components.transform.serving_graph import TableVariables, buckets_seen
 from components.transform.state import BehaviourState
+from components.transform.tables import Tables
 from components.transform.transform_plan import TransformPlan
 from components.worker_errors import in_worker
 
@@ -206,7 +207,8 @@ class _LookUp:
 
     def __init__(self, work: Work) -> None:
         self._plan = work.plan
-        self.tables = read_tables(f"{work.folder}/{TABLES}")
+        with tf.io.gfile.GFile(f"{work.folder}/{TABLES}", "rb") as file:
+            self.tables = Tables.from_bytes(file.read())
         self._keys = self.tables.key_table(work.keys)
         self._whole = self._keys.entries <= SMALL_TABLE
         self._seen = np.zeros(0, np.int64)

@@ -31,28 +31,19 @@ def preprocessing_fn(inputs: Mapping[str, Raw], custom_config: Mapping[str, Any]
 
     Args:
       inputs: the raw columns of the schema, sparse or dense.
-      custom_config: `declaration`, the declaration as JSON; `tables`, the file with what the analysis found, and
-        `keys`, the store with its table of keys; `one_day`, see `component.StatefulTransform`.
+      custom_config: `declaration`, the declaration as JSON; `tables`, what the analysis found, and `variables`, the
+        large ones of them; `one_day`, see `component.StatefulTransform`.
     """
     declaration = Declaration.from_json(custom_config["declaration"])
     plan = make_plan(declaration, one_day=custom_config.get("one_day", False))
-    tables = read_tables(custom_config["tables"])
-    variables = tft.make_and_track_object(
-        lambda: TableVariables(tables, tables.key_table(custom_config["keys"])),
-        name="transform_tables",
-    )
+    tables: Tables = custom_config["tables"]
+    variables = tft.make_and_track_object(lambda: custom_config["variables"], name="transform_tables")
     with tf.init_scope():
         paths = [tf.constant(path) for path in tables.assets.tolist()]
     for path in paths:
         tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS, path)
     served = as_served(inputs, plan, int(tables.latest[0]))
     return pack(plan, tables, variables, read_columns(served, plan))
-
-
-def read_tables(path: str) -> Tables:
-    """What the analysis found."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return Tables.from_bytes(file.read())
 
 
 def pack(

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.transform import hashing
-from components.transform.key_table import StoredKeyTable
+from components.transform.key_table import ALIGNMENT, StoredKeyTable
 from components.transform.tables import Tables
 from components.transform.transform_plan import DOMAIN_PARENT, TransformPlan
 
@@ -27,25 +27,27 @@ class TableVariables(tf.Module):
         super().__init__(name="transform_tables")
         for name in ("vocabulary_keys", "vocabulary_ids", "domain_averages"):
             setattr(self, name, _variable(getattr(tables, name), name))
-        if buckets is not None:
-            seen = keys.before(buckets)
-            for name in ("keys", "key_buckets", "states"):
-                setattr(self, name, _variable(getattr(seen, name), name))
-            return
-        self.keys = _variable(tf.zeros(keys.keys, tf.int64), "keys")
-        self.key_buckets = _variable(tf.zeros(keys.entries, tf.int64), "key_buckets")
-        self.states = _variable(tf.zeros([keys.entries, keys.width]), "states")
-        # Beside the variables no array has the whole table.
-        for key, entry, part in keys.placed():
-            self.keys[key : key + len(part.keys)].assign(part.keys)
-            self.key_buckets[entry : entry + len(part.key_buckets)].assign(part.key_buckets)
-            self.states[entry : entry + len(part.key_buckets)].assign(part.states)
+        table = keys.whole() if buckets is None else keys.before(buckets)
+        for name in ("keys", "key_buckets", "states"):
+            setattr(self, name, _variable(_in_place(getattr(table, name)), name))
 
     def see(self, keys: StoredKeyTable, buckets: np.ndarray) -> None:
         """Has rows that see other buckets looked up from now on."""
         seen = keys.before(buckets)
-        self.key_buckets.assign(seen.key_buckets)
-        self.states.assign(seen.states)
+        self.key_buckets.assign(_in_place(seen.key_buckets))
+        self.states.assign(_in_place(seen.states))
+
+    def release(self) -> None:
+        """Gives the memory of the table of keys back; nothing is looked up any more."""
+        for variable in (self.keys, self.key_buckets, self.states):
+            variable.assign(tf.zeros([0, *variable.shape[1:]], variable.dtype))
+
+
+def _in_place(array: np.ndarray) -> tf.Tensor:
+    """The array as a tensor, if it can be without a copy: of copies TensorFlow keeps the room for good."""
+    if array.ctypes.data % ALIGNMENT:
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
 def _variable(value: Any, name: str) -> tf.Variable:
