@@ -217,7 +217,11 @@ def fold_keys(
     by_kind = SpilledColumns()
     for of_kind in opened:
         by_kind.add(of_kind.columns())
-    return KeyStates(np.array(sizes), closed.columns(), by_kind.columns(), report)
+    keys = closed.columns()
+    # Most behaviours are known of every row; zeros that nobody writes take no memory.
+    missing = np.zeros((len(keys["key"]), len(look.missing)))
+    missing[:, look.missing >= 0] = keys["missing"]
+    return KeyStates(np.array(sizes), {**keys, "missing": missing}, by_kind.columns(), report)
 
 
 def _fold_stretch(
@@ -363,12 +367,11 @@ def empty_table(missing: np.ndarray, buckets: int) -> KeyTable:
 def _closed(
     before: Chunk, total: Chunk, states: np.ndarray, missing: np.ndarray, buckets: np.ndarray
 ) -> Chunk:
-    """Every key's state before the newest bucket."""
+    """Every key's state before the newest bucket; `missing` of the behaviours that are."""
     behaviours = len(missing)
     closed = np.flatnonzero(total["bucket"] < len(buckets) - 1)
     last = closed[_ends(total["key"][closed])]
     chosen = {name: total[name][last] for name in ("key", "kind", "bucket")}
     number = _last_buckets(before, chosen["key"], chosen["bucket"], buckets)
-    lacking = np.zeros((len(last), behaviours))
-    lacking[:, missing >= 0] = states[last, behaviours + 1 :]
-    return {**chosen, "bucket": number, "state": states[last, : behaviours + 1], "missing": lacking}
+    state, lacking = np.split(states[last], [behaviours + 1], axis=1)
+    return {**chosen, "bucket": number, "state": state, "missing": lacking}

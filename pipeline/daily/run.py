@@ -132,7 +132,12 @@ def _require_acceptable(day: str, arrived: Deliveries, entries: Mapping[str, Day
     entry = entries.get(day)
     if entry is None:
         raise InputError(f"--accept {day}: no gate has refused it yet: make it first, without --accept")
-    if entry.accepted or entry.fingerprint != arrived.days[entry.day].fingerprint:
+    if entry.fingerprint != arrived.days[entry.day].fingerprint:
+        raise InputError(
+            f"--accept {day}: its files are others than those that were judged, and what they show is not known: make "
+            "the day first, without --accept"
+        )
+    if entry.accepted:
         return
     if not entry.can_be_accepted:
         why = f"{entry.shown}: {' '.join(entry.reasons)}" if entry.reasons else entry.shown

@@ -227,6 +227,21 @@ def test_what_cannot_be_read_is_not_accepted(feed: Path, refusals: Refusals) -> 
             run(feed, accept=(day,))
 
 
+def test_files_that_were_not_judged_are_not_accepted(feed: Path, refusals: Refusals) -> None:
+    refusals[DAYS[1]] = ["few rows (daily.gates.factor)"]
+    run(feed)
+    log = feed / "data" / "log-1.csv"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(
+        InputError, match=f"--accept {DAYS[1]}: its files are others than those that were judged"
+    ):
+        run(feed, accept=(DAYS[1],))
+    made, _ = run(feed)
+    assert [entry.status for entry in made] == ["refused", "pushed"]
+    made, _ = run(feed, accept=(DAYS[1],))
+    assert [entry.status for entry in made] == ["pushed", "pushed"]
+
+
 def test_what_is_said_to_be_served_is_the_newest_version(feed: Path, refusals: Refusals) -> None:
     made, _ = run(feed)
     refusals[DAYS[1]] = ["0 rows (daily.gates.factor)"]
