@@ -20,6 +20,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders import example_coder
 
+from components.errors import InputError
 from components.example_files import ExampleFile, read_serialized, write_pickle
 from components.progress import Progress, report
 from components.worker_errors import in_worker
@@ -118,16 +119,31 @@ class ScoreFile(beam.DoFn):
         return columns
 
     def _predict(self, name: str, serialized: tf.Tensor) -> Array:
-        signature = self._loaded[name].signatures[SIGNATURE]
+        signatures, judged = self._loaded[name].signatures, self._models[name]
+        if SIGNATURE not in signatures:
+            raise InputError(
+                f"the model {judged.path} has no signature {SIGNATURE!r}, so that it cannot be judged: where it was "
+                "put into service by hand, take it out of the folder of served versions"
+            )
+        signature = signatures[SIGNATURE]
         [argument] = signature.structured_input_signature[1]
         try:
             [prediction] = signature(**{argument: serialized}).values()
         except tf.errors.InvalidArgumentError as error:
-            if not self._models[name].is_baseline:
-                raise
+            if not judged.is_baseline:
+                raise InputError(
+                    f"the model {judged.path} cannot score these rows; where it was put into service by hand, take it "
+                    f"out of the folder of served versions: {_told(error)}"
+                ) from error
             logging.warning("the last blessed model cannot score these examples: %s", error)
             return np.full(len(serialized), np.nan, np.float32)
         return np.asarray(prediction.numpy().reshape(-1))
+
+
+def _told(error: tf.errors.OpError) -> str:
+    """What is wrong, without where in the graph."""
+    lines = [line.strip() for line in str(error.message).split("<stack traces unavailable>")[-1].splitlines()]
+    return next((line for line in lines if line), "an invalid argument")
 
 
 def column_values(batch: pa.RecordBatch, name: str) -> np.ma.MaskedArray[Any, Any]:

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.evaluator import executor as tfx_evaluator
 
 from components import beam_jobs
+from components.errors import InputError
 from components.evaluator.component import FileEvaluator
 from components.evaluator.scoring import Judged, Scored, ScoreFile, column_values, scored_path
 from components.example_files import ExampleFile, read_pickle
+from components.worker_errors import WorkerError, in_driver
 from tests.components.evaluator.conftest import Impressions, Judge, impressions, schema_of
 
 
@@ -69,6 +72,28 @@ def test_a_row_without_a_label_is_an_error(saved_model: Callable[[str], Path], t
     models = {"": Judged(str(saved_model("good") / "Format-Serving"))}
     with pytest.raises(ValueError, match="50 rows have no label click"):
         _score(impressions(50), models, tmp_path, schema)
+
+
+class _Other(tf.Module):
+    """A model of another feed, whose rows have a column that these lack."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_example(examples, {"sku": tf.io.FixedLenFeature([], tf.string)})
+        return {"click_probability": tf.strings.to_number(parsed["sku"])}
+
+
+@pytest.mark.parametrize(
+    ("signature", "reason"),
+    [("serving_default", "has no signature 'examples'"), ("examples", "cannot score these rows; .*sku")],
+)
+def test_a_model_of_somebody_else_is_named(signature: str, reason: str, tmp_path: Path) -> None:
+    module, path = _Other(), str(tmp_path / "model")
+    tf.saved_model.save(module, path, signatures={signature: module.examples})
+    with pytest.raises(WorkerError) as raised:
+        _score(impressions(50), {"": Judged(path)}, tmp_path, schema_of())
+    with pytest.raises(InputError, match=f"the model {path} {reason}"), in_driver(""):
+        raise raised.value
 
 
 def test_workers_of_beam_score_as_this_process_does(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
