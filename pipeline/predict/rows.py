@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import itertools
@@ -125,6 +126,15 @@ class Chunk:
         )
 
 
+def _no_file(path: Path) -> str:
+    """Why a path cannot be read as one file of rows."""
+    several = path.is_dir() or (glob.has_magic(str(path)) and glob.glob(str(path)))  # noqa: PTH207 - it may be absolute
+    if not several:
+        return f"{path}: no such file"
+    each = f"{path}/*" if path.is_dir() else path
+    return f"{path} may be several files, and one is scored at a time: for file in {each}; do dfei predict $file …; done"
+
+
 class Source:
     """A file, or standard input.
 
@@ -163,7 +173,7 @@ class Source:
             self.size = path.stat().st_size
             self._raw = path.open("rb")
         else:
-            raise InputError(f"{path}: no such file")
+            raise InputError(_no_file(path))
         self.kind: Format = kind or self._guess()
         if separator is not None and self.kind != "csv":
             raise InputError(f"--separator is for CSV, but {self.name} is read as {self.kind}: leave it out")

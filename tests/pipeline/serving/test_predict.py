@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -339,6 +340,10 @@ def test_wrong_targets(ours: Served, saved: Path, files: dict[str, Path], tmp_pa
             predict_rows(source, **arguments)
     with pytest.raises(InputError, match="no such file"):
         predict_rows(tmp_path / "none.csv", url=ours.rest, model=NAME)
+    (tmp_path / "day.csv").write_text("user\n1\n")
+    for several, each in ((tmp_path, f"{tmp_path}/*"), (tmp_path / "d*.csv", f"{tmp_path}/d*.csv")):
+        with pytest.raises(InputError, match=re.escape(f"for file in {each}; do dfei predict $file")):
+            predict_rows(several, url=ours.rest, model=NAME)
 
 
 def test_a_server_that_is_not_there(files: dict[str, Path]) -> None:
