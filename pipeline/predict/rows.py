@@ -132,7 +132,8 @@ def _no_file(path: Path) -> str:
     if not several:
         return f"{path}: no such file"
     each = f"{path}/*" if path.is_dir() else path
-    return f"{path} may be several files, and one is scored at a time: for file in {each}; do dfei predict $file …; done"
+    loop = f"for file in {each}; do dfei predict $file …; done"
+    return f"{path} may be several files, and one is scored at a time: {loop}"
 
 
 class Source:
