@@ -40,6 +40,7 @@ class Change:
       factor: found / expected, of rows or of odds.
       deviations: the change in standard deviations.
       days: on which the figure was there, of those before.
+      spread: the standard deviation of the change, of the logarithm of the factor.
     """
 
     expected: float
@@ -47,6 +48,7 @@ class Change:
     factor: float
     deviations: float
     days: int = 0
+    spread: float = 0.0
 
     def exceeds(self, deviations: float, factor: float) -> bool:
         """Whether the change is beyond chance and habit, and large."""
@@ -135,7 +137,7 @@ def _changes(
         spread = math.sqrt(usual + chance + expected.variance)
         days = sum(day.rows > 0 for day in past)
         found[name] = Change(
-            shown(expected.mean), shown(value(counts)), math.exp(moved), moved / spread, days
+            shown(expected.mean), shown(value(counts)), math.exp(moved), moved / spread, days, spread
         )
     return found
 

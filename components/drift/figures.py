@@ -48,7 +48,8 @@ class Measured(BaseModel):
       day: ISO.
       overall: all rows.
       domains: by the domain's value.
-      hours: rows by hour of the day, on the clock of the declared zone.
+      hours: rows by hour of the day, on the clock of the declared zone. clicks: of them; a day that was measured before
+        these were counted has none.
       features: by column of the examples.
       scales: how large numbers are as they are written, by column, those of events behind their files.
     """
@@ -57,8 +58,18 @@ class Measured(BaseModel):
     overall: Counts = Field(default_factory=Counts)
     domains: dict[str, Counts] = Field(default_factory=dict)
     hours: list[int] = Field(default_factory=lambda: [0] * 24)
+    clicks: list[int] = Field(default_factory=lambda: [0] * 24)
     features: dict[str, FeatureFigures] = Field(default_factory=dict)
     scales: dict[str, Scale] = Field(default_factory=dict)
+
+    def around(self, hour: int) -> dict[str, Counts]:
+        """The impressions before an hour of the day and from it on, where there are some."""
+        parts = {"before": slice(0, hour), "after": slice(hour, 24)}
+        counts = {
+            name: Counts(rows=sum(self.hours[part]), clicks=sum(self.clicks[part]))
+            for name, part in parts.items()
+        }
+        return {name: count for name, count in counts.items() if count.rows}
 
 
 def read_measured(uri: str) -> Measured:

@@ -31,6 +31,7 @@ _KEYS = {
     "rows of a domain": "factor",
     "click rate": "factor",
     "click rate of a domain": "factor",
+    "late clicks": "factor",
     "missing values": "missing_share",
     "unseen values": "unseen_share",
     "range": "range_factor",
@@ -95,6 +96,7 @@ def findings(declaration: Declaration, history: Sequence[Measured], today: Measu
         *_rows(gates, history, today),
         *_hours(declaration, history, today),
         *_click_rates(gates, history, today),
+        *_late_clicks(gates, history, today),
         *_domains(declaration, history, today),
         *_features(declaration, history, today),
         *_scales(gates, history, today),
@@ -179,6 +181,34 @@ def _click_rates(gates: DriftGates, history: Sequence[Measured], today: Measured
                 f"domain {name}: {_rate_words(change)}: is the label complete there, or has the page changed?",
                 refuses,
             )
+
+
+def _late_clicks(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:
+    """Clicks that have not been joined to the day's last rows yet: the rate has fallen there, and not before."""
+    counted = [day for day in history if sum(day.clicks) == day.overall.clicks]
+    found = []
+    for hour in range(1, 24):
+        days, now = [day.around(hour) for day in counted], today.around(hour)
+        changes = rate_changes([day for day in days if len(day) == 2], now)
+        if len(now) == len(changes) == 2:
+            found.append((_apart(changes["after"], changes["before"]), hour, changes))
+    if not found:
+        return
+    apart, hour, changes = min(found, key=lambda one: one[0].deviations)
+    if apart.factor < 1 and (refuses := _judged(apart, gates)) is not None:
+        yield Finding(
+            "late clicks",
+            f"from {hour:02}:00 on {_rate_words(changes['after'])}, and before it {_rate_words(changes['before'])}: "
+            "have all clicks been joined to the day's last rows?",
+            refuses,
+        )
+
+
+def _apart(after: Change, before: Change) -> Change:
+    """How a change differs from another."""
+    moved = math.log(after.factor) - math.log(before.factor)
+    spread = math.hypot(after.spread, before.spread)
+    return Change(after.expected, after.found, math.exp(moved), moved / spread, after.days)
 
 
 def _scales(gates: DriftGates, history: Sequence[Measured], today: Measured) -> Iterator[Finding]:

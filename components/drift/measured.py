@@ -45,7 +45,8 @@ def measure(
         found.overall.clicks += int(label.sum())
         _count_domains(found, batch, declaration.domain, label)
         hours = (_first(batch, LOCAL_TIME).astype(np.int64) // HOUR_MS) % 24
-        found.hours = [a + int(b) for a, b in zip(found.hours, np.bincount(hours, minlength=24), strict=True)]
+        found.hours = _added(found.hours, np.bincount(hours, minlength=24))
+        found.clicks = _added(found.clicks, np.bincount(hours, label, minlength=24))
         for name in columns:
             figures = found.features.setdefault(name, FeatureFigures(unseen=0 if name in seen else None))
             if name not in batch.schema.names:
@@ -72,6 +73,10 @@ def measure(
                 figures.low = min(_number(low), math.inf if figures.low is None else figures.low)
                 figures.high = max(_number(high), -math.inf if figures.high is None else figures.high)
     return found
+
+
+def _added(counts: list[int], more: Array) -> list[int]:
+    return [count + int(added) for count, added in zip(counts, more, strict=True)]
 
 
 def _number(value: pa.Scalar) -> float:

@@ -34,11 +34,15 @@ def a_day(rng: np.random.Generator, day: int, drift: float = 0.1, volume: float 
         rows = int(rng.poisson(ROWS[name] * np.exp(rng.normal(0, volume))))
         domains[name] = Counts(rows=rows, clicks=int(rng.binomial(rows, 1 / (1 + np.exp(-odds)))))
     total = sum(counts.rows for counts in domains.values())
+    hours = rng.multinomial(total, HOURS / HOURS.sum())
+    clicked = sum(counts.clicks for counts in domains.values())
+    clicks = np.random.default_rng(total).multivariate_hypergeometric(hours, clicked)
     return Measured(
         day=f"2026-03-{day:02}",
         overall=Counts(rows=total, clicks=sum(counts.clicks for counts in domains.values())),
         domains=domains,
-        hours=[int(n) for n in rng.multinomial(total, HOURS / HOURS.sum())],
+        hours=[int(n) for n in hours],
+        clicks=[int(n) for n in clicks],
         features={
             "device": FeatureFigures(missing=int(0.01 * total), values=total, unseen=0),
             "item_id": FeatureFigures(values=total, unseen=int(0.1 * total)),
@@ -55,6 +59,26 @@ def week() -> list[Measured]:
 
 def refused(declaration: Declaration, history: list[Measured], today: Measured) -> list[Finding]:
     return [finding for finding in findings(declaration, history, today) if finding.refuses]
+
+
+def without_evening_clicks(day: Measured, first: int, kept: float) -> Measured:
+    clicks = [count if hour < first else int(count * kept) for hour, count in enumerate(day.clicks)]
+    overall = Counts(rows=day.overall.rows, clicks=sum(clicks))
+    return day.model_copy(update={"clicks": clicks, "overall": overall})
+
+
+@pytest.mark.parametrize(("first", "kept"), [(18, 0.25), (20, 0.0), (22, 0.0), (23, 0.1)])
+def test_clicks_that_have_not_come_yet(
+    declaration: Declaration, week: list[Measured], first: int, kept: float
+) -> None:
+    today = without_evening_clicks(a_day(np.random.default_rng(3), 8), first, kept)
+    [finding] = [one for one in refused(declaration, week, today) if one.gate == "late clicks"]
+    assert f"from {first}:00 on" in finding.words
+    assert "have all clicks been joined" in finding.words
+    assert finding.refusal.endswith("(daily.gates.factor)")
+    # Of days that were measured before clicks were counted by the hour nothing is known.
+    before = [day.model_copy(update={"clicks": [0] * 24}) for day in week]
+    assert "late clicks" not in {one.gate for one in findings(declaration, before, today)}
 
 
 def with_domain(day: Measured, name: str, counts: Counts) -> Measured:
@@ -233,7 +257,7 @@ def test_of_values_that_would_be_known_a_third_is_not(declaration: Declaration, 
 
 def test_an_hour_without_rows(declaration: Declaration, week: list[Measured]) -> None:
     today = week[0].model_copy(deep=True)
-    today.hours[0] = 0
+    today.hours[0] = today.clicks[0] = 0
     [finding] = refused(declaration, week, today)
     assert finding.words.startswith("no row in the hour from 00:00")
     # No setting bounds it, and it can be accepted like the others.

@@ -26,6 +26,7 @@ def test_what_is_in_the_examples(tmp_path: Path) -> None:
             of_scene.count("1"),
         )
     assert found.hours == [48] + [0] * 23
+    assert found.clicks == [found.overall.clicks] + [0] * 23
     item, scene, length = (found.features[name] for name in ("item", "scene", "length"))
     assert (item.values, item.unseen) == (
         48 - item.missing,

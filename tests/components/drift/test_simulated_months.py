@@ -24,6 +24,7 @@ def figures(path: Path, number: int) -> Measured:
         overall=Counts(rows=len(log), clicks=log["click"].sum()),
         domains={str(name): Counts(rows=rows, clicks=clicks) for name, rows, clicks in counts.iter_rows()},
         hours=[int((hours == hour).sum()) for hour in range(24)],
+        clicks=[int(log.filter(hours == hour)["click"].sum()) for hour in range(24)],
     )
 
 
